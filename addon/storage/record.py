@@ -1,0 +1,91 @@
+"""What a row is. The one definition: Parquet, the settled lines, the SQL views, the API and the dashboard derive from it.
+
+Names follow OpenTelemetry's GenAI conventions, units are in the name. None means "not known"; it is never turned into 0.
+Annotations carry the type in storage: str VARCHAR, int BIGINT, float DOUBLE, bool BOOLEAN, datetime TIMESTAMPTZ (UTC,
+microseconds), tuple[str, ...] VARCHAR[], dict[str, str] MAP(VARCHAR, VARCHAR). A new column raises SCHEMA_VERSION.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """One call of the program, retries and fallbacks included. Table `requests`."""
+
+    request_id: str  # ours (UUIDv7), or the caller's own UUID; may repeat; never the provider's id
+    started_at: datetime  # UTC; its date is the partition
+
+    provider_name: str  # who bills
+    operation_name: str  # chat, responses, text_completion, embeddings, ...
+    request_model: str | None = None  # what the caller asked for
+    response_model: str | None = None
+    response_id: str | None = None  # the provider's own id
+    finish_reasons: tuple[str, ...] = ()  # in the provider's own words
+
+    method: str = "POST"
+    host: str = ""  # the provider's own, whatever --upstream says
+    path: str = ""  # the provider's own, without our prefix and without secrets of the query
+    mode: str = "forward"  # forward | reverse | async
+
+    status: int | None = None  # HTTP status; -2 no first byte in time, -3 caller went away, -100 connection failed
+    error_type: str | None = None  # None when the call succeeded
+
+    is_stream: bool = False  # the answer came in parts (SSE)
+    duration_ms: int | None = None  # from the request's first byte to the answer's end (or terminal event)
+    time_to_first_token_ms: int | None = None  # to the answer's first body byte; streams only
+    overhead_ms: float | None = None  # what this proxy added before the first byte
+
+    input_tokens: int | None = None  # total, cached tokens included
+    cache_read_input_tokens: int | None = None  # part of input_tokens
+    cache_creation_input_tokens: int | None = None  # part of input_tokens
+    cache_creation_1h_input_tokens: int | None = None  # part of cache_creation_input_tokens
+    output_tokens: int | None = None  # reasoning included
+    reasoning_output_tokens: int | None = None  # part of output_tokens
+    usage_raw: str | None = None  # the provider's usage object as JSON; of a stream: the merged final object
+    usage_source: str | None = None  # provider | estimated | None
+
+    cost_nanousd: int | None = None  # 1e-9 USD; None = unknown
+    cost_source: str | None = None  # "genai-prices <version>", "override <name>", "provider", "free"
+
+    cache_status: str | None = None  # hit | miss | coalesced
+    cache_reference_id: str | None = None  # the row whose answer was given again
+    saved_nanousd: int | None = None  # what the original call cost
+
+    user_id: str | None = None
+    session_id: str | None = None
+    session_path: str | None = None
+    session_name: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)  # lower-case names
+    prompt_id: str | None = None
+    api_key_hash: str | None = None  # keyed hash of the caller's provider key
+    helicone_key_hash: str | None = None  # keyed hash of Helicone-Auth
+
+    attempts: int = 1  # upstream calls made; 0 for a cache hit or our own refusal
+    fallback_index: int | None = None
+    rate_limit_status: str | None = None
+    client: str | None = None  # the user agent
+    request_bytes: int | None = None  # body as sent, compressed if it was
+    response_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRow:
+    """What was said. Table `bodies`, in files of its own, so that bodies can be kept for less time than numbers.
+
+    Bodies are decoded from gzip, br, zstd; one that is not UTF-8 is kept as a `data:` URL in base64.
+    """
+
+    request_id: str
+    started_at: datetime
+    request_body: str | None = None  # None: omitted by the caller's wish, or empty
+    response_body: str | None = None  # of a stream: the events as they came
+    response_text: str | None = None  # the words of the answer alone
+    request_truncated: bool = False
+    response_truncated: bool = False
+
+
+TABLES: Final[dict[str, type]] = {"requests": RequestRow, "bodies": BodyRow}
