@@ -35,6 +35,9 @@ class Reading:
     usage_raw: Json = None  # the usage object as stated; of a stream: merged into its final form
     price_factors: dict[str, str] = field(default_factory=dict)  # service_tier, speed, ...: what changes the price
     text: str | None = None  # the words of the answer
+    other_output: str | None = (
+        None  # tool calls and visible thinking: not the answer's words, yet tokens; for estimates
+    )
     error_type: str | None = None  # the provider's own, also of an error inside a 200 stream
 
 

@@ -10,7 +10,16 @@ before the answer's last bytes leave, a later one amends it. Pieces are raw: com
     {"t":"end","id":"0199...","final":false,"call":{...CallEnd...}}
 """
 
-from dataclasses import dataclass, field
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+import orjson
+
+Side = Literal["request", "response"]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +50,10 @@ class CallStart:
     helicone_key_hash: str | None = None
     client: str | None = None
 
+    @property
+    def started_at(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self.started_at_us)
+
 
 @dataclass(slots=True, kw_only=True)
 class CallEnd:
@@ -64,3 +77,87 @@ class CallEnd:
     response_bytes: int = 0
     request_truncated: bool = False
     response_truncated: bool = False
+    # Where the caller wants the answer in no file: what it says of itself (the fields of providers.model.Reading,
+    # without `text`), read before it was forgotten.
+    reading: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a segment, read. `call` is set for start and end, `data` for pieces."""
+
+    kind: Literal["start", "request", "response", "end"]
+    call_id: str
+    call: CallStart | CallEnd | None = None
+    final: bool = False
+    data: bytes = b""
+
+
+def start_line(call_id: str, call: CallStart) -> bytes:
+    return b'{"t":"start","id":%b,"call":%b}\n' % (orjson.dumps(call_id), _dump(call))
+
+
+def end_line(call_id: str, call: CallEnd, final: bool) -> bytes:
+    flag = b"true" if final else b"false"
+    return b'{"t":"end","id":%b,"final":%b,"call":%b}\n' % (orjson.dumps(call_id), flag, _dump(call))
+
+
+def piece_line(call_id: str, side: Side, data: bytes) -> bytes:
+    try:
+        key, value = b"text", orjson.dumps(data.decode())
+    except UnicodeDecodeError:
+        key, value = b"b64", b'"%b"' % base64.b64encode(data)
+    return b'{"t":"%b","id":%b,"%b":%b}\n' % (side.encode(), orjson.dumps(call_id), key, value)
+
+
+def parse_line(raw: bytes) -> Line:
+    """Reads one line. Raises ValueError with what is wrong when the line is not one of ours."""
+    line = orjson.loads(raw)  # its JSONDecodeError is a ValueError
+    match line:
+        case {"t": "start", "id": str(call_id), "call": dict(call)}:
+            return Line("start", call_id, call=_call(CallStart, call))
+        case {"t": "end", "id": str(call_id), "final": bool(final), "call": dict(call)}:
+            return Line("end", call_id, call=_call(CallEnd, call), final=final)
+        case {"t": ("request" | "response") as kind, "id": str(call_id), "text": str(text)}:
+            return Line(kind, call_id, data=text.encode())
+        case {"t": ("request" | "response") as kind, "id": str(call_id), "b64": str(text)}:
+            return Line(kind, call_id, data=base64.b64decode(text, validate=True))
+    raise ValueError("not a line of a journal")
+
+
+# Times outside these years have no row: a date that no calendar has would stop the settler.
+_FIRST_US: Final = 0  # 1970
+_LAST_US: Final = 4_102_444_800_000_000  # 2100
+
+
+def _call[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T:
+    """A call's record. Fields of a newer version are left out, so that an older settler can read on."""
+    known = {item.name: given[item.name] for item in fields(kind) if item.name in given}
+    try:
+        call = kind(**known)
+    except TypeError as error:  # a field that must be there is not
+        raise ValueError(str(error)) from error
+    if isinstance(call, CallStart) and not (
+        isinstance(call.started_at_us, int) and _FIRST_US <= call.started_at_us < _LAST_US
+    ):
+        raise ValueError(f"started_at_us is {call.started_at_us!r}")
+    return call
+
+
+def _dump(call: CallStart | CallEnd) -> bytes:
+    try:
+        return orjson.dumps(call)
+    except TypeError:  # text that is not Unicode: header bytes that somebody decoded with surrogates
+        return orjson.dumps(without_surrogates(asdict(call)))
+
+
+def without_surrogates(value: Any) -> Any:
+    """The same value with "?" for each lone surrogate, which JSON in UTF-8 cannot carry."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+        case list() | tuple():
+            return [without_surrogates(item) for item in value]
+    return value

@@ -1,0 +1,21 @@
+"""Answers of our own making: JSON, in the dialect of the API that was called, with a message that says what to do."""
+
+from typing import Final
+
+import orjson
+from mitmproxy import http
+
+from addon.providers.model import Json, Provider
+
+JSON_TYPE: Final = "application/json; charset=utf-8"
+
+
+def json_answer(status: int, body: Json) -> http.Response:
+    return http.Response.make(status, orjson.dumps(body), {"content-type": JSON_TYPE})
+
+
+def error_answer(provider: Provider | None, status: int, error_type: str, message: str) -> http.Response:
+    """Without a provider OpenAI's shape, which most SDKs can read."""
+    if provider and provider.error_body:
+        return json_answer(status, provider.error_body(status, error_type, message))
+    return json_answer(status, {"error": {"message": message, "type": error_type, "param": None, "code": error_type}})

@@ -1,0 +1,43 @@
+"""One call of the program, from its headers to its end: what is known of it while it passes."""
+
+import time
+from dataclasses import dataclass, field
+
+from addon.controls import Controls
+from addon.providers.model import Operation
+from addon.routing import Route
+from addon.storage.journal_lines import CallStart
+from addon.terminal import TerminalScanner
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    id: str  # of this very call, never repeated; `request_id` may be the caller's
+    route: Route
+    operation: Operation
+    controls: Controls
+    start: CallStart
+    began_at: float = field(default_factory=time.time)  # epoch seconds, as mitmproxy stamps its messages
+
+    request_bytes: int = 0
+    response_bytes: int = 0
+    request_truncated: bool = False
+    response_truncated: bool = False
+
+    # The answer, once its headers are in.
+    status: int | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    expected_bytes: int | None = None  # content-length of the answer
+    first_byte_at: float | None = None
+    overhead_ms: float | None = None
+    scanner: TerminalScanner | None = None  # of a stream: looks for the event that ends it
+    withheld: bytearray = field(default_factory=bytearray)  # an answer that must be in no file, until it is read
+
+    finished_at: float | None = None  # its terminal event or last byte went by
+    closed: bool = False  # the final line is in the journal
+    unlogged: bool = False  # the journal could not take it
+
+    @property
+    def is_stream(self) -> bool:
+        return (self.content_type or "").startswith("text/event-stream")

@@ -1,0 +1,193 @@
+"""Copies what passes into the journal: raw bytes and times, nothing parsed. The settler reads it later.
+
+A call is in the journal before its last bytes reach the caller: with the last piece of an answer of known length, with
+the terminal event of a stream, else with the end of the body. What happens to the connection afterwards only amends it.
+Nothing here may raise into mitmproxy: it would cost the caller the answer.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from addon import controls
+from addon.answers import error_answer
+from addon.call import Call
+from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, PROVIDER, SENT_AT, TIMEOUT
+from addon.proxy import Proxy
+from addon.redaction import facts_only, reading_only
+from addon.storage.journal_lines import CallEnd
+from addon.terminal import TerminalScanner
+
+logger = logging.getLogger(__name__)
+
+# What a row has for a call that the provider did not end: (status, where the answer had not begun; error type).
+_BROKEN = {
+    CALLER: (-3, "client_disconnected"),
+    PROVIDER: (-100, "upstream_disconnected"),
+    CONNECT: (-100, "connection_failed"),
+    TIMEOUT: (-2, "upstream_timeout"),
+}
+
+
+class Capture:
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+
+    # The request.
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if call := self.proxy.calls.get(flow.id):
+            self.proxy.journal.start(call.id, call.start)
+            if self.proxy.request_ids is not None:
+                self.proxy.request_ids.append(call.start.request_id)
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.get(flow.id)
+        if call is None:
+            return
+        body = flow.request.raw_content or b""
+        call.request_bytes = len(body)
+        if call.controls.omit_request:
+            body = facts_only(body, call.start.content_encoding)
+        kept = body[: self.proxy.settings.max_body_bytes]
+        call.request_truncated = len(kept) < len(body)
+        if kept:
+            self.proxy.journal.piece(call.id, "request", kept)
+
+    # The answer.
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        call, response = self.proxy.calls.get(flow.id), flow.response
+        if call is None or response is None:
+            return
+        call.status = response.status_code
+        call.content_type = response.headers.get("content-type")
+        call.content_encoding = response.headers.get("content-encoding")
+        length = response.headers.get("content-length", "")
+        call.expected_bytes = int(length) if length.isdigit() else None
+        if call.is_stream and call.operation.terminal:
+            call.scanner = TerminalScanner(call.operation.terminal, call.content_encoding)
+        call.overhead_ms = overhead_ms(flow, time.time())
+        announce(call, response)
+        response.stream = self._tee(call)
+
+    def _tee(self, call: Call) -> Callable[[bytes], bytes]:
+        def tee(piece: bytes) -> bytes:
+            try:
+                self._take(call, piece)
+            except Exception:
+                logger.exception("heliograph: a piece of call %s was not kept", call.id)
+            return piece
+
+        return tee
+
+    def _take(self, call: Call, piece: bytes) -> None:
+        """A piece of the answer, or b"" at its end, before it goes out."""
+        if not piece:
+            self._end(call, None)
+            return
+        if call.first_byte_at is None:
+            call.first_byte_at = time.time()
+        room = self.proxy.settings.max_body_bytes - call.response_bytes
+        call.response_bytes += len(piece)
+        call.response_truncated = call.response_truncated or len(piece) > room
+        if room > 0 and call.controls.omit_response:
+            call.withheld += piece[:room]
+        elif room > 0:
+            self.proxy.journal.piece(call.id, "response", piece[:room])
+        if call.response_bytes == call.expected_bytes:
+            self._end(call, None)
+        elif call.scanner and call.finished_at is None and call.scanner.feed(piece):
+            self._end(call, None, final=False)
+
+    # The end, however it comes.
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """The answer is whole. Its end is written already, unless it had no body or was made by an addon."""
+        call = self.proxy.calls.pop(flow.id, None)
+        if call is None or flow.response is None:
+            return
+        if not call.closed and not call.response_bytes and flow.response.raw_content:
+            self._take(call, flow.response.raw_content)
+        self._end(call, None)
+
+    def upstream_failed(self, flow: http.HTTPFlow) -> None:
+        """No first byte came: the caller gets an error of its API's own shape."""
+        call = self.proxy.calls.get(flow.id)
+        who = flow.metadata.get(BROKEN_BY, PROVIDER)
+        status = 504 if who == TIMEOUT else 502
+        host, port = flow.request.host, flow.request.port
+        what = {
+            CONNECT: f"heliograph could not connect to {host}:{port}",
+            TIMEOUT: f"{host} sent no answer in time",
+        }.get(who, f"{host} closed the connection without an answer")
+        message = f"{what}: {flow.error.msg if flow.error else 'no reason given'}"
+        flow.response = error_answer(call.route.provider if call else None, status, _BROKEN[who][1], message)
+        if call:
+            announce(call, flow.response)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.pop(flow.id, None)
+        if call:
+            self._end(call, flow.metadata.get(BROKEN_BY, CALLER))
+
+    def _end(self, call: Call, broken_by: str | None, final: bool = True) -> None:
+        """Write the closing line, once and for all if `final`. After a terminal event it no longer matters who breaks off."""
+        if call.closed:
+            return
+        if broken_by is None and call.finished_at is None:
+            call.finished_at = time.time()
+        complete = call.finished_at is not None
+        status, error_type = call.status, None
+        if not complete and broken_by is not None:
+            unanswered, error_type = _BROKEN[broken_by]
+            status = unanswered if call.status is None or broken_by == CALLER else call.status
+        line = CallEnd(
+            status=status if status is not None else -100,
+            error_type=error_type,
+            complete=complete,
+            content_type=call.content_type,
+            content_encoding=call.content_encoding,
+            duration_ms=_ms(call.start.started_at_us, call.finished_at or time.time()),
+            time_to_first_token_ms=(
+                _ms(call.start.started_at_us, call.first_byte_at) if call.is_stream and call.first_byte_at else None
+            ),
+            overhead_ms=call.overhead_ms,
+            request_bytes=call.request_bytes,
+            response_bytes=call.response_bytes,
+            request_truncated=call.request_truncated,
+            response_truncated=call.response_truncated,
+        )
+        if call.controls.omit_response and call.withheld:
+            line.reading = reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.is_stream)
+        call.closed = final
+        self.proxy.journal.end(call.id, line, final)
+
+
+def announce(call: Call, response: http.Response) -> None:
+    """Our headers on an answer."""
+    headers = response.headers
+    headers[controls.ID] = call.start.request_id
+    headers[controls.STATUS] = "success"
+    if call.overhead_ms is not None:
+        headers[controls.OVERHEAD_MS] = f"{call.overhead_ms:.2f}"
+    if call.controls.warnings:
+        headers[controls.WARNING] = "; ".join(call.controls.warnings)
+
+
+def overhead_ms(flow: http.HTTPFlow, now: float) -> float | None:
+    """What this proxy added before the first byte: from the request's last byte to the answer's first, less the time
+    that the provider and the connection to it took. Times are mitmproxy's own stamps, in epoch seconds."""
+    request, response = flow.request, flow.response
+    if not (response and request.timestamp_end and response.timestamp_start):
+        return None
+    after_answer_s = now - response.timestamp_start
+    sent_at = flow.metadata.get(SENT_AT)
+    before_sending_s = sent_at - request.timestamp_end - flow.metadata.get(CONNECT_S, 0.0) if sent_at else 0.0
+    return round(max(0.0, after_answer_s + before_sending_s) * 1000, 3)
+
+
+def _ms(from_us: int, to_s: float) -> int:
+    return max(0, round(to_s * 1000 - from_us / 1000))

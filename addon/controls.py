@@ -1,0 +1,123 @@
+"""Helicone's request and response headers: spelled and parsed here, nowhere else.
+
+`parse_controls` turns a request's headers into one frozen object. A value we cannot read turns its feature off and adds
+a warning; the call is served all the same.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from addon.ids import parse_uuid
+
+# What a caller sends. Names in lower case, as they are compared.
+PREFIX: Final = "helicone-"  # every header that starts so is ours and never reaches a provider
+AUTH: Final = "helicone-auth"
+REQUEST_ID: Final = "helicone-request-id"
+USER_ID: Final = "helicone-user-id"
+SESSION_ID: Final = "helicone-session-id"
+SESSION_PATH: Final = "helicone-session-path"
+SESSION_NAME: Final = "helicone-session-name"
+PROPERTY_PREFIX: Final = "helicone-property-"
+PROMPT_ID: Final = "helicone-prompt-id"
+MODEL_OVERRIDE: Final = "helicone-model-override"
+OMIT_REQUEST: Final = "helicone-omit-request"
+OMIT_RESPONSE: Final = "helicone-omit-response"
+TARGET_URL: Final = "helicone-target-url"
+PROXY_AUTHORIZATION: Final = "proxy-authorization"
+
+# What we answer.
+ID: Final = "Helicone-Id"
+STATUS: Final = "Helicone-Status"
+OVERHEAD_MS: Final = "Helicone-Overhead-Ms"
+WARNING: Final = "Helicone-Warning"
+
+# Sessions that clients name themselves, in the order in which they are believed.
+_CLIENT_SESSIONS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id")
+# Where providers look for the caller's key.
+CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The caller's wishes for one call, and what it says of itself."""
+
+    request_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None  # Helicone's header, else the client's own
+    session_path: str | None = None
+    session_name: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)  # lower-case names
+    prompt_id: str | None = None
+    model_override: str | None = None
+    omit_request: bool = False
+    omit_response: bool = False
+    target_url: str | None = None
+    helicone_auth: str | None = None
+    credential: str | None = None  # the provider's key, to be hashed and forgotten
+    client: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
+    """Of two headers with one name the first counts. Empty values count as absent."""
+    given: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.lower(), raw_value.strip()
+        if not value:
+            continue
+        if name.startswith(PROPERTY_PREFIX):
+            if key := name.removeprefix(PROPERTY_PREFIX):
+                properties.setdefault(key, value)
+        else:
+            given.setdefault(name, value)
+
+    warnings: list[str] = []
+    request_id = None
+    if REQUEST_ID in given and (request_id := parse_uuid(given[REQUEST_ID])) is None:
+        warnings.append("Helicone-Request-Id is not a UUID; a new one was made")
+    return Controls(
+        request_id=request_id,
+        user_id=given.get(USER_ID),
+        session_id=given.get(SESSION_ID) or next((given[name] for name in _CLIENT_SESSIONS if name in given), None),
+        session_path=given.get(SESSION_PATH),
+        session_name=given.get(SESSION_NAME),
+        properties=properties,
+        prompt_id=given.get(PROMPT_ID),
+        model_override=given.get(MODEL_OVERRIDE),
+        omit_request=_flag(given, OMIT_REQUEST, "Helicone-Omit-Request", warnings),
+        omit_response=_flag(given, OMIT_RESPONSE, "Helicone-Omit-Response", warnings),
+        target_url=given.get(TARGET_URL),
+        helicone_auth=given.get(AUTH),
+        credential=next((given[name] for name in CREDENTIALS if name in given), None),
+        client=given.get("user-agent"),
+        warnings=tuple(warnings),
+    )
+
+
+def is_label(text: str) -> bool:
+    """Whether every client sends `text` as it is in a proxy URL: unreserved characters only."""
+    return re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", text) is not None
+
+
+def project_label(proxy_authorization: str | None) -> str | None:
+    """The user part of the proxy URL (`http://LABEL:x@127.0.0.1:8787`): a project's name, not a secret."""
+    scheme, _, encoded = (proxy_authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        label = base64.b64decode(encoded, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return label if is_label(label) else None
+
+
+def _flag(given: dict[str, str], name: str, spelled: str, warnings: list[str]) -> bool:
+    value = given.get(name, "false").lower()
+    if value not in ("true", "false"):
+        warnings.append(f"{spelled} must be true or false; it is off")
+    return value == "true"

@@ -1,0 +1,41 @@
+"""`heliograph demo`: the main job on built-in providers, start to end."""
+
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from addon.demo.load import run_load
+from addon.demo.providers import FakeProviders
+from addon.serve import ProxyThread
+from addon.settings import Settings, origin_of
+
+REPORTS = ("costs", "models", "users", "sessions", "properties", "latency", "errors")
+
+
+def show(calls: int) -> None:
+    from analysis.commands import print_report
+
+    data = Path(tempfile.mkdtemp(prefix="heliograph-demo-"))
+    click.echo("Starting made-up providers and the proxy; no call leaves this machine.", err=True)
+    with FakeProviders(keep_requests=False) as providers:
+        origin = origin_of(providers.url)
+        settings = Settings(
+            data=data, config=data / "heliograph.toml", upstreams={"openai": origin, "anthropic": origin}
+        )
+        with ProxyThread(settings) as thread:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            with Progress(*columns, console=Console(stderr=True)) as progress:
+                task = progress.add_task(f"{calls} calls through {thread.url}", total=calls)
+                run_load(thread.url, calls, lambda done: progress.update(task, completed=done))
+    for name in REPORTS:
+        print_report(name, data)
+    click.echo(
+        f"\nThe data is in {data}: Parquet, yours to ask. For example:\n"
+        f'  heliograph sql --data {data} "select response_model, sum(cost_usd) from requests group by all"\n'
+        f"  heliograph report requests --data {data}\n"
+        "Now your own calls:  heliograph run -- python your_program.py",
+        err=True,
+    )

@@ -1,0 +1,109 @@
+"""Start and end of the addon: mitmproxy's options, the journal, the settler process, the orderly goodbye."""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mitmproxy import ctx, exceptions
+from mitmproxy.addonmanager import Loader
+
+from addon.proxy import Proxy
+from addon.settings import ConfigError, Settings, data_folder, load
+
+logger = logging.getLogger(__name__)
+
+_OPTION_PREFIX: Final = "heliograph_"
+# Calls under way may end before the process does, up to here; an agent's long answer is worth waiting for.
+_DRAIN_S: Final = 30.0
+# The settler writes what is left to Parquet before it goes; a backlog after a flood takes a while.
+_SETTLE_S: Final = 120.0
+_LONGEST_RESTART_PAUSE_S: Final = 30.0
+_HOME: Final = Path(__file__).resolve().parent.parent
+
+
+class Lifecycle:
+    """`settings` are given by `heliograph up`; under plain mitmdump they come from `--set heliograph_...`."""
+
+    def __init__(self, proxy: Proxy, settings: Settings | None = None) -> None:
+        self.proxy = proxy
+        self.settings = settings
+        self._settler: subprocess.Popen[bytes] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._loaded = False
+
+    def load(self, loader: Loader) -> None:
+        loader.add_option("heliograph_data", str, "", "Folder of the journal, the lake and the settings.")
+        loader.add_option("heliograph_config", str, "", "Settings file; default: heliograph.toml in the data folder.")
+        loader.add_option("heliograph_upstreams", Sequence[str], [], "Where providers live: NAME=URL, repeatable.")
+        # A call that is answered from here must not open a connection, and the provider may be out of reach.
+        ctx.options.update(connection_strategy="lazy")
+        self._loaded = True  # mitmproxy calls `configure` for each option above, before it has set any
+
+    def configure(self, _: set[str]) -> None:
+        if self.proxy.ready or not self._loaded:
+            return
+        try:
+            self.proxy.open(self.settings or self._from_options())
+        except (ConfigError, OSError) as error:
+            raise exceptions.OptionsError(f"heliograph: {error}") from error
+
+    @staticmethod
+    def _from_options() -> Settings:
+        options = ctx.options
+        config = Path(options.heliograph_config).expanduser() if options.heliograph_config else None
+        return load(data_folder(options.heliograph_data), config, options.heliograph_upstreams)
+
+    def running(self) -> None:
+        if unknown := [name for name in ctx.options.deferred if name.startswith(_OPTION_PREFIX)]:
+            known = [name for name, _ in ctx.options.items() if name.startswith(_OPTION_PREFIX)]
+            logger.error("--set %s: no such option; there are %s", unknown[0], ", ".join(sorted(known)))
+            return  # an error in `running` ends mitmdump
+        self._start_settler()
+        self._watch = asyncio.get_running_loop().create_task(self._keep_settler())
+
+    def _start_settler(self) -> None:
+        settings = self.proxy.settings
+        self._settler = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "addon.storage.settle"),
+                *("--data", str(settings.data), "--run", self.proxy.journal.run, "--config", str(settings.config)),
+            ],
+            stdin=subprocess.PIPE,  # its lifeline: when we die, however we die, it reads the end
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))},
+            start_new_session=True,  # Ctrl-C is for us; the settler ends when we have
+        )
+
+    async def _keep_settler(self) -> None:
+        pause_s = 1.0
+        while not self._stopping:
+            await asyncio.sleep(pause_s)
+            if self._settler and self._settler.poll() is not None and not self._stopping:
+                logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.returncode)
+                self._start_settler()
+                pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
+
+    async def done(self) -> None:
+        """Finish what runs, then settle, then go. What does not finish in time is in the journal all the same."""
+        if not self.proxy.ready:
+            return
+        ctx.options.update(server=False)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DRAIN_S
+        while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
+            await asyncio.sleep(0.05)
+        self._stopping = True
+        if self._watch:
+            self._watch.cancel()
+        self.proxy.close()
+        if self._settler and self._settler.stdin:
+            self._settler.stdin.close()
+            try:
+                await asyncio.to_thread(self._settler.wait, _SETTLE_S)
+            except subprocess.TimeoutExpired:
+                logger.warning("heliograph: still settling; the settler goes on by itself")

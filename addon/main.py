@@ -1,0 +1,30 @@
+"""heliograph as a mitmproxy addon: `mitmdump -s addon/main.py --listen-host 127.0.0.1 --listen-port 8787`.
+
+The table of contents: what a call meets, in this order.
+"""
+
+import sys
+from pathlib import Path
+
+# mitmproxy puts this file's folder first on sys.path, where our modules would hide others; its parent is what we need.
+_HERE = Path(__file__).resolve().parent
+sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
+
+from addon.capture import Capture  # noqa: E402
+from addon.lifecycle import Lifecycle  # noqa: E402
+from addon.proxy import Proxy  # noqa: E402
+from addon.route import RouteRequests  # noqa: E402
+from addon.settings import Settings  # noqa: E402
+from addon.wiring import Wiring  # noqa: E402
+
+
+def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
+    return [
+        Lifecycle(proxy, settings),  # options, journal and settler; the orderly end
+        Wiring(proxy),  # our HTTP stream under every connection: JSON errors, timeouts, blind tunnels
+        RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
+        Capture(proxy),  # a copy of what passes, into the journal
+    ]
+
+
+addons = make_addons(Proxy())

@@ -1,0 +1,13 @@
+"""What our HTTP stream and our hooks tell each other about a flow, in `flow.metadata`.
+
+mitmproxy copies that dictionary: plain values only.
+"""
+
+from typing import Final
+
+OWN: Final = "heliograph_own"  # bool: the request was sent to this proxy as to a server, not through it
+TIMEOUTS: Final = "heliograph_timeouts"  # settings.Timeouts of this call; without it there are none
+SENT_AT: Final = "heliograph_sent_at"  # float: epoch seconds when the request began to go out to the provider
+CONNECT_S: Final = "heliograph_connect_s"  # float: time spent on getting an upstream connection
+BROKEN_BY: Final = "heliograph_broken_by"  # who ended the call early, one of:
+CALLER, PROVIDER, TIMEOUT, CONNECT = "caller", "provider", "timeout", "connect"

@@ -1,0 +1,111 @@
+"""A lean mitmproxy: only the addons that proxying needs, and no question asked twice.
+
+Stock mitmdump walks 35 addons at every hook of every request and copies an option at every look: more than half of its
+CPU (docs/performance.md). Here both are tables, made once and made anew when something changes.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from mitmproxy import exceptions, hooks, master
+from mitmproxy.addonmanager import AddonManager, traverse
+from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth
+from mitmproxy.flow import Flow
+from mitmproxy.options import Options
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[..., Any]
+
+
+class TableAddonManager(AddonManager):
+    """Knows who handles a hook without asking every addon. An existing manager becomes one by `speed_up`."""
+
+    _table: dict[str, list[Handler]]
+
+    def register(self, addon: Any) -> Any:
+        self._table = {}
+        return super().register(addon)
+
+    def add(self, *addons: Any) -> None:
+        super().add(*addons)
+        self._table = {}
+
+    def remove(self, addon: Any) -> None:
+        super().remove(addon)
+        self._table = {}
+
+    async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        arguments = event.args()
+        await self._call(self._handlers(event.name), event.name, arguments)
+        if isinstance(arguments[0], Flow) and (watchers := self._handlers("update")):
+            await self._call(watchers, "update", [[arguments[0]]])
+
+    async def trigger_event(self, event: hooks.Hook) -> None:
+        await self._call(self._handlers(event.name), event.name, event.args())
+
+    def _handlers(self, name: str) -> list[Handler]:
+        handlers = self._table.get(name)
+        if handlers is None:
+            found = (getattr(addon, name, None) for addon in traverse(self.chain))
+            handlers = self._table[name] = [handler for handler in found if callable(handler)]
+        return handlers
+
+    async def _call(self, handlers: list[Handler], name: str, arguments: list[Any]) -> None:
+        for handler in handlers:
+            try:
+                result = handler(*arguments)
+                if result is not None and inspect.isawaitable(result):
+                    await result
+            except exceptions.AddonHalt:
+                return
+            except exceptions.OptionsError:
+                raise
+            except Exception:
+                logger.exception("Addon error in %s", name)  # and the call goes on
+
+
+def speed_up(addons: AddonManager) -> None:
+    """Give a stock mitmdump's manager the table, too: its addons all stay, and stay in order."""
+    if type(addons) is AddonManager:
+        addons.__class__ = TableAddonManager
+        addons._table = {}  # type: ignore[attr-defined]
+
+
+# Values that cannot be changed in place need no copy at each look.
+_SCALARS: Final = (str, bool, int, float, type(None))
+
+
+def remember_scalars(options: Options) -> None:
+    """Let `options.x` be a plain attribute where it can be: the manager copies deeply otherwise, several times a piece."""
+
+    def remember(updated: set[str]) -> None:
+        for name in updated:
+            value = options._options[name].current()
+            if isinstance(value, _SCALARS):
+                options.__dict__[name] = value
+            else:
+                options.__dict__.pop(name, None)
+
+    remember(set(options.keys()))
+    options.__dict__["_remember"] = remember  # the signal keeps weak references only
+    options.changed.connect(remember)
+
+
+class LeanMaster(master.Master):
+    def __init__(self, options: Options, addons: list[object]) -> None:
+        super().__init__(options, event_loop=asyncio.get_running_loop())
+        speed_up(self.addons)
+        self.addons.add(
+            core.Core(),
+            disable_h2c.DisableH2C(),
+            proxyserver.Proxyserver(),
+            *addons,
+            next_layer.NextLayer(),
+            tlsconfig.TlsConfig(),
+            upstream_auth.UpstreamAuth(),
+        )
+        remember_scalars(options)

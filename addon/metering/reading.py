@@ -1,0 +1,97 @@
+"""What a call's bodies say: the request's facts, the answer's reading, and the usage that its row gets.
+
+Pure. Odd input leaves fields out; an exception from here is a bug, and the caller's row says so.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from addon.metering.content_coding import decode
+from addon.metering.estimate import estimate_tokens
+from addon.providers.fields import at, items, parse, string
+from addon.providers.model import Json, Operation, Reading, Usage
+from addon.providers.sse import events
+
+__all__ = ["RequestFacts", "decode", "read_answer", "request_facts", "settle_usage"]
+
+BOM: Final = b"\xef\xbb\xbf"
+STREAM_START: Final = re.compile(rb"(?:data|event|id|retry)?:")
+# Every message costs a few tokens beside its words, and every answer three to begin it.
+# https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
+TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN = 4, 3
+# Claude Code up to 1.x: user_<hash>_account_<uuid>_session_<uuid>; since then JSON in a string.
+OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]{36})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """What a request's body says of who asks whom."""
+
+    model: str | None = None
+    user: str | None = None
+    session_id: str | None = None
+    stream: bool = False
+    body: Json = None  # the whole of it, parsed
+
+
+def request_facts(body: bytes) -> RequestFacts:
+    """`body` is decoded. The user of a body that carries a session beside it (Claude Code) is an installation, not one."""
+    request = parse(body)
+    claimed = string(at(request, "metadata", "user_id"))
+    packed = parse(claimed) if claimed and claimed.startswith("{") else None
+    session = string(at(packed, "session_id"))
+    if claimed and (match := OLD_CLAUDE_CODE.fullmatch(claimed)):
+        session = match[1]
+    return RequestFacts(
+        model=string(at(request, "model")),
+        user=string(at(request, "user")) or (None if session or packed else claimed),
+        session_id=session or string(at(request, "client_metadata", "session_id")),
+        stream=at(request, "stream") is True,
+        body=request,
+    )
+
+
+def read_answer(operation: Operation, body: bytes, is_stream: bool) -> Reading:
+    """`body` is decoded; `is_stream` is what its content type says. A stream's request may be answered by a JSON error."""
+    start = body.removeprefix(BOM).lstrip()
+    if start[:1] in (b"{", b"["):
+        return operation.read_json(parse(body.removeprefix(BOM))) if operation.read_json else Reading()
+    if operation.read_stream and (is_stream or STREAM_START.match(start)):
+        return operation.read_stream(events(body))
+    return Reading()
+
+
+def settle_usage(
+    operation: Operation, reading: Reading, request: Json, *, is_stream: bool, complete: bool
+) -> tuple[Usage | None, str | None]:
+    """The tokens of a call and who says so: `provider`, `estimated`, or nobody (None, None).
+
+    Only a stream is ever estimated: one that states no usage, or ended before its last word. Then the input is what was
+    stated or else counted, the output the larger of the two. Nothing is estimated of an answer that never began, or
+    where the provider's own numbers are there and we cannot read them.
+    """
+    # A reason to stop and a usage are an answer's last words, also if the terminal event was lost on the way.
+    if reading.usage and (complete or reading.finish_reasons or not is_stream):
+        return reading.usage, "provider"
+    began = reading.usage or reading.response_id or reading.text or reading.other_output
+    if not is_stream or not began or operation.prompt_text is None or (reading.usage_raw and not reading.usage):
+        return None, None
+    model = reading.response_model or string(at(request, "model"))
+    stated = reading.usage or Usage()
+    input_tokens, output_tokens = stated.input_tokens, stated.output_tokens
+    if input_tokens is None:
+        input_tokens = _estimated_input(operation, request, model)
+    if spoken := (reading.text or "") + (reading.other_output or ""):  # nothing heard is no count of 0
+        output_tokens = max(output_tokens or 0, estimate_tokens(spoken, model))
+    return replace(stated, input_tokens=input_tokens, output_tokens=output_tokens), "estimated"
+
+
+def _estimated_input(operation: Operation, request: Json, model: str | None) -> int | None:
+    """None where the request has no words that we can see (left out, or given as token numbers)."""
+    prompt = operation.prompt_text(request) if operation.prompt_text else ""
+    if not prompt:
+        return None
+    messages = len(items(at(request, "messages")) or items(at(request, "input")))
+    overhead = TOKENS_PER_MESSAGE * messages + TOKENS_TO_BEGIN if messages else 0
+    return estimate_tokens(prompt, model) + overhead

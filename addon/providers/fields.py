@@ -1,0 +1,60 @@
+"""Reading JSON that a stranger wrote: what is not there, or not of the kind we expect, is None and never an error."""
+
+from typing import Final
+
+import orjson
+
+from addon.providers.model import Json
+
+LARGEST_COUNT: Final = 2**63 - 1  # a BIGINT column; no honest count is near it
+
+
+def parse(data: str | bytes) -> Json:
+    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep)."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def at(value: Json, *keys: str | int) -> Json:
+    """The value at a path of object keys and array indexes; None where the path ends early."""
+    for key in keys:
+        if isinstance(key, str):
+            value = value.get(key) if isinstance(value, dict) else None
+        else:
+            value = value[key] if isinstance(value, list) and -len(value) <= key < len(value) else None
+    return value
+
+
+def string(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: Json) -> int | None:
+    """A number of tokens: a whole number from 0 on. True is not 1."""
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
+
+
+def items(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+def error_type(body: Json) -> str | None:
+    """The `type` of an error body, else its `code`: `{"error": {"type", "code", "message"}}`."""
+    error = at(body, "error")
+    code = at(error, "code")
+    return string(at(error, "type")) or string(code) or (str(code) if type(code) is int else None)
+
+
+def dumped(value: Json) -> str:
+    """JSON text of a value that was parsed from JSON."""
+    return orjson.dumps(value).decode()
+
+
+def words(content: Json) -> str:
+    """The text of message content: a string, or a list of parts of which those with a `text` (or a `refusal`) count."""
+    if isinstance(content, str):
+        return content
+    parts = (string(part) or string(at(part, "text")) or string(at(part, "refusal")) for part in items(content))
+    return "\n".join(part for part in parts if part)

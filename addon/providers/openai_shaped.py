@@ -1,0 +1,177 @@
+"""OpenAI's chat completions, legacy completions and embeddings, which half the industry speaks as well.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from addon.providers import openai_responses
+from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
+from addon.providers.model import Event, Json, Operation, Reading, Usage
+
+DONE: Final = re.compile(rb"data: ?\[DONE\]")
+
+
+def usage(raw: Json) -> Usage | None:
+    """OpenAI counts cached, cache-writing and reasoning tokens inside its totals, as we do.
+
+    Chat completions say `prompt_tokens` and `completion_tokens`, responses `input_tokens` and `output_tokens`.
+    """
+    prompt_details = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details")
+    answer_details = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details")
+    stated = Usage(
+        input_tokens=_either(raw, "prompt_tokens", "input_tokens"),
+        cache_read_input_tokens=count(at(prompt_details, "cached_tokens")),
+        cache_creation_input_tokens=count(at(prompt_details, "cache_write_tokens")),
+        output_tokens=_either(raw, "completion_tokens", "output_tokens"),
+        reasoning_output_tokens=count(at(answer_details, "reasoning_tokens")),
+    )
+    return stated if stated.input_tokens is not None or stated.output_tokens is not None else None
+
+
+def read_json(body: Json) -> Reading:
+    """A `chat.completion`, a `text_completion`, a list of embeddings, or an error body."""
+    choices = _Choices()
+    for choice in items(at(body, "choices")):
+        choices.add(choice, at(choice, "message"))
+    return _reading(body, choices, at(body, "usage"), at(body, "service_tier"), error_type(body))
+
+
+def read_stream(events: Iterable[Event]) -> Reading:
+    """Chunks up to `[DONE]`. The last usage that is not null counts; some providers repeat it, growing, in every chunk."""
+    choices, head, raw, tier, failure = _Choices(), None, None, None, None
+    for event in events:
+        chunk = parse(event.data)
+        if not isinstance(chunk, dict):
+            continue
+        head = head or (chunk if string(chunk.get("id")) or string(chunk.get("model")) else None)
+        raw = chunk.get("usage") or at(chunk, "x_groq", "usage") or raw
+        tier = chunk.get("service_tier") or tier
+        if chunk.get("error"):
+            failure = error_type(chunk) or "error"
+        for choice in items(chunk.get("choices")):
+            choices.add(choice, at(choice, "delta"))
+    return _reading(head, choices, raw, tier, failure)
+
+
+def chat_prompt(request: Json) -> str:
+    """The words of all messages, and the tools' schemas, which are tokens too. Images and audio are left out."""
+    parts = [words(at(message, "content")) for message in items(at(request, "messages"))]
+    parts += [dumped(calls) for message in items(at(request, "messages")) if (calls := at(message, "tool_calls"))]
+    parts += [dumped(tools) for key in ("tools", "functions") if (tools := at(request, key))]
+    return "\n".join(part for part in parts if part)
+
+
+def completion_prompt(request: Json) -> str:
+    return words(at(request, "prompt"))
+
+
+def operations(
+    base: str, *names: str, read_usage: Callable[[Json], Usage | None] | None = None
+) -> tuple[Operation, ...]:
+    """The named operations (all, if none is named) below `base`, a regular expression such as `/openai/v1`.
+
+    Without `read_usage` a reading has the usage as stated and none of our counts: what a provider means by its numbers
+    is its own file's business, and unknown is None. Then nothing is estimated either.
+    """
+    return tuple(_operation(base, name, read_usage) for name in names or _SHAPES)
+
+
+def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None] | None) -> Operation:
+    shape = _SHAPES[name]
+    read_stream = shape.read_stream
+    return Operation(
+        name=name,
+        path=re.compile(f"{base}{shape.path}/?"),
+        terminal=shape.terminal,
+        read_json=lambda body: _counted(shape.read_json(body), read_usage),
+        read_stream=None if read_stream is None else lambda events: _counted(read_stream(events), read_usage),
+        prompt_text=shape.prompt_text if read_usage else None,
+    )
+
+
+def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None] | None) -> Reading:
+    return replace(reading, usage=read_usage(reading.usage_raw) if read_usage else None)
+
+
+@dataclass(slots=True)
+class _Choices:
+    """Gathers the choices of an answer (`n` may ask for several), by their index."""
+
+    said: dict[int, list[str]] = field(default_factory=dict)
+    other: list[str] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    def add(self, choice: Json, message: Json) -> None:
+        """`message` is the choice's message, or its delta; legacy completions have `text` instead."""
+        index = count(at(choice, "index")) or 0
+        for text in (
+            words(at(message, "content")),
+            string(at(message, "refusal")),
+            string(at(message, "audio", "transcript")),
+            string(at(choice, "text")),
+        ):
+            if text:
+                self.said.setdefault(index, []).append(text)
+        self.other += [
+            text
+            for text in (
+                string(at(message, "reasoning_content")) or string(at(message, "reasoning")),
+                string(at(message, "function_call", "name")),
+                string(at(message, "function_call", "arguments")),
+            )
+            if text
+        ]
+        for call in items(at(message, "tool_calls")):
+            called = at(call, "function") or at(call, "custom")
+            self.other += [
+                text for key in ("name", "arguments", "input") if (text := string(at(called, key))) is not None
+            ]
+        if reason := string(at(choice, "finish_reason")):
+            self.reasons[index] = reason
+
+    def text(self) -> str | None:
+        return "\n".join("".join(self.said[index]) for index in sorted(self.said)) if self.said else None
+
+
+def _reading(head: Json, choices: _Choices, raw: Json, tier: Json, failure: str | None) -> Reading:
+    return Reading(
+        response_model=string(at(head, "model")),
+        response_id=string(at(head, "id")),
+        finish_reasons=tuple(choices.reasons[index] for index in sorted(choices.reasons)),
+        usage_raw=raw,
+        price_factors={"service_tier": tier} if string(tier) else {},
+        text=choices.text(),
+        other_output="".join(choices.other) or None,
+        error_type=failure,
+    )
+
+
+def _either(raw: Json, *keys: str) -> int | None:
+    return next((number for key in keys if (number := count(at(raw, key))) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    path: str  # below the base
+    read_json: Callable[[Json], Reading]
+    read_stream: Callable[[Iterable[Event]], Reading] | None = None
+    terminal: re.Pattern[bytes] | None = None
+    prompt_text: Callable[[Json], str] | None = None
+
+
+_SHAPES: Final = {
+    "chat": _Shape("/chat/completions", read_json, read_stream, DONE, chat_prompt),
+    "text_completion": _Shape("/completions", read_json, read_stream, DONE, completion_prompt),
+    "embeddings": _Shape("/embeddings", read_json),
+    "responses": _Shape(
+        "/responses",
+        openai_responses.read_json,
+        openai_responses.read_stream,
+        openai_responses.TERMINAL,
+        openai_responses.prompt,
+    ),
+}

@@ -1,0 +1,12 @@
+"""Google Vertex AI. https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai"""
+
+from addon.providers.model import Provider
+from addon.providers.openai_shaped import operations
+
+PROVIDER = Provider(
+    name="vertex",
+    origin="https://aiplatform.googleapis.com",
+    hosts=("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+    operations=operations("/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/endpoints/[^/]+", "chat"),
+    prices="google",
+)

@@ -1,0 +1,60 @@
+"""What the addons share while the proxy runs: settings, router, journal, the calls under way, the counters."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import cast
+
+from mitmproxy.net.server_spec import ServerSpec
+
+from addon import settings as settings_module
+from addon.call import Call
+from addon.routing import Router
+from addon.settings import Settings
+from addon.storage.folders import Folders
+from addon.storage.journal import Journal
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the start. `seen` calls end up `journalled` or `unlogged` (the journal counts those) or are under way."""
+
+    seen: int = 0  # calls of a known operation
+    passed: int = 0  # other requests on decrypted hosts, streamed through and not kept
+
+
+@dataclass(slots=True)
+class Proxy:
+    calls: dict[str, Call] = field(default_factory=dict)  # under way, by flow id
+    projects: dict[str, str] = field(default_factory=dict)  # label in the proxy URL, by client connection id
+    counts: Counts = field(default_factory=Counts)
+    request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
+    untrusted: dict[str, str] = field(default_factory=dict)  # host -> why its client broke off the TLS handshake
+    connects: int = 0  # CONNECT requests and calls that arrived at all
+    ready: bool = False
+
+    settings: Settings = field(init=False)
+    secret: bytes = field(init=False)
+    router: Router = field(init=False)
+    journal: Journal = field(init=False)
+
+    def open(self, settings: Settings) -> None:
+        """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
+        Folders(settings.data).make()
+        self.settings = settings
+        self.secret = settings_module.secret(settings.data)
+        self.router = Router(settings.upstreams, settings.targets)
+        self.journal = Journal(Folders(settings.data).journal, on_trouble=logger.warning)
+        self.journal.open()
+        self.ready = True
+
+    @property
+    def via(self) -> ServerSpec | None:
+        """The proxy that this machine used before us, as mitmproxy names it."""
+        before = self.settings.upstream_proxy
+        return cast(ServerSpec, (before.scheme, (before.host, before.port))) if before else None
+
+    def close(self) -> None:
+        self.ready = False
+        self.journal.close()

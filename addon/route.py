@@ -1,0 +1,138 @@
+"""The hook that acts on `routing`: sends each request where it belongs, and takes off what is for us alone."""
+
+from mitmproxy import http
+from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
+
+from addon import controls, endpoints
+from addon.answers import error_answer
+from addon.call import Call
+from addon.controls import Controls, parse_controls
+from addon.ids import keyed_hash, uuid7
+from addon.marks import OWN, TIMEOUTS
+from addon.providers import registry
+from addon.proxy import Proxy
+from addon.routing import Arrival, Endpoint, Refusal, Route, Tunnel, is_loopback, path_of, without_secrets
+from addon.settings import Origin
+from addon.storage.journal_lines import CallStart
+
+
+class RouteRequests:
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if not self.proxy.ready:
+            flow.kill()  # nothing may pass unseen
+            return
+        if flow.response or flow.error:
+            return  # an earlier addon, or mitmproxy itself, has answered
+        wishes = parse_controls(flow.request.headers.items(multi=True))
+        decision = self._decide(flow, wishes)
+        if label := controls.project_label(flow.request.headers.get(controls.PROXY_AUTHORIZATION)):
+            self.proxy.projects[flow.client_conn.id] = label
+        if isinstance(decision, Tunnel):
+            flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
+            flow.request.stream = True
+            return
+        take_off(flow.request.headers)
+        if isinstance(decision, Refusal):
+            flow.response = error_answer(None, decision.status, decision.error_type, decision.message)
+        elif isinstance(decision, Endpoint):
+            flow.response = endpoints.answer(decision, flow.request.method, self.proxy)
+        else:
+            self._send_to(flow, decision)
+            if found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
+                operation, model = found
+                self.proxy.counts.seen += 1
+                self.proxy.calls[flow.id] = Call(
+                    id=uuid7(),
+                    route=decision,
+                    operation=operation,
+                    controls=wishes,
+                    start=self._start(flow, decision, operation.name, model, wishes),
+                )
+                flow.metadata[TIMEOUTS] = self.proxy.settings.timeouts
+            else:
+                self.proxy.counts.passed += 1
+                flow.request.stream = True
+
+    def _decide(self, flow: http.HTTPFlow, wishes: Controls) -> Route | Refusal | Endpoint | Tunnel:
+        request = flow.request
+        arrival = Arrival(
+            scheme=request.scheme,
+            host=request.host.lower(),
+            port=request.port,
+            path=request.path,
+            own=flow.metadata.get(OWN, False),
+            target_url=wishes.target_url,
+        )
+        if isinstance(flow.client_conn.proxy_mode, RegularMode | UpstreamMode):
+            return self.proxy.router.route(arrival)
+        return self.proxy.router.route_mode(arrival)
+
+    def _send_to(self, flow: http.HTTPFlow, route: Route) -> None:
+        """Nothing is touched that is right already: what goes through keeps its bytes."""
+        request, upstream = flow.request, route.upstream
+        if Origin(request.scheme, request.host.lower(), request.port) != upstream:
+            request.scheme, request.port = upstream.scheme, upstream.port
+            request.host = upstream.host
+            request.host_header = upstream.authority
+        if request.path != route.path:
+            request.path = route.path
+        if self.proxy.via and not is_loopback(upstream.host):
+            flow.server_conn.via = self.proxy.via
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """What is no call passes in both directions and is kept nowhere."""
+        if flow.response and flow.id not in self.proxy.calls and flow.response.status_code != 101:
+            flow.response.stream = True
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """mitmproxy keeps every message until the socket closes; a socket may be open for days."""
+        if flow.websocket:
+            del flow.websocket.messages[:-1]
+
+    def _start(
+        self, flow: http.HTTPFlow, route: Route, operation_name: str, path_model: str | None, wishes: Controls
+    ) -> CallStart:
+        request, secret = flow.request, self.proxy.secret
+        properties = wishes.properties
+        if project := self.proxy.projects.get(flow.client_conn.id):
+            properties = {"project": project, **properties}
+        return CallStart(
+            request_id=wishes.request_id or uuid7(),
+            started_at_us=int(request.timestamp_start * 1_000_000),
+            provider_name=route.provider.name,
+            operation_name=operation_name,
+            method=request.method,
+            host=route.host,
+            path=without_secrets(route.path),
+            mode="reverse" if came_reverse(flow) else "forward",
+            path_model=path_model,
+            content_type=request.headers.get("content-type"),
+            content_encoding=request.headers.get("content-encoding"),
+            user_id=wishes.user_id,
+            session_id=wishes.session_id,
+            session_path=wishes.session_path,
+            session_name=wishes.session_name,
+            properties=properties,
+            prompt_id=wishes.prompt_id,
+            model_override=wishes.model_override,
+            omit_request=wishes.omit_request,
+            omit_response=wishes.omit_response,
+            api_key_hash=keyed_hash(secret, wishes.credential) if wishes.credential else None,
+            helicone_key_hash=keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else None,
+            client=wishes.client,
+        )
+
+
+def take_off(headers: http.Headers) -> None:
+    """Remove what is for this proxy alone: `Helicone-*` and `Proxy-Authorization`, nothing else."""
+    ours = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
+    if any(name.lower().startswith(ours) for name, _ in headers.fields):
+        headers.fields = tuple(field for field in headers.fields if not field[0].lower().startswith(ours))
+
+
+def came_reverse(flow: http.HTTPFlow) -> bool:
+    """By base_url (sent to us as to a server) or by one of mitmproxy's reverse modes."""
+    return bool(flow.metadata.get(OWN)) or isinstance(flow.client_conn.proxy_mode, ReverseMode)

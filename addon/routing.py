@@ -1,0 +1,213 @@
+"""Where a request goes: host, path prefix or host label -> provider and upstream. Pure; the hooks act on the answer.
+
+The four ways in share one port (README, "Ways in"):
+1. forward: the request names the provider's own host; every host that is nobody's provider is none of our business;
+2. by path prefix: /openai/v1/..., /v1/gateway/oai/..., /gateway/... with Helicone-Target-Url;
+3. by host label: oai.helicone.ai, or oai.<any domain> that points at us;
+4. mitmproxy's own modes: the mode's target is the provider.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from addon.providers import openai_shaped, registry
+from addon.providers.model import Provider
+from addon.settings import Origin, origin_of
+
+HELICONE_DOMAINS: Final = ("helicone.ai", "hconeai.com")
+HEALTH_PATH: Final = "/healthz"
+_SELF_HOST_PREFIX: Final = "/v1/gateway/"  # Helicone's self-hosted form: /v1/gateway/oai/v1/chat/completions
+_GATEWAY: Final = "gateway"
+_NOWHERE: Final = ".invalid"  # the origin of a provider that lives at a different host for each customer
+_ASYNC_LOGS: Final = frozenset(f"/{name}/v1/log" for name in ("oai", "anthropic", "googleapis", "custom"))
+# What a query may carry of a credential; a row's path must not.
+_SECRET_PARAMETERS: Final = re.compile(
+    r"(?i)(?<=[?&])(key|api[-_]?key|access_token|token|sig|signature|x-amz-[^=&]*|x-goog-[^=&]*)=[^&]*&?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A request as it came in. `own` says that it was sent to this proxy as a server (origin-form), not through it."""
+
+    scheme: str
+    host: str  # lower case
+    port: int
+    path: str  # with its query
+    own: bool
+    target_url: str | None = None  # Helicone-Target-Url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A provider is meant. `host` and `path` are the provider's own, `upstream` is where the request is really sent."""
+
+    provider: Provider
+    host: str
+    path: str
+    upstream: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """We answer ourselves: an HTTP status, an error type and a sentence that says what to do."""
+
+    status: int
+    error_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One of our own endpoints is meant."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Not ours: passes untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    upstreams: Mapping[str, Origin]
+    targets: frozenset[Origin]
+
+    def route(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
+        if provider := registry.by_host(arrival.host):
+            return self._to(provider, arrival.path, Origin(arrival.scheme, arrival.host, arrival.port))
+        if arrival.own or is_helicone(arrival.host):
+            return self._by_label(arrival) or self._by_path(arrival)
+        return Tunnel()
+
+    def route_mode(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
+        """For `--mode reverse:` and the like: the mode has named the target already."""
+        target = Origin(arrival.scheme, arrival.host, arrival.port)
+        if path_of(arrival.path) == HEALTH_PATH:
+            return Endpoint(HEALTH_PATH)
+        provider = self._by_upstream(target) or registry.by_host(arrival.host) or stranger(arrival.host)
+        return self._to(provider, arrival.path, target)
+
+    def _by_label(self, arrival: Arrival) -> Route | Refusal | Endpoint | None:
+        label = label_of(arrival.host)
+        if label is None:
+            return None
+        if alternative := registry.UNSERVED_LABELS.get(label):
+            return Refusal(status=501, error_type="not_implemented", message=f"{label}. is not served; {alternative}")
+        if label == _GATEWAY:
+            return self._to_target(arrival.target_url, arrival.path)
+        if provider := registry.by_label(label):
+            return self._to(provider, arrival.path)
+        if label == "api" and is_helicone(arrival.host):
+            return Endpoint(path_of(arrival.path))
+        return None
+
+    def _by_path(self, arrival: Arrival) -> Route | Refusal | Endpoint:
+        path = path_of(arrival.path)
+        if path == HEALTH_PATH or path in _ASYNC_LOGS:
+            return Endpoint(path)
+        rest = arrival.path
+        if path.startswith(_SELF_HOST_PREFIX):
+            rest = rest.removeprefix(_SELF_HOST_PREFIX.rstrip("/"))
+        name, rest = _first_segment(rest)
+        if name == _GATEWAY:
+            return self._to_target(arrival.target_url, rest)
+        if provider := registry.BY_NAME.get(name):
+            return self._to(provider, rest)
+        return Refusal(status=404, error_type="not_found", message=f"{path} is not served here; {what_is_served()}")
+
+    def _to_target(self, target_url: str | None, path: str) -> Route | Refusal:
+        if not target_url:
+            message = "send the header Helicone-Target-Url with the provider's origin, e.g. https://api.openai.com"
+            return Refusal(status=400, error_type="missing_target", message=message)
+        parts = urlsplit(target_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+            message = f"Helicone-Target-Url {target_url!r} is not an origin; write e.g. https://api.openai.com, without a path"
+            return Refusal(status=400, error_type="invalid_target", message=message)
+        target = origin_of(target_url)
+        if provider := registry.by_host(target.host):
+            return self._to(provider, path, target)
+        if provider := self._by_upstream(target):
+            return self._to(provider, path, target)
+        if target in self.targets:
+            return self._to(stranger(target.host), path, target)
+        message = f"{target_url} is not an approved target; add it to [targets] allow in heliograph.toml"
+        return Refusal(status=403, error_type="target_not_approved", message=message)
+
+    def _by_upstream(self, target: Origin) -> Provider | None:
+        return next((registry.BY_NAME[name] for name, origin in self.upstreams.items() if origin == target), None)
+
+    def _to(self, provider: Provider, path: str, called: Origin | None = None) -> Route | Refusal:
+        """`called` is the origin that the caller named; without one it is the provider's usual one."""
+        origin = called or origin_of(provider.origin)
+        upstream = self.upstreams.get(provider.name, origin)
+        if upstream.host.endswith(_NOWHERE):
+            message = f"{provider.name} has no address of its own: start heliograph with --upstream {provider.name}=https://..."
+            return Refusal(status=400, error_type="missing_upstream", message=message)
+        host = origin_of(provider.origin).host if registry.by_host(origin.host) is None else origin.host
+        return Route(provider=provider, host=host, path=path, upstream=upstream)
+
+
+@lru_cache(maxsize=1024)
+def decrypts(host: str) -> bool:
+    """Whether a CONNECT to this host is opened: providers' and Helicone's hosts only, every other one is tunnelled."""
+    return registry.by_host(host) is not None or is_helicone(host)
+
+
+def is_helicone(host: str) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in HELICONE_DOMAINS)
+
+
+def label_of(host: str) -> str | None:
+    """The first DNS label, past Helicone's region `eu`; None for an address or a name without dots."""
+    labels = host.split(".")
+    if len(labels) < 2 or _is_address(host):
+        return None
+    return labels[1] if labels[0] == "eu" and len(labels) > 2 else labels[0]
+
+
+def path_of(target: str) -> str:
+    return target.partition("?")[0]
+
+
+def without_secrets(target: str) -> str:
+    """Path and query as a row may keep them."""
+    if "?" not in target:
+        return target
+    return _SECRET_PARAMETERS.sub("", target).rstrip("?&")
+
+
+@lru_cache(maxsize=256)
+def stranger(host: str) -> Provider:
+    """A target that is no provider we know: named after its host, believed to speak OpenAI's dialect, without a price."""
+    return Provider(name=host, origin=f"https://{host}", hosts=(host,), operations=openai_shaped.operations("/v1"))
+
+
+def what_is_served() -> str:
+    names = ", ".join(f"/{name}" for name in sorted(registry.BY_NAME))
+    return f"use a provider's prefix ({names}), /gateway with Helicone-Target-Url, or {HEALTH_PATH}"
+
+
+def _first_segment(target: str) -> tuple[str, str]:
+    """`/openai/v1/x?y` -> ("openai", "/v1/x?y")"""
+    path, question, query = target.partition("?")
+    name, _, rest = path.removeprefix("/").partition("/")
+    return name, f"/{rest}{question}{query}"
+
+
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""Runs the lean proxy: in this thread for `heliograph up`, in one of its own for `heliograph run` and `demo`."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from mitmproxy import ctx
+from mitmproxy.options import Options
+
+from addon import trust
+from addon.main import make_addons
+from addon.master import LeanMaster
+from addon.proxy import Proxy
+from addon.settings import ConfigError, Settings
+
+Address = tuple[str, int]
+
+# mitmproxy closes a client connection without traffic after this; a provider may think for longer than its 10 minutes.
+_CLIENT_IDLE_S = 4000
+
+
+class Announce:
+    """Says where the proxy listens, once it does and all else is ready."""
+
+    def __init__(self, on_listening: Callable[[Address], None]) -> None:
+        self.on_listening = on_listening
+        self.failure: str | None = None
+
+    def running(self) -> None:
+        servers = ctx.master.addons.get("proxyserver").servers
+        addresses = [address for server in servers for address in server.listen_addrs]
+        if addresses:
+            self.on_listening(addresses[0][:2])
+            return
+        reasons = [str(server.last_exception) for server in servers if server.last_exception]
+        self.failure = "; ".join(reasons) or "the proxy does not listen"
+        ctx.master.shutdown()
+
+
+async def serve(
+    settings: Settings,
+    listen: Address,
+    on_listening: Callable[[Address], None],
+    proxy: Proxy | None = None,
+    handle_signals: bool = True,
+    on_start: Callable[[LeanMaster], None] = lambda master: None,
+) -> None:
+    """Until it is told to stop. Raises ConfigError where it cannot start."""
+    for name, level in {"": logging.WARNING, "mitmproxy": logging.ERROR, "asyncio": logging.ERROR}.items():
+        logging.getLogger(name).setLevel(level)  # mitmproxy makes a record of every connection; nobody reads them
+    trust.make_ca(settings.data)
+    announce = Announce(on_listening)
+    options = Options()
+    master = LeanMaster(options, [*make_addons(proxy or Proxy(), settings), announce])
+    options.update(
+        confdir=str(trust.ca_folder(settings.data)),
+        listen_host=listen[0],
+        listen_port=listen[1],
+        tcp_timeout=_CLIENT_IDLE_S,
+    )
+    if handle_signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, master.shutdown)
+    on_start(master)
+    await master.run()
+    if announce.failure:
+        raise ConfigError(f"cannot listen on {listen[0]}:{listen[1]}: {announce.failure}; choose another with --listen")
+
+
+class ProxyThread:
+    """The proxy beside the rest of this process: a context manager; `address` is where it listens."""
+
+    def __init__(self, settings: Settings, listen: Address = ("127.0.0.1", 0)) -> None:
+        self.proxy = Proxy()
+        self.address: Address = listen
+        self._settings, self._listen = settings, listen
+        self._listening = threading.Event()
+        self._master: LeanMaster | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="heliograph proxy")
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+    def _run(self) -> None:
+        def listening(address: Address) -> None:
+            self.address = address
+            self._listening.set()
+
+        def started(master: LeanMaster) -> None:
+            self._master = master
+
+        try:
+            asyncio.run(serve(self._settings, self._listen, listening, self.proxy, False, started))
+        except BaseException as error:  # told to whoever started us
+            self._failure = error
+        finally:
+            self._listening.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._listening.wait()
+        if self._failure:
+            raise self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop: calls under way end, everything is settled."""
+        if self._master:
+            self._master.shutdown()
+        self._thread.join()

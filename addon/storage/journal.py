@@ -1,0 +1,304 @@
+"""The journal's writer: what the proxy records while calls pass. The settler reads it (see `journal_lines` for the lines).
+
+One segment is open per process and flock-held, so that a settler can tell a live run from a dead one. Lines gather in
+memory; the closing line of a call takes all of them to the kernel with one write(2) before it returns, which a
+`kill -9` cannot undo. A thread writes what is left every 20 ms, rotates segments, and makes them durable in groups.
+
+Nothing here raises to the caller: a journal that cannot be written must not cost anybody an answer.
+"""
+
+import fcntl
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from addon.storage.folders import make_folder, sync_folder
+from addon.storage.journal_lines import CallEnd, CallStart, Side, end_line, piece_line, start_line
+
+BUFFER_BYTES: Final = 64 * 1024  # a write(2) of this size costs little more than one of 4 KB
+SEGMENT_BYTES: Final = 4 * 2**20  # with SEGMENT_AGE_S: rows get into Parquet soon, in files that are not too many
+SEGMENT_AGE_S: Final = 2.0
+TICK_S: Final = 0.02
+SYNC_EVERY_S: Final = 0.05  # what a power cut may cost
+RETRY_AFTER_S: Final = 1.0
+KEPT_BYTES: Final = 4 * 2**20  # what waits in memory while the disk does not take it
+TROUBLE_EVERY_S: Final = 60.0
+
+_fdatasync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A call under way. `cut`: some of it was lost, so its end cannot be promised."""
+
+    ended: bool = False
+    cut: bool = False
+
+
+def _say(message: str) -> None:
+    print(f"heliograph: {message}", file=sys.stderr, flush=True)
+
+
+class Journal:
+    """Writes calls to segments in `folder`. All methods may be called from any thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        on_trouble: Callable[[str], None] = _say,  # called at most once a minute; must not call back
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_age_s: float = SEGMENT_AGE_S,
+    ) -> None:
+        self.folder = folder
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
+        self.journalled = 0  # calls whose end is in the journal
+        self.unlogged = 0  # calls whose end could not be written when they ended
+        self._on_trouble = on_trouble
+        self._segment_bytes, self._segment_age_s = segment_bytes, segment_age_s
+
+        self._lock = threading.Lock()
+        self._calls: dict[str, _Call] = {}
+        self._fresh: list[_Call] = []  # calls whose start is still in the buffer
+        self._buffer: list[bytes] = []
+        self._buffered = 0  # bytes in it
+
+        self._descriptor: int | None = None
+        self._sequence = 0
+        self._size = 0
+        self._first_write_at: float | None = None
+        self._torn = False  # the open segment ends in half a line: it takes no more
+        self._retry_at: float | None = None  # set while the disk refuses
+        self._troubled_at: float | None = None
+        self._closed = False
+
+        self._retired: list[int] = []  # full segments, to be synced and closed by the thread
+        self._unsynced = False
+        self._unsynced_folder = False
+        self._synced_at = 0.0
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._awake = False
+        self._thread = threading.Thread(target=self._keep_up, name="journal", daemon=True)
+
+    def open(self) -> None:
+        """Takes the first segment, so that a settler sees this run alive."""
+        with self._lock:
+            try:
+                self._next_segment()
+            except OSError as error:
+                self._refused(error)
+        self._thread.start()
+
+    def start(self, call_id: str, call: CallStart) -> None:
+        line = start_line(call_id, call)
+        with self._lock:
+            if self._closed:
+                return
+            record = self._calls[call_id] = _Call()
+            self._fresh.append(record)
+            self._add(record, line)
+
+    def piece(self, call_id: str, side: Side, data: bytes) -> None:
+        """A part of a body, as it came. After the call's end it is written at once: the settler is about to read it."""
+        line = piece_line(call_id, side, data)
+        with self._lock:
+            if record := self._calls.get(call_id):
+                self._add(record, line)
+                if record.ended:
+                    self._write()
+
+    def end(self, call_id: str, call: CallEnd, final: bool) -> bool:
+        """Closes a call, or amends its end. True: the kernel has all of the call."""
+        line = end_line(call_id, call, final)
+        with self._lock:
+            record = self._calls.get(call_id)
+            if record is None:  # never started here
+                self.unlogged += 1
+                return False
+            self._add(record, line)
+            written = self._write() and not record.cut
+            if not record.ended:
+                record.ended = True
+                self.journalled += written
+                self.unlogged += not written
+            if final:
+                del self._calls[call_id]
+            return written
+
+    def flush(self) -> bool:
+        """Hands the buffer to the kernel. False: the disk does not take it."""
+        with self._lock:
+            return self._write()
+
+    def rotate(self) -> None:
+        """Goes on in a new segment, so that what is written may become Parquet."""
+        with self._lock:
+            self._write()
+            self._rotate()
+
+    def close(self) -> None:
+        """Writes and syncs what is left, and gives up the lock: this run is over."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            self._retry_at = None
+            self._write()
+            self._closed = True
+            self._calls.clear()
+            if self._descriptor is not None:
+                self._retired.append(self._descriptor)
+                self._descriptor = None
+        self._sync_retired()
+
+    # Under the lock
+
+    def _add(self, record: _Call, line: bytes) -> None:
+        if self._retry_at is not None and self._buffered + len(line) > KEPT_BYTES:
+            record.cut = True
+        if record.cut:
+            return
+        self._buffer.append(line)
+        self._buffered += len(line)
+        if not self._awake:
+            self._awake = True
+            self._wake.set()
+        if self._buffered >= BUFFER_BYTES:
+            self._write()
+
+    def _write(self) -> bool:
+        """Writes the buffer. True: nothing is left in it."""
+        if not self._buffer:
+            return True
+        if self._retry_at is not None and time.monotonic() < self._retry_at:
+            return False
+        data = b"".join(self._buffer)
+        view = memoryview(data)
+        written = 0
+        try:
+            descriptor = self._writable_segment()
+            while written < len(data):
+                written += os.write(descriptor, view[written:])
+        except OSError as error:
+            # Whole lines that got through stay; a half one stays behind as a torn tail and is written again elsewhere.
+            whole = data.rfind(b"\n", 0, written) + 1
+            self._torn = self._torn or whole < written
+            self._buffer = [data[whole:]]
+            self._buffered = len(data) - whole
+            self._refused(error)
+            return False
+        self._buffer.clear()
+        self._fresh.clear()
+        self._buffered = 0
+        self._retry_at = None
+        self._size += written
+        self._unsynced = True
+        if self._first_write_at is None:
+            self._first_write_at = time.monotonic()
+        if self._size >= self._segment_bytes:
+            self._rotate()
+        return True
+
+    def _writable_segment(self) -> int:
+        """The descriptor to write to. Raises OSError."""
+        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:  # somebody removed our file
+            for record in self._calls.values():
+                record.cut = record.cut or record not in self._fresh
+            self._torn = True
+        if self._descriptor is None or self._torn:
+            self._next_segment()
+        assert self._descriptor is not None
+        return self._descriptor
+
+    def _rotate(self) -> None:
+        try:
+            self._next_segment()
+        except OSError as error:
+            self._refused(error)
+            self._retry_at = None  # the open segment still takes lines; the next tick tries again
+
+    def _next_segment(self) -> None:
+        """Opens the next segment, then retires the last, so that a live run always holds its newest. Raises OSError."""
+        name = f"{self.run}-{self._sequence + 1:06d}.jsonl"
+        hidden = self.folder / f".{name}"
+        make_folder(self.folder)
+        descriptor = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hidden.rename(self.folder / name)
+        except OSError:
+            os.close(descriptor)
+            hidden.unlink(missing_ok=True)
+            raise
+        if self._descriptor is not None:
+            self._retired.append(self._descriptor)
+        self._descriptor = descriptor
+        self._sequence += 1
+        self._size = 0
+        self._first_write_at = None
+        self._torn = False
+        self._unsynced_folder = True
+
+    def _refused(self, error: OSError) -> None:
+        self._retry_at = time.monotonic() + RETRY_AFTER_S
+        self._trouble(f"{self.folder}: the journal cannot be written ({error.strerror}); calls go on unlogged")
+
+    def _trouble(self, message: str) -> None:
+        now = time.monotonic()
+        if self._troubled_at is None or now - self._troubled_at >= TROUBLE_EVERY_S:
+            self._troubled_at = now
+            self._on_trouble(message)
+
+    # The thread
+
+    def _keep_up(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            while not self._stop.wait(TICK_S) and self._tick():
+                pass
+
+    def _tick(self) -> bool:
+        """Writes, rotates and syncs what is due. False: nothing will be due until the next line."""
+        now = time.monotonic()
+        with self._lock:
+            self._write()
+            if self._first_write_at is not None and now - self._first_write_at >= self._segment_age_s:
+                self._rotate()
+            sync = self._descriptor if self._unsynced and now - self._synced_at >= SYNC_EVERY_S else None
+            if sync is not None:
+                self._unsynced = False
+        if sync is not None:
+            self._sync(sync)  # still open, retired or not: only _sync_retired closes
+            self._synced_at = now
+        self._sync_retired()
+        with self._lock:
+            self._awake = bool(self._buffer or self._retired) or self._unsynced or self._first_write_at is not None
+            return self._awake
+
+    def _sync_retired(self) -> None:
+        with self._lock:
+            retired, self._retired = self._retired, []
+            folder, self._unsynced_folder = self._unsynced_folder, False
+        for descriptor in retired:
+            self._sync(descriptor)
+            os.close(descriptor)
+        if folder:
+            self._sync(None)
+
+    def _sync(self, descriptor: int | None) -> None:
+        """Makes a segment's bytes durable, or the folder's names."""
+        try:
+            sync_folder(self.folder) if descriptor is None else _fdatasync(descriptor)
+        except OSError as error:
+            with self._lock:
+                self._trouble(f"{self.folder}: the journal is written but not synced ({error.strerror})")

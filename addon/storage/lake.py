@@ -1,0 +1,136 @@
+"""What a reader may read: which files hold the rows of a table right now, and what columns they have.
+
+Needs neither pyarrow nor the settler. Readers build their queries from `visible_files`, never from a glob: between two
+renames a row is in two files, and the rules here say which one counts.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from types import UnionType
+from typing import Any, Final, get_args, get_type_hints
+
+from addon.storage.folders import Folders, entries, parse_day, parse_settled
+from addon.storage.record import TABLES
+
+_DUCKDB: Final[dict[Any, str]] = {
+    str: "VARCHAR",
+    int: "BIGINT",
+    float: "DOUBLE",
+    bool: "BOOLEAN",
+    datetime: "TIMESTAMPTZ",
+    tuple[str, ...]: "VARCHAR[]",
+    dict[str, str]: "MAP(VARCHAR, VARCHAR)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of one table, each row in exactly one of `parquet` and `settled`."""
+
+    parquet: list[Path]
+    settled: list[Path]
+    foreign: list[Path]  # not ours, or torn: to be named and left alone
+
+
+def column_types(table: str) -> dict[str, Any]:
+    """Name and Python type of each column in the record's order; `X | None` is X, as every column may be NULL."""
+    record = TABLES[table]
+    hints = get_type_hints(record)
+    return {item.name: _without_none(hints[item.name]) for item in fields(record)}
+
+
+def duckdb_columns(table: str) -> dict[str, str]:
+    """Name and DuckDB type of each column, as `read_ndjson(columns = ...)` wants them."""
+    return {name: _DUCKDB[kind] for name, kind in column_types(table).items()}
+
+
+def visible_files(data: Path, table: str) -> Listing:
+    """The files that make up a table at this moment.
+
+    Settled files are listed first: one that becomes Parquet in between is then seen in both places, and left out of
+    `settled`. A file that a merged one replaces is left out; notes are read by name, as a listing may have missed them.
+    Files stay for a grace after they are replaced, so a query has that long to open what is listed here.
+    """
+    folders = Folders(data)
+    foreign: list[Path] = []
+    settled: list[tuple[Path, str, str]] = []  # path, its Parquet's folder, its Parquet's name
+    for entry in sorted(entries(folders.settled(table)), key=lambda entry: entry.name):
+        if parsed := parse_settled(entry.name):
+            segment, day = parsed
+            parquet = folders.parquet(table, segment, day)
+            settled.append((Path(entry.path), str(parquet.parent), parquet.name))
+        elif not entry.name.startswith("."):
+            foreign.append(Path(entry.path))
+
+    parquet_files: list[Path] = []
+    published: set[tuple[str, str]] = set()  # (folder, name) of what is in Parquet, replaced or not
+    for folder in sorted(entries(folders.lake(table)), key=lambda entry: entry.name):
+        if not folder.is_dir() or not folder.name.startswith("date=") or parse_day(folder.name[5:]) is None:
+            foreign.append(Path(folder.path))
+            continue
+        names, others = list_day(Path(folder.path))
+        foreign += others
+        hidden = replaced_names(Path(folder.path), names)
+        published |= {(folder.path, name) for name in names | hidden}
+        for name in sorted(names - hidden):
+            path = Path(folder.path, name)
+            (parquet_files if is_whole(path) else foreign).append(path)
+    return Listing(
+        parquet=parquet_files,
+        settled=[path for path, folder, name in settled if (folder, name) not in published],
+        foreign=foreign,
+    )
+
+
+def list_day(folder: Path) -> tuple[set[str], list[Path]]:
+    """(names of Parquet files, paths of what does not belong) in one day's folder. Hidden files are being written."""
+    names: set[str] = set()
+    foreign: list[Path] = []
+    for entry in entries(folder):
+        if entry.name.endswith(".parquet") and not entry.name.startswith("."):
+            names.add(entry.name)
+        elif not entry.name.startswith(".") and not entry.name.endswith(".replaces"):
+            foreign.append(Path(entry.path))
+    return names, foreign
+
+
+def replaced_names(folder: Path, names: set[str]) -> set[str]:
+    """The files that the notes of `names` hide."""
+    hidden: set[str] = set()
+    for name in names:
+        if name.startswith(MERGED_PREFIX):
+            hidden |= set(read_note(folder / f"{name.removesuffix('.parquet')}.replaces"))
+    return hidden
+
+
+MERGED_PREFIX: Final = "c-"  # only merged files have notes, so only their notes are looked for
+
+
+def read_note(path: Path) -> list[str]:
+    """The file names in a `.replaces` note; none if the note has done its work and is gone."""
+    try:
+        return path.read_text(encoding="utf-8").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a Parquet file has its head and its foot. One that vanishes meanwhile counts as whole: the query says so."""
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"PAR1":
+                return False
+            file.seek(-4, 2)
+            return file.read(4) == b"PAR1"
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _without_none(hint: Any) -> Any:
+    if isinstance(hint, UnionType):
+        (kind,) = [part for part in get_args(hint) if part is not type(None)]
+        return kind
+    return hint

@@ -1,0 +1,114 @@
+"""Parquet files: their schema, and how settled lines become one. The columns are those of `record`, always all of them."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from addon.storage.folders import make_folder, sync_folder
+from addon.storage.lake import column_types
+from addon.storage.record import SCHEMA_VERSION
+
+ROW_GROUP_ROWS: Final = 122_880  # measured: larger ones make a lookup slower, smaller ones the file larger
+ROW_GROUP_BYTES: Final = 64 * 2**20  # in memory; bodies reach it long before the rows
+METADATA: Final = {b"heliograph_schema_version": str(SCHEMA_VERSION).encode()}
+
+_ARROW: Final[dict[Any, pa.DataType]] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+    tuple[str, ...]: pa.list_(pa.string()),
+    dict[str, str]: pa.map_(pa.string(), pa.string()),
+}
+# Ids share their first half with the row before (UUIDv7); bodies are all different: a dictionary helps neither.
+_DELTA_TEXT: Final = ("request_id", "response_id", "cache_reference_id")
+_PLAIN: Final = ("request_body", "response_body", "response_text", "usage_raw")
+# Where a nested column keeps its values; of a map the keys.
+_LEAVES: Final = {tuple[str, ...]: ".list.element", dict[str, str]: ".key_value.key"}
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    return pa.schema([pa.field(name, _ARROW[kind]) for name, kind in column_types(table).items()], metadata=METADATA)
+
+
+def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
+    """Settled lines as a table in order of `started_at`. Raises ValueError for a line that is no row."""
+    kinds = column_types(table)
+    columns: dict[str, list[Any]] = {name: [] for name in kinds}
+    for line in lines:
+        row = orjson.loads(line)
+        for name, values in columns.items():
+            values.append(_value(row, name, kinds[name]))
+    return pa.table(columns, schema=arrow_schema(table)).sort_by("started_at")
+
+
+def write_parquet(target: Path, table: str, parts: Iterable[pa.Table]) -> int:
+    """Writes the rows of `parts` under a hidden name, syncs and renames. Returns the number of rows. Raises OSError."""
+    make_folder(target.parent)
+    hidden = target.parent / f".{target.name}.tmp"
+    rows = 0
+    try:
+        with open(hidden, "wb", opener=_private) as file:
+            with pq.ParquetWriter(file, arrow_schema(table), **_options(table)) as writer:
+                for group in _row_groups(parts):
+                    writer.write_table(group, row_group_size=group.num_rows)
+                    rows += group.num_rows
+            file.flush()
+            os.fsync(file.fileno())
+        hidden.rename(target)
+    except BaseException:
+        hidden.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+    return rows
+
+
+def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    rows = size = 0
+    for part in parts:
+        waiting.append(part)
+        rows += part.num_rows
+        size += part.nbytes
+        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+            yield pa.concat_tables(waiting)
+            waiting, rows, size = [], 0, 0
+    if rows:
+        yield pa.concat_tables(waiting)
+
+
+def _options(table: str) -> dict[str, Any]:
+    kinds = column_types(table)
+    delta_text = [name for name in _DELTA_TEXT if name in kinds]
+    delta_number = [name for name, kind in kinds.items() if kind in (int, datetime)]
+    special = {*delta_text, *delta_number, *_PLAIN}
+    dictionary = [name + _LEAVES.get(kind, "") for name, kind in kinds.items() if name not in special]
+    dictionary += [f"{name}.key_value.value" for name, kind in kinds.items() if kind == dict[str, str]]
+    return {
+        "compression": "zstd",
+        "compression_level": 3,
+        "use_dictionary": dictionary,
+        "column_encoding": dict.fromkeys(delta_text, "DELTA_BYTE_ARRAY")
+        | dict.fromkeys(delta_number, "DELTA_BINARY_PACKED"),
+        "store_schema": True,
+    }
+
+
+def _value(row: Mapping[str, Any], name: str, kind: Any) -> Any:
+    value = row.get(name)
+    if value is None:
+        return None
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    return list(value.items()) if isinstance(value, dict) else value
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,192 @@
+"""One call of the journal becomes its two rows: read, count, price. Pure but for the price list.
+
+An exception from `make_rows` is a bug of ours: the settler then takes `bare_rows`, which say so and keep the bodies as
+they came.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+import orjson
+
+from addon.metering.price import FREE, Cost, PriceList
+from addon.metering.reading import decode, read_answer, request_facts, settle_usage
+from addon.providers import registry
+from addon.providers.model import Operation, Provider, Reading, Usage
+from addon.storage.journal_lines import CallEnd
+from addon.storage.record import BodyRow, RequestRow
+from addon.storage.run import Call
+
+INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
+_READING: Final = frozenset(item.name for item in fields(Reading))
+
+
+def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
+    start, end = call.start, call.end
+    provider = registry.BY_NAME.get(start.provider_name)
+    operation, path_model = _operation(call, provider)
+    request_body, _ = decode(call.request, start.content_encoding)
+    facts = request_facts(request_body)
+    response_body, decoded = decode(call.response, end.content_encoding if end else None)
+    is_stream = _is_event_stream(end) if end else facts.stream
+
+    reading = Reading()
+    if end and end.reading is not None:
+        reading = _told(end.reading)
+    elif operation:
+        reading = read_answer(operation, response_body, is_stream)
+    usage, usage_source = None, None
+    if operation:
+        complete = end is not None and end.complete and not end.response_truncated and decoded
+        usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=is_stream, complete=complete)
+
+    models = (start.model_override, reading.response_model, facts.model, path_model)
+    cost = _cost(call, price_list, provider, reading, usage, models)
+    request = RequestRow(
+        **_known(call),
+        response_model=reading.response_model,
+        response_id=reading.response_id,
+        finish_reasons=tuple(reading.finish_reasons),
+        request_model=facts.model or path_model,
+        error_type=_error_type(end, reading),
+        is_stream=is_stream,
+        **{item.name: getattr(usage, item.name) for item in fields(Usage)} if usage else {},
+        usage_raw=None if reading.usage_raw is None else orjson.dumps(reading.usage_raw).decode(),
+        usage_source=usage_source,
+        cost_nanousd=cost.nanousd,
+        cost_source=cost.source,
+        user_id=start.user_id or facts.user,
+        session_id=start.session_id or facts.session_id,
+    )
+    return request, _body_row(call, request_body, response_body, reading.text)
+
+
+def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
+    """What the journal says by itself, where reading the bodies failed."""
+    start, end = call.start, call.end
+    request = RequestRow(
+        **_known(call),
+        request_model=start.path_model,
+        error_type=error_type,
+        is_stream=_is_event_stream(end),
+        user_id=start.user_id,
+        session_id=start.session_id,
+    )
+    return request, _body_row(call, call.request, call.response, None)
+
+
+def _known(call: Call) -> dict[str, Any]:
+    """The columns that no body has a say in."""
+    start, end = call.start, call.end
+    known: dict[str, Any] = {
+        "request_id": start.request_id,
+        "started_at": start.started_at,
+        "provider_name": start.provider_name,
+        "operation_name": start.operation_name,
+        "method": start.method,
+        "host": start.host,
+        "path": start.path,
+        "mode": start.mode,
+        "session_path": start.session_path,
+        "session_name": start.session_name,
+        "properties": start.properties,
+        "prompt_id": start.prompt_id,
+        "api_key_hash": start.api_key_hash,
+        "helicone_key_hash": start.helicone_key_hash,
+        "client": start.client,
+    }
+    if end is None:
+        return known | {"request_bytes": len(call.request), "response_bytes": len(call.response)}
+    return known | {
+        "status": end.status,
+        "duration_ms": end.duration_ms,
+        "time_to_first_token_ms": end.time_to_first_token_ms,
+        "overhead_ms": end.overhead_ms,
+        "cache_status": end.cache_status,
+        "attempts": end.attempts,
+        "fallback_index": end.fallback_index,
+        "rate_limit_status": end.rate_limit_status,
+        "request_bytes": end.request_bytes,
+        "response_bytes": end.response_bytes,
+    }
+
+
+def _operation(call: Call, provider: Provider | None) -> tuple[Operation | None, str | None]:
+    """The operation called, and the model that the path names."""
+    start = call.start
+    found = registry.operation(provider, start.method, start.path.partition("?")[0]) if provider else None
+    return (found[0], start.path_model or found[1]) if found else (None, start.path_model)
+
+
+def _is_event_stream(end: CallEnd | None) -> bool:
+    return end is not None and (end.content_type or "").lower().startswith("text/event-stream")
+
+
+def _told(given: Mapping[str, Any]) -> Reading:
+    """What the proxy read of an answer that may be in no file."""
+    known = {name: value for name, value in given.items() if name in _READING}
+    if known.get("usage") is not None:
+        known["usage"] = Usage(**known["usage"])
+    return Reading(**known)
+
+
+def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
+    """The provider's own word first, then what we saw on the wire."""
+    if end is None:
+        return INTERRUPTED
+    return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
+
+
+def _cost(
+    call: Call,
+    price_list: PriceList,
+    provider: Provider | None,
+    reading: Reading,
+    usage: Usage | None,
+    models: tuple[str | None, ...],
+) -> Cost:
+    if usage is None and call.end and _cost_nothing(call.end):
+        return FREE
+    if provider is None:
+        return Cost(None, None, f"no price list for provider {call.start.provider_name}")
+    return price_list.price(
+        provider=provider,
+        host=call.start.host,
+        models=models,
+        usage=usage,
+        usage_raw=reading.usage_raw,
+        factors=reading.price_factors,
+        started_at=call.start.started_at,
+        operation=call.start.operation_name,
+    )
+
+
+def _cost_nothing(end: CallEnd) -> bool:
+    """Answered by an error before anything was generated, or never sent. After a timeout or a cut nobody knows."""
+    return end.status >= 400 or end.attempts == 0 or (end.status == -100 and end.error_type == "connection_failed")
+
+
+def _body_row(call: Call, request: bytes, response: bytes, text: str | None) -> BodyRow:
+    start, end = call.start, call.end
+    return BodyRow(
+        request_id=start.request_id,
+        started_at=start.started_at,
+        request_body=None if start.omit_request else _text(request, start.content_type),
+        response_body=None if start.omit_response else _text(response, end.content_type if end else None),
+        response_text=None if start.omit_response else text,
+        request_truncated=end is not None and end.request_truncated,
+        response_truncated=end is not None and end.response_truncated,
+    )
+
+
+def _text(body: bytes, content_type: str | None) -> str | None:
+    """A body as text; what is not UTF-8 as a `data:` URL; an empty one as None."""
+    if not body:
+        return None
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        kind = (content_type or "application/octet-stream").replace(" ", "")
+        return f"data:{kind};base64,{base64.b64encode(body).decode()}"

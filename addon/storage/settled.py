@@ -1,0 +1,132 @@
+"""Settled rows before they are Parquet: two files of lines for each segment and date, one row each a call.
+
+A call's body line is written first, its request line commits it. The request line carries `_call` (the call's id) and
+`_bodies_end` (size of the bodies file after this call), so that whoever comes after a crash knows which calls are
+settled and where both files may be cut.
+"""
+
+import os
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from addon.storage.folders import Folders, make_folder, write_all
+from addon.storage.journal_lines import without_surrogates
+from addon.storage.lake import column_types
+from addon.storage.record import TABLES, BodyRow, RequestRow
+
+_INT64: Final = range(-(2**63), 2**63)
+_KINDS: Final = {record: column_types(table) for table, record in TABLES.items()}
+
+
+def row_fields(row: RequestRow | BodyRow) -> dict[str, Any]:
+    """A row as JSON can carry it. Raises TypeError or OverflowError for a value that its column cannot hold."""
+    values: dict[str, Any] = {}
+    for name, kind in _KINDS[type(row)].items():
+        value = getattr(row, name)
+        if value is not None:
+            if not _fits(value, kind):
+                raise TypeError(f"{name} is {value!r:.100}")
+            if kind is int and value not in _INT64:
+                raise OverflowError(f"{name} is {value}")
+            if kind is datetime:
+                value = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        values[name] = value
+    return values
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind == tuple[str, ...]:
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if kind == dict[str, str]:
+        return isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    if kind is float:
+        return isinstance(value, int | float)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def dump_line(values: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(values) + b"\n"
+    except TypeError:  # text with lone surrogates
+        return orjson.dumps(without_surrogates(values)) + b"\n"
+
+
+class SettledFile:
+    """The rows of one segment and one date. Owned by the settler that holds the data folder's lock."""
+
+    def __init__(self, folders: Folders, segment: str, day: date) -> None:
+        self.segment, self.day = segment, day
+        self.requests = folders.settled_file("requests", segment, day)
+        self.bodies = folders.settled_file("bodies", segment, day)
+        self._descriptors: tuple[int, int] | None = None  # requests, bodies
+        self._ends = (0, 0)  # committed sizes
+
+    def recover(self) -> list[str]:
+        """Cuts both files after the last committed call and returns the ids of those that stay. Raises OSError."""
+        self.close()
+        requests, bodies = _read(self.requests), _read(self.bodies)
+        calls: list[str] = []
+        requests_end = bodies_end = 0
+        while (line_end := requests.find(b"\n", requests_end)) >= 0:
+            try:
+                row = orjson.loads(requests[requests_end:line_end])
+                call_id, end = row["_call"], row["_bodies_end"]
+            except (ValueError, KeyError, TypeError):
+                break
+            body = bodies[bodies_end:end]
+            if len(body) != end - bodies_end or not body.startswith(b"{") or not body.endswith(b"}\n"):
+                break  # after a power cut: the request line is on the disk, its body line is not
+            calls.append(call_id)
+            requests_end, bodies_end = line_end + 1, end
+        if requests_end < len(requests):
+            os.truncate(self.requests, requests_end)
+        if bodies_end < len(bodies):
+            os.truncate(self.bodies, bodies_end)
+        self._ends = requests_end, bodies_end
+        return calls
+
+    def append(self, call_id: str, request: dict[str, Any], body: dict[str, Any]) -> None:
+        """Commits one call's rows (see `row_fields`). Raises OSError: then neither is committed."""
+        if self._descriptors is None:
+            self.recover()
+            self._descriptors = _open(self.requests), _open(self.bodies)
+        requests_end, bodies_end = self._ends
+        body_line = dump_line(body)
+        request_line = dump_line(request | {"_call": call_id, "_bodies_end": bodies_end + len(body_line)})
+        try:
+            write_all(self._descriptors[1], body_line)
+            write_all(self._descriptors[0], request_line)
+        except OSError:
+            self.close()  # the next append recovers first
+            raise
+        self._ends = requests_end + len(request_line), bodies_end + len(body_line)
+
+    def sync(self) -> None:
+        """Makes what is written durable. Raises OSError."""
+        for path in (self.bodies, self.requests):
+            if path.exists():
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+    def close(self) -> None:
+        descriptors, self._descriptors = self._descriptors, None
+        for descriptor in descriptors or ():
+            os.close(descriptor)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _open(path: Path) -> int:
+    make_folder(path.parent)
+    return os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)

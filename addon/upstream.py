@@ -1,0 +1,264 @@
+"""The way to the provider: mitmproxy's HTTP stream with what a proxy for APIs needs on top.
+
+- Failures before the first byte are answered in JSON, in the dialect of the called API, never as an HTML page.
+- Timeouts: first byte, between pieces, in all.
+- A CONNECT to a host that is nobody's provider is a blind tunnel, opened before it is confirmed.
+- Later, retries and fallbacks: they belong where a failure is seen before the caller hears of it, and that is here.
+
+mitmproxy has no public seam for this, so here, and only here, we rely on its internals (read on 12.2.3):
+`HttpLayer.make_stream`, `HttpLayer.connections`; of `HttpStream` the states, `check_invalid`, `handle_protocol_error`,
+`make_server_connection`, `start_response_stream`, `handle_connect_regular`, `handle_connect_finish`; `Http1Server.send` and `.read_headers`;
+that a layer hands on an event it does not know. `internals_missing` says at start-up what is gone; then the
+proxy runs plain: no JSON errors, no timeouts, and it says so.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mitmproxy import flow, http
+from mitmproxy.connection import ConnectionState
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.layers import tcp
+from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+
+from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
+from addon.routing import decrypts
+from addon.settings import Timeouts
+
+if TYPE_CHECKING:
+    from mitmproxy.net.server_spec import ServerSpec
+
+
+class DeadlinePassed(events.Event):
+    """Sent into a connection's layers by `Deadlines`, for one stream of it."""
+
+    def __init__(self, stream: "CallStream") -> None:
+        self.stream = stream
+
+
+class Deadlines:
+    """The streams that wait for a provider. mitmproxy's own timers cost a task for each call and outlive it; one look
+    over all of them every quarter of a second costs nothing."""
+
+    LOOK_EVERY_S: Final = 0.25
+
+    def __init__(self) -> None:
+        self.streams: set[CallStream] = set()
+
+    def passed(self) -> "list[CallStream]":
+        now = time.monotonic()
+        return [stream for stream in self.streams if stream.deadline()[0] <= now]
+
+
+@dataclass
+class UpstreamFailedHook(commands.StartHook):
+    """`upstream_failed`: no first byte came. An addon may set `flow.response`: it is what the caller gets."""
+
+    flow: http.HTTPFlow
+
+
+class CallStream(HttpStream):
+    """One request and its answer."""
+
+    deadlines: Deadlines
+    _sent_at = 0.0
+    _heard_at = 0.0
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, DeadlinePassed):
+            if self in self.deadlines.streams:
+                self.deadlines.streams.discard(self)
+                yield from self._give_up()
+            return
+        if isinstance(event, ResponseHeaders | ResponseData):
+            self._heard_at = time.monotonic()
+        elif isinstance(event, ResponseEndOfMessage):
+            self.deadlines.streams.discard(self)
+        yield from super()._handle_event(event)
+
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        if request:  # the first thing that happens to a new flow: the last moment at which its form can be seen
+            self.flow.metadata[OWN] = self.mode is HTTPMode.regular and not self.flow.request.host
+        return (yield from super().check_invalid(request))
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        began = time.monotonic()
+        connected = yield from super().make_server_connection()
+        self._sent_at = self._heard_at = time.monotonic()
+        self.flow.metadata[CONNECT_S] = self._sent_at - began
+        self.flow.metadata[SENT_AT] = time.time()
+        if connected and TIMEOUTS in self.flow.metadata:
+            self.deadlines.streams.add(self)
+        return connected
+
+    def start_response_stream(self) -> layer.CommandGenerator[None]:
+        """As mitmproxy has it, without a log line for each answer."""
+        assert self.flow.response
+        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
+        self.server_state = self.state_stream_response_body
+
+    def deadline(self) -> tuple[float, str]:
+        """When patience ends, on the monotonic clock, and with what message."""
+        timeouts: Timeouts = self.flow.metadata[TIMEOUTS]
+        what, allowed_s = (
+            ("first byte", timeouts.first_byte_s) if self._waits_for_first_byte() else ("next piece", timeouts.idle_s)
+        )
+        moment = self._heard_at + allowed_s
+        if self._sent_at + timeouts.total_s < moment:
+            what, allowed_s, moment = "whole answer", timeouts.total_s, self._sent_at + timeouts.total_s
+        return moment, f"no {what} within {allowed_s:g} s"
+
+    def _give_up(self) -> layer.CommandGenerator[None]:
+        _, message = self.deadline()
+        self.flow.metadata[BROKEN_BY] = TIMEOUT
+        yield SendHttp(RequestProtocolError(self.stream_id, message, ErrorCode.CANCEL), self.context.server)
+        yield from self.handle_protocol_error(
+            ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+        )
+
+    def _waits_for_first_byte(self) -> bool:
+        return self.server_state in (self.state_uninitialized, self.state_wait_for_response_headers)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        self.deadlines.streams.discard(self)
+        by_caller = isinstance(event, RequestProtocolError)
+        refused = event.code is ErrorCode.CONNECT_FAILED
+        self.flow.metadata.setdefault(BROKEN_BY, CALLER if by_caller else CONNECT if refused else PROVIDER)
+        if by_caller or not self._waits_for_first_byte() or self.client_state == self.state_errored:
+            yield from super().handle_protocol_error(event)
+            return
+        self.flow.error = flow.Error(event.message)
+        yield UpstreamFailedHook(self.flow)
+        if self.flow.response is None:
+            yield from super().handle_protocol_error(event)
+            return
+        yield HttpErrorHook(self.flow)
+        if (yield from self.check_killed(False)):
+            return
+        yield from self._answer(self.flow.response)
+
+    def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
+        """Send an answer of our own making in place of the provider's."""
+        request_is_in = self.client_state == self.state_done
+        if not request_is_in:  # what is still to come of the request has nowhere to go
+            response.headers["connection"] = "close"
+            self.client_state = self.state_errored
+        self.server_state = self.state_done
+        self.flow.live = False
+        yield SendHttp(
+            ResponseHeaders(self.stream_id, response, end_stream=not response.raw_content), self.context.client
+        )
+        if response.raw_content:
+            yield SendHttp(ResponseData(self.stream_id, response.raw_content), self.context.client)
+        yield DropStream(self.stream_id)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        """Open providers' connections lazily and read them; tunnel all others blindly."""
+        via = self.context.layers[self.context.layers.index(self) - 1].via  # type: ignore[attr-defined]
+        if decrypts(self.flow.request.host.lower()):
+            self.child_layer = layer.NextLayer(self.context)
+        elif via:
+            self.context.server.via = via
+            self.child_layer = upstream_proxy.HttpUpstreamProxy.make(self.context, True)[0]
+        else:
+            if not self.flow.response and (error := (yield commands.OpenConnection(self.context.server))):
+                self.flow.response = http.Response.make(502, f"Cannot connect to {self.flow.request.host}: {error}")
+            self.child_layer = tcp.TCPLayer(self.context, ignore=True)
+        yield from self.handle_connect_finish()
+
+
+class JsonHttp1Server(Http1Server):
+    """Speaks to an HTTP/1 caller; what mitmproxy would say in HTML is said in JSON."""
+
+    _chunked = False
+
+    def send(self, event: Any) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseData):  # many to an answer: how it is framed is looked up once
+            data = b"%x\r\n%s\r\n" % (len(event.data), event.data) if self._chunked else event.data
+            if data:
+                yield commands.SendData(self.conn, data)
+            return
+        if isinstance(event, ResponseHeaders):
+            self._chunked = "chunked" in event.response.headers.get("transfer-encoding", "").lower()
+        if isinstance(event, ResponseProtocolError) and not self.response:
+            status = event.code.http_status_code()
+            if status is not None and self.conn.state & ConnectionState.CAN_WRITE:
+                yield commands.SendData(self.conn, _error_answer(status, event.message))
+                yield commands.CloseConnection(self.conn)
+                return
+        yield from super().send(event)
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        for command in super().read_headers(event):
+            if isinstance(command, commands.SendData) and command.data.startswith(b"HTTP/1.1 400 "):
+                command = commands.SendData(command.connection, _error_answer(400, "malformed HTTP request"))
+            yield command
+
+
+class CallLayer(HttpLayer):
+    """mitmproxy's HTTP layer with our streams. Existing layers become one by `adopt`."""
+
+    via: "ServerSpec | None"
+    deadlines: Deadlines
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, DeadlinePassed):
+            inside = [event.stream] if event.stream in self.streams.values() else list(self.streams.values())
+            for stream in inside:  # not one of ours: it is in a tunnel that one of ours carries
+                yield from self.event_to_child(stream, event)
+            return
+        if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
+            self.connections.setdefault(self.context.client, JsonHttp1Server(self.context.fork()))
+        yield from super()._handle_event(event)
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        stream = self.streams[stream_id] = CallStream(self.context.fork(), stream_id)
+        stream.deadlines = self.deadlines
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+
+def adopt(next_layer: layer.NextLayer, deadlines: Deadlines, via: "ServerSpec | None") -> None:
+    """Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others."""
+    for chosen in next_layer.context.layers:
+        if type(chosen) is HttpLayer:
+            chosen.__class__ = CallLayer
+            chosen.via, chosen.deadlines = via, deadlines  # type: ignore[attr-defined]
+
+
+def internals_missing() -> list[str]:
+    """Names of mitmproxy's internals that we need and that this version does not have."""
+    needed: dict[type, tuple[str, ...]] = {
+        HttpLayer: ("make_stream", "event_to_child"),
+        HttpStream: (
+            *("check_invalid", "check_killed", "handle_protocol_error", "make_server_connection"),
+            *("start_response_stream", "state_stream_response_body", "handle_connect_regular", "handle_connect_finish"),
+            *("state_wait_for_response_headers", "state_errored"),
+        ),
+        Http1Server: ("send", "read_headers"),
+    }
+    return [f"{owner.__name__}.{name}" for owner, names in needed.items() for name in names if not hasattr(owner, name)]
+
+
+def _error_answer(status: int, message: str) -> bytes:
+    body = json.dumps(
+        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
+    ).encode()
+    reason = {400: "Bad Request", 413: "Payload Too Large"}.get(status, "Bad Gateway")
+    head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return head.encode() + body

@@ -1,0 +1,116 @@
+"""Lays our HTTP stream under every connection, and keeps what belongs to a connection rather than to a call."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import Any, Final
+
+from mitmproxy import connection, ctx, http, tls
+from mitmproxy.proxy import layer, server_hooks
+
+from addon import controls
+from addon.master import speed_up
+from addon.proxy import Proxy
+
+logger = logging.getLogger(__name__)
+
+# mitmproxy allows five upstream connections for each client connection, held until they close: an agent that sends
+# many calls over one HTTP/2 connection would wait in line.
+_UPSTREAM_CONNECTIONS: Final = 1000
+
+
+class Wiring:
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self._upstream: Any = None  # the module addon.upstream, where this mitmproxy has what it relies on
+        self._deadlines: Any = None
+        self._look: asyncio.Task[None] | None = None
+        self._patience: dict[str, asyncio.TimerHandle] = {}  # by server connection id, until it is usable
+
+    def load(self, _: object) -> None:
+        try:
+            from addon import upstream
+        except ImportError as error:
+            missing = [str(error)]
+        else:
+            missing = upstream.internals_missing()
+            self._upstream = upstream
+        speed_up(ctx.master.addons)
+        if missing:
+            self._upstream = None
+            logger.warning(
+                "heliograph: this mitmproxy lacks %s; running plain: no JSON errors, no timeouts", ", ".join(missing)
+            )
+        elif self._upstream:
+            self._deadlines = self._upstream.Deadlines()
+
+    def running(self) -> None:
+        if self._upstream:
+            self._look = asyncio.get_running_loop().create_task(self._watch_deadlines())
+
+    async def _watch_deadlines(self) -> None:
+        connections = ctx.master.addons.get("proxyserver").connections
+        while True:
+            await asyncio.sleep(self._deadlines.LOOK_EVERY_S)
+            for stream in self._deadlines.passed():
+                if handler := connections.get(stream.context.client.id):
+                    await handler.server_event(self._upstream.DeadlinePassed(stream))
+                else:
+                    self._deadlines.streams.discard(stream)
+
+    def done(self) -> None:
+        if self._look:
+            self._look.cancel()
+
+    def next_layer(self, next_layer: layer.NextLayer) -> None:
+        ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
+        if self._upstream and next_layer.layer:
+            self._upstream.adopt(next_layer, self._deadlines, self.proxy.via)
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        self.proxy.connects += 1
+        if label := controls.project_label(flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)):
+            self.proxy.projects[flow.client_conn.id] = label
+
+    def client_connected(self, client: connection.Client) -> None:
+        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+        if handler:
+            handler.max_conns = defaultdict(lambda: asyncio.Semaphore(_UPSTREAM_CONNECTIONS))
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        self.proxy.projects.pop(client.id, None)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """A program that does not trust our certificate breaks off here: the one place where that can be told."""
+        host = data.conn.sni or (data.context.server.address or ("an unknown host", 0))[0]
+        self.proxy.untrusted[host] = data.conn.error or "the handshake was broken off"
+
+    # mitmproxy waits for a connection as long as the system does, which is minutes.
+
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        transports = ctx.master.addons.get("proxyserver").connections[data.client.id].transports
+        allowed_s = self.proxy.settings.timeouts.connect_s
+
+        def give_up() -> None:
+            self._patience.pop(data.server.id, None)
+            if (io := transports.get(data.server)) and io.handler:
+                io.handler.cancel(f"no connection within {allowed_s:g} s")
+
+        self._patience[data.server.id] = asyncio.get_running_loop().call_later(allowed_s, give_up)
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        if not data.server.tls:
+            self._relax(data.server)
+
+    def tls_established_server(self, data: tls.TlsData) -> None:
+        self._relax(data.conn)
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._relax(data.server)
+
+    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._relax(data.server)
+
+    def _relax(self, server: connection.Connection) -> None:
+        if timer := self._patience.pop(server.id, None):
+            timer.cancel()

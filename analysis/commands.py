@@ -1,0 +1,247 @@
+"""`heliograph report`, `sql` and `tail`. DuckDB and rich are imported when a verb runs: `heliograph up` needs neither."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+from addon.settings import ConfigError, data_folder
+
+if TYPE_CHECKING:
+    from analysis.lake import Lake
+    from analysis.table import Table
+    from analysis.window import Window
+
+Style = Literal["table", "json", "csv"]
+
+
+class Failure(click.ClickException):
+    """Something did not work: exit 1."""
+
+    exit_code = 1
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that all commands share."""
+    data = click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        callback=lambda context, parameter, value: data_folder(value),
+        help="Folder of the journal, the lake and the settings. Default: $HELIOGRAPH_DATA, else the user data folder.",
+    )
+    config = click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Settings file. Default: heliograph.toml in the data folder.",
+    )
+    return data(config(command))
+
+
+def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json` and `--csv` as one argument, `style`."""
+    as_json = click.option("--json", "style", flag_value="json", help="One array of objects.")
+    as_csv = click.option("--csv", "style", flag_value="csv", help="Comma-separated values with a header.")
+    return as_json(as_csv(command))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--since", metavar="TIME", help="From: 30m, 24h, 7d, 2026-11-01 or an ISO time; UTC. Default: 30d.")
+@click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
+@click.option("--by", metavar="NAMES", help="Group costs or latency by these, e.g. day,model,user,property:feature.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Rows at most; 0: all of them."
+)
+@style_options
+@data_options
+def report(
+    name: str | None,
+    since: str | None,
+    until: str | None,
+    by: str | None,
+    limit: int,
+    style: Style | None,
+    data: Path,
+    config: Path | None,
+) -> None:
+    """Answer a named question about the calls; without NAME list the questions and show the costs.
+
+    \b
+    heliograph report
+    heliograph report models --since 7d
+    heliograph report costs --by model,user,property:feature
+    heliograph report latency --by provider,model --since 24h
+    heliograph report errors --since 2026-11-01 --until 2026-11-08 --json
+    """
+    from analysis import report as reports
+    from analysis.window import parse_window
+
+    if name is not None and name not in reports.REPORTS:
+        raise click.UsageError(f"no report {name!r}; there are {', '.join(reports.REPORTS)}")
+    try:
+        window = parse_window(since, until, datetime.now(UTC))
+        dimensions = reports.parse_by(name or "costs", by)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    _settle(data, config)
+    print_report(name or "costs", data, window, dimensions, limit, style or "table")
+    if name is None:
+        width = max(len(other) for other in reports.REPORTS)
+        lines = [f"  {other:<{width}}  {reports.load(other).question}" for other in reports.REPORTS]
+        click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
+
+
+@click.command()
+@click.argument("statement", required=False)
+@click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
+@style_options
+@data_options
+def sql(statement: str | None, views: bool, style: Style | None, data: Path, config: Path | None) -> None:
+    """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions and users. `-` reads standard input.
+
+    Times are UTC. `describe requests` shows the columns.
+
+    \b
+    heliograph sql "select response_model, sum(cost_usd) from requests group by all"
+    heliograph sql --json "from sessions order by cost_usd desc limit 10"
+    heliograph sql --csv "from requests where date = current_date" > today.csv
+    echo "select count(*) from requests" | heliograph sql -
+    heliograph sql --views > views.sql; duckdb -init views.sql
+    """
+    import duckdb
+
+    from analysis.lake import Lake, view_definitions
+    from analysis.table import NotAllowed, fetch_user_sql
+
+    if views:
+        click.echo(view_definitions(data))
+        return
+    if statement is None:
+        raise click.UsageError('give a statement, e.g. "select count(*) from requests", or - for standard input')
+    text = sys.stdin.read() if statement == "-" else statement
+    _settle(data, config)
+    lake = Lake(data, _warn)
+    try:
+        table = lake.ask(lambda connection: fetch_user_sql(connection, text))
+    except (duckdb.Error, NotAllowed) as error:
+        raise Failure(str(error)) from error
+    _write(table, style or "table", keep_numbers=False)
+    _say_if_empty(lake, data)
+
+
+@click.command()
+@click.option(
+    "-n", "--lines", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="Calls to begin with."
+)
+@click.option(
+    "-f/-F", "--follow/--no-follow", default=None, help="Go on with calls as they finish. Default: on a terminal."
+)
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@data_options
+def tail(limit: int, follow: bool | None, as_json: bool, data: Path, config: Path | None) -> None:
+    """Show the last calls, then calls as they finish; Ctrl-C ends it. Times are UTC.
+
+    \b
+    heliograph tail
+    heliograph tail -n 100 --no-follow
+    heliograph tail --follow --json | jq .cost_usd
+    """
+    from analysis.render import json_object
+    from analysis.tail import Tail, line
+
+    _settle(data, config)
+    calls = Tail(data, _warn)
+    show: Callable[[dict[str, Any]], str] = json_object if as_json else line
+    for call in calls.last(limit):
+        click.echo(show(call))
+    _say_if_empty(calls.lake, data)
+    if sys.stdout.isatty() if follow is None else follow:
+        try:
+            for call in calls.follow():
+                click.echo(show(call))
+        except KeyboardInterrupt:
+            return  # the way to end it, not a failure
+
+
+def print_report(
+    name: str,
+    data: Path,
+    window: "Window | None" = None,
+    by: Sequence[str] = (),
+    limit: int = 100,
+    style: Style = "table",
+) -> None:
+    """A report on standard output, with what its sums leave out. No window: the last 30 days."""
+    from analysis import report as reports
+    from analysis.footer import footer
+    from analysis.lake import Connection, Lake
+    from analysis.unpriced import unpriced_in
+    from analysis.window import parse_window
+
+    window = window or parse_window(None, None, datetime.now(UTC))
+
+    def question(connection: Connection) -> "tuple[Table, list[str], int]":
+        table = reports.run(connection, name, window, by, limit)
+        total = reports.totals(connection, window)
+        without_price = unpriced_in(connection, window) if total.unpriced else []
+        return table, list(footer(total, without_price)), total.calls
+
+    lake = Lake(data, _warn)
+    table, lines, calls = lake.ask(question)
+    if style == "table":
+        click.echo(f"\n{name}: {reports.load(name).question} ({window}, UTC)\n")
+    _write(table, style, keep_numbers=True)
+    if _say_if_empty(lake, data):
+        return
+    if not calls:
+        _warn(f"no calls {window}; --since 365d looks further back")
+    if limit and len(table.rows) == limit:
+        _warn(f"only the first {limit:,} rows; --limit 0 shows all")
+    # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
+    click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")
+
+
+def _write(table: "Table", style: Style, keep_numbers: bool) -> None:
+    from analysis import render
+
+    if style == "json":
+        render.write_json(table, sys.stdout)
+    elif style == "csv":
+        render.write_csv(table, sys.stdout)
+    elif left_out := render.write_table(table, sys.stdout, _width(), keep_numbers):
+        _warn(f"left out for want of width: {', '.join(left_out)}; --json and --csv have everything")
+
+
+def _width() -> int | None:
+    """Characters of a line; None where nobody looks at the lines: a file or another program gets them whole."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+
+
+def _settle(data: Path, config: Path | None) -> None:
+    """What a proxy left that was killed is settled first, so that its calls are in the answer."""
+    from addon.storage.settle import settle_leftovers
+
+    try:
+        settle_leftovers(data, config)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        _warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
+
+
+def _say_if_empty(lake: "Lake", data: Path) -> bool:
+    if empty := lake.is_empty():
+        _warn(f"no calls yet in {data}; make some:  {_START}")
+    return empty
+
+
+_START: Final = "heliograph run -- python app.py   or   heliograph up"
+
+
+def _warn(message: str) -> None:
+    click.echo(f"heliograph: {message}", err=True)

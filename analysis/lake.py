@@ -1,0 +1,229 @@
+"""The data folder as SQL: one DuckDB connection in memory with the views of DESIGN, over Parquet and settled lines.
+
+Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests` also `date`, `cost_usd`, `saved_usd`),
+`sessions` and `users`. They name their files one by one: files come and go while the proxy runs, and only
+`visible_files` knows which of them count. The connection can read the lake and the settled lines, and nothing else.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from addon.storage.lake import Listing, duckdb_columns, visible_files
+
+Connection = duckdb.DuckDBPyConnection
+
+GROUPED_VIEWS: Final = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")  # `sessions`, `users`
+
+# A body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds the request, the answer and its text.
+LONGEST_LINE_BYTES: Final = 512 * 2**20
+
+# A merge replaces files about once a minute at most; whoever loses this race five times in a row has another problem.
+ATTEMPTS: Final = 5
+
+
+class Lake:
+    """Asks the data folder. Files that vanish are listed anew, torn and foreign ones are named once and left out."""
+
+    def __init__(self, data: Path, warn: Callable[[str], None] | None = None) -> None:
+        self._data = data.absolute()
+        self._warn = warn or _to_stderr
+        self._named: set[Path] = set()  # torn or foreign, already told
+
+    def ask[T](self, question: Callable[[Connection], T]) -> T:
+        """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects."""
+        for attempt in range(1, ATTEMPTS + 1):
+            listings = self._list()
+            files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
+            try:
+                with _connect(self._data, listings) as connection:
+                    return question(connection)
+            except duckdb.Error:
+                # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
+                vanished = any(not file.exists() for file in files)
+                torn = self._name(unreadable(listings))
+                if not (vanished or torn) or attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def connect(self) -> Connection:
+        """A connection of its own, to be closed by the caller; its views are of this moment."""
+        return _connect(self._data, self._list())
+
+    def is_empty(self) -> bool:
+        """Whether there is no file with calls at all."""
+        listing = self._list()["requests"]
+        return not listing.parquet and not listing.settled
+
+    def fingerprint(self) -> frozenset[tuple[str, int]]:
+        """Changes when calls were added: names and sizes of the files with requests."""
+        listing = self._list()["requests"]
+        return frozenset((str(file), _size(file)) for file in (*listing.settled, *listing.parquet))
+
+    def _list(self) -> dict[str, Listing]:
+        listings = {table: visible_files(self._data, table) for table in ("requests", "bodies")}
+        for listing in listings.values():
+            self._name((file, "not a file of ours") for file in listing.foreign)
+        return {table: _without(listing, self._named) for table, listing in listings.items()}
+
+    def _name(self, files: Iterable[tuple[Path, str]]) -> bool:
+        """Tells of files that are left out from now on. Whether there was a new one."""
+        found = False
+        for file, why in files:
+            if file not in self._named:
+                self._named.add(file)
+                self._warn(f"{file}: {why}; left out, not deleted")
+                found = True
+        return found
+
+
+def connect(data: Path) -> Connection:
+    """The views over `data` as it is now, read-only and confined; close it when done. `Lake.ask` also survives merges."""
+    return Lake(data).connect()
+
+
+def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
+    """Files that break a query, found by opening every footer: slow, so only after a query failed."""
+    found: list[tuple[Path, str]] = []
+    with duckdb.connect() as connection:
+        for table, listing in listings.items():
+            needed = set(duckdb_columns(table))
+            for file in listing.parquet:
+                try:
+                    rows = connection.execute("select name from parquet_schema(?)", [_pattern(file)]).fetchall()
+                except duckdb.Error as error:
+                    if file.exists():
+                        found.append((file, str(error).partition("\n")[0]))
+                    continue
+                if missing := needed - {name for (name,) in rows}:
+                    found.append((file, f"has no column {', '.join(sorted(missing))}"))
+    for listing in listings.values():
+        for file in listing.settled:
+            try:
+                file.open("rb").close()
+            except FileNotFoundError:
+                continue  # settled into Parquet meanwhile
+            except OSError as error:
+                found.append((file, str(error.strerror)))
+    return found
+
+
+def view_definitions(data: Path) -> str:
+    """The views as SQL text with globs, for `duckdb -init`. They find new files by themselves, but know no merge notes."""
+    listings = {table: visible_files(data.absolute(), table) for table in ("requests", "bodies")}
+    views = [_row_view(table, *_globs(data.absolute(), table, listing)) for table, listing in listings.items()]
+    return "\n\n".join(
+        [
+            "-- The views of heliograph for any DuckDB: heliograph sql --views > views.sql; duckdb -init views.sql\n"
+            "-- While a day is being merged (a minute, after it ended) its calls may count twice here; `heliograph sql` knows better.\n"
+            "set TimeZone = 'UTC';",
+            *views,
+            GROUPED_VIEWS,
+        ]
+    )
+
+
+def _connect(data: Path, listings: dict[str, Listing]) -> Connection:
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
+    )
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        for table, listing in listings.items():
+            parquet = _file_list(listing.parquet)
+            settled = _file_list(listing.settled)
+            connection.execute(_row_view(table, parquet, settled))
+        connection.execute(GROUPED_VIEWS)
+        _confine(connection, data)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _confine(connection: Connection, data: Path) -> None:
+    """From here on SQL reads the lake and the settled lines only, and cannot undo that. Writing: see `fetch_user_sql`."""
+    folders = [
+        str(place / "") + "/" for name in ("lake", "settled") for place in (data / name, (data / name).resolve())
+    ]
+    # A folder with a "*" in its name is asked for as a pattern and then opened by its name: both must be allowed.
+    allowed = dict.fromkeys([*folders, *(_pattern(Path(folder)) + "/" for folder in folders)])
+    connection.execute(f"set allowed_directories = [{', '.join(_text(folder) for folder in allowed)}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def _row_view(table: str, parquet: str | None, settled: str | None, settled_where: str = "") -> str:
+    """`create view` for `requests` or `bodies` over DuckDB expressions that name the files; None: there are none."""
+    types = duckdb_columns(table)
+    names = ", ".join(f'"{name}"' for name in types)
+    parts = []
+    if parquet:
+        # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
+        # column, though; with such a folder above the data the date is worked out instead.
+        hive = parquet.count("=") == parquet.count(".parquet'")  # one in each file's path
+        date = "date" if hive else "cast(started_at as date) as date"
+        options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+        parts.append(f"select {names}, {date} from read_parquet({parquet}, {options})")
+    if settled:
+        typed = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
+        # A torn last line, or a line that is none of ours, comes as a row of NULLs: ignore_errors does that.
+        parts.append(
+            f"select {names}, cast(started_at as date) as date from read_json({settled}, format = 'newline_delimited',"
+            f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {LONGEST_LINE_BYTES},"
+            f" hive_partitioning = false{', filename = true' if settled_where else ''})"
+            f" where request_id is not null and started_at is not null{settled_where}"
+        )
+    if not parts:
+        nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in types.items())
+        parts.append(f"select {nothing}, cast(null as date) as date where false")
+    rows = "\nunion all\n".join(parts)
+    money = ", cost_nanousd / 1e9 as cost_usd, saved_nanousd / 1e9 as saved_usd" if table == "requests" else ""
+    return f"create or replace view {table} as\nselect {names}, date{money} from (\n{rows}\n);"
+
+
+def _file_list(files: Iterable[Path]) -> str | None:
+    quoted = [_text(_pattern(file)) for file in files]
+    return f"[{', '.join(quoted)}]" if quoted else None
+
+
+def _globs(data: Path, table: str, listing: Listing) -> tuple[str | None, str | None, str]:
+    """Patterns for the files there are (a pattern without a file is an error to DuckDB), and the rule against doubles."""
+    parquet = _text(f"{_pattern(data)}/lake/{table}/date=*/*.parquet")
+    settled = _text(f"{_pattern(data)}/settled/{table}/*.jsonl")
+    # A settled file stays for some seconds beside the Parquet file made of it: <segment>.<date>.jsonl, <segment>.parquet.
+    already = f"select parse_filename(file, true) from glob({parquet})"
+    only_new = f" and regexp_replace(parse_filename(filename), '\\.[^.]*\\.jsonl$', '') not in ({already})"
+    return parquet if listing.parquet else None, settled if listing.settled else None, only_new
+
+
+def _without(listing: Listing, left_out: set[Path]) -> Listing:
+    return Listing(
+        parquet=[file for file in listing.parquet if file not in left_out],
+        settled=[file for file in listing.settled if file not in left_out],
+        foreign=listing.foreign,
+    )
+
+
+def _pattern(path: Path) -> str:
+    """The path as a pattern that matches only itself."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+
+
+def _text(value: str) -> str:
+    """An SQL text literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
+def _to_stderr(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,25 @@
+-- How long do answers take: median, 95th and 99th percentile, and the first token?
+-- by: model
+-- Times are those of answers that a provider gave: no errors, which are quick or time out, and no cache hits.
+with calls as (
+    select
+        *,
+        error_type is null and coalesce(cache_status, 'miss') = 'miss' as is_timed
+    from requests
+    where started_at >= $since and started_at < $until
+)
+select
+    {dimensions},
+    count(*) as calls,
+    count(error_type) as errors,
+    cast(round(quantile_cont(duration_ms, 0.50) filter (where is_timed)) as bigint) as p50_ms,
+    cast(round(quantile_cont(duration_ms, 0.95) filter (where is_timed)) as bigint) as p95_ms,
+    cast(round(quantile_cont(duration_ms, 0.99) filter (where is_timed)) as bigint) as p99_ms,
+    cast(round(quantile_cont(time_to_first_token_ms, 0.50) filter (where is_timed)) as bigint) as first_token_p50_ms,
+    cast(round(quantile_cont(time_to_first_token_ms, 0.95) filter (where is_timed)) as bigint) as first_token_p95_ms,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    sum(cost_nanousd) / 1e9 as cost_usd
+from calls
+group by all
+order by {times_first} calls desc, 1
+limit $limit

@@ -1,0 +1,16 @@
+-- Which models are used, how often, and what does each cost?
+-- `model` is what answered, else what was asked for.
+select
+    provider_name,
+    coalesce(response_model, request_model) as model,
+    count(*) as calls,
+    count(error_type) as errors,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    sum(cost_nanousd) / 1e9 as cost_usd,
+    count(*) - count(cost_nanousd) as unpriced
+from requests
+where started_at >= $since and started_at < $until
+group by all
+order by cost_usd desc nulls last, calls desc, 1
+limit $limit

@@ -1,0 +1,31 @@
+-- Which properties are set, to what, and what do the calls with each value cost?
+-- A call with two properties counts under both, so the rows do not add up to the whole.
+with sets as ( -- calls share few sets of properties: summed by set first, millions of maps are taken apart only once
+    select
+        properties,
+        count(*) as calls,
+        count(error_type) as errors,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cost_nanousd) as cost_nanousd,
+        count(*) - count(cost_nanousd) as unpriced
+    from requests
+    where started_at >= $since and started_at < $until
+    group by properties
+),
+pairs as (
+    select unnest(map_entries(properties)) as pair, * from sets
+)
+select
+    pair.key as property,
+    pair.value as value,
+    cast(sum(calls) as bigint) as calls,
+    cast(sum(errors) as bigint) as errors,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    sum(cost_nanousd) / 1e9 as cost_usd,
+    cast(sum(unpriced) as bigint) as unpriced
+from pairs
+group by all
+order by property, cost_usd desc nulls last, calls desc, value
+limit $limit

@@ -1,0 +1,18 @@
+-- Which calls were the latest?
+select
+    started_at,
+    coalesce(response_model, request_model) as model,
+    status,
+    duration_ms,
+    input_tokens,
+    output_tokens,
+    cost_usd,
+    provider_name,
+    error_type,
+    user_id,
+    session_id,
+    request_id
+from requests
+where started_at >= $since and started_at < $until
+order by started_at desc, request_id desc
+limit $limit

@@ -1,0 +1,11 @@
+-- What do all calls of the window come to?
+select
+    count(*) as calls,
+    count(error_type) as errors,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    sum(cost_nanousd) / 1e9 as cost_usd,
+    count(*) - count(cost_nanousd) as unpriced,
+    count(cost_nanousd) filter (where usage_source = 'estimated') as estimated
+from requests
+where started_at >= $since and started_at < $until

@@ -1,0 +1,17 @@
+-- Who calls, how much, and what does each user cost?
+-- A NULL user_id stands for the calls that name no user.
+select
+    user_id,
+    count(*) as calls,
+    count(error_type) as errors,
+    count(distinct session_id) as sessions,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    sum(cost_nanousd) / 1e9 as cost_usd,
+    count(*) - count(cost_nanousd) as unpriced,
+    max(started_at) as last_call_at
+from requests
+where started_at >= $since and started_at < $until
+group by all
+order by cost_usd desc nulls last, calls desc, 1
+limit $limit

@@ -1,0 +1,34 @@
+"""What one run of a program came to, for `heliograph run`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from analysis.footer import count, footer
+from analysis.lake import Connection, Lake
+from analysis.render import cell, printable
+from analysis.report import load, totals
+from analysis.table import fetch
+from analysis.unpriced import unpriced_in
+from analysis.window import EVER
+
+
+def summarise(data: Path, request_ids: Sequence[str], took_s: float) -> str:
+    """Lines on cost, tokens, time, the slowest call and those without a price. `took_s`: how long the program ran."""
+    return "\n".join(Lake(data).ask(lambda connection: list(_lines(connection, list(request_ids), took_s))))
+
+
+def _lines(connection: Connection, ids: list[str], took_s: float) -> Iterator[str]:
+    # A table of the view's name hides the view: from here on this connection knows the run's calls only.
+    connection.execute(
+        "create temp table requests as select * from main.requests where request_id in (select unnest($ids))",
+        {"ids": ids},
+    )
+    total = totals(connection, EVER)
+    first, *others = footer(total, unpriced_in(connection, EVER))
+    tokens = f"{cell('', total.input_tokens)} tokens in, {cell('', total.output_tokens)} out"
+    yield f"heliograph: {first}; {tokens}; {took_s:.1f} s"
+    for model, duration_ms, request_id in fetch(connection, load("slowest").sql).rows:
+        yield f"  slowest: {printable(model)}, {duration_ms / 1000:.1f} s ({request_id})"
+    yield from (f"  {line}" for line in others)
+    if (missing := len(set(ids)) - total.calls) > 0:
+        yield f"  {count(missing, 'call')} not settled yet; `heliograph report` shows them"

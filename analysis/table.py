@@ -1,0 +1,102 @@
+"""A question's answer as plain Python values, and what SQL of a user may do."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+
+from analysis.lake import Connection
+
+
+class NotAllowed(Exception):
+    """A statement that does more than ask. The message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows. Times are naive and UTC, sums of money exact to a double's 15 digits, NULL is None."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One dict a row; a column's name that repeats gets _2, _3, ..."""
+        names = unique(self.columns)
+        return (dict(zip(names, row, strict=True)) for row in self.rows)
+
+
+def fetch(connection: Connection, sql: str, parameters: Mapping[str, object] | None = None) -> Table:
+    """The answer to one statement. `parameters` are bound by name; those that the statement does not name are left out."""
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise NotAllowed(f"one statement at a time, please; this is {len(statements)}")
+    named = statements[0].named_parameters
+    bound = {name: value for name, value in (parameters or {}).items() if name in named}
+    relation = connection.sql(sql, params=bound) if bound else connection.sql(sql)
+    if relation is None:  # a statement without an answer
+        return Table((), [])
+    columns = tuple(relation.columns)
+    types = [str(kind) for kind in relation.types]
+    if any(ZONED in kind for kind in types):
+        # DuckDB hands out times with a zone only where pytz is installed; in UTC a time without zone says the same.
+        relation = relation.project(
+            ", ".join(
+                f"cast(#{i} as {kind.replace(ZONED, 'TIMESTAMP')}) as c{i}" for i, kind in enumerate(types, start=1)
+            )
+        )
+    return Table(columns, relation.fetchall())
+
+
+def fetch_user_sql(connection: Connection, sql: str) -> Table:
+    """The answer to a person's statement, on a connection of `lake.connect`. Raises NotAllowed or duckdb.Error.
+
+    The connection keeps it from reading elsewhere, but DuckDB lets COPY write wherever it may read. So one SELECT (or
+    EXPLAIN of one) is allowed, and only if its plan writes no file: since DuckDB 2.0 a CTE can hold a COPY.
+    """
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise NotAllowed(f"one statement at a time, please; this is {len(statements)}")
+    asked, kind = sql, statements[0].type
+    if kind == duckdb.StatementType.EXPLAIN:
+        asked = EXPLAIN.sub("", sql, count=1)
+        inner = connection.extract_statements(asked)
+        kind = inner[0].type if len(inner) == 1 else kind
+    if kind != duckdb.StatementType.SELECT:
+        raise NotAllowed(
+            f"{kind.name} is not allowed: this SQL is read-only; start with select, with, from, describe, show or explain"
+        )
+    # On a line of its own, so that "LINE 2: ..." of a message shows what the person wrote.
+    plan = connection.execute(f"explain (format json)\n{asked}").fetchall()
+    if any("COPY" in name for _, text in plan for name in _operators(json.loads(text))):
+        raise NotAllowed("COPY is not allowed: this SQL is read-only; use --csv or --json and redirect the output")
+    return fetch(connection, sql)
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, made different where they repeat: a, a -> a, a_2."""
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        candidate, number = name, 2
+        while candidate in taken:
+            candidate, number = f"{name}_{number}", number + 1
+        taken.add(candidate)
+        result.append(candidate)
+    return result
+
+
+def _operators(plan: object) -> Iterator[str]:
+    """The names of all operators in a plan as DuckDB's JSON gives it."""
+    if isinstance(plan, list):
+        for node in plan:
+            yield from _operators(node)
+    elif isinstance(plan, dict):
+        yield str(plan.get("name", "")).strip()
+        yield from _operators(plan.get("children"))
+
+
+ZONED: Final = "TIMESTAMP WITH TIME ZONE"
+EXPLAIN: Final = re.compile(r"^\s*explain(\s+analyze)?\b", re.IGNORECASE)

@@ -1,0 +1,198 @@
+"""What heliograph adds: the proxy with and without it, in one run, interleaved. Ratios count, absolute times do not.
+
+./scripts/bench            about 12 minutes, with 50,000 calls for memory
+./scripts/bench --quick    about 3 minutes
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HOME = Path(__file__).resolve().parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+CHAT = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One proxy under test, running. `path` is what the client asks it for."""
+
+    name: str
+    url: str
+    path: str
+    process: subprocess.Popen[bytes]
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def rss_mb(self) -> float:
+        return _rss_mb(self.process.pid)
+
+    def settler(self) -> int | None:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0]) if children else None
+
+
+def _rss_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def started(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, cwd=HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{command} did not start") from None
+                time.sleep(0.05)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(180)
+
+
+@contextlib.contextmanager
+def variants(provider: str, folder: Path) -> Iterator[list[Variant]]:
+    bin_folder = Path(sys.executable).parent
+    stock = [str(bin_folder / "mitmdump"), "-q", "--set", f"confdir={folder}/ca"]
+    ports = [free_port() for _ in range(4)]
+    commands = {
+        "bare mitmdump -q": [
+            *stock,
+            "--mode",
+            f"reverse:{provider}",
+            "--listen-host",
+            "127.0.0.1",
+            "-p",
+            f"{ports[0]}",
+        ],
+        "lean master alone": [sys.executable, "-m", "scripts.bench_lean", f"reverse:{provider}", f"{ports[1]}"],
+        "heliograph up": [
+            *(str(bin_folder / "heliograph"), "up", "--listen", f"127.0.0.1:{ports[2]}"),
+            *("--data", f"{folder}/up", "--upstream", f"openai={provider}"),
+        ],
+        "mitmdump -s addon": [
+            *(*stock, "-s", "addon/main.py", "--listen-host", "127.0.0.1", "-p", f"{ports[3]}"),
+            *("--set", f"heliograph_data={folder}/dump", "--set", f"heliograph_upstreams=openai={provider}"),
+        ],
+    }
+    with contextlib.ExitStack() as stack:
+        running = []
+        for port, (name, command) in zip(ports, commands.items(), strict=True):
+            process = stack.enter_context(started(command, port))
+            path = CHAT if "reverse:" in " ".join(command) else f"/openai{CHAT}"
+            running.append(Variant(name, f"http://127.0.0.1:{port}", path, process))
+        time.sleep(5)  # the settlers load their libraries
+        yield running
+
+
+def load(url: str, path: str, **options: Any) -> dict[str, float]:
+    command = [sys.executable, "-m", "scripts.bench_load", "--url", url, "--path", path]
+    for name, value in options.items():
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    result: dict[str, float] = json.loads(subprocess.run(command, cwd=HOME, check=True, capture_output=True).stdout)
+    return result
+
+
+def rounds(running: list[Variant], count: int, **options: Any) -> dict[str, dict[str, float]]:
+    """Medians over `count` rounds, the variants in turn within each."""
+    seen: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for number in range(count + 1):
+        for variant in running:
+            settler = variant.settler() if "heliograph" in variant.name or "-s" in variant.name else None
+            before, settler_before = variant.cpu_s(), _cpu_s(settler)
+            result = load(variant.url, variant.path, **options)
+            result["cpu_ms"] = (variant.cpu_s() - before) * 1000 / options["calls"]
+            result["settler_cpu_ms"] = (_cpu_s(settler) - settler_before) * 1000 / options["calls"]
+            if number:  # the first round warms up
+                for name, value in result.items():
+                    seen[variant.name][name].append(value)
+    return {name: {figure: median(values) for figure, values in figures.items()} for name, figures in seen.items()}
+
+
+def _cpu_s(pid: int | None) -> float:
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def print_table(title: str, table: dict[str, dict[str, float]]) -> None:
+    base = next(iter(table.values()))
+    print(f"\n### {title}\n")
+    print(
+        "| proxy | CPU/call ms | x CPU | calls/s | x rate | p50 ms | p99 ms | first piece p50 ms | settler CPU/call ms |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, row in table.items():
+        print(
+            f"| {name} | {row['cpu_ms']:.2f} | {row['cpu_ms'] / base['cpu_ms']:.2f} | {row['rate']:.0f} "
+            f"| {row['rate'] / base['rate']:.2f} | {row['p50_ms']:.2f} | {row['p99_ms']:.2f} "
+            f"| {row['first_p50_ms']:.2f} | {row['settler_cpu_ms']:.2f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, no memory run")
+    quick = parser.parse_args().quick
+    count, calls = (3, 1000) if quick else (5, 3000)
+    port = free_port()
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        started([sys.executable, "-m", "addon.demo.providers", "--port", f"{port}"], port),
+        variants(f"http://127.0.0.1:{port}", Path(folder)) as running,
+    ):
+        print(f"idle memory, MB: {', '.join(f'{variant.name} {variant.rss_mb():.0f}' for variant in running)}")
+        print_table("JSON, 16 connections", rounds(running, count, calls=calls, connections=16))
+        print_table(
+            "Stream of 60 pieces, 16 connections",
+            rounds(running, count, calls=calls // 5, connections=16, stream=True, words=60),
+        )
+        direct = load(f"http://127.0.0.1:{port}", CHAT, calls=100, connections=4, rate=10, stream=True, words=60)
+        table = rounds(running, 1 if quick else 3, calls=100, connections=4, rate=10, stream=True, words=60)
+        print_table("Stream of 60 pieces, 10 calls a second", table)
+        print(f"\nwithout a proxy: p50 {direct['p50_ms']:.2f} ms, first piece p50 {direct['first_p50_ms']:.2f} ms")
+        if not quick:
+            heliograph = running[2]
+            print("\n### Memory of heliograph up\n\n| calls | proxy MB | settler MB |\n| ---: | ---: | ---: |")
+            for done in range(0, 50_001, 10_000):
+                if done:
+                    load(heliograph.url, heliograph.path, calls=10_000, connections=16)
+                settler = heliograph.settler()
+                print(f"| {done} | {heliograph.rss_mb():.0f} | {_rss_mb(settler) if settler else 0:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""`report`, `sql` and `tail` as a person types them."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from addon.storage.folders import Folders
+from addon.storage.record import RequestRow
+from analysis import commands
+from analysis.report import REPORTS
+from analysis.summary import summarise
+from analysis.tail import Tail, line
+from tests.analysis.writing import made_up_rows, settle, to_parquet
+
+VERBS: dict[str, click.Command] = {"report": commands.report, "sql": commands.sql, "tail": commands.tail}
+SINCE = ("--since", "2026-11-01")
+
+
+def heliograph(data: Path, verb: str, *arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(VERBS[verb], ["--data", str(data), *arguments], input=stdin)
+
+
+def examples(verb: str) -> list[str]:
+    """The example lines of a verb's help."""
+    text = CliRunner().invoke(VERBS[verb], ["--help"]).output
+    return [line.strip() for line in text.splitlines() if f"heliograph {verb}" in line]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_is_a_table_json_and_csv(data: Path, name: str) -> None:
+    table = heliograph(data, "report", name, *SINCE)
+    assert table.exit_code == 0
+    assert name in table.stdout
+    assert "400 calls" in table.stdout
+    assert "without a price" in table.stdout
+    as_json = heliograph(data, "report", name, *SINCE, "--json", "--limit", "0")
+    rows = json.loads(as_json.stdout)
+    assert "400 calls" in as_json.stderr
+    as_csv = heliograph(data, "report", name, *SINCE, "--csv", "--limit", "0")
+    assert len(as_csv.stdout.splitlines()) == len(rows) + 1
+
+
+def test_without_a_name_it_shows_the_costs_and_lists_the_reports(data: Path) -> None:
+    result = heliograph(data, "report", *SINCE)
+    assert result.exit_code == 0
+    assert "costs: What did the calls cost" in result.stdout
+    assert all(f"\n  {name} " in result.stderr for name in REPORTS)
+
+
+def test_json_has_null_for_unknown_and_times_in_utc(data: Path, rows: list[RequestRow]) -> None:
+    found = json.loads(heliograph(data, "report", "requests", *SINCE, "--json", "--limit", "0").stdout)
+    by_id = {row["request_id"]: row for row in found}
+    for row in rows:
+        cost = by_id[row.request_id]["cost_usd"]
+        assert cost == (None if row.cost_nanousd is None else pytest.approx(row.cost_nanousd / 1e9))
+        assert by_id[row.request_id]["started_at"] == row.started_at.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "cost"), "no report 'cost'; there are costs, models"),
+        (("report", "--since", "soon"), "'soon' is no time; write 30m, 24h, 7d"),
+        (("report", "--since", "7d", "--until", "2026-01-01"), "is not after"),
+        (("report", "costs", "--by", "usr"), "'usr' is no dimension; allowed are day"),
+        (("report", "users", "--by", "model"), "--by is for costs and latency"),
+        (("report", "costs", "--limit", "-1"), "-1 is not in the range"),
+        (("sql",), "give a statement"),
+        (("tail", "-n", "many"), "not a valid integer"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_says_what_is_allowed(data: Path, arguments: Sequence[str], message: str) -> None:
+    result = heliograph(data, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("statement", ["selec 1", "from nix", "copy (select 1) to 'x.csv'", "select 1; select 2"])
+def test_sql_that_fails_is_exit_1_and_a_message(data: Path, statement: str) -> None:
+    result = heliograph(data, "sql", statement)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert result.stdout == ""
+
+
+def test_sql_comes_from_the_argument_or_from_standard_input(data: Path) -> None:
+    statement = "select count(*) as calls, max(started_at) as newest, map(['a'], [1]) as m, null as n from requests"
+    expected = [{"calls": 400, "newest": "2026-11-20T23:52:48Z", "m": {"a": 1}, "n": None}]
+    assert json.loads(heliograph(data, "sql", statement, "--json").stdout) == expected
+    assert json.loads(heliograph(data, "sql", "-", "--json", stdin=statement).stdout) == expected
+    assert heliograph(data, "sql", statement, "--csv").stdout.splitlines()[0] == "calls,newest,m,n"
+
+
+def test_views_can_be_given_to_another_duckdb(data: Path) -> None:
+    text = heliograph(data, "sql", "--views").stdout
+    assert all(f"create or replace view {view}" in text for view in ("requests", "bodies", "sessions", "users"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdout"), [(("report", "models", "--json"), "[]\n"), (("tail", "--no-follow"), "")]
+)
+def test_an_empty_folder_is_no_failure_and_says_how_to_start(
+    tmp_path: Path, arguments: Sequence[str], stdout: str
+) -> None:
+    data = tmp_path / "none"
+    result = heliograph(data, *arguments)
+    assert (result.exit_code, result.stdout) == (0, stdout)
+    assert f"no calls yet in {data}" in result.stderr
+    assert "heliograph run -- python app.py" in result.stderr
+    assert not data.exists()
+
+
+def test_a_window_without_calls_says_so(data: Path) -> None:
+    result = heliograph(data, "report", "--since", "2026-01-01", "--until", "2026-01-02", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+    assert "no calls since 2026-01-01 until 2026-01-02" in result.stderr
+
+
+def test_rows_that_a_limit_cut_off_are_mentioned(data: Path) -> None:
+    result = heliograph(data, "report", "requests", *SINCE, "--limit", "3", "--json")
+    assert len(json.loads(result.stdout)) == 3
+    assert "only the first 3 rows" in result.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_help_has_examples_that_work(data: Path, verb: str) -> None:
+    assert len(examples(verb)) >= 3
+    for example in examples(verb):
+        before, _, command = example.rpartition("heliograph ")
+        words = shlex.split(command.partition(" | ")[0].partition(" > ")[0])
+        if "--follow" in words or words == ["tail"]:
+            continue
+        stdin = shlex.split(before)[1] if before else ""
+        result = heliograph(data, *words, stdin=stdin)
+        assert result.exit_code == 0, (example, result.output)
+
+
+def test_tail_shows_the_last_calls_oldest_first(data: Path, rows: list[RequestRow]) -> None:
+    def ended(row: RequestRow) -> datetime:
+        return row.started_at + timedelta(milliseconds=row.duration_ms or 0)
+
+    last = sorted(rows, key=ended)[-5:]
+    found = heliograph(data, "tail", "-n", "5", "--json").stdout.splitlines()
+    assert [json.loads(call)["request_id"] for call in found] == [row.request_id for row in last]
+    (shown,) = heliograph(data, "tail", "-n", "1").stdout.splitlines()
+    assert shown.startswith(f"{ended(last[-1]):%H:%M:%S} {last[-1].provider_name}")
+
+
+def test_tail_gives_each_new_call_once_whichever_file_it_is_in(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        RequestRow(
+            request_id="0199f000-0000-7000-8000-000000000001",  # the same for all: callers may repeat theirs
+            started_at=now + timedelta(milliseconds=number),
+            provider_name="openai",
+            operation_name="chat",
+        )
+        for number in range(4)
+    ]
+    settle(tmp_path, rows[:2], 1)
+    calls = Tail(tmp_path, print)
+    assert len(calls.last(1)) == 1
+    assert calls.new() == []
+    settle(tmp_path, rows[2:3], 1)
+    assert len(calls.new()) == 1
+    to_parquet(tmp_path, rows[:3], 1)
+    for table in ("requests", "bodies"):
+        for file in Folders(tmp_path).settled(table).iterdir():
+            file.unlink()
+    assert calls.new() == []
+    settle(tmp_path, rows[3:], 2)
+    assert len(calls.new()) == 1
+
+
+def test_a_tail_line_has_a_dash_for_what_is_unknown(tmp_path: Path) -> None:
+    row = RequestRow(
+        request_id="0199f000-0000-7000-8000-000000000001",
+        started_at=datetime(2026, 11, 21, 8, 30, tzinfo=UTC),
+        provider_name="openai",
+        operation_name="chat",
+        status=-3,
+        error_type="client_disconnected",
+        user_id="ann\x1b[2J",
+    )
+    settle(tmp_path, [row], 1)
+    (call,) = Tail(tmp_path, print).last(1)
+    assert line(call).split() == "08:30:00 openai - - - > - - -3 client_disconnected ann\\x1b[2J".split()
+
+
+def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[RequestRow]) -> None:
+    chosen = rows[10:30]
+    text = summarise(data, [*(row.request_id for row in chosen), "not-settled-yet"], 12.34)
+    cost = sum(row.cost_nanousd or 0 for row in chosen) / 1e9
+    slowest = max(chosen, key=lambda row: row.duration_ms or 0)
+    assert text.startswith("heliograph: 20 calls, ")
+    assert f"${cost:.6f}" in text
+    assert f"{sum(row.input_tokens or 0 for row in chosen):,} tokens in" in text
+    assert "12.3 s" in text
+    assert f"{(slowest.duration_ms or 0) / 1000:.1f} s ({slowest.request_id})" in text
+    assert f"{sum(row.cost_nanousd is None for row in chosen)} calls without a price" in text
+    assert "1 call not settled yet" in text
+
+
+def test_a_report_into_a_pipe_is_whole_lines(tmp_path: Path) -> None:
+    to_parquet(tmp_path, made_up_rows(30), 1)
+    command = [sys.executable, "-c", "from analysis.commands import sql; sql()"]
+    command += ["--data", str(tmp_path), "select repeat('x', 500) as long from requests"]
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environ, check=True)
+    assert result.stdout.splitlines()[-30:] == ["x" * 500] * 30
+
+
+def test_the_commands_can_be_loaded_without_duckdb_and_rich() -> None:
+    """`heliograph up` loads them too, and has 100 MB for everything."""
+    code = "import sys, analysis.commands; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,228 @@
+"""Each report against the same sums made in Python."""
+
+import itertools
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.storage.record import RequestRow
+from analysis import report
+from analysis.footer import footer
+from analysis.lake import Lake
+from analysis.unpriced import unpriced
+from analysis.window import EVER, Window
+from tests.analysis.writing import FIRST_DAY, to_parquet
+
+SECOND_DAY = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def run(data: Path, name: str, window: Window = EVER, by: Sequence[str] = (), limit: int = 0) -> list[dict[str, Any]]:
+    table = Lake(data).ask(lambda connection: report.run(connection, name, window, by, limit))
+    return list(table.records())
+
+
+def total(values: Iterable[int | None]) -> int | None:
+    """NULL if nothing is known, as in SQL."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def check_sums(row: dict[str, Any], calls: list[RequestRow]) -> None:
+    """The columns that every report has."""
+    assert row["calls"] == len(calls)
+    assert row["errors"] == sum(call.error_type is not None for call in calls)
+    assert row["output_tokens"] == total(call.output_tokens for call in calls)
+    if "input_tokens" in row:
+        assert row["input_tokens"] == total(call.input_tokens for call in calls)
+    cost = total(call.cost_nanousd for call in calls)
+    assert row["cost_usd"] == (None if cost is None else cost / 1e9)
+    if "unpriced" in row:
+        assert row["unpriced"] == sum(call.cost_nanousd is None for call in calls)
+
+
+def check_groups(
+    found: list[dict[str, Any]],
+    rows: list[RequestRow],
+    names: Sequence[str],
+    key: Callable[[RequestRow], tuple[Any, ...]],
+) -> None:
+    groups: dict[tuple[Any, ...], list[RequestRow]] = {}
+    for call in rows:
+        groups.setdefault(key(call), []).append(call)
+    assert {tuple(row[name] for name in names) for row in found} == set(groups)
+    assert len(found) == len(groups)
+    for row in found:
+        check_sums(row, groups[tuple(row[name] for name in names)])
+
+
+def model_of(row: RequestRow) -> str | None:
+    return row.response_model or row.request_model
+
+
+def test_costs_are_by_day_unless_told_otherwise(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "costs")
+    check_groups(found, rows, ["day"], lambda row: (row.started_at.date(),))
+    assert [row["day"] for row in found] == sorted(row["day"] for row in found)
+
+
+def test_costs_by_model_user_and_property(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "costs", by=("model", "user", "property:feature"))
+    names = ["model", "user", "property:feature"]
+    check_groups(found, rows, names, lambda row: (model_of(row), row.user_id, row.properties.get("feature")))
+    costs = [row["cost_usd"] for row in found if row["cost_usd"] is not None]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_a_propertys_name_is_a_value_and_never_sql(data: Path) -> None:
+    (row,) = run(data, "costs", by=("property:x'] from requests; drop view requests --",))
+    assert row["calls"] == 400
+
+
+@pytest.mark.parametrize("dimension", report.DIMENSIONS)
+@pytest.mark.parametrize("name", ["costs", "latency"])
+def test_every_dimension_can_be_grouped_by(data: Path, name: str, dimension: str) -> None:
+    assert sum(row["calls"] for row in run(data, name, by=(dimension,))) == 400
+
+
+def test_models(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "models")
+    check_groups(found, rows, ["provider_name", "model"], lambda row: (row.provider_name, model_of(row)))
+    (acme,) = [row for row in found if row["model"] == "acme-1"]
+    assert acme["unpriced"] > 0
+
+
+def test_a_cost_that_nobody_knows_is_null_and_not_nought(data: Path, rows: list[RequestRow], tmp_path: Path) -> None:
+    silent = [row for row in rows if row.cost_nanousd is None and row.input_tokens is None]
+    to_parquet(tmp_path, silent, 1)
+    for name in ("costs", "models", "users", "sessions", "properties", "latency"):
+        for row in run(tmp_path, name):
+            assert (row["cost_usd"], row["output_tokens"]) == (None, None), name
+
+
+def test_users(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "users")
+    check_groups(found, rows, ["user_id"], lambda row: (row.user_id,))
+    for row in found:
+        calls = [call for call in rows if call.user_id == row["user_id"]]
+        assert row["sessions"] == len({call.session_id for call in calls if call.session_id})
+        assert row["last_call_at"].replace(tzinfo=UTC) == max(call.started_at for call in calls)
+
+
+def test_sessions(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "sessions")
+    check_groups(found, [row for row in rows if row.session_id], ["session_id"], lambda row: (row.session_id,))
+    assert {row["session_name"] for row in found} == {"trip"}
+
+
+def test_properties_count_a_call_under_each_of_its_values(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "properties")
+    pairs = {pair for row in rows for pair in row.properties.items()}
+    assert {(row["property"], row["value"]) for row in found} == pairs
+    for row in found:
+        check_sums(row, [call for call in rows if call.properties.get(row["property"]) == row["value"]])
+
+
+def test_latency_is_of_answers_and_counts_all_calls(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "latency")
+    check_groups(found, rows, ["model"], lambda row: (model_of(row),))
+    for row in found:
+        timed = [c for c in rows if model_of(c) == row["model"] and c.error_type is None and c.cache_status is None]
+        durations = [call.duration_ms for call in timed if call.duration_ms is not None]
+        firsts = [call.time_to_first_token_ms for call in timed if call.time_to_first_token_ms is not None]
+        percentiles = statistics.quantiles(durations, n=100, method="inclusive")
+        for column, place in (("p50_ms", 49), ("p95_ms", 94), ("p99_ms", 98)):
+            assert abs(row[column] - percentiles[place]) <= 0.5
+        assert abs(row["first_token_p50_ms"] - statistics.median(firsts)) <= 0.5
+
+
+def test_errors_show_their_rate(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "errors")
+    assert {row["provider_name"] for row in found} == {"openai", "anthropic"}
+    for row in found:
+        of_provider = [call for call in rows if call.provider_name == row["provider_name"]]
+        failed = [call for call in of_provider if call.error_type]
+        assert (row["error_type"], row["status"]) == ("rate_limited", 429)
+        assert (row["errors"], row["calls"]) == (len(failed), len(of_provider))
+        assert (row["cost_usd"], row["unpriced"], row["input_tokens"]) == (0, 0, None)
+
+
+def test_requests_are_the_latest_first(data: Path, rows: list[RequestRow]) -> None:
+    found = run(data, "requests", limit=7)
+    assert [row["request_id"] for row in found] == [row.request_id for row in reversed(rows[-7:])]
+
+
+def test_unpriced_calls_say_why(data: Path, rows: list[RequestRow]) -> None:
+    found = unpriced(data)
+    assert sum(group.calls for group in found) == sum(row.cost_nanousd is None for row in rows)
+    whys = {(group.model, group.why.partition(";")[0]): group.calls for group in found}
+    acme = [row for row in rows if row.request_model == "acme-1" and row.error_type is None]
+    assert whys["acme-1", "no price known"] == sum(row.input_tokens is not None for row in acme)
+    assert whys["acme-1", "the provider stated no usage"] == sum(row.input_tokens is None for row in acme)
+    assert ("gpt-4o", "the provider stated no usage") in whys
+    assert ("gpt-4o", "no price known") not in whys
+
+
+def test_a_window_takes_its_start_and_leaves_its_end(data: Path, rows: list[RequestRow]) -> None:
+    (day,) = run(data, "costs", Window(FIRST_DAY, SECOND_DAY))
+    check_sums(day, [row for row in rows if row.started_at < SECOND_DAY])
+    exact = Window(rows[3].started_at, rows[5].started_at)
+    assert [row["request_id"] for row in run(data, "requests", exact)] == [rows[4].request_id, rows[3].request_id]
+
+
+def test_a_limit_takes_the_first_rows(data: Path) -> None:
+    everything = run(data, "users")
+    assert run(data, "users", limit=2) == everything[:2]
+
+
+def test_the_footer_says_what_the_sums_leave_out(data: Path, rows: list[RequestRow]) -> None:
+    lines = Lake(data).ask(lambda connection: list(footer(report.totals(connection, EVER), unpriced(data))))
+    cost = sum(row.cost_nanousd or 0 for row in rows) / 1e9
+    errors = sum(row.error_type is not None for row in rows)
+    missing = sum(row.cost_nanousd is None for row in rows)
+    estimated = sum(row.usage_source == "estimated" and row.cost_nanousd is not None for row in rows)
+    assert lines[0] == f"400 calls, {errors} errors, ${cost:.6f}"
+    assert lines[1].startswith(f"{missing} calls without a price, in no sum: acme-1 (")
+    assert lines[2].startswith(f"{estimated} costs estimated")
+
+
+@pytest.mark.parametrize("name", report.REPORTS)
+def test_every_report_says_which_question_it_answers(name: str) -> None:
+    loaded = report.load(name)
+    assert loaded.sql.startswith("-- ")
+    assert loaded.question.endswith("?")
+
+
+def test_every_file_of_sql_begins_with_its_question() -> None:
+    folder = Path(report.__file__).parent / "sql"
+    names = {file.stem for file in folder.glob("*.sql")}
+    assert set(report.REPORTS) <= names
+    assert all(report.load(name).question.endswith("?") for name in names)
+
+
+def test_every_report_shows_calls_errors_tokens_and_cost(data: Path) -> None:
+    for name in set(report.REPORTS) - {"requests", "unpriced"}:  # one is single calls, the other has no cost to show
+        (row, *_) = run(data, name)
+        assert {"calls", "errors", "output_tokens", "cost_usd"} <= set(row), name
+
+
+def test_wrong_dimensions_are_told_what_is_allowed() -> None:
+    with pytest.raises(ValueError, match=r"'usr' is no dimension; allowed are day, .*property:NAME"):
+        report.parse_by("costs", "model,usr")
+    with pytest.raises(ValueError, match="models has fixed columns; --by is for costs and latency"):
+        report.parse_by("models", "user")
+    with pytest.raises(ValueError, match="names a dimension twice"):
+        report.parse_by("costs", "model,user,model")
+    with pytest.raises(ValueError, match="is no dimension"):
+        report.parse_by("costs", "property:")
+    assert report.parse_by("costs", " model, property:Feature ,") == ("model", "property:Feature")
+
+
+def test_the_made_up_rows_hold_what_the_tests_need(rows: list[RequestRow]) -> None:
+    kinds = Counter((row.error_type is None, row.cost_nanousd is None, row.input_tokens is None) for row in rows)
+    assert len(kinds) >= 4
+    assert all(a.started_at < b.started_at for a, b in itertools.pairwise(rows))

@@ -1,0 +1,105 @@
+"""Data folders for these tests, written with the same functions as the settler writes them."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from addon.storage.folders import Folders
+from addon.storage.parquet import read_rows, write_parquet
+from addon.storage.record import BodyRow, RequestRow
+from addon.storage.settled import SettledFile, dump_line, row_fields
+
+FIRST_DAY = datetime(2026, 11, 19, tzinfo=UTC)
+
+# per model: (provider, nano-USD per input token, per output token); None: nobody knows its price
+MODELS: dict[str, tuple[str, tuple[int, int] | None]] = {
+    "gpt-4o": ("openai", (2500, 10000)),
+    "gpt-4o-mini": ("openai", (150, 600)),
+    "claude-sonnet-4-5": ("anthropic", (3000, 15000)),
+    "acme-1": ("openai", None),
+}
+
+
+def made_up_rows(count: int = 400, seed: int = 1) -> list[RequestRow]:
+    """Calls over two days: several users, sessions and properties; errors, streams, hits, unknown prices and usage."""
+    dice = random.Random(seed)
+    return [_row(dice, number, FIRST_DAY + timedelta(seconds=number * 172_800 / count)) for number in range(count)]
+
+
+def _row(dice: random.Random, number: int, started_at: datetime) -> RequestRow:
+    model = dice.choice(list(MODELS))
+    provider, price = MODELS[model]
+    failed, silent, stream = dice.random() < 0.15, dice.random() < 0.1, dice.random() < 0.5
+    tokens = None if failed or silent else (dice.randrange(2000), dice.randrange(500))
+    cost = 0 if failed else None if price is None or tokens is None else price[0] * tokens[0] + price[1] * tokens[1]
+    properties = {"feature": dice.choice(["search", "chat"])} if dice.random() < 0.7 else {}
+    if dice.random() < 0.3:
+        properties["environment"] = "dev"
+    return RequestRow(
+        request_id=f"0199f000-0000-7000-8000-{number:012x}",
+        started_at=started_at,
+        provider_name=provider,
+        operation_name="chat",
+        request_model=model,
+        response_model=None if failed else model,
+        finish_reasons=("stop",),
+        host=f"api.{provider}.com",
+        path="/v1/chat/completions",
+        status=429 if failed else 200,
+        error_type="rate_limited" if failed else None,
+        is_stream=stream,
+        duration_ms=dice.randrange(50, 9000),
+        time_to_first_token_ms=dice.randrange(20, 900) if stream else None,
+        overhead_ms=0.5,
+        input_tokens=tokens[0] if tokens else None,
+        output_tokens=tokens[1] if tokens else None,
+        usage_raw='{"total_tokens": 3}' if tokens else None,
+        usage_source=None if tokens is None else "estimated" if stream and number % 3 == 0 else "provider",
+        cost_nanousd=cost,
+        cost_source="free" if failed else "genai-prices 0.2.3" if cost is not None else None,
+        cache_status="hit" if number % 17 == 0 else None,
+        user_id=dice.choice(["ann", "bob", None]),
+        session_id=f"session-{number // 8}" if number % 5 else None,
+        session_name="trip",
+        properties=properties,
+    )
+
+
+def body_of(row: RequestRow) -> BodyRow:
+    return BodyRow(
+        request_id=row.request_id,
+        started_at=row.started_at,
+        request_body='{"messages": []}',
+        response_body="{}",
+        response_text="hello\nworld",
+    )
+
+
+def segment(number: int) -> str:
+    """A segment's name, one for each number."""
+    return f"20261119T000000-00000000000000aa-{number:06d}"
+
+
+def settle(data: Path, rows: Sequence[RequestRow], number: int) -> None:
+    """The rows as settled lines of segment `number`."""
+    for day in {row.started_at.date() for row in rows}:
+        file = SettledFile(Folders(data), segment(number), day)
+        for row in rows:
+            if row.started_at.date() == day:
+                file.append(f"call-{row.request_id}", row_fields(row), row_fields(body_of(row)))
+        file.close()
+
+
+def to_parquet(data: Path, rows: Sequence[RequestRow], number: int) -> list[Path]:
+    """The rows as Parquet files of segment `number`, of both tables; returns those of `requests`."""
+    targets = []
+    for day in sorted({row.started_at.date() for row in rows}):
+        of_day = [row for row in rows if row.started_at.date() == day]
+        for table, records in (("requests", of_day), ("bodies", [body_of(row) for row in of_day])):
+            lines = [dump_line(row_fields(record)) for record in records]
+            target = Folders(data).parquet(table, segment(number), day)
+            write_parquet(target, table, [read_rows(lines, table)])
+            if table == "requests":
+                targets.append(target)
+    return targets

@@ -1,0 +1,167 @@
+import subprocess
+import sys
+
+import pytest
+
+from addon.providers import dialect, registry
+from addon.providers.model import Reading
+from addon.providers.sse import events
+from tests.providers.bodies import CHAT, CHAT_STREAM
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("api.openai.com", "openai"),
+        ("API.OpenAI.com.", "openai"),
+        ("eu.api.openai.com", "openai"),
+        ("chatgpt.com", "openai"),
+        ("api.anthropic.com", "anthropic"),
+        ("generativelanguage.googleapis.com", "gemini"),
+        ("us-central1-aiplatform.googleapis.com", "vertex"),
+        ("bedrock-runtime.eu-west-1.amazonaws.com", "bedrock"),
+        ("contoso.openai.azure.com", "azure"),
+        ("router.huggingface.co", "huggingface"),
+    ],
+)
+def test_a_host_belongs_to_its_provider(host: str, name: str) -> None:
+    found = registry.by_host(host)
+    assert found and found.name == name
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ab.chatgpt.com",
+        "models.opencode.ai",
+        "play.googleapis.com",
+        "openai.com",
+        "api.openai.com.evil.example",
+        "a.b.api.openai.com",
+        "x.com",
+        "127.0.0.1",
+        "",
+    ],
+)
+def test_every_other_host_is_nobodys(host: str) -> None:
+    assert registry.by_host(host) is None
+
+
+# Helicone's host map.
+@pytest.mark.parametrize(
+    ("label", "origin"),
+    [
+        ("oai", "https://api.openai.com"),
+        ("anthropic", "https://api.anthropic.com"),
+        ("vercel", "https://ai-gateway.vercel.sh"),
+        ("together", "https://api.together.xyz"),
+        ("google", "https://generativelanguage.googleapis.com"),
+        ("llama", "https://api.llama.com"),
+        ("nvidia", "https://integrate.api.nvidia.com"),
+        ("openrouter", "https://openrouter.ai"),
+        ("deepinfra", "https://api.deepinfra.com"),
+        ("groq", "https://api.groq.com"),
+        ("perplexity", "https://api.perplexity.ai"),
+        ("hyperbolic", "https://api.hyperbolic.xyz"),
+        ("cerebras", "https://api.cerebras.ai"),
+        ("mistral", "https://api.mistral.ai"),
+        ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+        ("fireworks", "https://api.fireworks.ai"),
+        ("predibase", "https://api.app.predibase.com"),
+        ("qstash", "https://qstash.upstash.io"),
+        ("x", "https://api.x.ai"),
+        ("deepseek", "https://api.deepseek.com"),
+        ("nebius", "https://api.studio.nebius.ai"),
+        ("novita", "https://api.novita.ai"),
+        ("firecrawl", "https://api.firecrawl.dev"),
+    ],
+)
+def test_a_label_of_helicones_map_has_its_target(label: str, origin: str) -> None:
+    found = registry.by_label(label)
+    assert found and found.origin == origin
+    assert label not in registry.UNSERVED_LABELS
+
+
+def test_a_label_that_is_no_providers_is_none() -> None:
+    assert [registry.by_label(label) for label in ("api", "gateway", "ai-gateway", "www", "")] == [None] * 5
+
+
+def test_names_aliases_labels_and_hosts_are_each_given_once() -> None:
+    for taken in (
+        [name for provider in registry.PROVIDERS for name in (provider.name, *provider.aliases)],
+        [label for provider in registry.PROVIDERS for label in provider.labels],
+        [host for provider in registry.PROVIDERS for host in provider.hosts],
+    ):
+        assert sorted(taken) == sorted(set(taken))
+    assert registry.BY_NAME["oai"] is registry.BY_NAME["openai"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "operation", "model"),
+    [
+        ("openai", "/v1/chat/completions", "chat", None),
+        ("openai", "/v1/chat/completions/", "chat", None),
+        ("openai", "/v1/responses", "responses", None),
+        ("openai", "/backend-api/codex/responses", "responses", None),
+        ("openai", "/v1/completions", "text_completion", None),
+        ("openai", "/v1/embeddings", "embeddings", None),
+        ("anthropic", "/v1/messages", "chat", None),
+        ("groq", "/openai/v1/chat/completions", "chat", None),
+        ("openrouter", "/api/v1/chat/completions", "chat", None),
+        ("fireworks", "/inference/v1/chat/completions", "chat", None),
+        ("deepinfra", "/v1/openai/chat/completions", "chat", None),
+        ("perplexity", "/chat/completions", "chat", None),
+        ("deepseek", "/chat/completions", "chat", None),
+        ("deepseek", "/v1/chat/completions", "chat", None),
+        ("gemini", "/v1beta/openai/chat/completions", "chat", None),
+        ("azure", "/openai/deployments/my-gpt/chat/completions", "chat", "my-gpt"),
+        ("ollama", "/v1/chat/completions", "chat", None),
+    ],
+)
+def test_method_and_path_are_an_operation(name: str, path: str, operation: str, model: str | None) -> None:
+    found = registry.operation(registry.BY_NAME[name], "post", path)
+    assert found and (found[0].name, found[1]) == (operation, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("openai", "GET", "/v1/chat/completions"),
+        ("openai", "POST", "/chat/completions"),
+        ("openai", "POST", "/v1/responses/resp_1/cancel"),
+        ("openai", "POST", "/v1/moderations"),
+        ("openai", "POST", "/backend-api/codex/analytics-events/events"),
+        ("anthropic", "POST", "/v1/messages/count_tokens"),
+        ("anthropic", "POST", "/v1/messages/batches"),
+        ("firecrawl", "POST", "/v0/scrape"),
+    ],
+)
+def test_every_other_path_is_none(name: str, method: str, path: str) -> None:
+    assert registry.operation(registry.BY_NAME[name], method, path) is None
+
+
+def test_a_provider_whose_numbers_we_cannot_read_yet_keeps_them_raw() -> None:
+    found = registry.operation(registry.BY_NAME["groq"], "POST", "/openai/v1/chat/completions")
+    assert found and found[0].read_json and found[0].read_stream
+    for reading in (found[0].read_json(CHAT), found[0].read_stream(events(CHAT_STREAM))):
+        assert isinstance(reading, Reading)
+        assert reading.usage is None
+        assert reading.usage_raw
+        assert reading.text and reading.finish_reasons == ("stop",)
+
+
+def test_errors_of_our_own_are_in_the_providers_dialect() -> None:
+    assert dialect.error_body(registry.BY_NAME["anthropic"], 502, "connection_failed", "m") == {
+        "type": "error",
+        "error": {"type": "connection_failed", "message": "m"},
+    }
+    openai_shape = {"error": {"message": "m", "type": "t", "param": None, "code": "t"}}
+    assert dialect.error_body(registry.BY_NAME["groq"], 502, "t", "m") == openai_shape
+    assert dialect.error_body(None, 502, "t", "m") == openai_shape
+
+
+def test_what_the_proxy_imports_stays_light() -> None:
+    heavy = {"genai_prices", "tiktoken", "pyarrow", "duckdb"}
+    code = "import sys, addon.providers.registry, addon.metering.reading; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert heavy.isdisjoint(loaded)

@@ -1,0 +1,155 @@
+"""A real proxy process for the tests, real SDK clients in front of it, fake providers at the far end of a socket."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon import trust
+from addon.demo.providers import FakeProviders
+from analysis.lake import Lake
+from analysis.table import fetch
+
+HOME = Path(__file__).resolve().parents[2]
+HELIOGRAPH = str(Path(sys.executable).parent / "heliograph")
+MITMDUMP = str(Path(sys.executable).parent / "mitmdump")
+Row = dict[str, Any]
+
+
+class Proxy:
+    """A heliograph under test: where it listens, what it trusts, what it has recorded."""
+
+    def __init__(self, process: subprocess.Popen[str], data: Path, url: str, ca: Path) -> None:
+        self.process, self.data, self.url, self.ca = process, data, url, ca
+        self.said: list[str] = []  # its stderr, line by line
+
+    def rows(self, where: str = "true", **values: object) -> list[Row]:
+        """Settled rows by a condition over `$name`s."""
+        return self._ask(f"select * from requests where {where} order by started_at", values)
+
+    def row(self, request_id: str) -> Row:
+        """The one row of a call, once it is settled."""
+        (row,) = wait_for(lambda: self.rows("request_id = $id", id=request_id))
+        return row
+
+    def body(self, request_id: str) -> Row:
+        """What was said in a call, once it is settled."""
+        self.row(request_id)
+        (body,) = self._ask("select * from bodies where request_id = $id", {"id": request_id})
+        return body
+
+    def _ask(self, sql: str, values: dict[str, object]) -> list[Row]:
+        return list(Lake(self.data).ask(lambda connection: fetch(connection, sql, values)).records())
+
+    def stop(self) -> int:
+        """SIGTERM, and wait until all is settled."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def wait_for[T](condition: Callable[[], T], timeout_s: float = 15.0) -> T:
+    """What `condition` returns once it is true. Fails the test when time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return result
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's variables without what would send clients elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    return {**kept, **more}
+
+
+@contextmanager
+def run_up(data: Path, *options: str, **popen: Any) -> Iterator[Proxy]:
+    """`heliograph up` on a free port, until the block ends."""
+    command = [HELIOGRAPH, "up", "--listen", "127.0.0.1:0", "--data", str(data), *options]
+    with _running(command, data, r"listens on (http://\S+?),", trust.ca_certificate(data), **popen) as proxy:
+        yield proxy
+
+
+@contextmanager
+def run_mitmdump(data: Path, *options: str, folder: Path = HOME) -> Iterator[Proxy]:
+    """Plain `mitmdump -s addon/main.py`, from a checkout at `folder`."""
+    confdir = data / "mitmproxy"
+    command = [
+        *(MITMDUMP, "-s", str(folder / "addon" / "main.py"), "--listen-host", "127.0.0.1", "--listen-port", "0"),
+        *("--set", f"confdir={confdir}", "--set", f"heliograph_data={data}", *options),
+    ]
+    with _running(command, data, r"listening at (127\.0\.0\.1:\d+)", confdir / "mitmproxy-ca-cert.pem") as proxy:
+        yield proxy
+
+
+@contextmanager
+def _running(command: list[str], data: Path, announcement: str, ca: Path, **popen: Any) -> Iterator[Proxy]:
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(), **popen
+    )
+    proxy = Proxy(process, data, "", ca)
+    listening = threading.Event()
+
+    def listen_to() -> None:
+        assert process.stdout
+        for line in process.stdout:
+            proxy.said.append(line.rstrip())
+            if not proxy.url and (found := re.search(announcement, line)):
+                proxy.url = found[1] if found[1].startswith("http") else f"http://{found[1]}"
+                listening.set()
+        listening.set()
+
+    reader = threading.Thread(target=listen_to, daemon=True)
+    reader.start()
+    listening.wait(30)
+    try:
+        assert proxy.url, "\n".join(proxy.said)
+        yield proxy
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(90)
+        reader.join(5)
+
+
+@pytest.fixture(scope="session")
+def shared_provider() -> Iterator[FakeProviders]:
+    with FakeProviders() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def shared_proxy(shared_provider: FakeProviders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """One proxy for all tests that need nothing special of it."""
+    with run_up(tmp_path_factory.mktemp("data"), *to(shared_provider)) as proxy:
+        yield proxy
+        assert proxy.stop() == 0
+        assert not [line for line in proxy.said if "Traceback" in line], "\n".join(proxy.said)
+
+
+@pytest.fixture
+def provider(shared_provider: FakeProviders) -> FakeProviders:
+    shared_provider.requests.clear()
+    return shared_provider
+
+
+@pytest.fixture
+def proxy(shared_proxy: Proxy, provider: FakeProviders) -> Proxy:
+    return shared_proxy
+
+
+def to(provider: FakeProviders) -> list[str]:
+    """The options that put both big providers at the fake one."""
+    return [f"--upstream=openai={provider.url}", f"--upstream=anthropic={provider.url}"]
+
+
+ProxyFactory = Callable[..., AbstractContextManager[Proxy]]

@@ -1,0 +1,211 @@
+"""Every way in, with the official SDKs, streaming and not."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from addon.demo.providers import FakeProviders
+from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
+from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_openai_is_answered_and_recorded(proxy: Proxy, provider: FakeProviders, way: str) -> None:
+    answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)  # type: ignore[call-overload]
+    completion = answer.parse()
+    row = proxy.row(answer.headers["helicone-id"])
+    assert row["provider_name"] == "openai"
+    assert row["operation_name"] == "chat"
+    assert (row["host"], row["path"], row["method"]) == ("api.openai.com", "/v1/chat/completions", "POST")
+    assert row["mode"] == ("forward" if way in THROUGH else "reverse")
+    assert (row["status"], row["error_type"], row["is_stream"]) == (200, None, False)
+    assert (row["request_model"], row["response_model"]) == (GPT, completion.model)
+    assert row["input_tokens"] == completion.usage.prompt_tokens
+    assert row["output_tokens"] == completion.usage.completion_tokens
+    assert row["usage_source"] == "provider"
+    assert row["cost_nanousd"] > 0
+    assert row["finish_reasons"] == ["stop"]
+    assert [request.path for request in provider.requests] == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_openai_stream_is_answered_and_recorded(proxy: Proxy, way: str) -> None:
+    client = openai_client(proxy, way)
+    with client.chat.completions.with_streaming_response.create(
+        model=GPT,
+        messages=HELLO,
+        stream=True,
+        stream_options={"include_usage": True},  # type: ignore[arg-type]
+    ) as answer:
+        chunks = list(answer.parse())
+    row = proxy.row(answer.headers["helicone-id"])
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert row["is_stream"]
+    assert row["usage_source"] == "provider"
+    assert chunks[-1].usage and row["output_tokens"] == chunks[-1].usage.completion_tokens
+    assert row["time_to_first_token_ms"] <= row["duration_ms"]
+    assert proxy.body(row["request_id"])["response_text"] == said
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_anthropic_is_answered_and_recorded(proxy: Proxy, way: str) -> None:
+    client = anthropic_client(proxy, way)
+    answer = client.messages.with_raw_response.create(model=CLAUDE, max_tokens=64, messages=HELLO)  # type: ignore[call-overload]
+    message = answer.parse()
+    row = proxy.row(answer.headers["helicone-id"])
+    assert (row["provider_name"], row["host"], row["path"]) == ("anthropic", "api.anthropic.com", "/v1/messages")
+    assert (row["input_tokens"], row["output_tokens"]) == (message.usage.input_tokens, message.usage.output_tokens)
+    assert row["cost_nanousd"] > 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_anthropic_stream_is_answered_and_recorded(proxy: Proxy, way: str) -> None:
+    client = anthropic_client(proxy, way)
+    with client.messages.with_streaming_response.create(
+        model=CLAUDE,
+        max_tokens=64,
+        messages=HELLO,
+        stream=True,  # type: ignore[arg-type]
+    ) as answer:
+        events = list(answer.parse())
+    row = proxy.row(answer.headers["helicone-id"])
+    assert events[-1].type == "message_stop"
+    assert (row["status"], row["error_type"], row["is_stream"]) == (200, None, True)
+    assert row["usage_source"] == "provider"
+    assert row["finish_reasons"] == ["end_turn"]
+
+
+def test_the_other_operations_of_openai_are_recorded(proxy: Proxy) -> None:
+    client = openai_client(proxy)
+    answers = {
+        "responses": client.responses.with_raw_response.create(model=GPT, input="Where is my parcel?"),
+        "text_completion": client.completions.with_raw_response.create(model="gpt-3.5-turbo-instruct", prompt="Hello"),
+        "embeddings": client.embeddings.with_raw_response.create(model="text-embedding-3-small", input="parcel"),
+    }
+    for operation, answer in answers.items():
+        row = proxy.row(answer.headers["helicone-id"])
+        assert row["operation_name"] == operation
+        assert row["input_tokens"] > 0
+        assert row["cost_nanousd"] > 0
+
+
+def test_a_responses_stream_is_recorded(proxy: Proxy) -> None:
+    client = openai_client(proxy, "forward")
+    with client.responses.with_streaming_response.create(model=GPT, input="Hello", stream=True) as answer:
+        events = list(answer.parse())
+    row = proxy.row(answer.headers["helicone-id"])
+    assert events[-1].type == "response.completed"
+    assert row["usage_source"] == "provider"
+    assert row["output_tokens"] == events[-1].response.usage.output_tokens  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("host", ["oai.llm.example.org", "api.openai.com"])
+def test_a_host_label_works_under_any_domain_that_points_here(proxy: Proxy, host: str) -> None:
+    answer = plain(proxy).post("/v1/chat/completions", json=CHAT, headers={"host": host, "authorization": "Bearer k"})
+    assert answer.status_code == 200
+    assert proxy.row(answer.headers["helicone-id"])["provider_name"] == "openai"
+
+
+def test_the_gateway_sends_to_the_target_that_a_header_names(proxy: Proxy) -> None:
+    target = {"helicone-target-url": "https://api.openai.com", "authorization": "Bearer k"}
+    by_path = plain(proxy).post("/gateway/v1/chat/completions", json=CHAT, headers=target)
+    by_label = plain(proxy).post("/v1/chat/completions", json=CHAT, headers={**target, "host": "gateway.helicone.ai"})
+    for answer in (by_path, by_label):
+        assert proxy.row(answer.headers["helicone-id"])["provider_name"] == "openai"
+
+
+def test_the_gateway_without_a_target_names_the_header(proxy: Proxy, provider: FakeProviders) -> None:
+    answer = plain(proxy).post("/gateway/v1/chat/completions", json=CHAT)
+    assert answer.status_code == 400
+    assert "Helicone-Target-Url" in answer.json()["error"]["message"]
+    assert provider.hits == len(provider.requests) == 0 or not provider.requests
+
+
+def test_a_target_that_nobody_approved_is_refused(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = {"helicone-target-url": "http://169.254.169.254"}
+    answer = plain(proxy).post("/gateway/latest/meta-data", json={}, headers=headers)
+    assert answer.status_code == 403
+    assert not provider.requests
+
+
+def test_an_unknown_path_is_told_what_is_served(proxy: Proxy) -> None:
+    answer = plain(proxy).get("/nonsense")
+    assert answer.status_code == 404
+    assert "/openai" in answer.json()["error"]["message"]
+
+
+def test_a_host_without_one_fixed_target_names_the_alternative(proxy: Proxy) -> None:
+    answer = plain(proxy).post("/v1/chat/completions", json=CHAT, headers={"host": "ai-gateway.helicone.ai"})
+    assert answer.status_code == 501
+    assert "/openai/v1" in answer.json()["error"]["message"]
+
+
+def test_health_is_answered(proxy: Proxy) -> None:
+    answer = plain(proxy).get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+def test_other_paths_of_a_provider_pass_and_make_no_row(proxy: Proxy, provider: FakeProviders) -> None:
+    before = len(proxy.rows())
+    client = openai_client(proxy, "forward", {"Helicone-User-Id": "nobody"})
+    assert client.models.list().data
+    assert anthropic_client(proxy).messages.count_tokens(model=CLAUDE, messages=HELLO).input_tokens > 0  # type: ignore[arg-type]
+    assert not any(name.lower().startswith("helicone") for request in provider.requests for name, _ in request.headers)
+    answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)  # type: ignore[call-overload]
+    proxy.row(answer.headers["helicone-id"])
+    assert len(proxy.rows()) == before + 1
+
+
+# Under plain mitmdump.
+
+
+@pytest.mark.parametrize("way", ["forward", "path prefix", "helicone host"])
+def test_plain_mitmdump_serves_the_same_ways(shared_provider: FakeProviders, tmp_path: Path, way: str) -> None:
+    upstreams = [f"--set=heliograph_upstreams={name}={shared_provider.url}" for name in ("openai", "anthropic")]
+    with run_mitmdump(tmp_path, *upstreams) as proxy:
+        answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)  # type: ignore[call-overload]
+        client = anthropic_client(proxy, way)
+        with client.messages.with_streaming_response.create(
+            model=CLAUDE,
+            max_tokens=64,
+            messages=HELLO,
+            stream=True,  # type: ignore[arg-type]
+        ) as stream:
+            list(stream.parse())
+        for headers, name in ((answer.headers, "openai"), (stream.headers, "anthropic")):
+            row = proxy.row(headers["helicone-id"])
+            assert (row["provider_name"], row["usage_source"]) == (name, "provider")
+            assert row["cost_nanousd"] > 0
+
+
+def test_a_reverse_mode_follows_its_own_target(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    with run_mitmdump(
+        tmp_path, f"--mode=reverse:{shared_provider.url}", f"--set=heliograph_upstreams=openai={shared_provider.url}"
+    ) as proxy:
+        answer = plain(proxy).post("/v1/chat/completions", json=CHAT, headers={"authorization": "Bearer k"})
+        row = proxy.row(answer.headers["helicone-id"])
+        assert (row["provider_name"], row["host"], row["mode"]) == ("openai", "api.openai.com", "reverse")
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("heliograph_dta=/tmp/x", "heliograph_data"),
+        ("heliograph_upstreams=openai=nonsense", "http(s) URL"),
+        ("heliograph_upstreams=nobody=http://127.0.0.1:1", "no provider of this name"),
+    ],
+)
+def test_a_wrong_setting_ends_mitmdump_and_says_what_is_allowed(tmp_path: Path, option: str, says: str) -> None:
+    ended = subprocess.run(
+        [
+            *(MITMDUMP, "-s", str(HOME / "addon/main.py"), "--listen-host", "127.0.0.1", "--listen-port", "0"),
+            *("--set", f"confdir={tmp_path}/ca", "--set", f"heliograph_data={tmp_path}/data", "--set", option),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+    )
+    assert ended.returncode != 0
+    assert says in ended.stdout + ended.stderr

@@ -1,0 +1,207 @@
+"""Nothing lost, nothing doubled: the settler dies before each of its steps in turn, and the next one goes on."""
+
+import os
+import shutil
+import signal
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from addon.storage.folders import Folders
+from addon.storage.journal import Journal
+from addon.storage.journal_lines import CallEnd
+from addon.storage.rows import bare_rows
+from addon.storage.run import Call
+from addon.storage.settled import SettledFile, row_fields
+from tests.storage.calls import (
+    DAY_US,
+    NOON_US,
+    OK,
+    Clock,
+    call_start,
+    ids,
+    journal_call,
+    new_settler,
+    settle_all,
+    stored,
+)
+
+# The calls that change what is on the disk.
+STEPS: Final = {"write", "rename", "unlink", "fsync", "truncate", "mkdir", "open"}
+
+
+def journal_of_all_kinds(data: Path) -> list[str]:
+    """A dead run of three segments: whole calls, amended ones, one that spans segments, two cut by the death."""
+    journal = Journal(Folders(data).journal, segment_bytes=2**40, segment_age_s=2**40)
+    journal.open()
+    journal.start("spanning", call_start("spanning"))
+    journal.piece("spanning", "request", b"ask spanning")
+    journal_call(journal, "first")
+    journal.start("amended", call_start("amended", NOON_US - DAY_US))
+    journal.end("amended", OK, final=False)
+    journal.rotate()
+    journal.end("amended", OK, final=True)
+    journal.start("interrupted", call_start("interrupted"))
+    journal_call(journal, "second")
+    journal.rotate()
+    journal.end("spanning", OK, final=True)
+    journal.start("unamended", call_start("unamended"))
+    journal.end("unamended", OK, final=False)
+    journal.close()
+    return ["amended", "first", "interrupted", "second", "spanning", "unamended"]
+
+
+def settle_until(data: Path, step: int) -> bool:
+    """Settles in a child that kills itself before its `step`-th step. True: it came to its end first."""
+    child = os.fork()
+    if child == 0:
+        left = step
+
+        def count(frame: FrameType, event: str, function: Any) -> None:
+            nonlocal left
+            if event == "c_call" and function.__name__ in STEPS:
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        settler = new_settler(data, grace_s=0)
+        sys.setprofile(count)
+        settler.step()
+        while settler.unsettled() or settler.step():
+            settler.step()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_settler_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    expected = journal_of_all_kinds(template)
+    step = 0
+    while True:
+        data = tmp_path / str(step)
+        shutil.copytree(template, data)
+        done = settle_until(data, step)
+        seen = Counter(ids(data))
+        assert set(seen.values()) <= {1}, f"a reader sees a row twice after step {step}"
+        settle_all(data)
+        assert ids(data) == ids(data, "bodies") == expected, f"after step {step}"
+        assert [row["request_body"] for row in stored(data, "bodies")] == [
+            None, "ask first", None, "ask second", "ask spanning", None
+        ]  # fmt: skip
+        shutil.rmtree(data)
+        if done:
+            break
+        step += 1
+    assert step > 50, "the profile hook saw the steps"
+
+
+@given(cut=st.tuples(st.integers(0, 2000), st.integers(0, 5000)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_settled_files_cut_anywhere_keep_their_whole_calls_and_take_more(tmp_path: Path, cut: tuple[int, int]) -> None:
+    folders = Folders(tmp_path / "data")
+    start = call_start("a")
+    file = SettledFile(folders, "20261121T120000-0123456789abcdef-000001", start.started_at.date())
+    for call_id in ("a", "b", "c"):
+        call = Call(call_id=call_id, start=call_start(call_id), end=OK, request=b"ask", response=b"\xffanswer")
+        request, body = bare_rows(call, "heliograph_Test")
+        file.append(call_id, row_fields(request), row_fields(body))
+    file.close()
+    for path, size in ((file.requests, cut[0]), (file.bodies, cut[1])):
+        if size < path.stat().st_size:
+            os.truncate(path, size)
+    again = SettledFile(folders, file.segment, file.day)
+    kept = again.recover()
+    assert kept == ["a", "b", "c"][: len(kept)]
+    again.append("d", row_fields(request), row_fields(body))
+    again.close()
+    assert SettledFile(folders, file.segment, file.day).recover() == [*kept, "d"]
+    assert len([orjson.loads(line) for line in file.bodies.read_bytes().splitlines()]) == len(kept) + 1
+    shutil.rmtree(folders.data)
+
+
+@dataclass(slots=True)
+class Expected:
+    """What the row of a call must say."""
+
+    response: bytes = b""
+    error_type: str | None = "heliograph_interrupted"
+    closed: bool = False
+    parts: list[bytes] = field(default_factory=list)
+
+
+ACTIONS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["piece", "piece", "end", "amendable", "rotate", "step", "wait", "new settler"]),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@given(ACTIONS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_interleaved_calls_settled_by_changing_settlers_are_one_row_each(
+    tmp_path: Path, actions: list[tuple[str, int]]
+) -> None:
+    data = tmp_path / "data"
+    clock = Clock()
+    journal = Journal(Folders(data).journal, segment_bytes=2**40, segment_age_s=2**40)
+    journal.open()
+    settler = new_settler(data, clock=clock, grace_s=3)
+    calls: dict[int, Expected] = {}
+    count = 0
+    slots: dict[int, int] = {}  # which call a slot has under way
+    for action, slot in actions:
+        match action:
+            case "rotate":
+                journal.rotate()
+            case "step":
+                settler.step()
+            case "wait":
+                clock.now += 2
+            case "new settler":
+                settler = new_settler(data, clock=clock, grace_s=3)
+            case _:
+                if slot not in slots:
+                    slots[slot] = count
+                    calls[count] = Expected()
+                    journal.start(str(count), call_start(str(count)))
+                    count += 1
+                number = slots[slot]
+                call = calls[number]
+                if action == "piece":
+                    part = f"<{number} {len(call.parts)}>".encode()
+                    call.parts.append(part)
+                    journal.piece(str(number), "response", part)
+                    if not call.closed:
+                        call.response += part
+                else:
+                    final = action == "end"
+                    if not call.closed:
+                        call.error_type = None
+                    call.closed = True
+                    assert journal.end(str(number), CallEnd(status=200), final=final)
+                    if final:
+                        del slots[slot]
+    journal.close()
+    settle_all(data)
+    rows = {int(row["request_id"]): row for row in stored(data)}
+    bodies = {int(row["request_id"]): row["response_body"] or "" for row in stored(data, "bodies")}
+    assert len(stored(data)) == len(rows) == len(calls)
+    assert len(stored(data, "bodies")) == len(bodies) == len(calls)
+    for number, call in calls.items():
+        assert rows[number]["error_type"] == call.error_type
+        # What comes after an end may be in the row or too late for it; what came before must be.
+        assert bodies[number].startswith(call.response.decode())
+        assert b"".join(call.parts).decode().startswith(bodies[number])
+    shutil.rmtree(data)

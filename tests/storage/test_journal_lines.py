@@ -1,0 +1,70 @@
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addon.storage.journal_lines import CallEnd, CallStart, end_line, parse_line, piece_line, start_line
+from tests.storage.calls import call_start
+
+
+@given(st.text(min_size=1), st.binary())
+def test_a_piece_comes_back_byte_for_byte(call_id: str, data: bytes) -> None:
+    raw = piece_line(call_id, "response", data)
+    assert raw.count(b"\n") == 1
+    line = parse_line(raw)
+    assert (line.kind, line.call_id, line.data) == ("response", call_id, data)
+
+
+@given(
+    st.builds(
+        CallStart,
+        started_at_us=st.integers(0, 4_102_444_799_999_999),
+        properties=st.dictionaries(st.text(), st.text()),
+        user_id=st.none() | st.text(),
+    )
+)
+def test_a_start_comes_back_whole(start: CallStart) -> None:
+    assert parse_line(start_line("id", start)).call == start
+
+
+@given(st.integers(-100, 599), st.booleans(), st.none() | st.floats(0, 1e9))
+def test_an_end_comes_back_whole(status: int, final: bool, overhead_ms: float | None) -> None:
+    end = CallEnd(status=status, overhead_ms=overhead_ms, reading={"finish_reasons": ["stop"]})
+    line = parse_line(end_line("id", end, final))
+    assert (line.call, line.final) == (end, final)
+
+
+def test_header_bytes_that_are_not_text_do_not_lose_the_call() -> None:
+    start = call_start("id")
+    start.client = b"agent\xff".decode("utf-8", "surrogateescape")
+    call = parse_line(start_line("id", start)).call
+    assert isinstance(call, CallStart)
+    assert call.client == "agent?"
+
+
+def test_fields_of_a_newer_version_are_left_out() -> None:
+    raw = start_line("id", call_start("id")).replace(b'"method"', b'"from_the_future":1,"method"')
+    call = parse_line(raw).call
+    assert call is not None
+    assert asdict(call) == asdict(call_start("id"))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"t":"start","id":"a"}',
+        b'{"t":"start","id":"a","call":{}}',
+        start_line("a", call_start("a", started_at_us=10**18)),
+        b'{"t":"response","id":"a","b64":"?"}',
+        b'{"t":"request","id":1,"text":""}',
+        b'{"t":"end","id":"a","call":{"status":200}}',
+        b'{"t":"something","id":"a"}',
+    ],
+)
+def test_a_line_that_is_not_ours_is_a_value_error(raw: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_line(raw)
