@@ -91,8 +91,13 @@ class CallStream(HttpStream):
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         if request:  # the first thing that happens to a new flow: the last moment at which its form can be seen
-            self.flow.metadata[OWN] = self.mode is HTTPMode.regular and not self.flow.request.host
+            self.flow.metadata[OWN] = self.mode is HTTPMode.regular and self._is_sent_to_us()
         return (yield from super().check_invalid(request))
+
+    def _is_sent_to_us(self) -> bool:
+        """Origin-form; HTTP/2 has no such form, there the port that is asked for tells."""
+        request, here = self.flow.request, self.context.client.sockname
+        return not request.host or (request.is_http2 and here is not None and request.port == here[1])
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         began = time.monotonic()

@@ -214,7 +214,8 @@ def _write(table: "Table", style: Style, keep_numbers: bool) -> None:
     elif style == "csv":
         render.write_csv(table, sys.stdout)
     elif left_out := render.write_table(table, sys.stdout, _width(), keep_numbers):
-        _warn(f"left out for want of width: {', '.join(left_out)}; --json and --csv have everything")
+        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+        _warn(f"left out for want of width: {', '.join(left_out[:5])}{more}; --json and --csv have everything")
 
 
 def _width() -> int | None:

@@ -7,19 +7,27 @@ with calls as (
         error_type is null and coalesce(cache_status, 'miss') = 'miss' as is_timed
     from requests
     where started_at >= $since and started_at < $until
+),
+groups as (
+    select
+        {dimensions},
+        count(*) as calls,
+        count(error_type) as errors,
+        cast(sum(output_tokens) as bigint) as output_tokens,
+        sum(cost_nanousd) / 1e9 as cost_usd,
+        -- all percentiles of a column at once: half the time
+        quantile_cont(duration_ms, [0.5, 0.95, 0.99]) filter (where is_timed) as durations,
+        quantile_cont(time_to_first_token_ms, [0.5, 0.95]) filter (where is_timed) as first_tokens
+    from calls
+    group by all
 )
 select
-    {dimensions},
-    count(*) as calls,
-    count(error_type) as errors,
-    cast(round(quantile_cont(duration_ms, 0.50) filter (where is_timed)) as bigint) as p50_ms,
-    cast(round(quantile_cont(duration_ms, 0.95) filter (where is_timed)) as bigint) as p95_ms,
-    cast(round(quantile_cont(duration_ms, 0.99) filter (where is_timed)) as bigint) as p99_ms,
-    cast(round(quantile_cont(time_to_first_token_ms, 0.50) filter (where is_timed)) as bigint) as first_token_p50_ms,
-    cast(round(quantile_cont(time_to_first_token_ms, 0.95) filter (where is_timed)) as bigint) as first_token_p95_ms,
-    cast(sum(output_tokens) as bigint) as output_tokens,
-    sum(cost_nanousd) / 1e9 as cost_usd
-from calls
-group by all
+    * exclude (durations, first_tokens),
+    cast(round(durations[1]) as bigint) as p50_ms,
+    cast(round(durations[2]) as bigint) as p95_ms,
+    cast(round(durations[3]) as bigint) as p99_ms,
+    cast(round(first_tokens[1]) as bigint) as first_token_p50_ms,
+    cast(round(first_tokens[2]) as bigint) as first_token_p95_ms
+from groups
 order by {times_first} calls desc, 1
 limit $limit

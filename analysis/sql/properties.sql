@@ -1,8 +1,10 @@
 -- Which properties are set, to what, and what do the calls with each value cost?
 -- A call with two properties counts under both, so the rows do not add up to the whole.
-with sets as ( -- calls share few sets of properties: summed by set first, millions of maps are taken apart only once
+with sets as (
+    -- Calls share few sets of properties: summed by set first, not each of millions of maps is taken apart. By its hash,
+    -- as grouping by maps takes twice as long; among a million sets, two share their 64 bits once in 37 million reports.
     select
-        properties,
+        any_value(properties) as properties,
         count(*) as calls,
         count(error_type) as errors,
         sum(input_tokens) as input_tokens,
@@ -11,7 +13,7 @@ with sets as ( -- calls share few sets of properties: summed by set first, milli
         count(*) - count(cost_nanousd) as unpriced
     from requests
     where started_at >= $since and started_at < $until
-    group by properties
+    group by hash(properties)
 ),
 pairs as (
     select unnest(map_entries(properties)) as pair, * from sets

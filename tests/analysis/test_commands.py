@@ -194,7 +194,19 @@ def test_a_tail_line_has_a_dash_for_what_is_unknown(tmp_path: Path) -> None:
     )
     settle(tmp_path, [row], 1)
     (call,) = Tail(tmp_path, print).last(1)
-    assert line(call).split() == "08:30:00 openai - - - > - - -3 client_disconnected ann\\x1b[2J".split()
+    assert line(call).split() == [
+        "08:30:00",
+        "openai",
+        "-",
+        "-",
+        "-",
+        ">",
+        "-",
+        "-",
+        "-3",
+        "client_disconnected",
+        "ann\\x1b[2J",
+    ]
 
 
 def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[RequestRow]) -> None:
@@ -224,3 +236,22 @@ def test_the_commands_can_be_loaded_without_duckdb_and_rich() -> None:
     """`heliograph up` loads them too, and has 100 MB for everything."""
     code = "import sys, analysis.commands; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_report_shows_what_a_killed_proxy_left_in_the_journal(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from addon.storage.journal import Journal
+from addon.storage.journal_lines import CallEnd, CallStart
+journal = Journal(Path({str(tmp_path / "journal")!r}))
+journal.open()
+journal.start("call-1", CallStart(request_id="0199f000-0000-7000-8000-000000000001", started_at_us=1795219200_000000,
+    provider_name="openai", operation_name="chat", method="POST", host="api.openai.com", path="/v1/chat/completions",
+    mode="forward"))
+assert journal.end("call-1", CallEnd(status=503), True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    (row,) = json.loads(heliograph(tmp_path, "report", "requests", *SINCE, "--json").stdout)
+    assert (row["status"], row["error_type"]) == (503, "http_503")

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 from anthropic import Anthropic
@@ -10,7 +11,7 @@ from openai import DefaultHttpxClient, OpenAI
 
 from tests.proxy.conftest import Proxy
 
-HELLO = [{"role": "user", "content": "Where is my parcel?"}]
+HELLO: Any = [{"role": "user", "content": "Where is my parcel?"}]
 GPT, CLAUDE = "gpt-4o-mini", "claude-haiku-4-5"
 
 # base_url of each provider by way in; None: the provider's own, reached through the proxy.
@@ -56,4 +57,4 @@ def plain(proxy: Proxy) -> httpx.Client:
     return httpx.Client(base_url=proxy.url, timeout=30, trust_env=False)
 
 
-CHAT = {"model": GPT, "messages": HELLO}
+CHAT: dict[str, Any] = {"model": GPT, "messages": HELLO}

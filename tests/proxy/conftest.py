@@ -92,9 +92,16 @@ def run_mitmdump(data: Path, *options: str, folder: Path = HOME) -> Iterator[Pro
 
 
 @contextmanager
-def _running(command: list[str], data: Path, announcement: str, ca: Path, **popen: Any) -> Iterator[Proxy]:
+def _running(
+    command: list[str], data: Path, announcement: str, ca: Path, variables: dict[str, str] | None = None, **popen: Any
+) -> Iterator[Proxy]:
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(), **popen
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(**(variables or {})),
+        **popen,
     )
     proxy = Proxy(process, data, "", ca)
     listening = threading.Event()

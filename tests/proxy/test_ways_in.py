@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdum
 
 @pytest.mark.parametrize("way", WAYS)
 def test_openai_is_answered_and_recorded(proxy: Proxy, provider: FakeProviders, way: str) -> None:
-    answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)  # type: ignore[call-overload]
+    answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
     completion = answer.parse()
     row = proxy.row(answer.headers["helicone-id"])
     assert row["provider_name"] == "openai"
@@ -21,6 +22,7 @@ def test_openai_is_answered_and_recorded(proxy: Proxy, provider: FakeProviders, 
     assert row["mode"] == ("forward" if way in THROUGH else "reverse")
     assert (row["status"], row["error_type"], row["is_stream"]) == (200, None, False)
     assert (row["request_model"], row["response_model"]) == (GPT, completion.model)
+    assert completion.usage
     assert row["input_tokens"] == completion.usage.prompt_tokens
     assert row["output_tokens"] == completion.usage.completion_tokens
     assert row["usage_source"] == "provider"
@@ -36,7 +38,7 @@ def test_an_openai_stream_is_answered_and_recorded(proxy: Proxy, way: str) -> No
         model=GPT,
         messages=HELLO,
         stream=True,
-        stream_options={"include_usage": True},  # type: ignore[arg-type]
+        stream_options={"include_usage": True},
     ) as answer:
         chunks = list(answer.parse())
     row = proxy.row(answer.headers["helicone-id"])
@@ -51,7 +53,7 @@ def test_an_openai_stream_is_answered_and_recorded(proxy: Proxy, way: str) -> No
 @pytest.mark.parametrize("way", WAYS)
 def test_anthropic_is_answered_and_recorded(proxy: Proxy, way: str) -> None:
     client = anthropic_client(proxy, way)
-    answer = client.messages.with_raw_response.create(model=CLAUDE, max_tokens=64, messages=HELLO)  # type: ignore[call-overload]
+    answer = client.messages.with_raw_response.create(model=CLAUDE, max_tokens=64, messages=HELLO)
     message = answer.parse()
     row = proxy.row(answer.headers["helicone-id"])
     assert (row["provider_name"], row["host"], row["path"]) == ("anthropic", "api.anthropic.com", "/v1/messages")
@@ -66,7 +68,7 @@ def test_an_anthropic_stream_is_answered_and_recorded(proxy: Proxy, way: str) ->
         model=CLAUDE,
         max_tokens=64,
         messages=HELLO,
-        stream=True,  # type: ignore[arg-type]
+        stream=True,
     ) as answer:
         events = list(answer.parse())
     row = proxy.row(answer.headers["helicone-id"])
@@ -78,7 +80,7 @@ def test_an_anthropic_stream_is_answered_and_recorded(proxy: Proxy, way: str) ->
 
 def test_the_other_operations_of_openai_are_recorded(proxy: Proxy) -> None:
     client = openai_client(proxy)
-    answers = {
+    answers: dict[str, Any] = {
         "responses": client.responses.with_raw_response.create(model=GPT, input="Where is my parcel?"),
         "text_completion": client.completions.with_raw_response.create(model="gpt-3.5-turbo-instruct", prompt="Hello"),
         "embeddings": client.embeddings.with_raw_response.create(model="text-embedding-3-small", input="parcel"),
@@ -96,8 +98,9 @@ def test_a_responses_stream_is_recorded(proxy: Proxy) -> None:
         events = list(answer.parse())
     row = proxy.row(answer.headers["helicone-id"])
     assert events[-1].type == "response.completed"
+    assert events[-1].response.usage
     assert row["usage_source"] == "provider"
-    assert row["output_tokens"] == events[-1].response.usage.output_tokens  # type: ignore[union-attr]
+    assert row["output_tokens"] == events[-1].response.usage.output_tokens
 
 
 @pytest.mark.parametrize("host", ["oai.llm.example.org", "api.openai.com"])
@@ -150,9 +153,9 @@ def test_other_paths_of_a_provider_pass_and_make_no_row(proxy: Proxy, provider: 
     before = len(proxy.rows())
     client = openai_client(proxy, "forward", {"Helicone-User-Id": "nobody"})
     assert client.models.list().data
-    assert anthropic_client(proxy).messages.count_tokens(model=CLAUDE, messages=HELLO).input_tokens > 0  # type: ignore[arg-type]
+    assert anthropic_client(proxy).messages.count_tokens(model=CLAUDE, messages=HELLO).input_tokens > 0
     assert not any(name.lower().startswith("helicone") for request in provider.requests for name, _ in request.headers)
-    answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)  # type: ignore[call-overload]
+    answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
     proxy.row(answer.headers["helicone-id"])
     assert len(proxy.rows()) == before + 1
 
@@ -164,13 +167,13 @@ def test_other_paths_of_a_provider_pass_and_make_no_row(proxy: Proxy, provider: 
 def test_plain_mitmdump_serves_the_same_ways(shared_provider: FakeProviders, tmp_path: Path, way: str) -> None:
     upstreams = [f"--set=heliograph_upstreams={name}={shared_provider.url}" for name in ("openai", "anthropic")]
     with run_mitmdump(tmp_path, *upstreams) as proxy:
-        answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)  # type: ignore[call-overload]
+        answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
         client = anthropic_client(proxy, way)
         with client.messages.with_streaming_response.create(
             model=CLAUDE,
             max_tokens=64,
             messages=HELLO,
-            stream=True,  # type: ignore[arg-type]
+            stream=True,
         ) as stream:
             list(stream.parse())
         for headers, name in ((answer.headers, "openai"), (stream.headers, "anthropic")):

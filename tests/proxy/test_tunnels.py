@@ -1,0 +1,132 @@
+"""Hosts that are nobody's provider: tunnelled blindly, seen by nobody."""
+
+import datetime
+import http.server
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from addon.demo.providers import FakeProviders
+from tests.proxy.clients import CHAT
+from tests.proxy.conftest import Proxy, run_up, to
+
+
+@pytest.fixture(scope="module")
+def own_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A server's own certificate for localhost (PEM with its key, and its DER)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody else's server")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path, certificate.public_bytes(serialization.Encoding.DER)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(own_certificate: tuple[Path, bytes]) -> Iterator[FakeProviders]:
+    """A TLS server that is no provider, although it would answer like one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own_certificate[0])
+    with FakeProviders(tls=context) as server:
+        yield server
+
+
+def test_another_host_shows_its_own_certificate_and_makes_no_row(
+    proxy: Proxy, elsewhere: FakeProviders, own_certificate: tuple[Path, bytes]
+) -> None:
+    before = len(proxy.rows())
+    context = ssl.create_default_context(cafile=own_certificate[0])
+    with (
+        httpx.Client(proxy=proxy.url, verify=context, trust_env=False) as client,
+        client.stream("POST", f"https://localhost:{elsewhere.port}/v1/chat/completions", json=CHAT) as answer,
+    ):
+        shown = answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
+        answer.read()
+    assert answer.status_code == 200
+    assert shown == own_certificate[1]
+    assert "helicone-id" not in answer.headers
+    assert len(proxy.rows()) == before
+
+
+def test_a_server_that_speaks_first_can_be_tunnelled(proxy: Proxy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"SSH-2.0-greeting\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        host, port = proxy.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as client:
+            client.sendall(f"CONNECT 127.0.0.1:{listener.getsockname()[1]} HTTP/1.1\r\n\r\n".encode())
+            received = b""
+            while b"greeting" not in received:
+                received += client.recv(1000)
+    assert received.startswith(b"HTTP/1.1 200")
+
+
+def test_a_host_that_refuses_is_told_before_the_tunnel_is_confirmed(proxy: Proxy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(httpx.ProxyError, match="502"), httpx.Client(proxy=proxy.url, trust_env=False) as client:
+        client.get(f"https://localhost:{port}/")
+
+
+def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy, provider: FakeProviders) -> None:
+    before = len(proxy.rows())
+    with httpx.Client(proxy=proxy.url, trust_env=False) as client:
+        answer = client.post(f"{provider.url}/v1/chat/completions", json=CHAT)
+    assert answer.status_code == 200
+    assert "helicone-id" not in answer.headers
+    assert len(proxy.rows()) == before
+
+
+def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Corporate(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            self.send_error(403, "not from here")
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Corporate)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        before_us = {"HTTPS_PROXY": f"http://127.0.0.1:{server.server_port}"}
+        with run_up(tmp_path, *to(shared_provider), variables=before_us) as proxy:
+            context = ssl.create_default_context(cafile=proxy.ca)
+            with httpx.Client(proxy=proxy.url, verify=context, trust_env=False) as client:
+                assert client.post("https://api.groq.com/openai/v1/chat/completions", json=CHAT).status_code == 502
+                local = client.post("https://api.openai.com/v1/chat/completions", json=CHAT)
+            assert local.status_code == 200  # --upstream names this machine: no way out is needed
+            assert asked == ["api.groq.com:443"]
+    finally:
+        server.shutdown()
+        server.server_close()

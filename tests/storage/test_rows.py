@@ -1,0 +1,188 @@
+"""From what the journal has to what the table says, with real readers and prices."""
+
+import gzip
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from addon.metering.price import PriceList
+from addon.storage.journal_lines import CallEnd, CallStart
+from addon.storage.record import BodyRow, RequestRow
+from addon.storage.rows import bare_rows, make_rows
+from addon.storage.run import Call
+from tests.storage.calls import NOON_US, call_start
+
+PRICES = PriceList()
+QUESTION = {"model": "gpt-4o", "user": "u1", "messages": [{"role": "user", "content": "Say hello."}]}
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "gpt-4o-2024-08-06",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29},
+}
+JSON = CallEnd(status=200, content_type="application/json", duration_ms=5)
+SSE = CallEnd(status=200, content_type="text/event-stream; charset=utf-8", time_to_first_token_ms=3)
+
+
+def event(content: str) -> bytes:
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "model": "gpt-4o-2024-08-06",
+        "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": None}],
+    }
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def rows(
+    response: Any = ANSWER, end: CallEnd | None = JSON, start: CallStart | None = None, request: Any = QUESTION
+) -> tuple[RequestRow, BodyRow]:
+    call = Call(
+        call_id="call",
+        start=start or call_start("request"),
+        end=end,
+        request=request if isinstance(request, bytes) else orjson.dumps(request),
+        response=response if isinstance(response, bytes) else orjson.dumps(response),
+    )
+    return make_rows(call, PRICES)
+
+
+def test_a_call_is_read_counted_and_priced() -> None:
+    request, body = rows()
+    assert (request.request_model, request.response_model, request.response_id) == (
+        "gpt-4o",
+        "gpt-4o-2024-08-06",
+        "chatcmpl-1",
+    )
+    assert (request.input_tokens, request.output_tokens, request.usage_source) == (19, 10, "provider")
+    assert request.cost_nanousd == 19 * 2_500 + 10 * 10_000  # 2.50 and 10 USD a million
+    assert (request.cost_source or "").startswith("genai-prices ")
+    assert orjson.loads(request.usage_raw or "") == ANSWER["usage"]
+    assert (request.finish_reasons, request.user_id, request.properties) == (("stop",), "u1", {"feature": "test"})
+    assert (request.started_at.isoformat(), request.duration_ms) == ("2026-11-21T12:00:00+00:00", 5)
+    assert (request.error_type, request.is_stream, request.status) == (None, False, 200)
+    assert (body.response_text, orjson.loads(body.response_body or "")) == ("Hello.", ANSWER)
+
+
+def test_headers_say_more_than_the_body() -> None:
+    start = replace(call_start("request"), user_id="from header", session_id="s1", model_override="gpt-4o-mini")
+    request, _ = rows(start=start)
+    assert (request.user_id, request.session_id, request.request_model) == ("from header", "s1", "gpt-4o")
+    assert request.cost_nanousd == 19 * 150 + 10 * 600
+
+
+def test_compressed_bodies_are_decoded() -> None:
+    start = replace(call_start("request"), content_encoding="gzip")
+    end = replace(JSON, content_encoding="gzip")
+    request, body = rows(
+        gzip.compress(orjson.dumps(ANSWER)), end, start, gzip.compress(orjson.dumps(QUESTION), mtime=0)
+    )
+    assert (request.input_tokens, request.request_model) == (19, "gpt-4o")
+    assert body.request_body == orjson.dumps(QUESTION).decode()
+
+
+def test_what_is_not_utf8_is_kept_as_a_data_url() -> None:
+    request, body = rows(b"\xff\xfe", replace(JSON, content_type="audio/mpeg"))
+    assert body.response_body == "data:audio/mpeg;base64,//4="
+    assert (request.usage_source, request.cost_nanousd) == (None, None)
+
+
+def test_omitted_bodies_are_null() -> None:
+    start = replace(call_start("request"), omit_request=True, omit_response=True)
+    reading = {
+        "response_model": "gpt-4o-2024-08-06",
+        "finish_reasons": ["stop"],
+        "usage": {"input_tokens": 19, "output_tokens": 10},
+        "usage_raw": ANSWER["usage"],
+        "price_factors": {},
+    }
+    request, body = rows(b"", replace(JSON, reading=reading), start, {"model": "gpt-4o"})
+    assert (body.request_body, body.response_body, body.response_text) == (None, None, None)
+    assert (request.input_tokens, request.finish_reasons, request.cost_nanousd) == (19, ("stop",), 147_500)
+
+
+def test_a_stream_that_was_cut_is_estimated() -> None:
+    end = replace(SSE, complete=False, error_type="upstream_disconnected")
+    request, body = rows(event("Hello ") + event("there"), end)
+    assert (request.status, request.error_type, request.is_stream) == (200, "upstream_disconnected", True)
+    assert request.usage_source == "estimated"
+    assert request.input_tokens and request.output_tokens and request.cost_nanousd
+    assert body.response_text == "Hello there"
+
+
+def test_a_body_cut_at_our_cap_is_not_taken_for_the_whole_stream() -> None:
+    request, body = rows(event("Hello"), replace(SSE, response_truncated=True))
+    assert request.usage_source == "estimated"
+    assert body.response_truncated
+
+
+def test_a_stream_under_way_when_the_proxy_died_is_estimated_too() -> None:
+    request, body = rows(event("Hello"), None, request=QUESTION | {"stream": True})
+    assert (request.status, request.error_type, request.usage_source) == (None, "heliograph_interrupted", "estimated")
+    assert (request.is_stream, body.response_text) == (True, "Hello")
+
+
+def test_a_call_that_died_before_its_answer_has_no_price() -> None:
+    request, _ = rows(b"", None)
+    assert (request.usage_source, request.cost_nanousd, request.cost_source) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error_type"),
+    [
+        ({"error": {"type": "insufficient_quota", "code": "x", "message": ""}}, 429, "insufficient_quota"),
+        (b"<html>bad gateway</html>", 502, "http_502"),
+        (b"", 500, "http_500"),
+    ],
+)
+def test_an_error_answer_is_free_and_has_a_type(body: Any, status: int, error_type: str) -> None:
+    request, _ = rows(body, replace(JSON, status=status))
+    assert (request.error_type, request.cost_nanousd, request.cost_source) == (error_type, 0, "free")
+    assert request.input_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type", "nanousd"),
+    [
+        (-100, "connection_failed", 0),  # nothing was sent
+        (-100, "upstream_disconnected", None),  # the provider had the request, and may bill it
+        (-2, "upstream_timeout", None),
+        (-3, "client_disconnected", None),
+    ],
+)
+def test_without_an_answer_only_a_refused_connection_is_free(status: int, error_type: str, nanousd: int | None) -> None:
+    request, _ = rows(b"", CallEnd(status=status, error_type=error_type, complete=False))
+    assert (request.status, request.error_type, request.cost_nanousd) == (status, error_type, nanousd)
+
+
+def test_an_unknown_model_has_usage_and_no_price() -> None:
+    request, _ = rows(ANSWER | {"model": "no-such-model"}, request=QUESTION | {"model": "no-such-model"})
+    assert (request.input_tokens, request.cost_nanousd, request.cost_source) == (19, None, None)
+
+
+def test_a_provider_we_do_not_know_is_a_row_without_usage() -> None:
+    start = replace(call_start("request"), provider_name="llm.example.org")
+    request, body = rows(start=start)
+    assert (request.provider_name, request.request_model, request.input_tokens) == ("llm.example.org", "gpt-4o", None)
+    assert request.cost_nanousd is None
+    assert body.response_body
+
+
+def test_prices_are_those_of_the_day_of_the_call() -> None:
+    # o3 became cheaper on 2025-06-10: 10 USD, then 2 USD a million tokens of input.
+    answer = ANSWER | {"model": "o3", "usage": {"prompt_tokens": 1_000, "completion_tokens": 0, "total_tokens": 1_000}}
+    day_us = 86_400_000_000
+    costs = [rows(answer, start=call_start("r", NOON_US - days * day_us))[0].cost_nanousd for days in (569, 1)]
+    assert costs == [10_000_000, 2_000_000]
+
+
+def test_bare_rows_keep_the_bodies_as_they_came_and_omit_what_is_to_be_omitted() -> None:
+    call = Call(call_id="c", start=call_start("r"), end=JSON, request=b"ask", response=b"\xff")
+    request, body = bare_rows(call, "heliograph_KeyError")
+    assert (request.error_type, request.cost_nanousd) == ("heliograph_KeyError", None)
+    assert (body.request_body, body.response_body) == ("ask", "data:application/json;base64,/w==")
+    omitted = replace(call, start=replace(call.start, omit_request=True, omit_response=True))
+    assert bare_rows(omitted, "heliograph_KeyError")[1].request_body is None
