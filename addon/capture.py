@@ -70,7 +70,7 @@ class Capture:
         if call.is_stream and call.operation.terminal:
             call.scanner = TerminalScanner(call.operation.terminal, call.content_encoding)
         call.overhead_ms = overhead_ms(flow, time.time())
-        announce(call, response)
+        self._announce(call, response)
         response.stream = self._tee(call)
 
     def _tee(self, call: Call) -> Callable[[bytes], bytes]:
@@ -102,6 +102,18 @@ class Capture:
         elif call.scanner and call.finished_at is None and call.scanner.feed(piece):
             self._end(call, None, final=False)
 
+    def _announce(self, call: Call, response: http.Response) -> None:
+        """Our headers on an answer."""
+        response.headers[controls.ID] = call.start.request_id
+        response.headers[controls.STATUS] = "success"
+        if call.overhead_ms is not None:
+            response.headers[controls.OVERHEAD_MS] = f"{call.overhead_ms:.2f}"
+        warnings = call.controls.warnings
+        if self.proxy.journal.is_refused:
+            warnings += ("the journal cannot be written; this call may not be recorded",)
+        if warnings:
+            response.headers[controls.WARNING] = "; ".join(warnings)
+
     # The end, however it comes.
 
     def response(self, flow: http.HTTPFlow) -> None:
@@ -126,7 +138,7 @@ class Capture:
         message = f"{what}: {flow.error.msg if flow.error else 'no reason given'}"
         flow.response = error_answer(call.route.provider if call else None, status, _BROKEN[who][1], message)
         if call:
-            announce(call, flow.response)
+            self._announce(call, flow.response)
 
     def error(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.pop(flow.id, None)
@@ -164,17 +176,6 @@ class Capture:
             line.reading = reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.is_stream)
         call.closed = final
         self.proxy.journal.end(call.id, line, final)
-
-
-def announce(call: Call, response: http.Response) -> None:
-    """Our headers on an answer."""
-    headers = response.headers
-    headers[controls.ID] = call.start.request_id
-    headers[controls.STATUS] = "success"
-    if call.overhead_ms is not None:
-        headers[controls.OVERHEAD_MS] = f"{call.overhead_ms:.2f}"
-    if call.controls.warnings:
-        headers[controls.WARNING] = "; ".join(call.controls.warnings)
 
 
 def overhead_ms(flow: http.HTTPFlow, now: float) -> float | None:

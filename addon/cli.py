@@ -11,14 +11,9 @@ from typing import Any
 import click
 
 from addon import environment, trust
+from addon.cli_options import Failure, data_options
 from addon.controls import is_label
 from addon.settings import DEFAULT_LISTEN, ConfigError, Settings, data_folder, load, parse_listen
-
-
-class Failure(click.ClickException):
-    """Something did not work: exit 1. Wrong usage is click.UsageError: exit 2."""
-
-    exit_code = 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,22 +27,6 @@ def main() -> None:
     heliograph up                        a proxy that stays; then: eval "$(heliograph env)"
     heliograph report models             a table of what was measured
     """
-
-
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that all commands share."""
-    data = click.option(
-        "--data",
-        type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda context, parameter, value: data_folder(value),
-        help="Folder of the journal, the lake and the settings. Default: $HELIOGRAPH_DATA, else the user data folder.",
-    )
-    config = click.option(
-        "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Settings file. Default: heliograph.toml in the data folder.",
-    )
-    return data(config(command))
 
 
 def upstream_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +52,7 @@ def read_settings(
         raise click.UsageError(str(error)) from error
 
 
-@main.command()
+@main.command(short_help="Start the proxy.")
 @data_options
 @upstream_options
 @click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT", help="Where to listen.")
@@ -124,7 +103,7 @@ def up(
         raise Failure(str(error)) from error
 
 
-@main.command()
+@main.command(short_help="Print the variables that send a shell through the proxy.")
 @data_options
 @click.option(
     "--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT", help="Where the proxy listens."
@@ -160,7 +139,10 @@ def env(data: Path, config: Path | None, listen: str, project: str | None, unset
         )
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@main.command(
+    short_help="Run a program and say what its calls cost.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @data_options
 @upstream_options
 @click.option("--project", metavar="NAME", help="Label of the calls. Default: the git checkout's name.")
@@ -190,7 +172,7 @@ def run(
         raise Failure(str(error)) from error
 
 
-@main.command()
+@main.command(short_help="See it work: no key, no network.")
 @data_options
 @click.option("--calls", default=300, show_default=True, type=click.IntRange(min=1), help="How many calls to make.")
 def demo(data: Path, config: Path | None, calls: int) -> None:
@@ -205,7 +187,7 @@ def demo(data: Path, config: Path | None, calls: int) -> None:
     show(calls)
 
 
-@main.command()
+@main.command(short_help="Check the set-up and say what to do.")
 @data_options
 @click.option(
     "--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT", help="Where the proxy listens."

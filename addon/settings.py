@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from addon.metering.overrides import PriceOverride, parse_overrides
 from addon.providers import registry
 
 APP_NAME: Final = "heliograph"
@@ -58,7 +59,7 @@ class Settings:
     targets: frozenset[Origin] = frozenset()  # more targets that Helicone-Target-Url may name
     timeouts: Timeouts = Timeouts()
     max_body_bytes: int = 16 * 2**20  # of each body, kept in the journal; what passes through has no limit
-    prices: tuple[Mapping[str, Any], ...] = ()  # as written; the settler reads them
+    prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
 
 
@@ -113,7 +114,7 @@ def load(
             total_s=timeouts.seconds("total_s", defaults.total_s),
         ),
         max_body_bytes=table.sub("capture").count("max_body_bytes", 16 * 2**20),
-        prices=tuple(table.tables("prices")),
+        prices=_prices(table),
         upstream_proxy=_proxy_before_us(environ or {}),
     )
     table.refuse_unknown({"upstreams", "timeouts", "targets", "capture", "prices"})
@@ -150,6 +151,13 @@ def parse_listen(value: str) -> tuple[str, int]:
     if not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"--listen {value!r}: write HOST:PORT with a port from 0 to 65535, e.g. {DEFAULT_LISTEN}")
     return host, int(port)
+
+
+def _prices(table: "_Table") -> tuple[PriceOverride, ...]:
+    try:
+        return parse_overrides(table.tables("prices"))
+    except ValueError as error:
+        raise ConfigError(f"{table.path}: {error}") from error
 
 
 def _proxy_before_us(environ: Mapping[str, str]) -> Origin | None:

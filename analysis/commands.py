@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from addon.settings import ConfigError, data_folder
+from addon.cli_options import Failure, data_options
+from addon.settings import ConfigError
 
 if TYPE_CHECKING:
     from analysis.lake import Lake
@@ -20,28 +21,6 @@ if TYPE_CHECKING:
 Style = Literal["table", "json", "csv"]
 
 
-class Failure(click.ClickException):
-    """Something did not work: exit 1."""
-
-    exit_code = 1
-
-
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that all commands share."""
-    data = click.option(
-        "--data",
-        type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda context, parameter, value: data_folder(value),
-        help="Folder of the journal, the lake and the settings. Default: $HELIOGRAPH_DATA, else the user data folder.",
-    )
-    config = click.option(
-        "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Settings file. Default: heliograph.toml in the data folder.",
-    )
-    return data(config(command))
-
-
 def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--json` and `--csv` as one argument, `style`."""
     as_json = click.option("--json", "style", flag_value="json", help="One array of objects.")
@@ -49,7 +28,7 @@ def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return as_json(as_csv(command))
 
 
-@click.command()
+@click.command(short_help="Answer a named question, as a table.")
 @click.argument("name", required=False)
 @click.option("--since", metavar="TIME", help="From: 30m, 24h, 7d, 2026-11-01 or an ISO time; UTC. Default: 30d.")
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
@@ -96,7 +75,7 @@ def report(
         click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
 
 
-@click.command()
+@click.command(short_help="Ask in SQL (DuckDB), read-only.")
 @click.argument("statement", required=False)
 @click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
 @style_options
@@ -134,7 +113,7 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
     _say_if_empty(lake, data)
 
 
-@click.command()
+@click.command(short_help="Show calls as they finish.")
 @click.option(
     "-n", "--lines", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="Calls to begin with."
 )
@@ -175,6 +154,7 @@ def print_report(
     by: Sequence[str] = (),
     limit: int = 100,
     style: Style = "table",
+    with_footer: bool = True,
 ) -> None:
     """A report on standard output, with what its sums leave out. No window: the last 30 days."""
     from analysis import report as reports
@@ -200,6 +180,8 @@ def print_report(
         return
     if not calls:
         _warn(f"no calls {window}; --since 365d looks further back")
+    if not with_footer:
+        return
     if limit and len(table.rows) == limit:
         _warn(f"only the first {limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.

@@ -1,5 +1,8 @@
 """`heliograph demo`: the main job on built-in providers, start to end."""
 
+import os
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from addon.demo.providers import FakeProviders
 from addon.serve import ProxyThread
 from addon.settings import Settings, origin_of
 
-REPORTS = ("costs", "models", "users", "sessions", "properties", "latency", "errors")
+# The reports to show, and how many rows of each.
+REPORTS = {"sessions": 5, "properties": 10, "latency": 8, "errors": 10, "users": 10, "models": 20}
 
 
 def show(calls: int) -> None:
@@ -30,12 +34,13 @@ def show(calls: int) -> None:
             with Progress(*columns, console=Console(stderr=True)) as progress:
                 task = progress.add_task(f"{calls} calls through {thread.url}", total=calls)
                 run_load(thread.url, calls, lambda done: progress.update(task, completed=done))
-    for name in REPORTS:
-        print_report(name, data)
+    for name, limit in REPORTS.items():
+        print_report(name, data, limit=limit, with_footer=name == list(REPORTS)[-1])
+    heliograph = "heliograph" if shutil.which("heliograph") else os.path.relpath(sys.argv[0])
     click.echo(
         f"\nThe data is in {data}: Parquet, yours to ask. For example:\n"
         f'  heliograph sql --data {data} "select response_model, sum(cost_usd) from requests group by all"\n'
-        f"  heliograph report requests --data {data}\n"
-        "Now your own calls:  heliograph run -- python your_program.py",
+        f"  {heliograph} report requests --data {data}\n"
+        f"Now your own calls:  {heliograph} run -- python your_program.py",
         err=True,
     )

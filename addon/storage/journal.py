@@ -7,6 +7,7 @@ memory; the closing line of a call takes all of them to the kernel with one writ
 Nothing here raises to the caller: a journal that cannot be written must not cost anybody an answer.
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -43,7 +44,8 @@ class _Call:
 
 
 def _say(message: str) -> None:
-    print(f"heliograph: {message}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a closed stderr must not cost anybody an answer either
+        print(f"heliograph: {message}", file=sys.stderr, flush=True)
 
 
 class Journal:
@@ -96,6 +98,11 @@ class Journal:
             except OSError as error:
                 self._refused(error)
         self._thread.start()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the disk does not take what is written at present."""
+        return self._retry_at is not None
 
     def start(self, call_id: str, call: CallStart) -> None:
         line = start_line(call_id, call)

@@ -8,7 +8,6 @@ nothing. The settler that holds the data folder's lock is the only one who merge
 
 import hashlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from addon.storage.folders import Folders, entries, parse_day, sync_folder, writ
 from addon.storage.lake import MERGED_PREFIX, column_types, is_whole, list_day, read_note, replaced_names
 from addon.storage.parquet import arrow_schema, write_parquet
 from addon.storage.record import TABLES
+from addon.storage.settler import say
 
 MANY_FILES: Final = 100
 SMALL_BYTES: Final = 64 * 2**20  # larger files stay as they are: rewriting them costs more than it gains
@@ -73,7 +73,7 @@ class Merger:
         except Stopped:
             return
         except (OSError, pa.ArrowException) as error:
-            print(f"heliograph settle: cannot merge: {error}; the files stay as they are", file=sys.stderr, flush=True)
+            say(f"cannot merge: {error}; the files stay as they are")
 
 
 def merge_all(folders: Folders, now: float, stop: threading.Event | None = None) -> int:

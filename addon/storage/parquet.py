@@ -38,8 +38,22 @@ def arrow_schema(table: str) -> pa.Schema:
     return pa.schema([pa.field(name, _ARROW[kind]) for name, kind in column_types(table).items()], metadata=METADATA)
 
 
+def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
+    """Settled lines as tables of bounded size, each in order of `started_at`."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size >= ROW_GROUP_BYTES:
+            yield read_rows(waiting, table)
+            waiting, size = [], 0
+    if waiting:
+        yield read_rows(waiting, table)
+
+
 def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
-    """Settled lines as a table in order of `started_at`. Raises ValueError for a line that is no row."""
+    """Settled lines as one table in order of `started_at`. Raises ValueError for a line that is no row."""
     kinds = column_types(table)
     columns: dict[str, list[Any]] = {name: [] for name in kinds}
     for line in lines:

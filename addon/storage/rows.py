@@ -41,6 +41,8 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     if operation:
         complete = end is not None and end.complete and not end.response_truncated and decoded
         usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=is_stream, complete=complete)
+    if usage_source == "estimated" and (start.omit_request or start.omit_response):
+        usage, usage_source = None, None  # the words to count are in no file
 
     models = (start.model_override, reading.response_model, facts.model, path_model)
     cost = _cost(call, price_list, provider, reading, usage, models)

@@ -1,4 +1,4 @@
-"""The settler: turns what the journal holds into rows. One process per data folder does it, beside the proxies.
+"""The settler process: turns what the journal holds into rows. One per data folder does it, beside the proxies.
 
     python -m addon.storage.settle --data DIR --run RUN [--config FILE]
 
@@ -16,314 +16,19 @@ import select
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from datetime import date
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from addon.storage.folders import (
-    Folders,
-    entries,
-    make_folder,
-    parse_segment,
-    parse_settled,
-    sync_folder,
-    write_all,
-)
-from addon.storage.record import BodyRow, RequestRow
-from addon.storage.run import Call, OpenCall, Run, Segment
-from addon.storage.settled import SettledFile, row_fields
+from addon.storage.folders import Folders, entries, make_folder, parse_segment
 
-RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
+if TYPE_CHECKING:
+    from addon.storage.settler import Settler
 
 POLL_S: Final = 0.1  # rows must be there a second after the call
 IDLE_POLL_S: Final = 0.25
 IDLE_AFTER_S: Final = 5.0
-GRACE_S: Final = 15.0  # how long a reader may take to open the settled files it has listed
-RETRY_AFTER_S: Final = 1.0  # after the disk refused
 GIVE_UP_S: Final = 30.0  # the proxy is gone and the disk still refuses: the next start settles
-TMP_AGE_S: Final = 60.0
-REPEAT_MESSAGE_S: Final = 60.0
-
-
-class Settler:
-    """Settles all runs in one data folder. Whoever has one holds `settle.lock`."""
-
-    def __init__(
-        self,
-        folders: Folders,
-        make_rows: RowMaker,
-        bare_rows: Callable[[Call, str], tuple[RequestRow, BodyRow]],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        grace_s: float = GRACE_S,
-    ) -> None:
-        self.folders = folders
-        self.calls_settled = 0
-        self.troubled_since: float | None = None  # the disk refuses
-        self.backlog = False  # a dead run has more to settle
-        self._make_rows, self._bare_rows = make_rows, bare_rows
-        self._clock, self._grace_s = clock, grace_s
-        self._runs: dict[str, Run] = {}
-        self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
-        self._files: dict[tuple[str, date], SettledFile] = {}
-        self._retry_at = 0.0
-        self._said: dict[str, float] = {}
-
-    def step(self) -> bool:
-        """Does what can be done now. True: there was something. `backlog` says whether to step again at once."""
-        self.backlog = False
-        if self._clock() < self._retry_at:
-            return False
-        trouble: OSError | None = None
-        busy = False
-        try:
-            self._discover()
-            for run in self._runs.values():
-                run.look()
-        except OSError as error:
-            trouble = error
-        # Live runs first and to their end: somebody may be watching. The dead wait their turn, a segment at a time.
-        for run in sorted(self._runs.values(), key=lambda run: run.dead):
-            if run.broken or (self.backlog and run.dead):
-                continue
-            try:
-                busy |= self._advance(run)
-                busy |= self._finish(run)
-                self._clean(run)
-            except OSError as error:
-                trouble = error
-            except Exception:
-                self._say(f"run {run.name}: its journal stays as it is until a better version settles it")
-                traceback.print_exc()
-                run.broken = True
-            self.backlog |= run.dead and self._is_unsettled(run)
-        if trouble is None:
-            self.troubled_since = None
-        else:
-            now = self._clock()
-            self.troubled_since = self.troubled_since or now
-            self._retry_at = now + RETRY_AFTER_S
-            self.backlog = False
-            self._say(f"cannot settle: {trouble}; the journal keeps everything, trying again")
-        return busy
-
-    def unsettled(self, run: str | None = None) -> bool:
-        """Whether dead runs (or `run`, dead or alive) have rows that are not in Parquet, and can still get there."""
-        return any(self._is_unsettled(known) for known in self._runs.values() if known.dead or known.name == run)
-
-    @staticmethod
-    def _is_unsettled(run: Run) -> bool:
-        return not (run.stuck or run.broken) and any(not segment.done for segment in run.segments.values())
-
-    def close(self) -> None:
-        for file in self._files.values():
-            file.close()
-
-    # Taking in what is in the journal
-
-    def _discover(self) -> None:
-        """Takes in new segments, each only with all that came before it.
-
-        A folder is not listed in one instant: of two files made meanwhile the second may show up without the first. The
-        second listing has all that was made before anything in the first one.
-        """
-        newest = {run: max(sequences) for run, sequences in self._fresh().items()}
-        fresh = self._fresh() if newest else {}
-        outputs = self._outputs() if fresh else {}
-        for name, sequences in fresh.items():
-            run = self._runs.get(name) or Run(self.folders, name, self._say)
-            taken = {number: suffixes for number, suffixes in sequences.items() if number <= newest.get(name, -1)}
-            for sequence, suffixes in sorted(taken.items()):
-                self._take_in(run, sequence, suffixes, outputs)
-            if taken:
-                self._runs[name] = run
-                self._seen |= {f"{name}-{number:06d}.{suffix}" for number in taken for suffix in taken[number]}
-
-    def _fresh(self) -> dict[str, dict[int, set[str]]]:
-        """Files of segments that are not taken in: run -> sequence -> suffixes. Names what is foreign."""
-        fresh: dict[str, dict[int, set[str]]] = {}
-        names: set[str] = set()
-        for entry in entries(self.folders.journal):
-            names.add(entry.name)
-            if entry.name in self._seen:
-                continue
-            stem, _, suffix = entry.name.rpartition(".")
-            parsed = parse_segment(stem)
-            if parsed and suffix in ("jsonl", "done") and entry.is_file(follow_symlinks=False):
-                run, sequence = parsed
-                fresh.setdefault(run, {}).setdefault(sequence, set()).add(suffix)
-            elif entry.name.startswith(".") and parse_segment(stem.removeprefix(".")):
-                _remove_abandoned(entry)
-            else:
-                self._say(f"{entry.path}: not a file of the journal; skipped")
-                self._seen.add(entry.name)
-        self._seen &= names
-        return fresh
-
-    def _take_in(self, run: Run, sequence: int, suffixes: set[str], outputs: dict[str, set[date]]) -> None:
-        name = f"{run.name}-{sequence:06d}"
-        if sequence in run.segments:  # our own note
-            return
-        calls: list[str] = []
-        age_s = 0.0
-        if "done" in suffixes:
-            note = _note(self.folders, name)
-            calls = note.read_text(encoding="utf-8").split()
-            age_s = max(0.0, time.time() - note.stat().st_mtime)
-        else:
-            for day in outputs.get(name, ()):
-                calls += self._file(name, day).recover()
-        run.add_segment(sequence, data="jsonl" in suffixes, settled=calls, done="done" in suffixes)
-        run.segments[sequence].done_at = self._clock() - age_s
-
-    def _outputs(self) -> dict[str, set[date]]:
-        """The dates of the settled files of each segment."""
-        found: dict[str, set[date]] = {}
-        for table in ("requests", "bodies"):
-            for entry in entries(self.folders.settled(table)):
-                if parsed := parse_settled(entry.name):
-                    found.setdefault(parsed[0], set()).add(parsed[1])
-        return found
-
-    # Calls become rows
-
-    def _advance(self, run: Run) -> bool:
-        """Reads what is new (of a dead run: one segment) and settles the calls that are ready."""
-        busy = False
-        while True:
-            more = run.read(self._clock())
-            busy |= more
-            for call_id, call in run.due(self._clock()):
-                self._settle(run, call_id, call)
-                busy = True
-            if run.dead or not more:
-                return busy
-
-    def _settle(self, run: Run, call_id: str, open_call: OpenCall) -> None:
-        """Writes the call's rows. Raises OSError: then it is still to be settled."""
-        sequence = run.segment_of(open_call)
-        if sequence is None:
-            self._say(f"call {call_id} of run {run.name} began, but the end of its journal is gone; skipped")
-            run.decided(call_id, None)
-            return
-        call = run.load(call_id, open_call)
-        rows = self._rows(call)
-        self._file(run.segments[sequence].name, call.start.started_at.date()).append(call_id, *rows)
-        run.decided(call_id, sequence)
-        self.calls_settled += 1
-
-    def _rows(self, call: Call) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The call's rows; where our reading of it fails, a row that says so and keeps the raw bodies."""
-        try:
-            request, body = self._make_rows(call)
-            return row_fields(request), row_fields(body)
-        except Exception as error:
-            self._say(f"call {call.call_id}: {type(error).__name__}: {error}; its row keeps the raw bodies")
-            request, body = self._bare_rows(call, f"heliograph_{type(error).__name__}")
-            return row_fields(request), row_fields(body)
-
-    def _file(self, segment: str, day: date) -> SettledFile:
-        key = segment, day
-        if key not in self._files:
-            self._files[key] = SettledFile(self.folders, segment, day)
-        return self._files[key]
-
-    # Segments become Parquet, and go
-
-    def _finish(self, run: Run) -> bool:
-        """Brings finished segments into Parquet and leaves a note. Raises OSError; repeating it does no harm."""
-        busy = False
-        for _, segment in run.finished():
-            # The rows of calls that ended here may lie in later segments: after this note they cannot be made again.
-            names = {segment.name} | {run.segments[number].name for number in run.row_segments(segment)}
-            for (name, _), file in self._files.items():
-                if name in names:
-                    file.sync()
-            for (name, day), file in list(self._files.items()):
-                if name == segment.name:
-                    file.close()
-                    for table, source in (("requests", file.requests), ("bodies", file.bodies)):
-                        _to_parquet(source, self.folders.parquet(table, name, day), table)
-                    del self._files[name, day]
-            _write_note(_note(self.folders, segment.name), segment.settled)
-            segment.done, segment.done_at = True, self._clock()
-            segment.ends.clear()
-            busy = True
-        return busy
-
-    def _clean(self, run: Run) -> None:
-        """Removes what has served: segments at once, settled rows after the grace, then the notes, oldest first.
-
-        A note goes last and only after all earlier ones of its run: until then it says which of the calls that began in
-        them have their rows.
-        """
-        oldest = True
-        for sequence, segment in list(run.segments.items()):
-            if segment.data and segment.foreign is None and run.data_is_spent(segment):
-                segment.path.unlink(missing_ok=True)
-                segment.data = False
-            oldest = oldest and segment.done and not segment.data
-            if oldest and self._clock() - segment.done_at >= self._grace_s:
-                self._remove_settled(segment)
-                _note(self.folders, segment.name).unlink(missing_ok=True)
-                run.forget(sequence)
-        if not run.segments:
-            del self._runs[run.name]
-
-    def _remove_settled(self, segment: Segment) -> None:
-        for table in ("requests", "bodies"):
-            folder = self.folders.settled(table)
-            paths = list(folder.glob(f"{segment.name}.*.jsonl"))
-            for path in paths:
-                path.unlink(missing_ok=True)
-            if paths:
-                sync_folder(folder)  # before the note goes: a row that comes back after a power cut would count twice
-
-    def _say(self, message: str) -> None:
-        now = self._clock()
-        if now - self._said.get(message, -REPEAT_MESSAGE_S) >= REPEAT_MESSAGE_S:
-            self._said[message] = now
-            print(f"heliograph settle: {message}", file=sys.stderr, flush=True)
-
-
-def _note(folders: Folders, segment: str) -> Path:
-    return folders.journal / f"{segment}.done"
-
-
-def _write_note(path: Path, calls: list[str]) -> None:
-    hidden = path.parent / f".{path.name}"
-    descriptor = os.open(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(descriptor, "".join(f"{call_id}\n" for call_id in calls).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    hidden.rename(path)
-    sync_folder(path.parent)
-
-
-def _to_parquet(source: Path, target: Path, table: str) -> None:
-    """Settled rows into their Parquet file, unless it is there already. No rows, no file."""
-    from addon.storage.parquet import read_rows, write_parquet  # only the settler that settles needs pyarrow
-
-    if target.exists() or not source.exists():
-        return
-    with source.open("rb") as lines:
-        rows = read_rows(lines, table)
-    if rows.num_rows:
-        write_parquet(target, table, [rows])
-
-
-def _remove_abandoned(entry: os.DirEntry[str]) -> None:
-    """A hidden file of ours that a killed process left; young ones are about to be renamed."""
-    with contextlib.suppress(FileNotFoundError):
-        if time.time() - entry.stat().st_mtime > TMP_AGE_S:
-            Path(entry.path).unlink()
-
-
-# The process
 
 
 @contextlib.contextmanager
@@ -342,15 +47,15 @@ def _locked(folders: Folders) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _new_settler(folders: Folders, config: Path | None) -> Settler:
+def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends."""
     from addon import settings
-    from addon.metering.overrides import parse_overrides
     from addon.metering.price import PriceList
     from addon.storage.rows import bare_rows, make_rows
+    from addon.storage.settler import Settler
 
     loaded = settings.load(folders.data, config if config and config.exists() else None)
-    prices = PriceList(parse_overrides(loaded.prices))
+    prices = PriceList(loaded.prices)
     return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows)
 
 
@@ -418,11 +123,12 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
     from addon.settings import ConfigError
     from addon.storage.merge import Merger
+    from addon.storage.settler import say
 
     try:
         settler = _new_settler(folders, config)
     except (ConfigError, ValueError) as error:
-        print(f"heliograph settle: {error}", file=sys.stderr)
+        say(str(error))
         return 2
     merger = Merger(folders)
     busy_at = time.monotonic()
@@ -434,7 +140,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
             if lifeline.gone and settler.troubled_since is None and not settler.unsettled(run):
                 return 0
             if lifeline.gone and settler.troubled_since is not None and now - settler.troubled_since > GIVE_UP_S:
-                print("heliograph settle: gives up for now; the next start settles the journal", file=sys.stderr)
+                say("gives up for now; the next start settles the journal")
                 return 1
             if not lifeline.gone:
                 merger.start_if_due()

@@ -1,4 +1,11 @@
 -- Which calls were the latest?
+with newest as ( -- the times alone first: then most row groups need not be read
+    select started_at
+    from requests
+    where started_at >= $since and started_at < $until
+    order by started_at desc
+    limit $limit
+)
 select
     started_at,
     coalesce(response_model, request_model) as model,
@@ -13,6 +20,6 @@ select
     session_id,
     request_id
 from requests
-where started_at >= $since and started_at < $until
+where started_at >= (select min(started_at) from newest) and started_at < $until
 order by started_at desc, request_id desc
 limit $limit

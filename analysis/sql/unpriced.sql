@@ -4,7 +4,7 @@ select
     provider_name,
     coalesce(response_model, request_model) as model,
     case
-        when input_tokens is null and output_tokens is null and error_type is not null
+        when (input_tokens is null or output_tokens is null) and error_type is not null
             then 'ended (' || error_type || ') before its usage was known'
         when input_tokens is null and output_tokens is null then 'the provider stated no usage'
         when coalesce(response_model, request_model) is null then 'names no model'

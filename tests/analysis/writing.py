@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from addon.storage.folders import Folders
-from addon.storage.parquet import read_rows, write_parquet
+from addon.storage.parquet import read_parts, write_parquet
 from addon.storage.record import BodyRow, RequestRow
 from addon.storage.settled import SettledFile, dump_line, row_fields
 
@@ -99,7 +99,7 @@ def to_parquet(data: Path, rows: Sequence[RequestRow], number: int) -> list[Path
         for table, records in (("requests", of_day), ("bodies", [body_of(row) for row in of_day])):
             lines = [dump_line(row_fields(record)) for record in records]
             target = Folders(data).parquet(table, segment(number), day)
-            write_parquet(target, table, [read_rows(lines, table)])
+            write_parquet(target, table, read_parts(lines, table))
             if table == "requests":
                 targets.append(target)
     return targets

@@ -14,7 +14,7 @@ from addon.storage.lake import visible_files
 from addon.storage.record import BodyRow, RequestRow
 from addon.storage.rows import bare_rows
 from addon.storage.run import Call
-from addon.storage.settle import Settler
+from addon.storage.settler import Settler
 
 NOON_US = 1_795_262_400_000_000  # 2026-11-21 12:00 UTC
 DAY_US = 86_400_000_000

@@ -8,7 +8,7 @@ import pytest
 
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import duckdb_columns, visible_files
-from addon.storage.parquet import arrow_schema, read_rows, write_parquet
+from addon.storage.parquet import arrow_schema, read_parts, write_parquet
 from addon.storage.record import SCHEMA_VERSION, TABLES, BodyRow, RequestRow
 from addon.storage.settled import dump_line, row_fields
 
@@ -38,7 +38,7 @@ BARE = RequestRow(
 def write(folders: Folders, name: str, *rows: RequestRow, day: date = DAY) -> Path:
     """A Parquet file of the lake."""
     target = folders.lake_day("requests", day) / f"{name}.parquet"
-    write_parquet(target, "requests", [read_rows([dump_line(row_fields(row)) for row in rows], "requests")])
+    write_parquet(target, "requests", read_parts([dump_line(row_fields(row)) for row in rows], "requests"))
     return target
 
 
@@ -68,7 +68,7 @@ def test_every_column_is_in_every_file_with_the_schemas_version(folders: Folders
     body = BodyRow(request_id="a", started_at=FULL.started_at)
     row: RequestRow | BodyRow = FULL if table == "requests" else body
     path = folders.parquet(table, SEGMENT, DAY)
-    write_parquet(path, table, [read_rows([dump_line(row_fields(row))], table)])
+    write_parquet(path, table, read_parts([dump_line(row_fields(row))], table))
     schema = pq.read_schema(path)
     assert schema.equals(arrow_schema(table))
     assert schema.metadata[b"heliograph_schema_version"] == str(SCHEMA_VERSION).encode()

@@ -10,7 +10,7 @@ import pytest
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import visible_files
 from addon.storage.merge import Stopped, finish_merges, merge_all, merge_day
-from addon.storage.parquet import read_rows, write_parquet
+from addon.storage.parquet import read_parts, write_parquet
 from addon.storage.record import RequestRow
 from addon.storage.settled import dump_line, row_fields
 
@@ -40,7 +40,7 @@ def write(folders: Folders, number: int, *minutes: int) -> Path:
         for minute in minutes
     ]
     path = folders.parquet("requests", segment(number), DAY)
-    write_parquet(path, "requests", [read_rows([dump_line(row_fields(row)) for row in rows], "requests")])
+    write_parquet(path, "requests", read_parts([dump_line(row_fields(row)) for row in rows], "requests"))
     return path
 
 

@@ -11,7 +11,7 @@ from addon.storage.journal_lines import CallEnd
 from addon.storage.record import BodyRow, RequestRow
 from addon.storage.rows import bare_rows
 from addon.storage.run import Call
-from addon.storage.settle import Settler
+from addon.storage.settler import Settler
 from tests.storage.calls import (
     DAY_US,
     NOON_US,

@@ -1,0 +1,267 @@
+"""The commands, as a person types them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from addon.demo.providers import FakeProviders
+from tests.proxy.clients import plain
+from tests.proxy.conftest import HELIOGRAPH, environment, run_up, to
+
+SDK_CALL = """
+from openai import OpenAI
+answer = OpenAI(api_key="sk-test").chat.completions.create(
+    model="gpt-4o-mini", messages=[{"role": "user", "content": "Where is my parcel?"}]
+)
+print(answer.choices[0].message.content)
+"""
+
+
+def heliograph(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [HELIOGRAPH, *arguments], capture_output=True, text=True, timeout=90, env=environment(**variables)
+    )
+
+
+@pytest.fixture
+def upstream(provider: FakeProviders) -> list[str]:
+    return to(provider)
+
+
+def test_run_measures_an_unchanged_program_and_prints_what_it_cost(tmp_path: Path, upstream: list[str]) -> None:
+    ended = heliograph("run", "--data", str(tmp_path), *upstream, "--", sys.executable, "-c", SDK_CALL)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("You said")
+    assert "1 call" in ended.stderr
+    assert "$0.0000" in ended.stderr
+    assert "gpt-4o-mini" in ended.stderr
+
+
+def test_run_exits_with_the_programs_status(tmp_path: Path) -> None:
+    ended = heliograph("run", "--data", str(tmp_path), "--", sys.executable, "-c", "import sys; sys.exit(7)")
+    assert ended.returncode == 7
+    assert "no call came through" in ended.stderr
+
+
+def test_run_says_so_when_there_is_no_such_command(tmp_path: Path) -> None:
+    ended = heliograph("run", "--data", str(tmp_path), "--", "no-such-command-anywhere")
+    assert ended.returncode == 127
+    assert "no such command" in ended.stderr
+
+
+def test_run_names_a_program_that_does_not_trust_the_proxy(tmp_path: Path, upstream: list[str]) -> None:
+    distrust = """
+import os, ssl, httpx
+try:
+    httpx.post("https://api.openai.com/v1/chat/completions", verify=ssl.create_default_context(cafile=os.environ["OTHER"]))
+except httpx.ConnectError:
+    pass
+"""
+    import certifi
+
+    command = ["run", "--data", str(tmp_path), *upstream, "--", sys.executable, "-c", distrust]
+    ended = heliograph(*command, OTHER=certifi.where())
+    assert "api.openai.com" in ended.stderr
+    assert "did not trust" in ended.stderr
+
+
+def test_the_project_of_run_is_a_property_of_its_calls(tmp_path: Path, upstream: list[str]) -> None:
+    command = ["run", "--data", str(tmp_path), "--project", "shop", *upstream, "--", sys.executable, "-c", SDK_CALL]
+    assert heliograph(*command).returncode == 0
+    asked = heliograph("sql", "--data", str(tmp_path), "--json", "select properties from requests")
+    assert json.loads(asked.stdout) == [{"properties": {"project": "shop"}}]
+
+
+def test_env_sets_everything_and_unset_gives_back_what_was_there(tmp_path: Path) -> None:
+    mine = tmp_path / "company-ca.pem"
+    mine.write_text("-----BEGIN CERTIFICATE-----\nCOMPANY\n-----END CERTIFICATE-----\n")
+    data = tmp_path / "it's data"
+    script = f"""
+set -e
+eval "$('{HELIOGRAPH}' env --data "{data}" --listen 127.0.0.1:1 --project shop)"
+env
+echo -----
+eval "$('{HELIOGRAPH}' env --data "{data}" --listen 127.0.0.1:1 --unset)"
+env
+"""
+    before = {"NO_PROXY": "intranet.example", "SSL_CERT_FILE": str(mine)}
+    ended = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=60, env=environment(**before), check=True
+    )
+    during, after = (
+        (
+            dict(line.split("=", 1) for line in part.splitlines() if "=" in line)
+            for part in ended.stdout.split("-----\n", 1)
+        )
+        if ended.stdout.count("-----\n") == 1
+        else ({}, {})
+    )
+    bundle = data / "heliograph-ca-bundle.pem"
+    proxy = "http://shop:x@127.0.0.1:1"
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        assert during[name] == proxy
+        assert name not in after
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
+        assert during[name] == str(bundle)
+    assert during["NO_PROXY"] == during["no_proxy"] == "localhost,127.0.0.1,::1,intranet.example"
+    assert during["NODE_USE_ENV_PROXY"] == "1"
+    assert (after["NO_PROXY"], after["SSL_CERT_FILE"]) == ("intranet.example", str(mine))
+    assert "COMPANY" in bundle.read_text()
+    assert bundle.read_text().count("BEGIN CERTIFICATE") > 50
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    assert "nothing listens on 127.0.0.1:1" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--listen", "127.0.0.1:http"], "HOST:PORT"),
+        (["--listen", "0.0.0.0:0"], "--open"),
+        (["--upstream", "openai"], "NAME=URL"),
+        (["--upstream", "openai=ftp://x"], "http(s) URL"),
+        (["--upstream", "openai=http://x/v1"], "has a path"),
+        (["--upstream", "nobody=http://x"], "no provider of this name"),
+        (["--config", "/no/such/file.toml"], "no such file"),
+        (["--no-such-option"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_2(tmp_path: Path, arguments: list[str], says: str) -> None:
+    ended = heliograph("up", "--data", str(tmp_path), *arguments)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[timeouts]\nfirst_byte_s = 'soon'", "timeouts.first_byte_s: 'soon' is not a time"),
+        ("[timeouts]\nfirst_bite_s = 3", "timeouts.first_bite_s: unknown; allowed are"),
+        ("[upstreams]\nopenai = 9", "upstreams.openai: 9 is not an http(s) URL"),
+        ("[capture]\nmax_body_bytes = -1", "capture.max_body_bytes: -1 is not a count"),
+        ("[[prices]]\nprovider = 'openai'\nmodel = 'x'\ninput_usd_per_million = 'cheap'", "input_usd_per_million"),
+        ("colour = 'blue'", "colour: unknown"),
+        ("= what", "not TOML"),
+    ],
+)
+def test_a_wrong_config_value_names_file_key_value_and_what_is_allowed(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "heliograph.toml").write_text(text)
+    ended = heliograph("up", "--data", str(tmp_path))
+    assert ended.returncode == 2
+    assert str(tmp_path / "heliograph.toml") in ended.stderr
+    assert says in ended.stderr
+
+
+def test_a_price_of_ones_own_is_used_and_named(tmp_path: Path, upstream: list[str]) -> None:
+    (tmp_path / "heliograph.toml").write_text(
+        "[[prices]]\nname = 'contract'\nprovider = 'openai'\nmodel = 'gpt-4o-mini*'\n"
+        "input_usd_per_million = 1000\noutput_usd_per_million = 0\n"
+    )
+    command = ["run", "--data", str(tmp_path), *upstream, "--", sys.executable, "-c", SDK_CALL]
+    assert heliograph(*command).returncode == 0
+    asked = heliograph(
+        "sql", "--data", str(tmp_path), "--json", "select input_tokens, cost_nanousd, cost_source from requests"
+    )
+    (row,) = json.loads(asked.stdout)
+    assert row["cost_nanousd"] == row["input_tokens"] * 1_000_000
+    assert row["cost_source"] == "override contract"
+
+
+def test_a_port_that_is_taken_is_named_and_exits_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = heliograph("up", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}")
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    ended = heliograph("up", "--data", str(tmp_path / "file" / "data"), "--listen", "127.0.0.1:0")
+    assert ended.returncode in (1, 2)
+    assert str(tmp_path / "file") in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_everything_is_in_parquet_after_an_orderly_end(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        for _ in range(3):
+            plain(proxy).post(
+                "/openai/v1/chat/completions",
+                json={"model": "gpt-4o-mini", "messages": []},
+                headers={"authorization": "Bearer k"},
+            )
+        assert proxy.stop() == 0
+        assert len(proxy.rows()) == 3
+    assert list(tmp_path.glob("lake/requests/date=*/*.parquet"))
+    assert list(tmp_path.glob("lake/bodies/date=*/*.parquet"))
+    assert not list(tmp_path.glob("journal/*.jsonl"))
+
+
+def test_a_second_interrupt_while_a_call_is_under_way_loses_nothing(
+    shared_provider: FakeProviders, tmp_path: Path
+) -> None:
+    """SIGTERM lets what runs come to its end."""
+    import threading
+
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        answers: list[int] = []
+
+        def slow() -> None:
+            headers = {"authorization": "Bearer k", "x-fake": "delay=1.5"}
+            answer = plain(proxy).post(
+                "/openai/v1/chat/completions", json={"model": "gpt-4o-mini", "messages": []}, headers=headers
+            )
+            answers.append(answer.status_code)
+
+        caller = threading.Thread(target=slow)
+        shared_provider.requests.clear()
+        caller.start()
+        shared_provider.wait_for(lambda: len(shared_provider.requests) == 1)
+        proxy.process.send_signal(signal.SIGTERM)
+        caller.join(20)
+        assert proxy.process.wait(60) == 0
+        assert answers == [200]
+        assert [row["status"] for row in proxy.rows()] == [200]
+
+
+def test_doctor_looks_at_everything_and_ends_well(tmp_path: Path, upstream: list[str]) -> None:
+    with run_up(tmp_path, *upstream) as proxy:
+        port = proxy.url.rpartition(":")[2]
+        ended = heliograph("doctor", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}")
+    assert ended.returncode == 0, ended.stdout
+    for subject in ("Python", "mitmproxy", "data", "disk", "certificate authority", "proxy"):
+        assert f"{subject}:" in ended.stdout
+
+
+def test_doctor_names_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text("colour = 'blue'")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.listen()
+        port = other.getsockname()[1]
+        ended = heliograph("doctor", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}")
+    assert ended.returncode == 1
+    assert "WRONG  settings" in ended.stdout
+    assert "taken by another program" in ended.stdout
+
+
+def test_the_demo_needs_nothing_and_prints_the_reports(tmp_path: Path) -> None:
+    ended = heliograph("demo", "--calls", "40", TMPDIR=str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    assert "gpt-4o" in ended.stdout
+    assert "claude" in ended.stdout
+    assert "40 calls" in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "run", "env", "demo", "report", "sql", "tail", "doctor"])
+def test_every_commands_help_shows_an_example(command: str) -> None:
+    ended = heliograph(command, "--help")
+    assert ended.returncode == 0
+    assert f"heliograph {command}" in ended.stdout.replace("Usage: heliograph", "")
+    assert os.linesep
