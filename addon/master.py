@@ -65,7 +65,7 @@ class TableAddonManager(AddonManager):
             except exceptions.OptionsError:
                 raise
             except Exception:
-                logger.exception("Addon error in %s", name)  # and the call goes on
+                logger.exception("heliograph: error in the hook %s", name)  # and the call goes on
 
 
 def speed_up(addons: AddonManager) -> None:

@@ -45,7 +45,9 @@ class Proxy:
         self.settings = settings
         self.secret = settings_module.secret(settings.data)
         self.router = Router(settings.upstreams, settings.targets)
-        self.journal = Journal(Folders(settings.data).journal, on_trouble=logger.warning)
+        self.journal = Journal(
+            Folders(settings.data).journal, on_trouble=lambda message: logger.warning("heliograph: %s", message)
+        )
         self.journal.open()
         self.ready = True
 

@@ -50,8 +50,8 @@ async def serve(
     on_start: Callable[[LeanMaster], None] = lambda master: None,
 ) -> None:
     """Until it is told to stop. Raises ConfigError where it cannot start."""
-    for name, level in {"": logging.WARNING, "mitmproxy": logging.ERROR, "asyncio": logging.ERROR}.items():
-        logging.getLogger(name).setLevel(level)  # mitmproxy makes a record of every connection; nobody reads them
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("mitmproxy").setLevel(logging.ERROR)  # it makes a record of every connection; nobody reads them
     trust.make_ca(settings.data)
     announce = Announce(on_listening)
     options = Options()
