@@ -71,6 +71,9 @@ def up(
     heliograph up
     heliograph up --listen 127.0.0.1:9000 --upstream vllm=http://127.0.0.1:8000
     """
+    if __debug__:
+        # Again without assertions: mitmproxy checks every event and message with them, a tenth of its time.
+        os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
     from addon.routing import is_loopback
     from addon.serve import serve
 

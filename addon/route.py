@@ -74,8 +74,8 @@ class RouteRequests:
         """Nothing is touched that is right already: what goes through keeps its bytes."""
         request, upstream = flow.request, route.upstream
         if Origin(request.scheme, request.host.lower(), request.port) != upstream:
-            request.scheme, request.port = upstream.scheme, upstream.port
-            request.host = upstream.host
+            request.scheme = upstream.scheme
+            request.data.host, request.data.port = upstream.host, upstream.port  # the setters write the header twice
             request.host_header = upstream.authority
         if request.path != route.path:
             request.path = route.path

@@ -30,6 +30,7 @@ from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.lake import visible_files
 from addon.storage.settle import settle_leftovers, unsettled_segments
+from scripts import kill_proxy
 
 WRITERS: Final = 2
 CALLS_PER_S: Final = 150  # of each writer
@@ -265,11 +266,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/kill_loop", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--pause", type=float, nargs=2, default=(0.2, 2.5), help="seconds between kills: least, most")
+    parser.add_argument("--proxy", action="store_true", help="kill the real proxy, with clients on real sockets")
     parser.add_argument("--writer", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.writer:
         write_calls(options.data, options.writer)
+    if options.proxy:
+        return kill_proxy.main(options.kills, tuple(options.pause))
     data = Path(tempfile.mkdtemp(prefix="heliograph-kill-loop-"))
     began = time.monotonic()
     tally = kill_loop(data, options.kills, tuple(options.pause))
