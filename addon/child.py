@@ -25,21 +25,22 @@ def run_through_proxy(settings: Settings, command: Sequence[str], project: str |
         url = environment.proxy_url(*thread.address, project)
         bundle = trust.write_bundle(settings.data, os.environ)
         began = time.monotonic()
-        status = _run(command, os.environ | environment.variables(url, bundle, os.environ))
+        try:
+            child = subprocess.Popen(command, env=os.environ | environment.variables(url, bundle, os.environ))
+        except FileNotFoundError:
+            click.echo(f"heliograph: {command[0]}: no such command", err=True)
+            return _NOT_FOUND
+        except PermissionError:
+            click.echo(f"heliograph: {command[0]}: not an executable file", err=True)
+            return _NOT_EXECUTABLE
+        status = _wait(child)
         took_s = time.monotonic() - began
     _summarise(settings, thread.proxy, took_s)
     return status
 
 
-def _run(command: Sequence[str], environ: dict[str, str]) -> int:
-    try:
-        child = subprocess.Popen(command, env=environ)
-    except FileNotFoundError:
-        click.echo(f"heliograph: {command[0]}: no such command", err=True)
-        return _NOT_FOUND
-    except PermissionError:
-        click.echo(f"heliograph: {command[0]}: not an executable file", err=True)
-        return _NOT_EXECUTABLE
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """The child's status, as a shell gives it."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
         child.send_signal(number)

@@ -102,8 +102,10 @@ def up(
 
     try:
         asyncio.run(serve(settings, (host, port), listening))
-    except (ConfigError, OSError) as error:
+    except ConfigError as error:
         raise Failure(str(error)) from error
+    except OSError as error:
+        raise _unwritable(data, error) from error
 
 
 @main.command(short_help="Print the variables that send a shell through the proxy.")
@@ -132,7 +134,10 @@ def env(data: Path, config: Path | None, listen: str, project: str | None, unset
         values = environment.variables(url, trust.bundle_path(data), os.environ)
         click.echo("\n".join(environment.unset_lines(values, os.environ)))
         return
-    bundle = trust.write_bundle(data, os.environ)
+    try:
+        bundle = trust.write_bundle(data, os.environ)
+    except OSError as error:
+        raise _unwritable(data, error) from error
     click.echo("\n".join(environment.export_lines(environment.variables(url, bundle, os.environ), os.environ)))
     if not _answers(host, port):
         click.echo(
@@ -144,7 +149,7 @@ def env(data: Path, config: Path | None, listen: str, project: str | None, unset
 
 @main.command(
     short_help="Run a program and say what its calls cost.",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @data_options
 @upstream_options
@@ -171,14 +176,20 @@ def run(
     settings = read_settings(data, config, upstreams, upstream_timeout)
     try:
         sys.exit(run_through_proxy(settings, command, project or environment.project_name(Path.cwd())))
-    except (ConfigError, OSError) as error:
+    except ConfigError as error:
         raise Failure(str(error)) from error
+    except OSError as error:
+        raise _unwritable(data, error) from error
 
 
 @main.command(short_help="See it work: no key, no network.")
-@data_options
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the demo's calls. Default: a new one among the temporary files, never that of your own calls.",
+)
 @click.option("--calls", default=300, show_default=True, type=click.IntRange(min=1), help="How many calls to make.")
-def demo(data: Path, config: Path | None, calls: int) -> None:
+def demo(data: Path | None, calls: int) -> None:
     """See it work: built-in providers, a few hundred varied calls, the reports. No key, no network.
 
     \b
@@ -187,7 +198,7 @@ def demo(data: Path, config: Path | None, calls: int) -> None:
     """
     from addon.demo.show import show
 
-    show(calls)
+    show(calls, data_folder(data) if data else None)
 
 
 @main.command(short_help="Check the set-up and say what to do.")
@@ -208,6 +219,13 @@ def doctor(data: Path, config: Path | None, listen: str) -> None:
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(examine(data, config, address))
+
+
+def _unwritable(data: Path, error: OSError) -> Failure:
+    where = f"{error.filename}: " if error.filename else ""
+    return Failure(
+        f"{where}{error.strerror or error}; is {data} a folder that you can write? Else name one with --data or $HELIOGRAPH_DATA"
+    )
 
 
 def _answers(host: str, port: int) -> bool:

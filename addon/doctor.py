@@ -1,5 +1,6 @@
 """`heliograph doctor`: what a working set-up needs, each point with what to do where it is wrong."""
 
+import errno
 import http.client
 import json
 import platform
@@ -21,10 +22,13 @@ from cryptography import x509
 from addon import trust
 from addon.settings import ConfigError, load
 from addon.storage.folders import Folders
+from addon.storage.run import is_free
+from addon.storage.settle import unsettled_segments
 
 _ENOUGH_FREE_BYTES: Final = 2**30
 # From these on Node's fetch reads HTTPS_PROXY (with NODE_USE_ENV_PROXY=1, which `run` and `env` set).
 _NODE_WITH_PROXY: Final = {22: 21, 24: 5}
+_TAKEN: Final = "is taken by another program; use --listen with another port"
 GOOD, NOTE, BAD = "ok", "note", "WRONG"
 
 
@@ -126,10 +130,10 @@ def _port(host: str, port: int) -> Iterator[Finding]:
         connection.request("GET", "/healthz")
         state = json.loads(connection.getresponse().read())
         calls = state["calls"]
-    except ConnectionRefusedError:
+    except OSError:  # refused, silent, or not an address of this machine: trying to listen there tells which
         yield Finding(*_free(host, port))
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
-        yield Finding(BAD, "port", f"{where} is taken by another program; use --listen with another port")
+    except (ValueError, KeyError, TypeError, http.client.HTTPException):
+        yield Finding(BAD, "port", f"{where} {_TAKEN}")
     else:
         lost = calls["unlogged"]
         yield Finding(
@@ -144,16 +148,21 @@ def _free(host: str, port: int) -> tuple[str, str, str]:
         with socket.create_server((host, port)):
             return NOTE, "port", f"{host}:{port} is free; `heliograph up` starts the proxy there"
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return BAD, "port", f"{host}:{port} {_TAKEN}"
         return BAD, "port", f"{host}:{port}: {error.strerror}; use --listen with another address"
 
 
 def _lake(data: Path) -> Iterator[Finding]:
     from analysis.unpriced import unpriced
 
-    waiting = len(list(Folders(data).journal.glob("*.jsonl"))) if data.exists() else 0
+    folders = Folders(data)
+    waiting = [name for name in unsettled_segments(folders) if is_free(folders.journal / f"{name}.jsonl")]
     if waiting:
         yield Finding(
-            NOTE, "journal", f"{waiting} segments wait to be settled; a running proxy or `heliograph report` does it"
+            NOTE,
+            "journal",
+            f"what a proxy left that was killed is still to be settled ({len(waiting)} files); `heliograph report` does it",
         )
     for provider, model, calls, why in unpriced(data):
         yield Finding(NOTE, "no price", f"{provider} {model or 'without a model'}: {calls} calls, {why}")

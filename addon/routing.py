@@ -10,7 +10,7 @@ The four ways in share one port (README, "Ways in"):
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -81,7 +81,10 @@ class Router:
 
     def route(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
         if provider := registry.by_host(arrival.host):
-            return self._to(provider, arrival.path, Origin(arrival.scheme, arrival.host, arrival.port))
+            called = Origin(arrival.scheme, arrival.host, arrival.port)
+            if arrival.own:  # scheme and port are those of the way to us, not of the provider: keys go out encrypted
+                called = replace(origin_of(provider.origin), host=arrival.host)
+            return self._to(provider, arrival.path, called)
         if arrival.own or is_helicone(arrival.host):
             return self._by_label(arrival) or self._by_path(arrival)
         return Tunnel()
@@ -150,7 +153,9 @@ class Router:
         if upstream.host.endswith(_NOWHERE):
             message = f"{provider.name} has no address of its own: start heliograph with --upstream {provider.name}=https://..."
             return Refusal(status=400, error_type="missing_upstream", message=message)
-        host = origin_of(provider.origin).host if registry.by_host(origin.host) is None else origin.host
+        host = (
+            origin_of(provider.origin).host if registry.by_host(origin.host) is None else origin.host.removesuffix(".")
+        )
         return Route(provider=provider, host=host, path=path, upstream=upstream)
 
 

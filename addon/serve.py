@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -36,9 +37,14 @@ class Announce:
         if addresses:
             self.on_listening(addresses[0][:2])
             return
-        reasons = [str(server.last_exception) for server in servers if server.last_exception]
+        reasons = [_reason(server.last_exception) for server in servers if server.last_exception]
         self.failure = "; ".join(reasons) or "the proxy does not listen"
         ctx.master.shutdown()
+
+
+def _reason(error: BaseException) -> str:
+    """The system's own words: mitmproxy's around them advise an option of its own, which `heliograph` does not have."""
+    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
 
 
 async def serve(
@@ -52,6 +58,9 @@ async def serve(
     """Until it is told to stop. Raises ConfigError where it cannot start."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)  # it makes a record of every connection; nobody reads them
+    logging.getLogger("mitmproxy.addons.proxyserver").setLevel(
+        logging.CRITICAL
+    )  # why it cannot listen: told by Announce
     trust.make_ca(settings.data)
     announce = Announce(on_listening)
     options = Options()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from addon.metering.overrides import PriceOverride, parse_overrides
 from addon.providers import registry
@@ -86,22 +86,20 @@ def load(
     """Settings from the config file, the command line's `NAME=URL`s and a proxy that `environ` names. Raises ConfigError."""
     path = config or data / CONFIG_NAME
     table = _Table(path, "", _read(path, must_exist=config is not None))
-    origins = {name: _origin(table.where(f"upstreams.{name}"), url) for name, url in table.table("upstreams").items()}
+    origins: dict[str, Origin] = {}
+    for name, url in table.table("upstreams").items():
+        origins[_provider(table.where(f"upstreams.{name}"), name)] = _origin(table.where(f"upstreams.{name}"), url)
     for item in upstreams:
         name, equals, url = item.partition("=")
         if not equals:
             raise ConfigError(f"--upstream {item!r}: write NAME=URL, e.g. openai=http://127.0.0.1:9001")
-        origins[name] = _origin(f"--upstream {name}", url)
-    for name in origins:
-        if name not in registry.BY_NAME:
-            names = ", ".join(sorted(registry.BY_NAME))
-            raise ConfigError(f"upstreams.{name}: no provider of this name; allowed are {names}")
+        origins[_provider(f"--upstream {name}", name)] = _origin(f"--upstream {name}", url)
     timeouts = table.sub("timeouts")
     defaults = Timeouts(first_byte_s=upstream_timeout_s) if upstream_timeout_s is not None else Timeouts()
     settings = Settings(
         data=data,
         config=path,
-        upstreams={registry.BY_NAME[name].name: origin for name, origin in origins.items()},
+        upstreams=origins,
         targets=frozenset(_origin(table.where("targets.allow"), url) for url in table.sub("targets").strings("allow")),
         timeouts=Timeouts(
             connect_s=timeouts.seconds("connect_s", defaults.connect_s),
@@ -234,14 +232,19 @@ def _read(path: Path, must_exist: bool) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
+def _provider(where: str, name: str) -> str:
+    """The provider's own name, of what may be another name of it."""
+    if provider := registry.BY_NAME.get(name):
+        return provider.name
+    raise ConfigError(f"{where}: no provider of this name; allowed are {', '.join(sorted(registry.BY_NAME))}")
+
+
 def _origin(where: str, url: object) -> Origin:
     parts = urlsplit(url) if isinstance(url, str) else SplitResult("", "", "", "", "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"{where}: {url!r} is not an http(s) URL; write e.g. http://127.0.0.1:8000")
-    if parts.path not in ("", "/") or parts.query:
-        raise ConfigError(
-            f"{where}: {url!r} has a path; it replaces scheme, host and port only, so leave {parts.path!r} out"
-        )
+    if (rest := urlunsplit(("", "", parts.path, parts.query, parts.fragment))) not in ("", "/"):
+        raise ConfigError(f"{where}: {url!r} has a path; it replaces scheme, host and port only, so leave {rest!r} out")
     try:
         return _split_origin(parts)
     except ValueError as error:

@@ -11,23 +11,26 @@ _NAMED: Final = 5  # groups of unpriced calls that are named; the report `unpric
 
 
 def footer(totals: Totals, without_price: Sequence[Unpriced]) -> Iterator[str]:
-    """One line each for the totals, the calls without a price, and the estimated ones."""
+    """Lines on the totals, the calls without a price, and the estimated ones."""
     cost = "cost unknown" if totals.cost_usd is None else usd(totals.cost_usd)
     yield f"{count(totals.calls, 'call')}, {count(totals.errors, 'error')}, {cost}"
     if without_price:
-        yield unpriced_line(without_price)
+        yield from unpriced_lines(without_price)
     if totals.estimated:
         yield f"{count(totals.estimated, 'cost')} estimated: those providers stated no usage, or a stream ended early"
 
 
-def unpriced_line(groups: Sequence[Unpriced]) -> str:
-    """`13 calls have no price and are in no sum: acme-1 (12), no price known; ...`"""
-    named = "; ".join(
-        f"{printable(group.model or group.provider_name)} ({group.calls:,}): {group.why}" for group in groups[:_NAMED]
-    )
-    more = f"; and {len(groups) - _NAMED} more, see `heliograph report unpriced`" if len(groups) > _NAMED else ""
-    calls = sum(group.calls for group in groups)
-    return f"{count(calls, 'call')} without a price, in no sum: {named}{more}"
+def unpriced_lines(groups: Sequence[Unpriced]) -> Iterator[str]:
+    """`13 calls without a price, in no sum: acme-1 (12): no price known; ...`; of several models each has its line."""
+    named = [f"{printable(group.model or group.provider_name)} ({group.calls:,}): {group.why}" for group in groups]
+    start = f"{count(sum(group.calls for group in groups), 'call')} without a price, in no sum:"
+    if len(named) == 1:
+        yield f"{start} {named[0]}"
+        return
+    yield start
+    yield from (f"  {line}" for line in named[:_NAMED])
+    if len(named) > _NAMED:
+        yield f"  and {len(named) - _NAMED} more, see `heliograph report unpriced`"
 
 
 def count(number: int, noun: str) -> str:

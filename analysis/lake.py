@@ -18,8 +18,9 @@ Connection = duckdb.DuckDBPyConnection
 
 GROUPED_VIEWS: Final = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")  # `sessions`, `users`
 
-# A body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds the request, the answer and its text.
-LONGEST_LINE_BYTES: Final = 512 * 2**20
+# DuckDB takes twice the longest line that it is told of in memory, for each of its threads and whatever there is to read.
+# No line is longer than its file; a body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds three.
+LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is DuckDB's own choice
 
 # A merge replaces files about once a minute at most; whoever loses this race five times in a row has another problem.
 ATTEMPTS: Final = 5
@@ -38,14 +39,16 @@ class Lake:
         for attempt in range(1, ATTEMPTS + 1):
             listings = self._list()
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
+            longest = [_longest_line(listing) for listing in listings.values()]
             try:
                 with _connect(self._data, listings) as connection:
                     return question(connection)
             except duckdb.Error:
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in files)
+                grown = longest != [_longest_line(listing) for listing in listings.values()]
                 torn = self._name(unreadable(listings))
-                if not (vanished or torn) or attempt == ATTEMPTS:
+                if not (vanished or grown or torn) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
@@ -114,7 +117,10 @@ def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
 def view_definitions(data: Path) -> str:
     """The views as SQL text with globs, for `duckdb -init`. They find new files by themselves, but know no merge notes."""
     listings = {table: visible_files(data.absolute(), table) for table in ("requests", "bodies")}
-    views = [_row_view(table, *_globs(data.absolute(), table, listing)) for table, listing in listings.items()]
+    views = [
+        _row_view(table, *_globs(data.absolute(), table, listing), longest_line=_longest_line(listing))
+        for table, listing in listings.items()
+    ]
     return "\n\n".join(
         [
             "-- The views of heliograph for any DuckDB: heliograph sql --views > views.sql; duckdb -init views.sql\n"
@@ -135,7 +141,7 @@ def _connect(data: Path, listings: dict[str, Listing]) -> Connection:
         for table, listing in listings.items():
             parquet = _file_list(listing.parquet)
             settled = _file_list(listing.settled)
-            connection.execute(_row_view(table, parquet, settled))
+            connection.execute(_row_view(table, parquet, settled, longest_line=_longest_line(listing)))
         connection.execute(GROUPED_VIEWS)
         _confine(connection, data)
     except BaseException:
@@ -156,7 +162,9 @@ def _confine(connection: Connection, data: Path) -> None:
     connection.execute("set lock_configuration = true")
 
 
-def _row_view(table: str, parquet: str | None, settled: str | None, settled_where: str = "") -> str:
+def _row_view(
+    table: str, parquet: str | None, settled: str | None, settled_where: str = "", *, longest_line: int
+) -> str:
     """`create view` for `requests` or `bodies` over DuckDB expressions that name the files; None: there are none."""
     types = duckdb_columns(table)
     names = ", ".join(f'"{name}"' for name in types)
@@ -173,7 +181,7 @@ def _row_view(table: str, parquet: str | None, settled: str | None, settled_wher
         # A torn last line, or a line that is none of ours, comes as a row of NULLs: ignore_errors does that.
         parts.append(
             f"select {names}, cast(started_at as date) as date from read_json({settled}, format = 'newline_delimited',"
-            f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {LONGEST_LINE_BYTES},"
+            f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {longest_line},"
             f" hive_partitioning = false{', filename = true' if settled_where else ''})"
             f" where request_id is not null and started_at is not null{settled_where}"
         )
@@ -216,6 +224,12 @@ def _pattern(path: Path) -> str:
 def _text(value: str) -> str:
     """An SQL text literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def _longest_line(listing: Listing) -> int:
+    """Bytes that a settled line may have at most."""
+    largest = max(map(_size, listing.settled), default=0)
+    return min(max(largest, LEAST_LINE_BYTES), LONGEST_LINE_BYTES)
 
 
 def _size(file: Path) -> int:

@@ -20,6 +20,7 @@ from analysis.table import Table, unique
 
 UNKNOWN: Final = "-"  # NULL in a table: not known, never 0
 _ENOUGH_TEXT: Final = 12  # characters of a text column that are worth showing; below that, columns are left out
+_LEAST_TEXT: Final = 6  # where no column can be left out any more
 
 
 def write_json(table: Table, out: TextIO) -> None:
@@ -97,6 +98,10 @@ def _layout(names: list[str], longest: list[int], whole: list[bool], keep: list[
     removable = [i for i in least if i >= 2 and not keep[i]]
     while removable and sum(least.values()) + len(least) - 1 > width:
         del least[removable.pop()]
+    over = sum(least.values()) + len(least) - 1 - width
+    while over > 0 and (texts := [i for i in least if not whole[i] and least[i] > _LEAST_TEXT]):
+        least[max(texts, key=lambda i: least[i])] -= 1  # numbers are shown whole, so the longest text gives way
+        over -= 1
     room = width - sum(least.values()) - len(least) + 1
     for i, least_width in least.items():  # what is left goes to the first columns that can use it
         more = max(0, min(room, longest[i] - least_width))

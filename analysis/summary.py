@@ -25,10 +25,11 @@ def _lines(connection: Connection, ids: list[str], took_s: float) -> Iterator[st
     )
     total = totals(connection, EVER)
     first, *others = footer(total, unpriced_in(connection, EVER))
-    tokens = f"{cell('', total.input_tokens)} tokens in, {cell('', total.output_tokens)} out"
+    noun = "token" if total.input_tokens == 1 else "tokens"
+    tokens = f"{cell('', total.input_tokens)} {noun} in, {cell('', total.output_tokens)} out"
     yield f"heliograph: {first}; {tokens}; {took_s:.1f} s"
     for model, duration_ms, request_id in fetch(connection, load("slowest").sql).rows:
-        yield f"  slowest: {printable(model)}, {duration_ms / 1000:.1f} s ({request_id})"
+        yield f"  slowest: {printable(model)}, {duration_ms / 1000:.2f} s ({request_id})"
     yield from (f"  {line}" for line in others)
     if (missing := len(set(ids)) - total.calls) > 0:
         yield f"  {count(missing, 'call')} not settled yet; `heliograph report` shows them"

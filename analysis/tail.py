@@ -64,12 +64,12 @@ def line(call: Call) -> str:
     outcome = f"{call['status'] if call['status'] is not None else '-'}"
     if call["error_type"]:
         outcome += f" {printable(call['error_type'])}"
-    duration = "-" if call["duration_ms"] is None else f"{call['duration_ms'] / 1000:,.2f} s"
+    duration = "-" if call["duration_ms"] is None else f"{call['duration_ms'] / 1000:,.2f}s"
     tokens = f"{cell('', call['input_tokens'])} > {cell('', call['output_tokens'])}"
     whom = " ".join(printable(name) for name in (call["user_id"], call["session_id"]) if name)
-    return (
-        f"{call['ended_at']:%H:%M:%S} {printable(call['provider_name']):<10} {printable(call['model'] or '-'):<24}"
-        f" {duration:>9} {tokens:>15} {cell('cost_usd', call['cost_usd']):>11}  {outcome:<4} {whom}"
+    return (  # 80 characters up to the status; 26 hold claude-sonnet-4-5-20250929
+        f"{call['ended_at']:%H:%M:%S} {printable(call['provider_name']):<9} {printable(call['model'] or '-'):<26}"
+        f" {duration:>6} {tokens:>13} {cell('cost_usd', call['cost_usd']):>9} {outcome:<3} {whom}"
     ).rstrip()
 
 

@@ -13,7 +13,7 @@ from addon.providers.fields import at, items, parse, string
 from addon.providers.model import Json, Operation, Reading, Usage
 from addon.providers.sse import events
 
-__all__ = ["RequestFacts", "decode", "read_answer", "request_facts", "settle_usage"]
+__all__ = ["RequestFacts", "begins_stream", "decode", "read_answer", "request_facts", "settle_usage"]
 
 BOM: Final = b"\xef\xbb\xbf"
 STREAM_START: Final = re.compile(rb"(?:data|event|id|retry)?:")
@@ -54,12 +54,16 @@ def request_facts(body: bytes) -> RequestFacts:
 
 def read_answer(operation: Operation, body: bytes, is_stream: bool) -> Reading:
     """`body` is decoded; `is_stream` is what its content type says. A stream's request may be answered by a JSON error."""
-    start = body.removeprefix(BOM).lstrip()
-    if start[:1] in (b"{", b"["):
+    if body.removeprefix(BOM).lstrip()[:1] in (b"{", b"["):
         return operation.read_json(parse(body.removeprefix(BOM))) if operation.read_json else Reading()
-    if operation.read_stream and (is_stream or STREAM_START.match(start)):
+    if operation.read_stream and (is_stream or begins_stream(body)):
         return operation.read_stream(events(body))
     return Reading()
+
+
+def begins_stream(body: bytes) -> bool:
+    """Whether it looks like server-sent events."""
+    return STREAM_START.match(body.removeprefix(BOM).lstrip()) is not None
 
 
 def settle_usage(

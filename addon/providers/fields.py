@@ -1,5 +1,7 @@
 """Reading JSON that a stranger wrote: what is not there, or not of the kind we expect, is None and never an error."""
 
+import json
+import re
 from typing import Final
 
 import orjson
@@ -7,13 +9,25 @@ import orjson
 from addon.providers.model import Json
 
 LARGEST_COUNT: Final = 2**63 - 1  # a BIGINT column; no honest count is near it
+SURROGATE: Final = re.compile(rb"\\\\u[dD][89a-fA-F]")
 
 
 def parse(data: str | bytes) -> Json:
-    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep)."""
+    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep).
+
+    An emoji cut in half (an answer that ends at its limit, a prompt cut by JavaScript) is half a pair of surrogates:
+    legal in JSON, refused by orjson. It becomes a "?"; the usage beside it is what we are here for.
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
+        pass
+    try:
+        if SURROGATE.search(data.encode() if isinstance(data, str) else data) is None:
+            return None
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+        return orjson.loads(text.encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return None
 
 

@@ -64,6 +64,14 @@ class Operation:
     read_stream: Callable[[Iterable[Event]], Reading] | None = None
     prompt_text: Callable[[Json], str] | None = None  # the words of a request, for estimates
 
+    def is_finished(self, stream: bytes) -> bool:
+        """Whether the terminal event is in a whole stream (decoded); True where the operation has none."""
+        if self.terminal is None:
+            return True
+        return (
+            re.search(rb"^(?:" + self.terminal.pattern + rb")", stream, self.terminal.flags | re.MULTILINE) is not None
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:

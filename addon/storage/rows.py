@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from addon.metering.price import FREE, Cost, PriceList
-from addon.metering.reading import decode, read_answer, request_facts, settle_usage
+from addon.metering.reading import begins_stream, decode, read_answer, request_facts, settle_usage
 from addon.providers import registry
 from addon.providers.model import Operation, Provider, Reading, Usage
 from addon.storage.journal_lines import CallEnd
@@ -30,7 +30,8 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     request_body, _ = decode(call.request, start.content_encoding)
     facts = request_facts(request_body)
     response_body, decoded = decode(call.response, end.content_encoding if end else None)
-    is_stream = _is_event_stream(end) if end else facts.stream
+    # A server may leave the content type out; then the answer's first line tells.
+    is_stream = (_is_event_stream(end) if end else facts.stream) or begins_stream(response_body)
 
     reading = Reading()
     if end and end.reading is not None:
@@ -40,6 +41,8 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     usage, usage_source = None, None
     if operation:
         complete = end is not None and end.complete and not end.response_truncated and decoded
+        if is_stream and end and end.reading is None:  # an end of the connection is none of the stream
+            complete = complete and operation.is_finished(response_body)
         usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=is_stream, complete=complete)
     if usage_source == "estimated" and (start.omit_request or start.omit_response):
         usage, usage_source = None, None  # the words to count are in no file

@@ -95,7 +95,7 @@ class Run:
         lock that can be had means death only if no newer segment has turned up by then.
         """
         newest = self.newest()
-        if not self.dead and (newest is None or _is_free(newest.path)):
+        if not self.dead and (newest is None or is_free(newest.path)):
             self.dead = not any(self._is_new(entry.name) for entry in entries(self.folders.journal))
         for segment in self.segments.values():
             segment.sealed = segment.sealed or self.dead or segment is not newest
@@ -239,7 +239,7 @@ class Run:
             call.pieces.append((sequence, segment.read_to, length))
 
 
-def _is_free(path: Path) -> bool:
+def is_free(path: Path) -> bool:
     """Whether nobody holds the lock of a segment."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

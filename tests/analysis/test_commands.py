@@ -209,6 +209,24 @@ def test_a_tail_line_has_a_dash_for_what_is_unknown(tmp_path: Path) -> None:
     ]
 
 
+def test_a_tail_line_fits_an_ordinary_terminal(tmp_path: Path) -> None:
+    row = RequestRow(
+        request_id="0199f000-0000-7000-8000-000000000001",
+        started_at=datetime(2026, 11, 21, 8, 30, tzinfo=UTC),
+        provider_name="anthropic",
+        operation_name="chat",
+        response_model="claude-sonnet-4-5-20250929",
+        status=200,
+        duration_ms=12_345,
+        input_tokens=9_999,
+        output_tokens=1_234,
+        cost_nanousd=48_507_000,
+    )
+    settle(tmp_path, [row], 1)
+    (call,) = Tail(tmp_path, print).last(1)
+    assert len(line(call)) == 80
+
+
 def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[RequestRow]) -> None:
     chosen = rows[10:30]
     text = summarise(data, [*(row.request_id for row in chosen), "not-settled-yet"], 12.34)
@@ -218,7 +236,7 @@ def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[Req
     assert f"${cost:.6f}" in text
     assert f"{sum(row.input_tokens or 0 for row in chosen):,} tokens in" in text
     assert "12.3 s" in text
-    assert f"{(slowest.duration_ms or 0) / 1000:.1f} s ({slowest.request_id})" in text
+    assert f"{(slowest.duration_ms or 0) / 1000:.2f} s ({slowest.request_id})" in text
     assert f"{sum(row.cost_nanousd is None for row in chosen)} calls without a price" in text
     assert "1 call not settled yet" in text
 

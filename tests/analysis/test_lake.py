@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 from addon.storage.folders import Folders
 from addon.storage.lake import duckdb_columns
 from addon.storage.record import RequestRow
+from addon.storage.settled import SettledFile, row_fields
 from analysis.lake import Connection, Lake, connect, view_definitions
 from analysis.table import NotAllowed, Table, fetch, fetch_user_sql
-from tests.analysis.writing import made_up_rows, segment, settle, to_parquet
+from tests.analysis.writing import body_of, made_up_rows, segment, settle, to_parquet
 
 
 def count(connection: Connection) -> int:
@@ -240,3 +242,21 @@ def test_the_printed_views_of_an_empty_folder_are_empty(tmp_path: Path) -> None:
     with duckdb.connect() as plain:
         plain.execute(view_definitions(tmp_path))
         assert plain.sql("select count(*) from requests").fetchall() == [(0,)]
+
+
+def test_short_lines_are_read_in_little_memory_however_many_threads_read(tmp_path: Path) -> None:
+    rows = made_up_rows(60)
+    for number in range(30):
+        settle(tmp_path, rows[2 * number : 2 * number + 2], number)
+    with duckdb.connect(config={"memory_limit": "1GB", "threads": 8, "temp_directory": ""}) as connection:
+        connection.execute(view_definitions(tmp_path))
+        assert count(connection) == 60
+        assert fetch(connection, "select count(request_body) from bodies").rows == [(60,)]
+
+
+def test_a_line_longer_than_duckdb_expects_is_read(tmp_path: Path) -> None:
+    (row,) = made_up_rows(1)
+    file = SettledFile(Folders(tmp_path), segment(1), row.started_at.date())
+    file.append("call", row_fields(row), row_fields(replace(body_of(row), request_body="x" * 40 * 2**20)))
+    file.close()
+    assert Lake(tmp_path).ask(asking("select length(request_body) from bodies")).rows == [(40 * 2**20,)]

@@ -116,6 +116,15 @@ def test_a_table_fits_its_width_and_says_what_it_left_out() -> None:
     assert "9,999,999" in text
 
 
+def test_text_gives_way_where_every_column_must_stay() -> None:
+    names = ("provider_name", "error_type", *(f"count_{i}" for i in range(7)), "cost_usd")
+    text, left_out = rendered(Table(names, [("anthropic", "upstream_disconnected", *[123_456] * 7, 0.5)]), 80)
+    assert left_out == []
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.count("123,456") == 7
+    assert "…" in text
+
+
 def test_a_table_for_a_file_is_as_wide_as_it_takes() -> None:
     text, left_out = rendered(WIDE)
     assert left_out == []

@@ -46,6 +46,16 @@ def test_what_cannot_be_read_says_nothing(body: bytes) -> None:
             assert read_answer(op, body, is_stream) == Reading()
 
 
+def test_half_an_emoji_costs_no_usage() -> None:
+    body = json.dumps(CHAT).replace("How can", r"\ud83d How \ud83d\ude00 can").encode()
+    reading = read_answer(CHATS, body, False)
+    assert reading.text == "Hello! ? How \U0001f600 can I help?"
+    assert reading.usage == read_answer(CHATS, json.dumps(CHAT).encode(), False).usage
+    assert request_facts(rb'{"model": "gpt-4o", "user": "\ude00"}').model == "gpt-4o"
+    for bad in (rb'{"a": "\ud83d", "b": NaN}', rb'{"a": "\ud83d"', rb'["\ud83d' + b'", [' * 99_999, b'"\\ud83d\xff"'):
+        assert read_answer(CHATS, bad, False) == Reading()
+
+
 @given(st.integers(0, len(CHAT_STREAM)))
 def test_a_stream_cut_anywhere_is_read_up_to_there(cut: int) -> None:
     reading = read_answer(CHATS, CHAT_STREAM[:cut], True)

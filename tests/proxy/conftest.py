@@ -68,7 +68,8 @@ def wait_for[T](condition: Callable[[], T], timeout_s: float = 15.0) -> T:
 def environment(**more: str) -> dict[str, str]:
     """This process's variables without what would send clients elsewhere."""
     kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    return {**kept, **more}
+    # Plain mitmdump says on stdout where it listens: into a pipe only when it ends, unless unbuffered.
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
 
 
 @contextmanager

@@ -53,6 +53,15 @@ def test_run_says_so_when_there_is_no_such_command(tmp_path: Path) -> None:
     ended = heliograph("run", "--data", str(tmp_path), "--", "no-such-command-anywhere")
     assert ended.returncode == 127
     assert "no such command" in ended.stderr
+    assert "no call came through" not in ended.stderr
+
+
+def test_run_takes_a_misspelled_option_for_no_command_and_leaves_the_commands_own_alone(tmp_path: Path) -> None:
+    misspelled = heliograph("run", "--data", str(tmp_path), "--upstreem", "a=b", "--", sys.executable, "-c", "")
+    assert misspelled.returncode == 2
+    assert "No such option '--upstreem'" in misspelled.stderr
+    without_dashes = heliograph("run", "--data", str(tmp_path), sys.executable, "-c", "print('--data')", "--project")
+    assert without_dashes.stdout == "--data\n"
 
 
 def test_run_names_a_program_that_does_not_trust_the_proxy(tmp_path: Path, upstream: list[str]) -> None:
@@ -126,7 +135,8 @@ env
         (["--upstream", "openai"], "NAME=URL"),
         (["--upstream", "openai=ftp://x"], "http(s) URL"),
         (["--upstream", "openai=http://x/v1"], "has a path"),
-        (["--upstream", "nobody=http://x"], "no provider of this name"),
+        (["--upstream", "openai=http://x?key=1"], "leave '?key=1' out"),
+        (["--upstream", "nobody=http://x"], "--upstream nobody: no provider of this name"),
         (["--config", "/no/such/file.toml"], "no such file"),
         (["--no-such-option"], "No such option"),
     ],
@@ -231,6 +241,26 @@ def test_a_second_interrupt_while_a_call_is_under_way_loses_nothing(
         assert [row["status"] for row in proxy.rows()] == [200]
 
 
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        where = f"127.0.0.1:{other.getsockname()[1]}"
+        ended = heliograph("up", "--data", str(tmp_path), "--listen", where)
+    assert ended.returncode == 1
+    assert ended.stderr == f"Error: cannot listen on {where}: address already in use; choose another with --listen\n"
+
+
+@pytest.mark.parametrize("command", [["up", "--listen", "127.0.0.1:0"], ["run", "--", "true"], ["env"]])
+def test_a_data_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "ca").touch()  # where a folder belongs
+    verb, *others = command
+    ended = heliograph(verb, "--data", str(tmp_path), *others)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"Error: {tmp_path}")
+    assert "--data" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_doctor_looks_at_everything_and_ends_well(tmp_path: Path, upstream: list[str]) -> None:
     with run_up(tmp_path, *upstream) as proxy:
         port = proxy.url.rpartition(":")[2]
@@ -238,6 +268,7 @@ def test_doctor_looks_at_everything_and_ends_well(tmp_path: Path, upstream: list
     assert ended.returncode == 0, ended.stdout
     for subject in ("Python", "mitmproxy", "data", "disk", "certificate authority", "proxy"):
         assert f"{subject}:" in ended.stdout
+    assert "journal:" not in ended.stdout  # the running proxy's own segment waits for nobody
 
 
 def test_doctor_names_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
@@ -249,6 +280,8 @@ def test_doctor_names_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "WRONG  settings" in ended.stdout
     assert "taken by another program" in ended.stdout
+    elsewhere = heliograph("doctor", "--data", str(tmp_path), "--listen", "192.0.2.1:8787")  # TEST-NET: nobody's
+    assert "192.0.2.1:8787:" in elsewhere.stdout
 
 
 def test_the_demo_needs_nothing_and_prints_the_reports(tmp_path: Path) -> None:
@@ -257,6 +290,16 @@ def test_the_demo_needs_nothing_and_prints_the_reports(tmp_path: Path) -> None:
     assert "gpt-4o" in ended.stdout
     assert "claude" in ended.stdout
     assert "40 calls" in ended.stdout + ended.stderr
+
+
+def test_the_demos_calls_lie_where_it_is_told_and_its_hints_work(tmp_path: Path) -> None:
+    data = tmp_path / "demo's data"
+    ended = heliograph("demo", "--calls", "5", "--data", str(data), PATH="/usr/bin:/bin")
+    assert ended.returncode == 0, ended.stderr
+    hints = [line for line in ended.stderr.splitlines() if "--data" in line]
+    assert len(hints) == 2
+    for hint in hints:
+        assert subprocess.run(["sh", "-c", hint], capture_output=True, timeout=60).returncode == 0, hint
 
 
 @pytest.mark.parametrize("command", ["up", "run", "env", "demo", "report", "sql", "tail", "doctor"])

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from addon.demo.providers import FakeProviders
+from addon.routing import Arrival, Route, Router
+from addon.settings import Origin
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
 from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump
 
@@ -108,6 +110,17 @@ def test_a_host_label_works_under_any_domain_that_points_here(proxy: Proxy, host
     answer = plain(proxy).post("/v1/chat/completions", json=CHAT, headers={"host": host, "authorization": "Bearer k"})
     assert answer.status_code == 200
     assert proxy.row(answer.headers["helicone-id"])["provider_name"] == "openai"
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("api.openai.com", 80), ("eu.api.openai.com", 8787), ("api.openai.com.", 80)]
+)
+def test_a_providers_host_that_points_here_is_called_as_the_provider_wants_it(host: str, port: int) -> None:
+    """What was sent to us in the clear must not go on in the clear, with the caller's key in it."""
+    router = Router({}, frozenset())
+    route = router.route(Arrival(scheme="http", host=host, port=port, path="/v1/chat/completions", own=True))
+    assert isinstance(route, Route)
+    assert (route.host, route.upstream) == (host.removesuffix("."), Origin("https", host, 443))
 
 
 def test_the_gateway_sends_to_the_target_that_a_header_names(proxy: Proxy) -> None:

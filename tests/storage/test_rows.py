@@ -186,3 +186,43 @@ def test_bare_rows_keep_the_bodies_as_they_came_and_omit_what_is_to_be_omitted()
     assert (body.request_body, body.response_body) == ("ask", "data:application/json;base64,/w==")
     omitted = replace(call, start=replace(call.start, omit_request=True, omit_response=True))
     assert bare_rows(omitted, "heliograph_KeyError")[1].request_body is None
+
+
+def claude(*happenings: dict[str, Any]) -> bytes:
+    start = {"id": "msg", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 1000, "output_tokens": 1}}
+    said = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Lorem ipsum dolor sit amet. " * 9}}
+    return b"".join(
+        b"event: %b\ndata: %b\n\n" % (happening["type"].encode(), orjson.dumps(happening))
+        for happening in ({"type": "message_start", "message": start}, said, *happenings)
+    )
+
+
+CLAUDE = replace(call_start("request"), provider_name="anthropic", host="api.anthropic.com", path="/v1/messages")
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+LAST_WORDS = (
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 70}},
+    {"type": "message_stop"},
+)
+
+
+@pytest.mark.parametrize("happenings", [(), (OVERLOADED,)])
+def test_a_stream_that_ends_before_its_terminal_event_is_counted_by_its_words(
+    happenings: tuple[dict[str, Any], ...],
+) -> None:
+    request, _ = rows(claude(*happenings), SSE, CLAUDE)
+    assert (request.input_tokens, request.usage_source) == (1000, "estimated")
+    assert (request.output_tokens or 0) > 40
+    assert request.error_type == ("overloaded_error" if happenings else None)
+
+
+def test_a_stream_without_a_content_type_is_one() -> None:
+    whole, _ = rows(claude(*LAST_WORDS), CallEnd(status=200), CLAUDE)
+    assert (whole.is_stream, whole.output_tokens, whole.usage_source) == (True, 70, "provider")
+    cut, _ = rows(claude(), CallEnd(status=200, complete=False, error_type="upstream_disconnected"), CLAUDE)
+    assert (cut.is_stream, cut.usage_source) == (True, "estimated")
+
+
+def test_a_terminal_event_ends_a_stream_that_gives_no_reason() -> None:
+    usage = b'data: {"id":"c","model":"gpt-4o","choices":[],"usage":{"prompt_tokens":8,"completion_tokens":1}}\n\n'
+    request, _ = rows(event("Hello there, all of you.") + usage + b"data: [DONE]\n\n", SSE)
+    assert (request.output_tokens, request.usage_source) == (1, "provider")
