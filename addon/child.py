@@ -60,9 +60,9 @@ def _summarise(settings: Settings, proxy: Proxy, took_s: float) -> None:
         click.echo(summarise(settings.data, ids, took_s), err=True)
     else:
         click.echo("heliograph: no call came through. " + _why_nothing(proxy), err=True)
-    for host, reason in proxy.untrusted.items():
+    for host in proxy.untrusted:
         click.echo(
-            f"heliograph: a program did not trust the proxy's certificate for {host} ({reason}); "
+            f"heliograph: a program did not trust the proxy's certificate for {host}; "
             f"it needs {trust.bundle_path(settings.data)} as its roots, see `heliograph doctor`",
             err=True,
         )

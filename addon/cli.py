@@ -90,7 +90,7 @@ def up(
 
     def listening(address: tuple[str, int]) -> None:
         url = environment.proxy_url(*address, None)
-        port_option = "" if listen == DEFAULT_LISTEN else f" --listen {address[0]}:{address[1]}"
+        port_option = "" if address == parse_listen(DEFAULT_LISTEN) else f" --listen {address[0]}:{address[1]}"
         data_option = "" if data == data_folder() else f" --data '{data}'"
         click.echo(
             f"heliograph listens on {url}, data in {data}\n\n"

@@ -5,7 +5,6 @@ a warning; the call is served all the same.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -111,7 +110,7 @@ def project_label(proxy_authorization: str | None) -> str | None:
         return None
     try:
         label = base64.b64decode(encoded, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         return None
     return label if is_label(label) else None
 

@@ -33,4 +33,4 @@ def keyed_hash(key: bytes, credential: str) -> str:
     if credential.startswith("AWS4-") and (found := _ACCESS_KEY_ID.search(credential)):
         credential = found.group(1)
     credential = credential.removeprefix("Bearer ").strip()
-    return hmac.new(key, credential.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(key, credential.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:32]

@@ -30,7 +30,7 @@ class Proxy:
     projects: dict[str, str] = field(default_factory=dict)  # label in the proxy URL, by client connection id
     counts: Counts = field(default_factory=Counts)
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
-    untrusted: dict[str, str] = field(default_factory=dict)  # host -> why its client broke off the TLS handshake
+    untrusted: set[str] = field(default_factory=set)  # hosts at whose certificate, made by us, a program broke off
     connects: int = 0  # CONNECT requests and calls that arrived at all
     ready: bool = False
 

@@ -129,11 +129,9 @@ class Router:
         if not target_url:
             message = "send the header Helicone-Target-Url with the provider's origin, e.g. https://api.openai.com"
             return Refusal(status=400, error_type="missing_target", message=message)
-        parts = urlsplit(target_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        if (target := _named_origin(target_url)) is None:
             message = f"Helicone-Target-Url {target_url!r} is not an origin; write e.g. https://api.openai.com, without a path"
             return Refusal(status=400, error_type="invalid_target", message=message)
-        target = origin_of(target_url)
         if provider := registry.by_host(target.host):
             return self._to(provider, path, target)
         if provider := self._by_upstream(target):
@@ -197,6 +195,15 @@ def stranger(host: str) -> Provider:
 def what_is_served() -> str:
     names = ", ".join(f"/{name}" for name in sorted(registry.BY_NAME))
     return f"use a provider's prefix ({names}), /gateway with Helicone-Target-Url, or {HEALTH_PATH}"
+
+
+def _named_origin(url: str) -> Origin | None:
+    """The origin that a caller named; None where it is not one. urlsplit refuses some texts, and some ports when asked."""
+    try:
+        parts, origin = urlsplit(url), origin_of(url)
+    except ValueError:
+        return None
+    return origin if origin.scheme in ("http", "https") and origin.host and parts.path in ("", "/") else None
 
 
 def _first_segment(target: str) -> tuple[str, str]:

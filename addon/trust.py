@@ -48,6 +48,8 @@ def write_bundle(data: Path, environ: Mapping[str, str]) -> Path:
     own = (Path(environ[name]) for name in CA_VARIABLES if environ.get(name))
     parts = [_system_roots(), *(path for path in own if path != target and path.is_file()), make_ca(data)]
     text = "\n".join(dict.fromkeys(path.read_text(encoding="utf-8").strip() for path in parts)) + "\n"
+    if target.is_file() and target.read_text(encoding="utf-8") == text:
+        return target
     fresh = target.with_suffix(f".{os.getpid()}")
     descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

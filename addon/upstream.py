@@ -8,20 +8,27 @@
 mitmproxy has no public seam for this, so here, and only here, we rely on its internals (read on 12.2.3):
 `HttpLayer.make_stream`, `HttpLayer.connections`; of `HttpStream` the states, `check_invalid`, `handle_protocol_error`,
 `make_server_connection`, `start_response_stream`, `handle_connect_regular`, `handle_connect_finish`; `Http1Server.send` and `.read_headers`;
+`Http1Client.read_headers`, and that it and `ChunkedReader` are looked up by name where they are made;
 that a layer hands on an event it does not know. `internals_missing` says at start-up what is gone; then the
 proxy runs plain: no JSON errors, no timeouts, and it says so.
 """
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from h11 import Data, EndOfMessage
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import flow, http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
@@ -32,7 +39,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
-from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
 from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
 from addon.routing import decrypts
@@ -92,7 +99,12 @@ class CallStream(HttpStream):
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         if request:  # the first thing that happens to a new flow: the last moment at which its form can be seen
             self.flow.metadata[OWN] = self.mode is HTTPMode.regular and self._is_sent_to_us()
-        return (yield from super().check_invalid(request))
+            return (yield from super().check_invalid(request))
+        self.flow.metadata[BROKEN_BY] = PROVIDER  # whose fault it is, if it is invalid: the error hook asks at once
+        invalid = yield from super().check_invalid(request)
+        if not invalid:
+            del self.flow.metadata[BROKEN_BY]
+        return invalid
 
     def _is_sent_to_us(self) -> bool:
         """Origin-form; HTTP/2 has no such form, there the port that is asked for tells."""
@@ -216,6 +228,29 @@ class JsonHttp1Server(Http1Server):
             yield command
 
 
+# Interim answers (RFC 9110, 15.2) that may come before the real one; 101 is none of them.
+_INTERIM: Final = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+
+
+class PatientHttp1Client(Http1Client):
+    """Speaks to an HTTP/1 provider. mitmproxy takes an interim answer (100, 103) for the answer, and drops the real one."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        if isinstance(event, events.DataReceived) and self.request:
+            while interim := _INTERIM.match(bytes(self.buf)):
+                self.buf.maybe_extract_at_most(interim.end())
+        yield from super().read_headers(event)
+
+
+class TrailerlessReader(ChunkedReader):
+    """Reads a chunked body without its trailers, which may be left out (RFC 9112, 7.1.2). mitmproxy crashes on them, and
+    both sides wait for ever."""
+
+    def __call__(self, buffer: ReceiveBuffer) -> Data | EndOfMessage | None:
+        event = super().__call__(buffer)
+        return EndOfMessage() if isinstance(event, EndOfMessage) else event
+
+
 class CallLayer(HttpLayer):
     """mitmproxy's HTTP layer with our streams. Existing layers become one by `adopt`."""
 
@@ -246,6 +281,12 @@ def adopt(next_layer: layer.NextLayer, deadlines: Deadlines, via: "ServerSpec | 
             chosen.via, chosen.deadlines = via, deadlines  # type: ignore[attr-defined]
 
 
+def mend() -> None:
+    """Put what reads HTTP/1 better in the place of what mitmproxy has."""
+    http_layers.Http1Client = PatientHttp1Client  # type: ignore[attr-defined]
+    http1_layers.ChunkedReader = TrailerlessReader  # type: ignore[attr-defined]
+
+
 def internals_missing() -> list[str]:
     """Names of mitmproxy's internals that we need and that this version does not have."""
     needed: dict[type, tuple[str, ...]] = {
@@ -256,8 +297,12 @@ def internals_missing() -> list[str]:
             *("state_wait_for_response_headers", "state_errored"),
         ),
         Http1Server: ("send", "read_headers"),
+        Http1Client: ("read_headers",),
     }
-    return [f"{owner.__name__}.{name}" for owner, names in needed.items() for name in names if not hasattr(owner, name)]
+    missing = [
+        f"{owner.__name__}.{name}" for owner, names in needed.items() for name in names if not hasattr(owner, name)
+    ]
+    return missing if hasattr(http1_layers, "ChunkedReader") else [*missing, "_http1.ChunkedReader"]
 
 
 def _error_answer(status: int, message: str) -> bytes:

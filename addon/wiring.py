@@ -42,6 +42,7 @@ class Wiring:
                 "heliograph: this mitmproxy lacks %s; running plain: no JSON errors, no timeouts", ", ".join(missing)
             )
         elif self._upstream:
+            self._upstream.mend()
             self._deadlines = self._upstream.Deadlines()
 
     def running(self) -> None:
@@ -83,7 +84,7 @@ class Wiring:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A program that does not trust our certificate breaks off here: the one place where that can be told."""
         host = data.conn.sni or (data.context.server.address or ("an unknown host", 0))[0]
-        self.proxy.untrusted[host] = data.conn.error or "the handshake was broken off"
+        self.proxy.untrusted.add(host)
 
     # mitmproxy waits for a connection as long as the system does, which is minutes.
 

@@ -174,7 +174,7 @@ def print_report(
     lake = Lake(data, _warn)
     table, lines, calls = lake.ask(question)
     if style == "table":
-        click.echo(f"\n{name}: {reports.load(name).question} ({window}, UTC)\n")
+        click.echo(f"\n{name}: {reports.load(name).question}\n{window}, UTC\n")
     _write(table, style, keep_numbers=True)
     if _say_if_empty(lake, data):
         return

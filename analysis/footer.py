@@ -17,7 +17,8 @@ def footer(totals: Totals, without_price: Sequence[Unpriced]) -> Iterator[str]:
     if without_price:
         yield from unpriced_lines(without_price)
     if totals.estimated:
-        yield f"{count(totals.estimated, 'cost')} estimated: those providers stated no usage, or a stream ended early"
+        yield f"{count(totals.estimated, 'cost')} estimated: a stream ended early, or stated no usage"
+        yield '  OpenAI states it where the program asks: stream_options={"include_usage": True}'
 
 
 def unpriced_lines(groups: Sequence[Unpriced]) -> Iterator[str]:

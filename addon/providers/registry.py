@@ -83,7 +83,7 @@ BY_NAME: Final[dict[str, Provider]] = {
 
 # Labels of Helicone's host map that have no one fixed target, and what to do instead.
 UNSERVED_LABELS: Final[dict[str, str]] = {
-    "ai-gateway": "a provider's own label or path, e.g. oai.<domain>/v1 or /openai/v1; Helicone-Fallbacks switches between providers",
+    "ai-gateway": "a provider's own label or path, e.g. oai.<domain>/v1 or /openai/v1",
     "generate": "the provider's own API with the prompt in the body, e.g. /openai/v1/chat/completions",
     "llmmapper": "the provider's own API, e.g. /anthropic/v1/messages",
     "portal": "a provider's own label or path, e.g. oai.<domain>/v1 or /openai/v1",

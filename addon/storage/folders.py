@@ -68,11 +68,12 @@ def parse_settled(name: str) -> tuple[str, date] | None:
 
 
 def parse_day(text: str) -> date | None:
-    """The date of `2026-11-21`, or None."""
+    """The date of `2026-11-21`, or None. Not of `20261121`: DuckDB reads no such partition."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day.isoformat() == text else None
 
 
 def make_folder(folder: Path) -> None:

@@ -28,6 +28,9 @@ from addon.storage.settler import say
 
 MANY_FILES: Final = 100
 SMALL_BYTES: Final = 64 * 2**20  # larger files stay as they are: rewriting them costs more than it gains
+WAITING_BYTES: Final = (
+    256 * 2**20
+)  # in memory: long calls make all files of some minutes overlap, bodies fill gigabytes
 GRACE_S: Final = 60.0  # a query may take that long to open what it has listed
 QUIET_S: Final = 600.0  # a day that is over and was not touched for so long is finished
 EVERY_S: Final = 30.0
@@ -72,23 +75,34 @@ class Merger:
             merge_all(self.folders, time.time(), self._stop)
         except Stopped:
             return
-        except (OSError, pa.ArrowException) as error:
+        except OSError as error:
             say(f"cannot merge: {error}; the files stay as they are")
 
 
 def merge_all(folders: Folders, now: float, stop: threading.Event | None = None) -> int:
-    """One round over all tables and days; `now` in epoch seconds. Returns the number of merged files. Raises OSError."""
+    """One round over all tables and days; `now` in epoch seconds. Returns the number of merged files.
+
+    A day that cannot be merged is named, and the others are. Raises Stopped, and OSError where no folder can be listed.
+    """
     merged = 0
     for table in TABLES:
         for folder in sorted(entries(folders.lake(table)), key=lambda entry: entry.name):
             day = parse_day(folder.name.removeprefix("date="))
             if day and folder.name.startswith("date=") and folder.is_dir():
-                finish_merges(Path(folder.path), now)
-                finished = _is_finished(Path(folder.path), day, now)
-                least = 2 if finished else MANY_FILES + 1
-                if len(list_day(Path(folder.path))[0]) >= least and len(_mergeable(folders, table, day)) >= least:
-                    merged += merge_day(folders, table, day, stop) is not None
+                try:
+                    merged += _merge_if_due(folders, table, day, now, stop)
+                except (OSError, pa.ArrowException) as error:
+                    say(f"{folder.path}: cannot be merged: {error}; its files stay as they are")
     return merged
+
+
+def _merge_if_due(folders: Folders, table: str, day: date, now: float, stop: threading.Event | None) -> bool:
+    folder = folders.lake_day(table, day)
+    finish_merges(folder, now)
+    least = 2 if _is_finished(folder, day, now) else MANY_FILES + 1
+    if len(list_day(folder)[0]) < least or len(_mergeable(folders, table, day)) < least:
+        return False
+    return merge_day(folders, table, day, stop) is not None
 
 
 def merge_day(folders: Folders, table: str, day: date, stop: threading.Event | None = None) -> Path | None:
@@ -100,7 +114,7 @@ def merge_day(folders: Folders, table: str, day: date, stop: threading.Event | N
     stem = MERGED_PREFIX + hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     target, note = folder / f"{stem}.parquet", folder / f"{stem}.replaces"
     _write_note(note, names)
-    write_parquet(target, table, _sorted_rows([folder / name for name in names], table, stop))
+    write_parquet(target, table, sorted_rows([folder / name for name in names], table, stop))
     return target
 
 
@@ -137,10 +151,20 @@ def _mergeable(folders: Folders, table: str, day: date) -> list[str]:
             and not path.with_suffix(".replaces").exists()
             and not (settled / f"{stem}.{day.isoformat()}.jsonl").exists()
             and is_whole(path)
-            and pq.read_schema(path).names == list(column_types(table))
+            and _is_ours(path, table)
         ):
             chosen.append(name)
     return chosen
+
+
+def _is_ours(path: Path, table: str) -> bool:
+    """Whether there are rows of the table in it. What is foreign stays as it is, and must not keep ours from a merge."""
+    try:
+        metadata = pq.read_metadata(path)
+    except pa.ArrowException:
+        return False
+    names: list[str] = metadata.schema.to_arrow_schema().names
+    return bool(metadata.num_rows) and names == list(column_types(table))
 
 
 def _is_finished(folder: Path, day: date, now: float) -> bool:
@@ -150,11 +174,14 @@ def _is_finished(folder: Path, day: date, now: float) -> bool:
     return now - touched >= QUIET_S
 
 
-def _sorted_rows(paths: list[Path], table: str, stop: threading.Event | None) -> Iterator[pa.Table]:
+def sorted_rows(
+    paths: list[Path], table: str, stop: threading.Event | None, most_bytes: int = WAITING_BYTES
+) -> Iterator[pa.Table]:
     """All rows in order of `started_at`, a row group of an input at a time.
 
     Groups are taken in order of their earliest row. Rows earlier than the next group's earliest can go out; the rest
-    waits, so memory holds as many groups as overlap in time.
+    waits, so memory holds as many groups as overlap in time. Above `most_bytes` all go out: order only makes queries
+    faster.
     """
     groups = sorted((group for path in paths for group in _groups(path)), key=lambda group: group.earliest)
     schema = arrow_schema(table)
@@ -164,7 +191,10 @@ def _sorted_rows(paths: list[Path], table: str, stop: threading.Event | None) ->
             raise Stopped
         read = pq.ParquetFile(group.path).read_row_group(group.number).select(schema.names).cast(schema)
         waiting = pa.concat_tables([waiting, read]).sort_by("started_at")
-        if index + 1 < len(groups):
+        if waiting.nbytes > most_bytes:
+            yield waiting
+            waiting = schema.empty_table()
+        elif index + 1 < len(groups):
             early = pc.less(
                 waiting["started_at"], pa.scalar(groups[index + 1].earliest, schema.field("started_at").type)
             )

@@ -175,23 +175,28 @@ def _cost_nothing(end: CallEnd) -> bool:
 
 def _body_row(call: Call, request: bytes, response: bytes, text: str | None) -> BodyRow:
     start, end = call.start, call.end
+    request_cut = end is None or end.request_truncated
+    response_cut = end is None or end.response_truncated or not end.complete
+    response_type = end.content_type if end else None
     return BodyRow(
         request_id=start.request_id,
         started_at=start.started_at,
-        request_body=None if start.omit_request else _text(request, start.content_type),
-        response_body=None if start.omit_response else _text(response, end.content_type if end else None),
+        request_body=None if start.omit_request else _text(request, start.content_type, request_cut),
+        response_body=None if start.omit_response else _text(response, response_type, response_cut),
         response_text=None if start.omit_response else text,
         request_truncated=end is not None and end.request_truncated,
         response_truncated=end is not None and end.response_truncated,
     )
 
 
-def _text(body: bytes, content_type: str | None) -> str | None:
-    """A body as text; what is not UTF-8 as a `data:` URL; an empty one as None."""
+def _text(body: bytes, content_type: str | None, is_cut: bool) -> str | None:
+    """A body as text, of a cut one without its last half character; what is not UTF-8 as a `data:` URL; b"" as None."""
     if not body:
         return None
     try:
         return body.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if is_cut and error.reason == "unexpected end of data":
+            return body[: error.start].decode()
         kind = (content_type or "application/octet-stream").replace(" ", "")
         return f"data:{kind};base64,{base64.b64encode(body).decode()}"

@@ -110,13 +110,17 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the lifeline decides, so that a proxy's last calls are settled
         signal.signal(number, signal.SIG_IGN)
     folders, lifeline = Folders(options.data), _Lifeline()
-    while True:
-        with _locked(folders) as ours:
-            if ours:
-                return _work(folders, options.run, options.config, lifeline)
-        if lifeline.gone and not unsettled_segments(folders, options.run):
-            return 0
-        lifeline.wait(IDLE_POLL_S)
+    try:
+        while True:
+            with _locked(folders) as ours:
+                if ours:
+                    return _work(folders, options.run, options.config, lifeline)
+            if lifeline.gone and not unsettled_segments(folders, options.run):
+                return 0
+            lifeline.wait(IDLE_POLL_S)
+    except OSError as error:  # of the lock and the folders: the rows' own trouble is the settler's to tell
+        print(f"heliograph: the settler cannot work in {folders.data}: {error}", file=sys.stderr)
+        return 1
 
 
 def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) -> int:

@@ -5,10 +5,11 @@ A call's body line is written first, its request line commits it. The request li
 settled and where both files may be cut.
 """
 
+import io
 import os
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -67,23 +68,24 @@ class SettledFile:
     def recover(self) -> list[str]:
         """Cuts both files after the last committed call and returns the ids of those that stay. Raises OSError."""
         self.close()
-        requests, bodies = _read(self.requests), _read(self.bodies)
+        requests = _read(self.requests)
         calls: list[str] = []
         requests_end = bodies_end = 0
-        while (line_end := requests.find(b"\n", requests_end)) >= 0:
-            try:
-                row = orjson.loads(requests[requests_end:line_end])
-                call_id, end = row["_call"], row["_bodies_end"]
-            except (ValueError, KeyError, TypeError):
-                break
-            body = bodies[bodies_end:end]
-            if len(body) != end - bodies_end or not body.startswith(b"{") or not body.endswith(b"}\n"):
-                break  # after a power cut: the request line is on the disk, its body line is not
-            calls.append(call_id)
-            requests_end, bodies_end = line_end + 1, end
+        with _reading(self.bodies) as bodies:
+            while (line_end := requests.find(b"\n", requests_end)) >= 0:
+                try:
+                    row = orjson.loads(requests[requests_end:line_end])
+                    call_id, end = row["_call"], row["_bodies_end"]
+                except (ValueError, KeyError, TypeError):
+                    break
+                if not _has_line(bodies, bodies_end, end):
+                    break  # after a power cut: the request line is on the disk, its body line is not
+                calls.append(call_id)
+                requests_end, bodies_end = line_end + 1, end
+            bodies_size = bodies.seek(0, os.SEEK_END)
         if requests_end < len(requests):
             os.truncate(self.requests, requests_end)
-        if bodies_end < len(bodies):
+        if bodies_end < bodies_size:
             os.truncate(self.bodies, bodies_end)
         self._ends = requests_end, bodies_end
         return calls
@@ -125,6 +127,22 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
+
+
+def _reading(path: Path) -> BinaryIO:
+    """The file to be read in pieces (bodies may fill gigabytes), an empty one where there is none."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return io.BytesIO()
+
+
+def _has_line(bodies: BinaryIO, start: int, end: int) -> bool:
+    """Whether a body's line begins and ends at these bytes, as far as its first and its last tell."""
+    bodies.seek(start)
+    begins = bodies.read(1) == b"{"
+    bodies.seek(max(start, end - 2))
+    return begins and bodies.read(2) == b"}\n"
 
 
 def _open(path: Path) -> int:

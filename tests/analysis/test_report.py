@@ -188,7 +188,7 @@ def test_the_footer_says_what_the_sums_leave_out(data: Path, rows: list[RequestR
     assert lines[0] == f"400 calls, {errors} errors, ${cost:.6f}"
     assert lines[1] == f"{missing} calls without a price, in no sum:"
     assert lines[2].startswith("  acme-1 (")
-    assert lines[-1].startswith(f"{estimated} costs estimated")
+    assert lines[-2].startswith(f"{estimated} costs estimated")
 
 
 @pytest.mark.parametrize("name", report.REPORTS)

@@ -260,3 +260,8 @@ def test_a_count_is_as_stated_or_unknown(raw: dict[str, Any]) -> None:
     usage = openai_shaped.usage(raw) or Usage()
     for stated, read in (("prompt_tokens", usage.input_tokens), ("completion_tokens", usage.output_tokens)):
         assert read is None or (read == raw[stated] and type(read) is int)
+
+
+def test_a_count_that_would_break_every_sum_is_unknown() -> None:
+    raw = {"prompt_tokens": 2**63 - 1, "completion_tokens": 7}
+    assert openai_shaped.usage(raw) == Usage(output_tokens=7)

@@ -195,6 +195,35 @@ def test_an_answer_whose_gzip_lies_passes_untouched(proxy: Proxy, provider: Fake
     assert row["status"] == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"authorization": b"Bearer sk-\xe9"},
+        {b"helicone-auth": b"Bearer sk-\xe9"},
+        {b"helicone-user-id": b"Jos\xe9"},
+        {b"proxy-authorization": b"Basic \xe9"},
+    ],
+    ids=lambda headers: next(iter(headers)).decode(),
+)
+def test_a_header_that_is_not_utf8_costs_neither_answer_nor_row(
+    proxy: Proxy, provider: FakeProviders, headers: dict[bytes, bytes]
+) -> None:
+    """Python's http.client, and so requests, sends Latin-1."""
+    answer = plain(proxy).post(CHAT_PATH, json=CHAT, headers=headers)
+    assert answer.status_code == 200
+    assert proxy.row(answer.headers["helicone-id"])["status"] == 200
+    assert not any(
+        name.lower() in ("helicone-auth", "proxy-authorization") for name, _ in provider.requests[-1].headers
+    )
+
+
+def test_a_path_that_is_not_utf8_is_told_what_is_served(proxy: Proxy) -> None:
+    host, port = proxy.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(b"GET /caf\xe9 HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 404")
+
+
 def test_a_body_of_50_megabytes_passes_whole_and_is_kept_up_to_the_cap(proxy: Proxy, provider: FakeProviders) -> None:
     content = b'{"model": "gpt-4o-mini", "messages": "' + b"x" * 50_000_000 + b'"}'
     provider.script(Behaviour(echo=True))

@@ -145,6 +145,16 @@ def test_a_target_that_nobody_approved_is_refused(proxy: Proxy, provider: FakePr
     assert not provider.requests
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["http://[::1", "https://api.openai.com:99999", "https://api.openai.com:x", "https://[x]", "openai", "//x"],
+)
+def test_a_target_that_is_no_origin_is_refused_with_an_example(proxy: Proxy, target: str) -> None:
+    answer = plain(proxy).post("/gateway/v1/chat/completions", json=CHAT, headers={"helicone-target-url": target})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_target")
+    assert "https://api.openai.com" in answer.json()["error"]["message"]
+
+
 def test_an_unknown_path_is_told_what_is_served(proxy: Proxy) -> None:
     answer = plain(proxy).get("/nonsense")
     assert answer.status_code == 404

@@ -119,15 +119,16 @@ def test_what_is_torn_or_foreign_is_named_and_not_read(folders: Folders) -> None
     empty.touch()
     foreign = good.with_name("notes.txt")
     foreign.touch()
-    stray = folders.lake("requests") / "date=yesterday"
-    stray.mkdir()
+    strays = [folders.lake("requests") / name for name in ("date=yesterday", "date=20261121", "date=2026-W47-6")]
+    for stray in strays:
+        stray.mkdir()
     make_folder(folders.settled("requests"))
     other = folders.settled("requests") / "mine.jsonl"
     other.touch()
     good.with_name(".x.parquet.tmp").touch()  # being written
     listing = visible_files(folders.data, "requests")
     assert listing.parquet == [good]
-    assert sorted(listing.foreign) == sorted([torn, empty, foreign, stray, other])
+    assert sorted(listing.foreign) == sorted([torn, empty, foreign, *strays, other])
 
 
 def test_an_empty_data_folder_has_no_files(folders: Folders) -> None:

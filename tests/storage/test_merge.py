@@ -9,7 +9,7 @@ import pytest
 
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import visible_files
-from addon.storage.merge import Stopped, finish_merges, merge_all, merge_day
+from addon.storage.merge import Stopped, finish_merges, merge_all, merge_day, sorted_rows
 from addon.storage.parquet import read_parts, write_parquet
 from addon.storage.record import RequestRow
 from addon.storage.settled import dump_line, row_fields
@@ -105,6 +105,39 @@ def test_torn_and_foreign_files_stay_as_they_are(folders: Folders) -> None:
     assert merged.with_suffix(".replaces").read_text().splitlines() == [path.name for path in inputs]
 
 
+def test_a_foreign_or_broken_file_keeps_no_other_from_being_merged(
+    folders: Folders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = [write(folders, number, number) for number in range(3)]
+    garbage, empty = first[0].with_name("0.parquet"), first[0].with_name("1.parquet")
+    garbage.write_bytes(b"PAR1" + b"junk" * 9 + b"PAR1")
+    pq.write_table(pq.read_table(first[0])[:0], empty)
+    later = [
+        path.rename(make_day(folders, DAY + timedelta(days=1)) / path.name)
+        for path in (write(folders, number, number) for number in range(3, 6))
+    ]
+    pages = bytearray(first[0].read_bytes())
+    pages[10:300] = b"\xff" * 290
+    first[0].write_bytes(pages)
+    long_after = datetime(2027, 1, 1, tzinfo=UTC).timestamp() + 1e7
+    assert merge_all(folders, long_after) == 1
+    assert f"date={DAY}: cannot be merged" in capsys.readouterr().err
+    assert all(path.exists() for path in (*first, garbage, empty, *later))
+    assert seen_on(folders, DAY + timedelta(days=1)) == Counter(f"{number}/{number}" for number in range(3, 6))
+
+
+def make_day(folders: Folders, day: date) -> Path:
+    folder = folders.lake_day("requests", day)
+    make_folder(folder)
+    return folder
+
+
+def seen_on(folders: Folders, day: date) -> Counter[str]:
+    """The rows of one day, which is merged into one file."""
+    (merged,) = [path for path in visible_files(folders.data, "requests").parquet if path.parent.name == f"date={day}"]
+    return Counter(pq.read_table(merged)["request_id"].to_pylist())
+
+
 def test_a_merge_that_was_killed_hides_nothing_and_is_done_again(folders: Folders) -> None:
     inputs = [write(folders, 1, 1), write(folders, 2, 2)]
     stop = threading.Event()
@@ -120,6 +153,15 @@ def test_a_merge_that_was_killed_hides_nothing_and_is_done_again(folders: Folder
     finish_merges(merged.parent, merged.parent.stat().st_mtime)
     assert visible_files(folders.data, "requests").parquet == inputs
     assert not merged.with_suffix(".replaces").exists()
+
+
+def test_files_that_overlap_in_time_are_merged_in_bounded_memory(folders: Folders) -> None:
+    inputs = [write(folders, number, 0, number, 99) for number in range(1, 20)]
+    one = pq.read_table(inputs[0]).nbytes
+    parts = list(sorted_rows(inputs, "requests", None, most_bytes=3 * one))
+    assert all(part.nbytes <= 5 * one for part in parts)
+    merged = Counter(row for part in parts for row in part["request_id"].to_pylist())
+    assert merged == seen(folders) and merged.total() == 3 * 19
 
 
 def test_today_is_merged_at_a_hundred_files_and_a_finished_day_at_two(folders: Folders) -> None:

@@ -67,6 +67,15 @@ def test_a_call_is_read_counted_and_priced() -> None:
     assert (body.response_text, orjson.loads(body.response_body or "")) == ("Hello.", ANSWER)
 
 
+def test_a_body_cut_within_a_character_is_text_without_it() -> None:
+    cut = replace(SSE, complete=False, request_truncated=True)
+    words = '"日本"'.encode()
+    _, body = rows(words[:-2], cut, request=words[:-2])
+    assert (body.request_body, body.response_body) == ('"日', '"日')
+    _, whole = rows(words[:-2], JSON, request=words[:-2])  # not cut: its bytes are meant
+    assert (whole.request_body or "").startswith("data:") and (whole.response_body or "").startswith("data:")
+
+
 def test_headers_say_more_than_the_body() -> None:
     start = replace(call_start("request"), user_id="from header", session_id="s1", model_override="gpt-4o-mini")
     request, _ = rows(start=start)
