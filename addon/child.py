@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import FrameType
 
 import click
@@ -24,7 +25,7 @@ def run_through_proxy(settings: Settings, command: Sequence[str], project: str |
         thread.proxy.request_ids = []
         url = environment.proxy_url(*thread.address, project)
         bundle = trust.write_bundle(settings.data, os.environ)
-        began = time.monotonic()
+        began_at, began = datetime.now(UTC), time.monotonic()
         try:
             child = subprocess.Popen(command, env=os.environ | environment.variables(url, bundle, os.environ))
         except FileNotFoundError:
@@ -35,7 +36,7 @@ def run_through_proxy(settings: Settings, command: Sequence[str], project: str |
             return _NOT_EXECUTABLE
         status = _wait(child)
         took_s = time.monotonic() - began
-    _summarise(settings, thread.proxy, took_s)
+    _summarise(settings, thread.proxy, began_at, took_s)
     return status
 
 
@@ -52,12 +53,12 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _summarise(settings: Settings, proxy: Proxy, took_s: float) -> None:
+def _summarise(settings: Settings, proxy: Proxy, began_at: datetime, took_s: float) -> None:
     from analysis.summary import summarise
 
     ids = proxy.request_ids or []
     if ids:
-        click.echo(summarise(settings.data, ids, took_s), err=True)
+        click.echo(summarise(settings.data, ids, began_at, took_s), err=True)
     else:
         click.echo("heliograph: no call came through. " + _why_nothing(proxy), err=True)
     for host in proxy.untrusted:

@@ -11,8 +11,10 @@ from typing import Final
 
 from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy.mode_specs import ProxyMode
 
 from addon.proxy import Proxy
+from addon.routing import is_loopback
 from addon.settings import ConfigError, Settings, data_folder, load
 
 logger = logging.getLogger(__name__)
@@ -64,6 +66,8 @@ class Lifecycle:
             known = [name for name, _ in ctx.options.items() if name.startswith(_OPTION_PREFIX)]
             logger.error("--set %s: no such option; there are %s", unknown[0], ", ".join(sorted(known)))
             return  # an error in `running` ends mitmdump
+        if self.settings is None and others_reach(ctx.options.mode, ctx.options.listen_host):
+            logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
         self._start_settler()
         self._watch = asyncio.get_running_loop().create_task(self._keep_settler())
 
@@ -107,3 +111,8 @@ class Lifecycle:
                 await asyncio.to_thread(self._settler.wait, _SETTLE_S)
             except subprocess.TimeoutExpired:
                 logger.warning("heliograph: still settling; the settler goes on by itself")
+
+
+def others_reach(modes: Sequence[str], listen_host: str) -> bool:
+    """Whether a mode listens beyond this machine: mitmdump does, on all interfaces, unless it is told otherwise."""
+    return any(not is_loopback(ProxyMode.parse(mode).listen_host(listen_host)) for mode in modes)

@@ -1,6 +1,6 @@
 """What our HTTP stream and our hooks tell each other about a flow, in `flow.metadata`.
 
-mitmproxy copies that dictionary: plain values only.
+mitmproxy copies that dictionary and writes it to flow files (`-w`): texts, numbers, truth values and tuples only.
 """
 
 from typing import Final

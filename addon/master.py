@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mitmproxy import exceptions, hooks, master
 from mitmproxy.addonmanager import AddonManager, traverse
-from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth
+from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig
 from mitmproxy.flow import Flow
 from mitmproxy.options import Options
 
@@ -106,6 +106,5 @@ class LeanMaster(master.Master):
             *addons,
             next_layer.NextLayer(),
             tlsconfig.TlsConfig(),
-            upstream_auth.UpstreamAuth(),
         )
         remember_scalars(options)

@@ -10,8 +10,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from addon.metering.overrides import PriceOverride, parse_overrides
 from addon.providers import registry
@@ -41,9 +41,11 @@ class Origin:
         return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds. The official SDKs give up at 600 s themselves; ours must not be what ends a call they still wait for."""
+class Timeouts(NamedTuple):
+    """Seconds. The official SDKs give up at 600 s themselves; ours must not be what ends a call they still wait for.
+
+    A tuple, since it is in the metadata of flows: `mitmdump -w` and mitmweb's download can write nothing else of ours.
+    """
 
     connect_s: float = 30.0
     first_byte_s: float = 600.0
@@ -57,10 +59,11 @@ class Settings:
     config: Path
     upstreams: Mapping[str, Origin] = field(default_factory=dict)  # provider name -> where it lives
     targets: frozenset[Origin] = frozenset()  # more targets that Helicone-Target-Url may name
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     max_body_bytes: int = 16 * 2**20  # of each body, kept in the journal; what passes through has no limit
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
+    upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
 
 
 def data_folder(option: str | Path | None = None) -> Path:
@@ -94,6 +97,7 @@ def load(
         if not equals:
             raise ConfigError(f"--upstream {item!r}: write NAME=URL, e.g. openai=http://127.0.0.1:9001")
         origins[_provider(f"--upstream {name}", name)] = _origin(f"--upstream {name}", url)
+    before_us, before_us_auth = _proxy_before_us(environ or {})
     timeouts = table.sub("timeouts")
     defaults = Timeouts(first_byte_s=upstream_timeout_s) if upstream_timeout_s is not None else Timeouts()
     settings = Settings(
@@ -113,7 +117,8 @@ def load(
         ),
         max_body_bytes=table.sub("capture").count("max_body_bytes", 16 * 2**20),
         prices=_prices(table),
-        upstream_proxy=_proxy_before_us(environ or {}),
+        upstream_proxy=before_us,
+        upstream_proxy_auth=before_us_auth,
     )
     table.refuse_unknown({"upstreams", "timeouts", "targets", "capture", "prices"})
     timeouts.refuse_unknown({"connect_s", "first_byte_s", "idle_s", "total_s"})
@@ -158,11 +163,20 @@ def _prices(table: "_Table") -> tuple[PriceOverride, ...]:
         raise ConfigError(f"{table.path}: {error}") from error
 
 
-def _proxy_before_us(environ: Mapping[str, str]) -> Origin | None:
-    """The proxy that this shell used before us: it becomes our way out. Not one that `heliograph env` has put there."""
-    parts = urlsplit(environ.get("HTTPS_PROXY") or environ.get("https_proxy") or "")
-    ours = environ.get("NODE_EXTRA_CA_CERTS", "").endswith(f"/{BUNDLE_NAME}")
-    return _split_origin(parts) if parts.scheme in ("http", "https") and parts.hostname and not ours else None
+def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | None]:
+    """The proxy that this shell used before us, and the user and password for it: it becomes our way out. Not one that
+    `heliograph env` has put there."""
+    url = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
+    if environ.get("NODE_EXTRA_CA_CERTS", "").endswith(f"/{BUNDLE_NAME}"):
+        return None, None
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return None, None
+        auth = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+        return _split_origin(parts), auth
+    except ValueError as error:
+        raise ConfigError(f"HTTPS_PROXY: not a URL ({error}); write e.g. http://proxy.example.org:3128") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
 from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
-from addon.routing import decrypts
+from addon.routing import decrypts, is_loopback
 from addon.settings import Timeouts
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class CallStream(HttpStream):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, DeadlinePassed):
-            if self in self.deadlines.streams:
+            if event.stream is self and self in self.deadlines.streams:  # it may have been answered a moment ago
                 self.deadlines.streams.discard(self)
                 yield from self._give_up()
             return
@@ -107,9 +107,13 @@ class CallStream(HttpStream):
         return invalid
 
     def _is_sent_to_us(self) -> bool:
-        """Origin-form; HTTP/2 has no such form, there the port that is asked for tells."""
+        """Origin-form, or our own address named in full: a base_url that points here, in a shell whose HTTP_PROXY does, too.
+        HTTP/2 has no origin-form; there the port that is asked for tells."""
         request, here = self.flow.request, self.context.client.sockname
-        return not request.host or (request.is_http2 and here is not None and request.port == here[1])
+        if not request.host:
+            return True
+        host = request.host.lower()
+        return request.port == here[1] and (request.is_http2 or host == here[0] or is_loopback(host))
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         began = time.monotonic()
@@ -126,6 +130,15 @@ class CallStream(HttpStream):
         assert self.flow.response
         yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
         self.server_state = self.state_stream_response_body
+
+    def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
+        self._leave_out_body()
+        yield from super().send_response(already_streamed)
+
+    def _leave_out_body(self) -> None:
+        """The answer to HEAD ends with its headers; a body of ours would be taken for the next answer."""
+        if self.flow.request.method.upper() == "HEAD" and self.flow.response and self.flow.response.raw_content:
+            self.flow.response.raw_content = b""
 
     def deadline(self) -> tuple[float, str]:
         """When patience ends, on the monotonic clock, and with what message."""
@@ -171,6 +184,7 @@ class CallStream(HttpStream):
 
     def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
         """Send an answer of our own making in place of the provider's."""
+        self._leave_out_body()
         request_is_in = self.client_state == self.state_done
         if not request_is_in:  # what is still to come of the request has nowhere to go
             response.headers["connection"] = "close"
@@ -287,20 +301,23 @@ def mend() -> None:
     http1_layers.ChunkedReader = TrailerlessReader  # type: ignore[attr-defined]
 
 
+_NEEDED: Final[dict[type, str]] = {
+    HttpLayer: "make_stream event_to_child",
+    HttpStream: "check_invalid check_killed handle_protocol_error make_server_connection send_response "
+    "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
+    "state_wait_for_response_headers state_stream_response_body state_done state_errored",
+    Http1Server: "send read_headers",
+    Http1Client: "read_headers",
+}
+
+
 def internals_missing() -> list[str]:
     """Names of mitmproxy's internals that we need and that this version does not have."""
-    needed: dict[type, tuple[str, ...]] = {
-        HttpLayer: ("make_stream", "event_to_child"),
-        HttpStream: (
-            *("check_invalid", "check_killed", "handle_protocol_error", "make_server_connection"),
-            *("start_response_stream", "state_stream_response_body", "handle_connect_regular", "handle_connect_finish"),
-            *("state_wait_for_response_headers", "state_errored"),
-        ),
-        Http1Server: ("send", "read_headers"),
-        Http1Client: ("read_headers",),
-    }
     missing = [
-        f"{owner.__name__}.{name}" for owner, names in needed.items() for name in names if not hasattr(owner, name)
+        f"{owner.__name__}.{name}"
+        for owner, names in _NEEDED.items()
+        for name in names.split()
+        if not hasattr(owner, name)
     ]
     return missing if hasattr(http1_layers, "ChunkedReader") else [*missing, "_http1.ChunkedReader"]
 

@@ -1,6 +1,7 @@
 """What one run of a program came to, for `heliograph run`."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from analysis.footer import count, footer
@@ -12,16 +13,20 @@ from analysis.unpriced import unpriced_in
 from analysis.window import EVER
 
 
-def summarise(data: Path, request_ids: Sequence[str], took_s: float) -> str:
-    """Lines on cost, tokens, time, the slowest call and those without a price. `took_s`: how long the program ran."""
-    return "\n".join(Lake(data).ask(lambda connection: list(_lines(connection, list(request_ids), took_s))))
+def summarise(data: Path, request_ids: Sequence[str], began_at: datetime, took_s: float) -> str:
+    """Lines on cost, tokens, time, the slowest call and those without a price. `took_s`: how long the program ran.
+
+    Ids of callers may repeat: calls before `began_at` are none of this run.
+    """
+    return "\n".join(Lake(data).ask(lambda connection: list(_lines(connection, list(request_ids), began_at, took_s))))
 
 
-def _lines(connection: Connection, ids: list[str], took_s: float) -> Iterator[str]:
+def _lines(connection: Connection, ids: list[str], began_at: datetime, took_s: float) -> Iterator[str]:
     # A table of the view's name hides the view: from here on this connection knows the run's calls only.
     connection.execute(
-        "create temp table requests as select * from main.requests where request_id in (select unnest($ids))",
-        {"ids": ids},
+        "create temp table requests as select * from main.requests where started_at >= $began_at"
+        " and request_id in (select unnest($ids))",
+        {"ids": ids, "began_at": began_at},
     )
     total = totals(connection, EVER)
     first, *others = footer(total, unpriced_in(connection, EVER))
@@ -31,5 +36,5 @@ def _lines(connection: Connection, ids: list[str], took_s: float) -> Iterator[st
     for model, duration_ms, request_id in fetch(connection, load("slowest").sql).rows:
         yield f"  slowest: {printable(model)}, {duration_ms / 1000:.2f} s ({request_id})"
     yield from (f"  {line}" for line in others)
-    if (missing := len(set(ids)) - total.calls) > 0:
+    if (missing := len(ids) - total.calls) > 0:
         yield f"  {count(missing, 'call')} not settled yet; `heliograph report` shows them"

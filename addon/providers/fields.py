@@ -22,10 +22,13 @@ def parse(data: str | bytes) -> Json:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        pass
+        return _parse_halves(data.encode() if isinstance(data, str) else data)
+
+
+def _parse_halves(data: bytes) -> Json:
+    if SURROGATE.search(data) is None:
+        return None
     try:
-        if SURROGATE.search(data.encode() if isinstance(data, str) else data) is None:
-            return None
         text = json.dumps(json.loads(data), ensure_ascii=False)
         return orjson.loads(text.encode("utf-8", "replace"))
     except (ValueError, RecursionError):

@@ -50,7 +50,10 @@ def read_stream(events: Iterable[Event]) -> Reading:
             response = at(data, "response")
             if kind in FINAL:
                 break
-    return _reading(response, items(at(response, "output")) or done, "".join(said), "".join(other), failure)
+    output = items(at(response, "output"))
+    if not output:  # the deltas have all words, also those of a message that was cut
+        output = [item for item in done if at(item, "type") != "message" or not any(said)]
+    return _reading(response, output, "".join(said), "".join(other), failure)
 
 
 def prompt(request: Json) -> str:

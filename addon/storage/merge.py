@@ -28,9 +28,8 @@ from addon.storage.settler import say
 
 MANY_FILES: Final = 100
 SMALL_BYTES: Final = 64 * 2**20  # larger files stay as they are: rewriting them costs more than it gains
-WAITING_BYTES: Final = (
-    256 * 2**20
-)  # in memory: long calls make all files of some minutes overlap, bodies fill gigabytes
+# Long calls make all files of some minutes overlap in time, and their bodies fill gigabytes.
+WAITING_BYTES: Final = 256 * 2**20
 GRACE_S: Final = 60.0  # a query may take that long to open what it has listed
 QUIET_S: Final = 600.0  # a day that is over and was not touched for so long is finished
 EVERY_S: Final = 30.0

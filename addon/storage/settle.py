@@ -109,6 +109,7 @@ def main() -> int:
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # the lifeline decides, so that a proxy's last calls are settled
         signal.signal(number, signal.SIG_IGN)
+    os.nice(10)  # calls go first: what is behind is in the journal
     folders, lifeline = Folders(options.data), _Lifeline()
     try:
         while True:

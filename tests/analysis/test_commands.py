@@ -229,7 +229,8 @@ def test_a_tail_line_fits_an_ordinary_terminal(tmp_path: Path) -> None:
 
 def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[RequestRow]) -> None:
     chosen = rows[10:30]
-    text = summarise(data, [*(row.request_id for row in chosen), "not-settled-yet"], 12.34)
+    ids = [*(row.request_id for row in chosen), "not-settled-yet"]
+    text = summarise(data, ids, min(row.started_at for row in chosen), 12.34)
     cost = sum(row.cost_nanousd or 0 for row in chosen) / 1e9
     slowest = max(chosen, key=lambda row: row.duration_ms or 0)
     assert text.startswith("heliograph: 20 calls, ")

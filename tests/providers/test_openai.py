@@ -160,6 +160,17 @@ def test_a_response_whose_final_event_leaves_the_output_out_keeps_its_deltas() -
     assert read_stream(RESPONSES_PATH, sse(*response_stream(output=[]))).text == "It is sunny."
 
 
+def test_a_response_cut_within_its_second_message_has_the_words_of_both() -> None:
+    message = {"type": "message", "content": [{"type": "output_text", "text": "One."}]}
+    happenings = (
+        {"type": "response.created", "response": {"id": "resp", "model": "gpt-5", "status": "in_progress"}},
+        {"type": "response.output_text.delta", "delta": "One."},
+        {"type": "response.output_item.done", "item": message},
+        {"type": "response.output_text.delta", "delta": " Two"},
+    )
+    assert openai_responses.read_stream(events(sse(*map(json.dumps, happenings)))).text == "One. Two"
+
+
 def test_an_incomplete_response_says_why() -> None:
     stream = response_stream("incomplete", incomplete_details={"reason": "max_output_tokens"})
     assert read_stream(RESPONSES_PATH, sse(*stream)).finish_reasons == ("max_output_tokens",)

@@ -64,6 +64,16 @@ def test_a_provider_that_hangs_up_without_an_answer(proxy: Proxy, provider: Fake
     assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-100, "upstream_disconnected", None)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/nonsense", "/openai/v1/models"])
+def test_head_is_answered_without_a_body_and_the_connection_goes_on(proxy: Proxy, path: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
+    connection.request("HEAD", path, headers={"x-fake": "no-answer=1"})
+    head = connection.getresponse()
+    assert (int(head.headers["content-length"]) > 0, head.read()) == (True, b"")
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+
+
 def test_no_first_byte_in_time_is_a_json_504(shared_provider: FakeProviders, tmp_path: Path) -> None:
     with run_up(tmp_path, *to(shared_provider), "--upstream-timeout", "0.3") as proxy:
         headers = {**KEY, "x-fake": "delay=20"}

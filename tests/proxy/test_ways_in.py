@@ -4,9 +4,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from mitmproxy.io import FlowReader
 
 from addon.demo.providers import FakeProviders
+from addon.lifecycle import others_reach
 from addon.routing import Arrival, Route, Router
 from addon.settings import Origin
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
@@ -123,6 +126,14 @@ def test_a_providers_host_that_points_here_is_called_as_the_provider_wants_it(ho
     assert (route.host, route.upstream) == (host.removesuffix("."), Origin("https", host, 443))
 
 
+def test_a_base_url_works_where_the_proxy_is_also_set_as_a_proxy(proxy: Proxy) -> None:
+    with httpx.Client(proxy=proxy.url, trust_env=False) as client:
+        for url in (proxy.url, proxy.url.replace("127.0.0.1", "localhost")):
+            answer = client.post(f"{url}/openai/v1/chat/completions", json=CHAT)
+            assert answer.status_code == 200
+            assert proxy.row(answer.headers["helicone-id"])["mode"] == "reverse"
+
+
 def test_the_gateway_sends_to_the_target_that_a_header_names(proxy: Proxy) -> None:
     target = {"helicone-target-url": "https://api.openai.com", "authorization": "Bearer k"}
     by_path = plain(proxy).post("/gateway/v1/chat/completions", json=CHAT, headers=target)
@@ -205,6 +216,15 @@ def test_plain_mitmdump_serves_the_same_ways(shared_provider: FakeProviders, tmp
             assert row["cost_nanousd"] > 0
 
 
+def test_mitmproxys_own_flow_file_is_written_beside_the_journal(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    flows = tmp_path / "flows"
+    upstream = f"--set=heliograph_upstreams=openai={shared_provider.url}"
+    with run_mitmdump(tmp_path, upstream, "-w", str(flows)) as proxy:
+        assert plain(proxy).post("/openai/v1/chat/completions", json=CHAT).status_code == 200
+    with flows.open("rb") as file:
+        assert len(list(FlowReader(file).stream())) == 1
+
+
 def test_a_reverse_mode_follows_its_own_target(shared_provider: FakeProviders, tmp_path: Path) -> None:
     with run_mitmdump(
         tmp_path, f"--mode=reverse:{shared_provider.url}", f"--set=heliograph_upstreams=openai={shared_provider.url}"
@@ -212,6 +232,21 @@ def test_a_reverse_mode_follows_its_own_target(shared_provider: FakeProviders, t
         answer = plain(proxy).post("/v1/chat/completions", json=CHAT, headers={"authorization": "Bearer k"})
         row = proxy.row(answer.headers["helicone-id"])
         assert (row["provider_name"], row["host"], row["mode"]) == ("openai", "api.openai.com", "reverse")
+
+
+@pytest.mark.parametrize(
+    ("modes", "host", "reachable"),
+    [
+        (["regular"], "", True),
+        (["regular"], "0.0.0.0", True),
+        (["regular"], "127.0.0.1", False),
+        (["reverse:http://x@127.0.0.1:1", "regular@::1:2"], "", False),
+    ],
+)
+def test_a_port_that_other_machines_reach_is_told_from_one_that_is_ours(
+    modes: list[str], host: str, reachable: bool
+) -> None:
+    assert others_reach(modes, host) is reachable
 
 
 @pytest.mark.parametrize(
