@@ -8,6 +8,7 @@ Nothing here may raise into mitmproxy: it would cost the caller the answer.
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from mitmproxy import http
 
@@ -173,9 +174,18 @@ class Capture:
             response_truncated=call.response_truncated,
         )
         if call.controls.omit_response and call.withheld:
-            line.reading = reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.is_stream)
+            line.reading = _reading_of(call)
         call.closed = final
         self.proxy.journal.end(call.id, line, final)
+
+
+def _reading_of(call: Call) -> dict[str, Any]:
+    """What an answer that may be in no file says of itself; nothing, where a bug of ours keeps us from reading it."""
+    try:
+        return reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.is_stream)
+    except Exception:
+        logger.exception("heliograph: the omitted answer of call %s could not be read", call.id)
+        return {}
 
 
 def overhead_ms(flow: http.HTTPFlow, now: float) -> float | None:

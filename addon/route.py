@@ -1,5 +1,7 @@
 """The hook that acts on `routing`: sends each request where it belongs, and takes off what is for us alone."""
 
+import logging
+
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
@@ -15,6 +17,8 @@ from addon.routing import Arrival, Endpoint, Refusal, Route, Tunnel, is_loopback
 from addon.settings import Origin
 from addon.storage.journal_lines import CallStart
 
+logger = logging.getLogger(__name__)
+
 
 class RouteRequests:
     def __init__(self, proxy: Proxy) -> None:
@@ -26,6 +30,15 @@ class RouteRequests:
             return
         if flow.response or flow.error:
             return  # an earlier addon, or mitmproxy itself, has answered
+        try:
+            self._route(flow)
+        except Exception:  # a bug of ours: the call goes on unmeasured, and still without our headers
+            logger.exception("heliograph: a request to %s was not understood", flow.request.host)
+            take_off(flow.request.headers)
+            if flow.metadata.get(OWN):
+                flow.response = error_answer(None, 500, "heliograph_error", "heliograph could not route this request")
+
+    def _route(self, flow: http.HTTPFlow) -> None:
         wishes = parse_controls(flow.request.headers.items(multi=True))
         decision = self._decide(flow, wishes)
         if label := controls.project_label(flow.request.headers.get(controls.PROXY_AUTHORIZATION)):

@@ -170,7 +170,7 @@ def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | N
     if environ.get("NODE_EXTRA_CA_CERTS", "").endswith(f"/{BUNDLE_NAME}"):
         return None, None
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if "://" in url or not url else f"http://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return None, None
         auth = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None

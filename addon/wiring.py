@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from mitmproxy import connection, ctx, http, tls
 from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon import controls
 from addon.master import speed_up
 from addon.proxy import Proxy
+from addon.routing import decrypts
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,13 @@ class Wiring:
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
         if handler:
             handler.max_conns = defaultdict(lambda: asyncio.Semaphore(_UPSTREAM_CONNECTIONS))
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """What our stream does at a CONNECT, for mitmproxy's other modes (upstream, socks5, transparent, local)."""
+        address = data.context.server.address
+        if isinstance(data.context.client.proxy_mode, RegularMode | ReverseMode) or address is None:
+            return
+        data.ignore_connection = not decrypts((data.client_hello.sni or address[0]).lower())
 
     def client_disconnected(self, client: connection.Client) -> None:
         self.proxy.projects.pop(client.id, None)

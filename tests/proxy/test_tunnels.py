@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT
-from tests.proxy.conftest import Proxy, run_up, to
+from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,17 @@ def test_another_host_shows_its_own_certificate_and_makes_no_row(
     assert shown == own_certificate[1]
     assert "helicone-id" not in answer.headers
     assert len(proxy.rows()) == before
+
+
+def test_another_host_shows_its_own_certificate_under_another_mode_too(
+    proxy: Proxy, elsewhere: FakeProviders, own_certificate: tuple[Path, bytes], tmp_path: Path
+) -> None:
+    context = ssl.create_default_context(cafile=own_certificate[0])
+    with (
+        run_mitmdump(tmp_path, f"--mode=upstream:{proxy.url}") as other,
+        httpx.Client(proxy=other.url, verify=context, trust_env=False) as client,
+    ):
+        assert client.post(f"https://localhost:{elsewhere.port}/v1/chat/completions", json=CHAT).status_code == 200
 
 
 def test_a_server_that_speaks_first_can_be_tunnelled(proxy: Proxy) -> None:
