@@ -34,6 +34,9 @@ class Call:
     scanner: TerminalScanner | None = None  # of a stream: looks for the event that ends it
     withheld: bytearray = field(default_factory=bytearray)  # an answer that must be in no file, until it is read
 
+    attempts: int = 1  # upstream calls made so far
+    gave_up: bool = False  # it could have been tried again, and was not
+
     finished_at: float | None = None  # its terminal event or last byte went by
     closed: bool = False  # the final line is in the journal
     unlogged: bool = False  # the journal could not take it

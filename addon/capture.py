@@ -107,6 +107,9 @@ class Capture:
         """Our headers on an answer."""
         response.headers[controls.ID] = call.start.request_id
         response.headers[controls.STATUS] = "success"
+        response.headers[controls.ATTEMPTS] = str(call.attempts)
+        if call.gave_up:
+            response.headers[controls.SHOULD_RETRY] = "false"  # or the SDK multiplies our attempts by its own
         if call.overhead_ms is not None:
             response.headers[controls.OVERHEAD_MS] = f"{call.overhead_ms:.2f}"
         warnings = call.controls.warnings
@@ -168,6 +171,7 @@ class Capture:
                 _ms(call.start.started_at_us, call.first_byte_at) if call.is_stream and call.first_byte_at else None
             ),
             overhead_ms=call.overhead_ms,
+            attempts=call.attempts,
             request_bytes=call.request_bytes,
             response_bytes=call.response_bytes,
             request_truncated=call.request_truncated,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from addon.ids import parse_uuid
+from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
 
 # What a caller sends. Names in lower case, as they are compared.
 PREFIX: Final = "helicone-"  # every header that starts so is ours and never reaches a provider
@@ -26,6 +27,11 @@ MODEL_OVERRIDE: Final = "helicone-model-override"
 OMIT_REQUEST: Final = "helicone-omit-request"
 OMIT_RESPONSE: Final = "helicone-omit-response"
 TARGET_URL: Final = "helicone-target-url"
+RETRY_ENABLED: Final = "helicone-retry-enabled"
+RETRY_NUM: Final = "helicone-retry-num"
+RETRY_FACTOR: Final = "helicone-retry-factor"
+RETRY_MIN_TIMEOUT: Final = "helicone-retry-min-timeout"
+RETRY_MAX_TIMEOUT: Final = "helicone-retry-max-timeout"
 PROXY_AUTHORIZATION: Final = "proxy-authorization"
 
 # What we answer.
@@ -33,6 +39,8 @@ ID: Final = "Helicone-Id"
 STATUS: Final = "Helicone-Status"
 OVERHEAD_MS: Final = "Helicone-Overhead-Ms"
 WARNING: Final = "Helicone-Warning"
+ATTEMPTS: Final = "Helicone-Attempts"
+SHOULD_RETRY: Final = "x-should-retry"  # the official SDKs obey it
 
 # Sessions that clients name themselves, in the order in which they are believed.
 _CLIENT_SESSIONS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id")
@@ -55,6 +63,7 @@ class Controls:
     omit_request: bool = False
     omit_response: bool = False
     target_url: str | None = None
+    retry: RetryPolicy | None = None
     helicone_auth: str | None = None
     credential: str | None = None  # the provider's key, to be hashed and forgotten
     client: str | None = None
@@ -91,6 +100,7 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         omit_request=_flag(given, OMIT_REQUEST, "Helicone-Omit-Request", warnings),
         omit_response=_flag(given, OMIT_RESPONSE, "Helicone-Omit-Response", warnings),
         target_url=given.get(TARGET_URL),
+        retry=_retry(given, warnings) if given.get(RETRY_ENABLED) else None,
         helicone_auth=given.get(AUTH),
         credential=next((given[name] for name in CREDENTIALS if name in given), None),
         client=given.get("user-agent"),
@@ -101,6 +111,25 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
 def is_label(text: str) -> bool:
     """Whether every client sends `text` as it is in a proxy URL: unreserved characters only."""
     return re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", text) is not None
+
+
+def _retry(given: dict[str, str], warnings: list[str]) -> RetryPolicy | None:
+    if not _flag(given, RETRY_ENABLED, "Helicone-Retry-Enabled", warnings):
+        return None
+    named: dict[str, float] = {}
+    try:
+        if text := given.get(RETRY_NUM):
+            named["retries"] = parse_retries(text)
+        if text := given.get(RETRY_FACTOR):
+            named["factor"] = parse_factor(text)
+        if text := given.get(RETRY_MIN_TIMEOUT):
+            named["min_timeout_s"] = parse_wait_s(text)
+        if text := given.get(RETRY_MAX_TIMEOUT):
+            named["max_timeout_s"] = parse_wait_s(text)
+        return RetryPolicy(**named)  # type: ignore[arg-type]
+    except ValueError as error:
+        warnings.append(f"Helicone-Retry-*: {error}; retries are off")
+        return None
 
 
 def project_label(proxy_authorization: str | None) -> str | None:

@@ -13,6 +13,7 @@ sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).r
 from addon.capture import Capture  # noqa: E402
 from addon.lifecycle import Lifecycle  # noqa: E402
 from addon.proxy import Proxy  # noqa: E402
+from addon.resend import Resend  # noqa: E402
 from addon.route import RouteRequests  # noqa: E402
 from addon.settings import Settings  # noqa: E402
 from addon.wiring import Wiring  # noqa: E402
@@ -23,6 +24,7 @@ def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
         Lifecycle(proxy, settings),  # options, journal and settler; the orderly end
         Wiring(proxy),  # our HTTP stream under every connection: JSON errors, timeouts, blind tunnels
         RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
+        Resend(proxy),  # retries, while the caller hears nothing
         Capture(proxy),  # a copy of what passes, into the journal
     ]
 

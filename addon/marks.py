@@ -9,5 +9,7 @@ OWN: Final = "heliograph_own"  # bool: the request was sent to this proxy as to 
 TIMEOUTS: Final = "heliograph_timeouts"  # settings.Timeouts of this call; without it there are none
 SENT_AT: Final = "heliograph_sent_at"  # float: epoch seconds when the request began to go out to the provider
 CONNECT_S: Final = "heliograph_connect_s"  # float: time spent on getting an upstream connection
+HOLD: Final = "heliograph_hold"  # tuple of (low, high): statuses that are held back, since the call may be tried again
+AGAIN: Final = "heliograph_again"  # True: the attempt that ended is to be followed by another
 BROKEN_BY: Final = "heliograph_broken_by"  # who ended the call early, one of:
 CALLER, PROVIDER, TIMEOUT, CONNECT = "caller", "provider", "timeout", "connect"

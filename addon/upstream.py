@@ -3,7 +3,7 @@
 - Failures before the first byte are answered in JSON, in the dialect of the called API, never as an HTML page.
 - Timeouts: first byte, between pieces, in all.
 - A CONNECT to a host that is nobody's provider is a blind tunnel, opened before it is confirmed.
-- Later, retries and fallbacks: they belong where a failure is seen before the caller hears of it, and that is here.
+- A failed attempt is held back before the caller hears of it, and another may follow (`resend.py` decides).
 
 mitmproxy has no public seam for this, so here, and only here, we rely on its internals (read on 12.2.3):
 `HttpLayer.make_stream`, `HttpLayer.connections`; of `HttpStream` the states, `check_invalid`, `handle_protocol_error`,
@@ -23,7 +23,7 @@ from h11 import Data, EndOfMessage
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import flow, http
-from mitmproxy.connection import ConnectionState
+from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
@@ -32,6 +32,9 @@ from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
@@ -40,13 +43,18 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
+from mitmproxy.proxy.layers.http._http2 import Http2Client
 
-from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
+from addon.marks import AGAIN, BROKEN_BY, CALLER, CONNECT, CONNECT_S, HOLD, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
 from addon.routing import decrypts, is_loopback
 from addon.settings import Timeouts
 
 if TYPE_CHECKING:
     from mitmproxy.net.server_spec import ServerSpec
+
+
+# Of an error's body; a longer one is passed on rather than tried again.
+_MOST_HELD_BYTES: Final = 2**20
 
 
 class DeadlinePassed(events.Event):
@@ -77,12 +85,22 @@ class UpstreamFailedHook(commands.StartHook):
     flow: http.HTTPFlow
 
 
+@dataclass
+class AttemptEndedHook(commands.StartHook):
+    """`attempt_ended`: an attempt failed, or its answer is held back (`flow.response`), and the caller has not heard of it.
+    An addon may wait, change `flow.request`, and set AGAIN in the metadata: then the request goes out once more."""
+
+    flow: http.HTTPFlow
+
+
 class CallStream(HttpStream):
     """One request and its answer."""
 
     deadlines: Deadlines
     _sent_at = 0.0
     _heard_at = 0.0
+    _held: list[ResponseHeaders | ResponseData]
+    _held_bytes = 0
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, DeadlinePassed):
@@ -151,6 +169,70 @@ class CallStream(HttpStream):
             what, allowed_s, moment = "whole answer", timeouts.total_s, self._sent_at + timeouts.total_s
         return moment, f"no {what} within {allowed_s:g} s"
 
+    # Attempts. An answer that may be tried again is held until it is whole, so that its connection can be used again, and so
+    # that the last one can still go to the caller as it came.
+
+    def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
+        if _is_held(event.response.status_code, self.flow.metadata.get(HOLD, ())):
+            self._held, self._held_bytes = [event], 0
+            self.server_state = self.state_hold_answer
+            return
+        yield from super().state_wait_for_response_headers(event)
+
+    def state_hold_answer(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, ResponseData):
+            self._held.append(event)
+            self._held_bytes += len(event.data)
+            if self._held_bytes > _MOST_HELD_BYTES:
+                yield from self._release()
+        elif isinstance(event, ResponseEndOfMessage):
+            self.flow.response = self._held[0].response  # type: ignore[union-attr]
+            if not (yield from self._try_again()):
+                yield from self._release()
+                yield from self.server_state(event)
+
+    def _release(self) -> layer.CommandGenerator[None]:
+        """What was held goes to the caller after all."""
+        self.server_state = self.state_wait_for_response_headers
+        self.flow.metadata.pop(HOLD, None)
+        held, self._held = self._held, []
+        for event in held:
+            yield from self.server_state(event)
+
+    def _try_again(self) -> layer.CommandGenerator[bool]:
+        """Whether this attempt's end was not the call's: the request is out again, or there is nobody left to answer."""
+        yield AttemptEndedHook(self.flow)
+        # What came meanwhile from the provider belongs to the attempt that is over.
+        stale = (ResponseProtocolError, ResponseHeaders, ResponseData, ResponseEndOfMessage)
+        left = [event for event in self._paused_event_queue if not isinstance(event, stale)]
+        self._paused_event_queue.clear()
+        self._paused_event_queue.extend(left)
+        if (yield from self.check_killed(True)):
+            return True
+        if not self.flow.metadata.pop(AGAIN, False):
+            return False
+        self.flow.response = self.flow.error = None
+        self.flow.metadata.pop(BROKEN_BY, None)
+        self.server_state = self.state_wait_for_response_headers
+        self._forget_attempt()
+        if (yield from self.make_server_connection()):
+            content = self.flow.request.raw_content
+            yield SendHttp(RequestHeaders(self.stream_id, self.flow.request, not content), self.context.server)
+            if content:
+                yield SendHttp(RequestData(self.stream_id, content), self.context.server)
+            yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+        return True
+
+    def _forget_attempt(self) -> None:
+        """mitmproxy remembers a failed connection as failed, and an HTTP/2 stream as used."""
+        parent = self.context.layers[self.context.layers.index(self) - 1]
+        assert isinstance(parent, HttpLayer)
+        for connection in [known for known in parent.connections if isinstance(known, Server)]:
+            if connection.error:
+                del parent.connections[connection]
+            elif isinstance(client := parent.connections[connection].context.layers[-1], Http2Client):
+                client.our_stream_id.pop(self.stream_id, None)
+
     def _give_up(self) -> layer.CommandGenerator[None]:
         _, message = self.deadline()
         self.flow.metadata[BROKEN_BY] = TIMEOUT
@@ -160,7 +242,8 @@ class CallStream(HttpStream):
         )
 
     def _waits_for_first_byte(self) -> bool:
-        return self.server_state in (self.state_uninitialized, self.state_wait_for_response_headers)
+        waiting = (self.state_uninitialized, self.state_wait_for_response_headers, self.state_hold_answer)
+        return self.server_state in waiting
 
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
@@ -173,6 +256,10 @@ class CallStream(HttpStream):
             yield from super().handle_protocol_error(event)
             return
         self.flow.error = flow.Error(event.message)
+        if HOLD in self.flow.metadata:
+            self.flow.response = None
+            if (yield from self._try_again()):
+                return
         yield UpstreamFailedHook(self.flow)
         if self.flow.response is None:
             yield from super().handle_protocol_error(event)
@@ -293,6 +380,10 @@ def adopt(next_layer: layer.NextLayer, deadlines: Deadlines, via: "ServerSpec | 
         if type(chosen) is HttpLayer:
             chosen.__class__ = CallLayer
             chosen.via, chosen.deadlines = via, deadlines  # type: ignore[attr-defined]
+
+
+def _is_held(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+    return any(low <= status <= high for low, high in ranges)
 
 
 def mend() -> None:

@@ -1,0 +1,70 @@
+"""Retries: acts on what `sending/retry.py` decides, while the caller hears nothing.
+
+Decided on the status line or on a failure before the first byte, never later: a retried stream keeps its time to the first
+piece. A caller who leaves while we wait ends the call at once; nothing is sent, and billed, for nobody.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from mitmproxy import connection, http
+
+from addon.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, TIMEOUT
+from addon.proxy import Proxy
+from addon.sending.retry import Failure, Outcome, delay_before_retry, outcome_of
+
+# Of any error the provider may say that it is worth another try.
+_ERRORS: Final = ((400, 599),)
+_FAILURES: Final[dict[str, Failure]] = {CONNECT: "connect", TIMEOUT: "timeout", PROVIDER: "disconnected"}
+
+
+class Resend:
+    def __init__(self, proxy: Proxy, dice: Callable[[], float] = random.random) -> None:
+        self.proxy = proxy
+        self._dice = dice
+        self._waits: dict[str, set[asyncio.Event]] = {}  # by client connection: set when it is gone
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.get(flow.id)
+        if call and call.controls.retry and not flow.response:
+            flow.metadata[HOLD] = _ERRORS
+
+    async def attempt_ended(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.get(flow.id)
+        if call is None or call.controls.retry is None:
+            return
+        outcome = _outcome(flow)
+        delay_s = delay_before_retry(outcome, call.attempts, call.controls.retry, self._dice())
+        if delay_s is None:
+            call.gave_up = True
+        elif await self._is_still_there(flow.client_conn.id, delay_s):
+            call.attempts += 1
+            flow.metadata[AGAIN] = True
+
+    async def _is_still_there(self, client_id: str, delay_s: float) -> bool:
+        """Waits; False as soon as the caller's connection is gone."""
+        gone = asyncio.Event()
+        self._waits.setdefault(client_id, set()).add(gone)
+        try:
+            await asyncio.wait_for(gone.wait(), delay_s)
+        except TimeoutError:
+            return True
+        finally:
+            waits = self._waits.get(client_id, set())
+            waits.discard(gone)
+            if not waits:
+                self._waits.pop(client_id, None)
+        return False
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        for gone in self._waits.get(client.id, ()):
+            gone.set()
+
+
+def _outcome(flow: http.HTTPFlow) -> Outcome:
+    if flow.response:
+        return outcome_of(flow.response.status_code, flow.response.headers.items(multi=True), time.time())
+    return Outcome(failure=_FAILURES.get(flow.metadata.get(BROKEN_BY, PROVIDER), "disconnected"))
