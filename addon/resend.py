@@ -14,7 +14,7 @@ from mitmproxy import connection, http
 
 from addon.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, TIMEOUT
 from addon.proxy import Proxy
-from addon.sending.retry import Failure, Outcome, delay_before_retry, outcome_of
+from addon.sending.retry import RETRYABLE, Failure, Outcome, delay_before_retry, outcome_of
 
 # Of any error the provider may say that it is worth another try.
 _ERRORS: Final = ((400, 599),)
@@ -39,7 +39,7 @@ class Resend:
         outcome = _outcome(flow)
         delay_s = delay_before_retry(outcome, call.attempts, call.controls.retry, self._dice())
         if delay_s is None:
-            call.gave_up = True
+            call.gave_up = outcome.status is None or outcome.status in RETRYABLE
         elif await self._is_still_there(flow.client_conn.id, delay_s):
             call.attempts += 1
             flow.metadata[AGAIN] = True
