@@ -60,9 +60,8 @@ def write_bundle(data: Path, environ: Mapping[str, str]) -> Path:
 
 def _system_roots() -> Path:
     known: Iterable[str | None] = (
-        ssl.get_default_verify_paths().cafile,
+        ssl.get_default_verify_paths().openssl_cafile,  # not `cafile`: SSL_CERT_FILE moves that one
         "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
         "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
     )
-    # SSL_CERT_FILE moves Python's own default; then it is among the user's files anyway.
     return next((Path(path) for path in known if path and Path(path).is_file()), Path(certifi.where()))
