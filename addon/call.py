@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
+from addon.caching.store import Stored
 from addon.controls import Controls
 from addon.providers.model import Operation
 from addon.routing import Route
@@ -36,6 +37,9 @@ class Call:
 
     attempts: int = 1  # upstream calls made so far
     gave_up: bool = False  # it could have been tried again, and was not
+
+    cache_status: str | None = None  # hit | miss; None: the cache was not asked
+    reference: Stored | None = None  # of a hit: the answer that is given again
 
     finished_at: float | None = None  # its terminal event or last byte went by
     closed: bool = False  # the final line is in the journal

@@ -237,9 +237,10 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _add_analysis() -> None:
+    from addon.caching.commands import cache
     from analysis import commands
 
-    for command in (commands.report, commands.sql, commands.tail):
+    for command in (commands.report, commands.sql, commands.tail, cache):
         main.add_command(command)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from addon.caching.policy import CachePolicy, parse_bucket_size, parse_cache_control, parse_ignore_keys
 from addon.ids import parse_uuid
 from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
 
@@ -27,6 +28,13 @@ MODEL_OVERRIDE: Final = "helicone-model-override"
 OMIT_REQUEST: Final = "helicone-omit-request"
 OMIT_RESPONSE: Final = "helicone-omit-response"
 TARGET_URL: Final = "helicone-target-url"
+CACHE_ENABLED: Final = "helicone-cache-enabled"  # both of the next two
+CACHE_READ: Final = "helicone-cache-read"
+CACHE_SAVE: Final = "helicone-cache-save"
+CACHE_CONTROL: Final = "cache-control"  # goes through to the provider as well
+CACHE_BUCKET_MAX_SIZE: Final = "helicone-cache-bucket-max-size"
+CACHE_SEED: Final = "helicone-cache-seed"
+CACHE_IGNORE_KEYS: Final = "helicone-cache-ignore-keys"
 RETRY_ENABLED: Final = "helicone-retry-enabled"
 RETRY_NUM: Final = "helicone-retry-num"
 RETRY_FACTOR: Final = "helicone-retry-factor"
@@ -40,6 +48,9 @@ STATUS: Final = "Helicone-Status"
 OVERHEAD_MS: Final = "Helicone-Overhead-Ms"
 WARNING: Final = "Helicone-Warning"
 ATTEMPTS: Final = "Helicone-Attempts"
+CACHE: Final = "Helicone-Cache"
+CACHE_BUCKET_IDX: Final = "Helicone-Cache-Bucket-Idx"
+CACHE_LATENCY: Final = "Helicone-Cache-Latency"
 SHOULD_RETRY: Final = "x-should-retry"  # the official SDKs obey it
 
 # Sessions that clients name themselves, in the order in which they are believed.
@@ -63,6 +74,7 @@ class Controls:
     omit_request: bool = False
     omit_response: bool = False
     target_url: str | None = None
+    cache: CachePolicy | None = None
     retry: RetryPolicy | None = None
     helicone_auth: str | None = None
     credential: str | None = None  # the provider's key, to be hashed and forgotten
@@ -100,6 +112,7 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         omit_request=_flag(given, OMIT_REQUEST, "Helicone-Omit-Request", warnings),
         omit_response=_flag(given, OMIT_RESPONSE, "Helicone-Omit-Response", warnings),
         target_url=given.get(TARGET_URL),
+        cache=_cache(given, warnings),
         retry=_retry(given, warnings) if given.get(RETRY_ENABLED) else None,
         helicone_auth=given.get(AUTH),
         credential=next((given[name] for name in CREDENTIALS if name in given), None),
@@ -111,6 +124,29 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
 def is_label(text: str) -> bool:
     """Whether every client sends `text` as it is in a proxy URL: unreserved characters only."""
     return re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", text) is not None
+
+
+def _cache(given: dict[str, str], warnings: list[str]) -> CachePolicy | None:
+    wanted = {name: given[name].lower() for name in (CACHE_ENABLED, CACHE_READ, CACHE_SAVE) if name in given}
+    if odd := [name for name, value in wanted.items() if value not in ("true", "false")]:
+        warnings.append(f"{odd[0].title()} must be true or false; the cache is off")
+        return None
+    enabled, read, save = (wanted.get(name) == "true" for name in (CACHE_ENABLED, CACHE_READ, CACHE_SAVE))
+    if not (enabled or read or save):
+        return None
+    try:
+        age = parse_cache_control(given.get(CACHE_CONTROL, ""))
+        return CachePolicy(
+            read=(enabled or read) and age.may_read,
+            save=(enabled or save) and age.may_save,
+            max_age_s=age.max_age_s,
+            bucket_size=parse_bucket_size(given.get(CACHE_BUCKET_MAX_SIZE, "1")),
+            seed=given.get(CACHE_SEED),
+            ignore_keys=parse_ignore_keys(given[CACHE_IGNORE_KEYS]) if CACHE_IGNORE_KEYS in given else (),
+        )
+    except ValueError as error:
+        warnings.append(f"Helicone-Cache-*, Cache-Control: {error}; the cache is off")
+        return None
 
 
 def _retry(given: dict[str, str], warnings: list[str]) -> RetryPolicy | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
 
+from addon.cache import Cache  # noqa: E402
 from addon.capture import Capture  # noqa: E402
 from addon.lifecycle import Lifecycle  # noqa: E402
 from addon.proxy import Proxy  # noqa: E402
@@ -26,6 +27,7 @@ def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
         RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
         Resend(proxy),  # retries, while the caller hears nothing
         Capture(proxy),  # a copy of what passes, into the journal
+        Cache(proxy),  # answers what was answered before; behind Capture, which has the request by then
     ]
 
 

@@ -7,6 +7,7 @@ from typing import cast
 from mitmproxy.net.server_spec import ServerSpec
 
 from addon import settings as settings_module
+from addon.caching.store import CacheStore
 from addon.call import Call
 from addon.routing import Router
 from addon.settings import Settings
@@ -38,6 +39,7 @@ class Proxy:
     secret: bytes = field(init=False)
     router: Router = field(init=False)
     journal: Journal = field(init=False)
+    cache: CacheStore = field(init=False)
 
     def open(self, settings: Settings) -> None:
         """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
@@ -49,6 +51,7 @@ class Proxy:
             Folders(settings.data).journal, on_trouble=lambda message: logger.warning("heliograph: %s", message)
         )
         self.journal.open()
+        self.cache = CacheStore(Folders(settings.data).cache, settings.cache_bytes)
         self.ready = True
 
     @property
@@ -60,3 +63,4 @@ class Proxy:
     def close(self) -> None:
         self.ready = False
         self.journal.close()
+        self.cache.close()

@@ -61,6 +61,7 @@ class Settings:
     targets: frozenset[Origin] = frozenset()  # more targets that Helicone-Target-Url may name
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_body_bytes: int = 16 * 2**20  # of each body, kept in the journal; what passes through has no limit
+    cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently goes first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
@@ -116,14 +117,16 @@ def load(
             total_s=timeouts.seconds("total_s", defaults.total_s),
         ),
         max_body_bytes=table.sub("capture").count("max_body_bytes", 16 * 2**20),
+        cache_bytes=table.sub("cache").count("max_bytes", 2**30),
         prices=_prices(table),
         upstream_proxy=before_us,
         upstream_proxy_auth=before_us_auth,
     )
-    table.refuse_unknown({"upstreams", "timeouts", "targets", "capture", "prices"})
+    table.refuse_unknown({"upstreams", "timeouts", "targets", "capture", "cache", "prices"})
     timeouts.refuse_unknown({"connect_s", "first_byte_s", "idle_s", "total_s"})
     table.sub("targets").refuse_unknown({"allow"})
     table.sub("capture").refuse_unknown({"max_body_bytes"})
+    table.sub("cache").refuse_unknown({"max_bytes"})
     return settings
 
 

@@ -6,6 +6,8 @@ settled/<table>/<segment>.<date>.jsonl   rows that have no Parquet file yet
 lake/<table>/date=<date>/<name>.parquet
 lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet stands for
 settle.lock                          held by the one settler of this data folder
+cache.sqlite                         answers that may be given again; may be deleted at any time
+limits.sqlite                        what is left of limits, what is spent of budgets (recounted from the lake at a start)
 """
 
 import os
@@ -33,6 +35,14 @@ class Folders:
     @property
     def lock(self) -> Path:
         return self.data / "settle.lock"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache.sqlite"
+
+    @property
+    def limits(self) -> Path:
+        return self.data / "limits.sqlite"
 
     def make(self) -> None:
         """Makes what a proxy needs to start. Raises OSError."""

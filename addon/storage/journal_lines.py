@@ -72,6 +72,8 @@ class CallEnd:
     attempts: int = 1
     fallback_index: int | None = None
     cache_status: str | None = None
+    cache_reference_id: str | None = None  # of a hit: the request id whose answer it is, and when that call began
+    cache_reference_started_at_us: int | None = None
     rate_limit_status: str | None = None
     request_bytes: int = 0
     response_bytes: int = 0

@@ -7,6 +7,7 @@ they came.
 import base64
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -19,6 +20,8 @@ from addon.storage.journal_lines import CallEnd
 from addon.storage.record import BodyRow, RequestRow
 from addon.storage.run import Call
 
+CACHED: Final = Cost(0, "cache", None)
+_NO_TOKENS: Final = Usage(**dict.fromkeys((item.name for item in fields(Usage)), 0))
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
 _READING: Final = frozenset(item.name for item in fields(Reading))
 
@@ -49,6 +52,9 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
 
     models = (start.model_override, reading.response_model, facts.model, path_model)
     cost = _cost(call, price_list, provider, reading, usage, models)
+    saved_nanousd = None
+    if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
+        usage, usage_source, saved_nanousd, cost = _NO_TOKENS, None, cost.nanousd, CACHED
     request = RequestRow(
         **_known(call),
         response_model=reading.response_model,
@@ -62,6 +68,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         usage_source=usage_source,
         cost_nanousd=cost.nanousd,
         cost_source=cost.source,
+        saved_nanousd=saved_nanousd,
         user_id=start.user_id or facts.user,
         session_id=start.session_id or facts.session_id,
     )
@@ -110,6 +117,7 @@ def _known(call: Call) -> dict[str, Any]:
         "time_to_first_token_ms": end.time_to_first_token_ms,
         "overhead_ms": end.overhead_ms,
         "cache_status": end.cache_status,
+        "cache_reference_id": end.cache_reference_id,
         "attempts": end.attempts,
         "fallback_index": end.fallback_index,
         "rate_limit_status": end.rate_limit_status,
@@ -163,14 +171,25 @@ def _cost(
         usage=usage,
         usage_raw=reading.usage_raw,
         factors=reading.price_factors,
-        started_at=call.start.started_at,
+        started_at=_priced_at(call),
         operation=call.start.operation_name,
     )
 
 
+def _priced_at(call: Call) -> datetime:
+    """When the answer was generated."""
+    if call.end and call.end.cache_reference_started_at_us is not None:
+        return datetime.fromtimestamp(call.end.cache_reference_started_at_us / 1_000_000, UTC)
+    return call.start.started_at
+
+
 def _cost_nothing(end: CallEnd) -> bool:
     """Answered by an error before anything was generated, or never sent. After a timeout or a cut nobody knows."""
-    return end.status >= 400 or end.attempts == 0 or (end.status == -100 and end.error_type == "connection_failed")
+    return (
+        end.status >= 400
+        or (end.attempts == 0 and end.cache_reference_id is None)
+        or (end.status == -100 and end.error_type == "connection_failed")
+    )
 
 
 def _body_row(call: Call, request: bytes, response: bytes, text: str | None) -> BodyRow:

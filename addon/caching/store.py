@@ -1,0 +1,306 @@
+"""Answers that may be given again: one SQLite file, DATA/cache.sqlite.
+
+It is a cache, so nothing in it is dear: it may be deleted at any time, also by us when it turns out to be broken. What
+it gives must be right, though: an answer is read with its checksum. A store that is down costs the caller nothing: a
+miss, and one more of `troubles`.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from addon.caching.database import Broken, Database, transaction
+from addon.controls import PREFIX
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+# Deleting is what eviction costs, some 10 ms for 32 MiB: enough that it is rare, too little to be felt.
+_EVICT_SHARE: Final = 32
+_LARGEST_SHARE: Final = 4  # one answer takes a quarter of the cache at most
+
+_VERSION: Final = 1
+_SCHEMA: Final = """
+pragma auto_vacuum = incremental;
+pragma journal_mode = wal;
+create table entries (
+    id integer primary key,
+    key text not null unique,
+    stored_at real not null,  -- epoch seconds, as are the next two
+    expires_at real not null,
+    last_used real not null,
+    size integer not null,    -- bytes of head and body
+    seed text,
+    model text,
+    crc integer not null,     -- of key, head and body
+    head blob not null,       -- JSON
+    body blob not null        -- all chunks
+);
+create index by_use on entries (last_used, size);
+create index by_expiry on entries (expires_at);
+"""
+
+# RFC 9110, 7.6.1, and what belongs to one answer at one time.
+_NOT_STORED: Final = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade"
+    b" set-cookie set-cookie2 date age".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """An answer as it came, and whose it was."""
+
+    status: int
+    headers: Headers
+    chunks: tuple[bytes, ...]  # as they came, still compressed if they were
+    latency_ms: int  # what it took upstream
+    request_id: str  # the row whose answer this is, and its time, by which it is found
+    started_at_us: int
+    model: str | None = None
+
+    @property
+    def content_type(self) -> str | None:
+        return self._header(b"content-type")
+
+    @property
+    def content_encoding(self) -> str | None:
+        return self._header(b"content-encoding")
+
+    def _header(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for other, value in self.headers if other.lower() == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    stored: Stored
+    bucket_idx: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    entries: int
+    bytes: int  # of the file that are in use
+    max_bytes: int
+    oldest_stored_at: float | None  # epoch seconds
+    newest_stored_at: float | None
+
+
+class CacheDown(Exception):
+    """The store cannot be used. The message is for a person."""
+
+
+class CacheStore:
+    """May be used by several threads and processes at once. `get` and `put` never raise.
+
+    In one process they take turns: a `get` waits for a `put` that is under way, a fraction of a millisecond as a rule.
+    A `put` may have to make room, some 10 ms, so its place is a thread.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = 2**30) -> None:
+        self.path, self.max_bytes = path, max_bytes
+        self.troubles = 0
+        self.last_trouble: str | None = None
+        self._database = Database(path, _SCHEMA, _VERSION)
+        self._used: dict[str, float] = {}  # key -> when it was given; written down with the next store
+
+    def get(self, keys: Sequence[str], now: float, dice: Callable[[int], int]) -> Hit | None:
+        """An answer, if every slot of the bucket has a fresh one; `dice(n)` picks a slot, 0 to n - 1."""
+        try:
+            with self._database.connection() as connection:
+                fresh = f"select count(*) from entries where expires_at > ? and key in ({_marks(keys)})"
+                if len(keys) > 1 and connection.execute(fresh, (now, *keys)).fetchone()[0] < len(keys):
+                    return None
+                index = dice(len(keys))
+                one = "select crc, head, body from entries where key = ? and expires_at > ?"
+                row = connection.execute(one, (keys[index], now)).fetchone()
+                if row is None:
+                    return None
+                stored = _read(keys[index], *row)
+        except FileNotFoundError:
+            return None
+        except (sqlite3.Error, OSError, Broken) as error:
+            self._note(error)
+            return None
+        self._used[keys[index]] = now
+        return Hit(stored, index)
+
+    def put(self, keys: Sequence[str], stored: Stored, *, now: float, max_age_s: float, seed: str | None) -> bool:
+        """Fills the first slot that is free or has expired. False: none is, or the answer cannot be stored."""
+        if max_age_s <= 0:
+            return False
+        try:
+            head, body = _head(stored), b"".join(stored.chunks)
+            size = len(head) + len(body)
+            if size > self.max_bytes // _LARGEST_SHARE:
+                return False
+            with self._database.connection(create=True) as connection, transaction(connection):
+                fresh = f"select key from entries where expires_at > ? and key in ({_marks(keys)})"
+                taken = {key for (key,) in connection.execute(fresh, (now, *keys))}
+                key = next((key for key in keys if key not in taken), None)
+                if key is None:
+                    return False
+                self._write_uses(connection)
+                self._make_room(connection, size, now)
+                connection.execute(
+                    "insert or replace into entries"
+                    " (key, stored_at, expires_at, last_used, size, seed, model, crc, head, body)"
+                    " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (key, now, now + max_age_s, now, size, seed, stored.model, _crc(key, head, body), head, body),
+                )
+            return True
+        except (sqlite3.Error, OSError, ValueError, orjson.JSONEncodeError) as error:
+            self._note(error)
+            return False
+
+    def stats(self) -> CacheStats:
+        """Raises CacheDown."""
+        try:
+            with self._administering() as connection:
+                entries, oldest, newest = connection.execute(
+                    "select count(*), min(stored_at), max(stored_at) from entries"
+                ).fetchone()
+                return CacheStats(entries, _bytes_in_use(connection), self.max_bytes, oldest, newest)
+        except FileNotFoundError:
+            return CacheStats(0, 0, self.max_bytes, None, None)
+
+    def clear(
+        self, *, now: float, seed: str | None = None, model: str | None = None, older_than_s: float | None = None
+    ) -> int:
+        """How many answers were removed: those that meet every condition given; without any, all. Raises CacheDown."""
+        before = None if older_than_s is None else now - older_than_s
+        try:
+            with self._administering() as connection:
+                removed = connection.execute(
+                    "delete from entries where (:seed is null or seed = :seed) and (:model is null or model = :model)"
+                    " and (:before is null or stored_at < :before)",
+                    {"seed": seed, "model": model, "before": before},
+                ).rowcount
+                connection.execute("pragma incremental_vacuum").fetchall()  # gives the disk its space back
+                connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+                return removed
+        except FileNotFoundError:
+            return 0
+
+    def close(self) -> None:
+        """Lets go of the file, with what is known of its use. The store opens it again when it is asked again."""
+        try:
+            if self._used:
+                with self._database.connection() as connection, transaction(connection):
+                    self._write_uses(connection)
+        except FileNotFoundError:
+            pass  # nothing to be written into
+        except (sqlite3.Error, OSError) as error:
+            self._note(error)
+        self._database.close()
+
+    @contextmanager
+    def _administering(self) -> Iterator[sqlite3.Connection]:
+        """For a person's commands: patient, and loud. Raises CacheDown, FileNotFoundError where there is no store yet."""
+        try:
+            with self._database.connection(patient=True) as connection:
+                yield connection
+        except FileNotFoundError:
+            raise
+        except (sqlite3.Error, OSError) as error:
+            raise CacheDown(f"{self.path}: {error}; try again, or delete the file: it is only a cache") from error
+
+    def _write_uses(self, connection: sqlite3.Connection) -> None:
+        """A write for each hit would cost more than the hit: they are noted here, and written with the next store."""
+        used, self._used = self._used, {}
+        connection.executemany(
+            "update entries set last_used = max(last_used, ?) where key = ?",
+            [(at, key) for key, at in list(used.items())],
+        )
+
+    def _make_room(self, connection: sqlite3.Connection, size: int, now: float) -> None:
+        """Expired ones go first, then those that were given longest ago: a batch of them, so that it is not each time."""
+        excess = _bytes_in_use(connection) + size - self.max_bytes
+        if excess <= 0:
+            return
+        before = _bytes_in_use(connection)
+        connection.execute("delete from entries where expires_at <= ?", (now,))
+        excess -= before - _bytes_in_use(connection)
+        if excess <= 0:
+            return
+        excess = max(excess, self.max_bytes // _EVICT_SHARE)
+        doomed = []
+        with closing(connection.execute("select id, size from entries order by last_used, id")) as oldest:
+            for entry, its_size in oldest:
+                doomed.append((entry,))
+                excess -= its_size
+                if excess <= 0:
+                    break
+        connection.executemany("delete from entries where id = ?", doomed)
+
+    def _note(self, error: Exception) -> None:
+        self.troubles += 1
+        self.last_trouble = f"{self.path}: {error}"
+
+
+def storable_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of an answer that may be given again: not those of one connection, one moment, one caller, nor ours."""
+    fields = tuple(headers)
+    named = {
+        name.strip().lower() for field, value in fields if field.lower() == b"connection" for name in value.split(b",")
+    }
+    return tuple(
+        (field, value)
+        for field, value in fields
+        if (name := field.lower()) not in _NOT_STORED and name not in named and not name.startswith(PREFIX.encode())
+    )
+
+
+def _bytes_in_use(connection: sqlite3.Connection) -> int:
+    """Of the file, all of it counted: pages that were freed are filled again before it grows."""
+    pages, free, size = (
+        connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _marks(keys: Sequence[str]) -> str:
+    return ",".join("?" * len(keys))
+
+
+def _crc(key: str, head: bytes, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(head, zlib.crc32(key.encode())))
+
+
+def _head(stored: Stored) -> bytes:
+    return orjson.dumps(
+        {
+            "status": stored.status,
+            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in stored.headers],
+            "chunks": [len(chunk) for chunk in stored.chunks],
+            "latency_ms": stored.latency_ms,
+            "request_id": stored.request_id,
+            "started_at_us": stored.started_at_us,
+            "model": stored.model,
+        }
+    )
+
+
+def _read(key: str, crc: int, head: bytes, body: bytes) -> Stored:
+    """Raises Broken."""
+    if _crc(key, head, body) != crc:
+        raise Broken(f"the answer under {key} is not what was stored")
+    facts = orjson.loads(head)
+    chunks, start = [], 0
+    for length in facts["chunks"]:
+        chunks.append(body[start : start + length])
+        start += length
+    return Stored(
+        status=facts["status"],
+        headers=tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in facts["headers"]),
+        chunks=tuple(chunks),
+        latency_ms=facts["latency_ms"],
+        request_id=facts["request_id"],
+        started_at_us=facts["started_at_us"],
+        model=facts["model"],
+    )
