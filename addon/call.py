@@ -7,7 +7,7 @@ from addon.caching.store import Stored
 from addon.controls import Controls
 from addon.providers.model import Operation
 from addon.routing import Route
-from addon.storage.journal_lines import CallStart
+from addon.storage.journal_lines import CallStart, Charge
 from addon.terminal import TerminalScanner
 
 
@@ -40,6 +40,10 @@ class Call:
 
     cache_status: str | None = None  # hit | miss; None: the cache was not asked
     reference: Stored | None = None  # of a hit: the answer that is given again
+
+    rate_limit_status: str | None = None  # allowed | rate_limited | budget_exceeded | unchecked; None: no limit met
+    charges: list[Charge] = field(default_factory=list)  # what the settler charges with what the call used
+    warnings: list[str] = field(default_factory=list)  # of ours, beside those about headers
 
     finished_at: float | None = None  # its terminal event or last byte went by
     closed: bool = False  # the final line is in the journal

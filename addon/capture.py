@@ -112,9 +112,9 @@ class Capture:
             response.headers[controls.SHOULD_RETRY] = "false"  # or the SDK multiplies our attempts by its own
         if call.overhead_ms is not None:
             response.headers[controls.OVERHEAD_MS] = f"{call.overhead_ms:.2f}"
-        warnings = call.controls.warnings
+        warnings = [*call.controls.warnings, *call.warnings]
         if self.proxy.journal.is_refused:
-            warnings += ("the journal cannot be written; this call may not be recorded",)
+            warnings.append("the journal cannot be written; this call may not be recorded")
         if warnings:
             response.headers[controls.WARNING] = "; ".join(warnings)
 
@@ -172,6 +172,8 @@ class Capture:
             ),
             overhead_ms=call.overhead_ms,
             attempts=call.attempts,
+            rate_limit_status=call.rate_limit_status,
+            charges=call.charges,
             cache_status=call.cache_status,
             cache_reference_id=call.reference.request_id if call.reference else None,
             cache_reference_started_at_us=call.reference.started_at_us if call.reference else None,

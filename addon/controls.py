@@ -12,6 +12,7 @@ from typing import Final
 
 from addon.caching.policy import CachePolicy, parse_bucket_size, parse_cache_control, parse_ignore_keys
 from addon.ids import parse_uuid
+from addon.limits.policy import Policy, parse_policy
 from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
 
 # What a caller sends. Names in lower case, as they are compared.
@@ -35,6 +36,8 @@ CACHE_CONTROL: Final = "cache-control"  # goes through to the provider as well
 CACHE_BUCKET_MAX_SIZE: Final = "helicone-cache-bucket-max-size"
 CACHE_SEED: Final = "helicone-cache-seed"
 CACHE_IGNORE_KEYS: Final = "helicone-cache-ignore-keys"
+STREAM_USAGE: Final = "helicone-stream-usage"
+RATE_LIMIT_POLICY: Final = "helicone-ratelimit-policy"
 RETRY_ENABLED: Final = "helicone-retry-enabled"
 RETRY_NUM: Final = "helicone-retry-num"
 RETRY_FACTOR: Final = "helicone-retry-factor"
@@ -49,6 +52,11 @@ OVERHEAD_MS: Final = "Helicone-Overhead-Ms"
 WARNING: Final = "Helicone-Warning"
 ATTEMPTS: Final = "Helicone-Attempts"
 CACHE: Final = "Helicone-Cache"
+RATE_LIMIT_LIMIT: Final = "Helicone-RateLimit-Limit"
+RATE_LIMIT_REMAINING: Final = "Helicone-RateLimit-Remaining"
+RATE_LIMIT_RESET: Final = "Helicone-RateLimit-Reset"
+RATE_LIMIT_APPLIED: Final = "Helicone-RateLimit-Policy"
+ERROR: Final = "X-Helicone-Error"
 CACHE_BUCKET_IDX: Final = "Helicone-Cache-Bucket-Idx"
 CACHE_LATENCY: Final = "Helicone-Cache-Latency"
 SHOULD_RETRY: Final = "x-should-retry"  # the official SDKs obey it
@@ -75,6 +83,8 @@ class Controls:
     omit_response: bool = False
     target_url: str | None = None
     cache: CachePolicy | None = None
+    rate_limit: Policy | None = None
+    stream_usage: bool = False
     retry: RetryPolicy | None = None
     helicone_auth: str | None = None
     credential: str | None = None  # the provider's key, to be hashed and forgotten
@@ -113,6 +123,8 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         omit_response=_flag(given, OMIT_RESPONSE, "Helicone-Omit-Response", warnings),
         target_url=given.get(TARGET_URL),
         cache=_cache(given, warnings),
+        rate_limit=_rate_limit(given, warnings),
+        stream_usage=_flag(given, STREAM_USAGE, "Helicone-Stream-Usage", warnings),
         retry=_retry(given, warnings) if given.get(RETRY_ENABLED) else None,
         helicone_auth=given.get(AUTH),
         credential=next((given[name] for name in CREDENTIALS if name in given), None),
@@ -146,6 +158,16 @@ def _cache(given: dict[str, str], warnings: list[str]) -> CachePolicy | None:
         )
     except ValueError as error:
         warnings.append(f"Helicone-Cache-*, Cache-Control: {error}; the cache is off")
+        return None
+
+
+def _rate_limit(given: dict[str, str], warnings: list[str]) -> Policy | None:
+    if RATE_LIMIT_POLICY not in given:
+        return None
+    try:
+        return parse_policy(given[RATE_LIMIT_POLICY])
+    except ValueError as error:
+        warnings.append(f"{RATE_LIMIT_APPLIED}: {error}; this call is not limited by it")
         return None
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
 
+from addon.ask_usage import AskUsage  # noqa: E402
 from addon.cache import Cache  # noqa: E402
 from addon.capture import Capture  # noqa: E402
 from addon.lifecycle import Lifecycle  # noqa: E402
+from addon.limit import Limits  # noqa: E402
 from addon.proxy import Proxy  # noqa: E402
 from addon.resend import Resend  # noqa: E402
 from addon.route import RouteRequests  # noqa: E402
@@ -25,9 +27,11 @@ def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
         Lifecycle(proxy, settings),  # options, journal and settler; the orderly end
         Wiring(proxy),  # our HTTP stream under every connection: JSON errors, timeouts, blind tunnels
         RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
+        AskUsage(proxy),  # lets a stream state its usage, where the caller wishes it
         Resend(proxy),  # retries, while the caller hears nothing
         Capture(proxy),  # a copy of what passes, into the journal
         Cache(proxy),  # answers what was answered before; behind Capture, which has the request by then
+        Limits(proxy),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
     ]
 
 

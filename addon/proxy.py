@@ -9,6 +9,7 @@ from mitmproxy.net.server_spec import ServerSpec
 from addon import settings as settings_module
 from addon.caching.store import CacheStore
 from addon.call import Call
+from addon.limits.store import LimitStore
 from addon.routing import Router
 from addon.settings import Settings
 from addon.storage.folders import Folders
@@ -40,6 +41,7 @@ class Proxy:
     router: Router = field(init=False)
     journal: Journal = field(init=False)
     cache: CacheStore = field(init=False)
+    limits: LimitStore = field(init=False)
 
     def open(self, settings: Settings) -> None:
         """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
@@ -51,6 +53,7 @@ class Proxy:
             Folders(settings.data).journal, on_trouble=lambda message: logger.warning("heliograph: %s", message)
         )
         self.journal.open()
+        self.limits = LimitStore(Folders(settings.data).limits)
         self.cache = CacheStore(Folders(settings.data).cache, settings.cache_bytes)
         self.ready = True
 
@@ -64,3 +67,4 @@ class Proxy:
         self.ready = False
         self.journal.close()
         self.cache.close()
+        self.limits.close()

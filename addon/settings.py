@@ -7,18 +7,28 @@ import os
 import secrets
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from addon.limits.config import parse_budgets, parse_limits
+from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride, parse_overrides
 from addon.providers import registry
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
 BUNDLE_NAME: Final = "heliograph-ca-bundle.pem"
+# The tables of the config file and their keys; those with names of the user's own are read elsewhere.
+_TABLES: Final = {
+    "timeouts": "connect_s first_byte_s idle_s total_s",
+    "targets": "allow",
+    "capture": "max_body_bytes",
+    "cache": "max_bytes",
+    "limits_store": "fail_closed",
+}
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
 
@@ -63,6 +73,9 @@ class Settings:
     max_body_bytes: int = 16 * 2**20  # of each body, kept in the journal; what passes through has no limit
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently goes first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
+    limits: tuple[Limit, ...] = ()  # that no caller can loosen
+    budgets: tuple[Budget, ...] = ()
+    limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
 
@@ -118,15 +131,16 @@ def load(
         ),
         max_body_bytes=table.sub("capture").count("max_body_bytes", 16 * 2**20),
         cache_bytes=table.sub("cache").count("max_bytes", 2**30),
-        prices=_prices(table),
+        prices=_parsed(table, "prices", parse_overrides),
+        limits=_parsed(table, "limits", parse_limits),
+        budgets=_parsed(table, "budgets", parse_budgets),
+        limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
         upstream_proxy=before_us,
         upstream_proxy_auth=before_us_auth,
     )
-    table.refuse_unknown({"upstreams", "timeouts", "targets", "capture", "cache", "prices"})
-    timeouts.refuse_unknown({"connect_s", "first_byte_s", "idle_s", "total_s"})
-    table.sub("targets").refuse_unknown({"allow"})
-    table.sub("capture").refuse_unknown({"max_body_bytes"})
-    table.sub("cache").refuse_unknown({"max_bytes"})
+    for name, keys in _TABLES.items():
+        table.sub(name).refuse_unknown(set(keys.split()))
+    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets"})
     return settings
 
 
@@ -159,9 +173,10 @@ def parse_listen(value: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _prices(table: "_Table") -> tuple[PriceOverride, ...]:
+def _parsed[T](table: "_Table", key: str, parse: Callable[[Sequence[Mapping[str, Any]]], T]) -> T:
+    """Sections [[key]], read by whoever knows what they mean. Raises ConfigError."""
     try:
-        return parse_overrides(table.tables("prices"))
+        return parse(table.tables(key))
     except ValueError as error:
         raise ConfigError(f"{table.path}: {error}") from error
 
@@ -228,6 +243,12 @@ class _Table:
             raise ConfigError(
                 f"{self.where(key)}: {value!r} is not a count; write a whole number from 0, e.g. {default}"
             )
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{self.where(key)}: {value!r} is neither true nor false")
         return value
 
     def refuse_unknown(self, allowed: set[str]) -> None:

@@ -60,6 +60,7 @@ class Operation:
     method: str = "POST"
     # A terminal event, matched at the start of a line of a stream: the call is finished, whoever closes afterwards.
     terminal: re.Pattern[bytes] | None = None
+    asks_usage: bool = False  # a stream states its usage only where the request asks (OpenAI's include_usage)
     read_json: Callable[[Json], Reading] | None = None  # the answer's body
     read_stream: Callable[[Iterable[Event]], Reading] | None = None
     prompt_text: Callable[[Json], str] | None = None  # the words of a request, for estimates

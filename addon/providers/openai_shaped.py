@@ -87,6 +87,7 @@ def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None] 
         name=name,
         path=re.compile(f"{base}{shape.path}/?"),
         terminal=shape.terminal,
+        asks_usage=shape.asks_usage,
         read_json=lambda body: _counted(shape.read_json(body), read_usage),
         read_stream=None if read_stream is None else lambda events: _counted(read_stream(events), read_usage),
         prompt_text=shape.prompt_text if read_usage else None,
@@ -161,11 +162,12 @@ class _Shape:
     read_stream: Callable[[Iterable[Event]], Reading] | None = None
     terminal: re.Pattern[bytes] | None = None
     prompt_text: Callable[[Json], str] | None = None
+    asks_usage: bool = False
 
 
 _SHAPES: Final = {
-    "chat": _Shape("/chat/completions", read_json, read_stream, DONE, chat_prompt),
-    "text_completion": _Shape("/completions", read_json, read_stream, DONE, completion_prompt),
+    "chat": _Shape("/chat/completions", read_json, read_stream, DONE, chat_prompt, asks_usage=True),
+    "text_completion": _Shape("/completions", read_json, read_stream, DONE, completion_prompt, asks_usage=True),
     "embeddings": _Shape("/embeddings", read_json),
     "responses": _Shape(
         "/responses",

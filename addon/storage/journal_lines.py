@@ -55,6 +55,16 @@ class CallStart:
         return _EPOCH + timedelta(microseconds=self.started_at_us)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A limit of money or tokens that the call was let through on, to be charged with what the call used."""
+
+    key: str  # of the bucket
+    unit: Literal["cents", "tokens"]
+    quota: float
+    window_s: int
+
+
 @dataclass(slots=True, kw_only=True)
 class CallEnd:
     """Known when the answer has ended, however it ended."""
@@ -79,6 +89,7 @@ class CallEnd:
     response_bytes: int = 0
     request_truncated: bool = False
     response_truncated: bool = False
+    charges: list[Charge] = field(default_factory=list)  # none for a hit or a refusal
     # Where the caller wants the answer in no file: what it says of itself (the fields of providers.model.Reading,
     # without `text`), read before it was forgotten.
     reading: dict[str, Any] | None = None
@@ -134,9 +145,10 @@ _LAST_US: Final = 4_102_444_800_000_000  # 2100
 
 def _call[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T:
     """A call's record. Fields of a newer version are left out, so that an older settler can read on."""
-    known = {item.name: given[item.name] for item in fields(kind) if item.name in given}
     try:
-        call = kind(**known)
+        call = kind(**_known(kind, given))
+        if isinstance(call, CallEnd):
+            call.charges = [Charge(**_known(Charge, dict(charge))) for charge in given.get("charges", ())]
     except TypeError as error:  # a field that must be there is not
         raise ValueError(str(error)) from error
     if isinstance(call, CallStart) and not (
@@ -144,6 +156,10 @@ def _call[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T
     ):
         raise ValueError(f"started_at_us is {call.started_at_us!r}")
     return call
+
+
+def _known(kind: type[CallStart | CallEnd | Charge], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {item.name: given[item.name] for item in fields(kind) if item.name in given}
 
 
 def _dump(call: CallStart | CallEnd) -> bytes:

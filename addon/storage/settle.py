@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 POLL_S: Final = 0.1  # rows must be there a second after the call
 IDLE_POLL_S: Final = 0.25
 IDLE_AFTER_S: Final = 5.0
+CHARGE_PATIENCE_S: Final = 1.0  # for the lock of the limits: nobody waits for the settler
 GIVE_UP_S: Final = 30.0  # the proxy is gone and the disk still refuses: the next start settles
 
 
@@ -50,13 +51,16 @@ def _locked(folders: Folders) -> Iterator[bool]:
 def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends."""
     from addon import settings
+    from addon.limits.charging import Charger
+    from addon.limits.store import LimitStore
     from addon.metering.price import PriceList
     from addon.storage.rows import bare_rows, make_rows
-    from addon.storage.settler import Settler
+    from addon.storage.settler import Settler, say
 
     loaded = settings.load(folders.data, config if config and config.exists() else None)
     prices = PriceList(loaded.prices)
-    return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows)
+    charger = Charger(folders.data, LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S), loaded.budgets, say)
+    return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows, charger=charger)
 
 
 def settle_leftovers(data: Path, config: Path | None = None) -> int:
@@ -135,6 +139,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     except (ConfigError, ValueError) as error:
         say(str(error))
         return 2
+    settler.recount_budgets()
     merger = Merger(folders)
     busy_at = time.monotonic()
     try:

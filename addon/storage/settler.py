@@ -5,6 +5,7 @@ depends on it: `docs/reliability.md` goes through the order.
 """
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -14,6 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from addon.limits.charging import Charger
+from addon.limits.store import StoreDown
 from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_all
 from addon.storage.parquet import read_parts, write_parquet
 from addon.storage.record import BodyRow, RequestRow
@@ -37,6 +40,7 @@ class Settler:
         make_rows: RowMaker,
         bare_rows: Callable[[Call, str], tuple[RequestRow, BodyRow]],
         *,
+        charger: Charger | None = None,
         clock: Callable[[], float] = time.monotonic,
         grace_s: float = GRACE_S,
     ) -> None:
@@ -45,6 +49,7 @@ class Settler:
         self.troubled_since: float | None = None  # the disk refuses
         self.backlog = False  # a dead run has more to settle
         self._make_rows, self._bare_rows = make_rows, bare_rows
+        self._charger = charger
         self._clock, self._grace_s = clock, grace_s
         self._runs: dict[str, Run] = {}
         self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
@@ -87,7 +92,14 @@ class Settler:
             self._retry_at = now + RETRY_AFTER_S
             self.backlog = False
             self._say(f"cannot settle: {trouble}; the journal keeps everything, trying again")
+        if self._charger:
+            self._try_charging(functools.partial(self._charger.catch_up, time.time()))
         return busy
+
+    def recount_budgets(self) -> None:
+        """Sets what is spent to what the rows say. Before the first step: no call may be charged without its row."""
+        if self._charger:
+            self._try_charging(functools.partial(self._charger.recount, time.time()))
 
     def unsettled(self, run: str | None = None) -> bool:
         """Whether dead runs (or `run`, dead or alive) have rows that are not in Parquet, and can still get there."""
@@ -100,6 +112,8 @@ class Settler:
     def close(self) -> None:
         for file in self._files.values():
             file.close()
+        if self._charger:
+            self._charger.close()
 
     # Taking in what is in the journal
 
@@ -189,21 +203,34 @@ class Settler:
             run.decided(call_id, None)
             return
         call = run.load(call_id, open_call)
-        rows = self._rows(call)
-        self._file(run.segments[sequence].name, call.start.started_at.date()).append(call_id, *rows)
+        row, *lines = self._rows(call)
+        if self._charger:
+            self._try_charging(functools.partial(self._charger.charge, call_id, call.end, row, time.time()))
+        self._file(run.segments[sequence].name, call.start.started_at.date()).append(call_id, *lines)
         run.decided(call_id, sequence)
         self.calls_settled += 1
+        if self._charger:
+            self._charger.settled(call_id)
 
-    def _rows(self, call: Call) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The call's rows; where our reading of it fails, a row that says so and keeps the raw bodies."""
+    def _try_charging(self, action: Callable[[], None]) -> None:
+        """Rows do not wait for limits: what fails here is said, and a charge that waits is made later."""
+        try:
+            action()
+        except StoreDown as error:
+            self._say(f"limits and budgets are not charged: {error}; trying again", about="limits")
+        except Exception:
+            self._say(f"limits and budgets are not charged\n{traceback.format_exc()}", about="limits")
+
+    def _rows(self, call: Call) -> tuple[RequestRow, dict[str, Any], dict[str, Any]]:
+        """The call's row, and its lines; where our reading of it fails, a row that says so and keeps the raw bodies."""
         try:
             request, body = self._make_rows(call)
-            return row_fields(request), row_fields(body)
+            return request, row_fields(request), row_fields(body)
         except Exception as error:
             kind = type(error).__name__
             self._say(f"call {call.call_id}: {kind}: {error}; its row keeps the raw bodies", about=kind)
             request, body = self._bare_rows(call, f"heliograph_{kind}")
-            return row_fields(request), row_fields(body)
+            return request, row_fields(request), row_fields(body)
 
     def _file(self, segment: str, day: date) -> SettledFile:
         key = segment, day

@@ -1,5 +1,6 @@
 """A real proxy process for the tests, real SDK clients in front of it, fake providers at the far end of a socket."""
 
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -35,6 +37,11 @@ class Proxy:
     def rows(self, where: str = "true", **values: object) -> list[Row]:
         """Settled rows by a condition over `$name`s."""
         return self._ask(f"select * from requests where {where} order by started_at", values)
+
+    def seen(self) -> int:
+        """How many calls it has seen so far, settled or not."""
+        answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.url}/healthz")
+        return int(json.load(answer)["calls"]["seen"])
 
     def row(self, request_id: str) -> Row:
         """The one row of a call, once it is settled."""

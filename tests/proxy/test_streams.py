@@ -1,5 +1,6 @@
 """Streams pass piece by piece, bytes unchanged, compressed or not."""
 
+import gzip
 import http.client
 import json
 from urllib.parse import urlsplit
@@ -81,3 +82,28 @@ def test_a_compressed_request_is_read_and_forwarded_as_it_came(proxy: Proxy, pro
     row = proxy.row(answer.headers["helicone-id"])
     assert row["request_model"] == "gpt-4o-mini"
     assert json.loads(proxy.body(row["request_id"])["request_body"]) == CHAT
+
+
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_a_stream_states_its_usage_where_the_caller_wishes_it(
+    proxy: Proxy, provider: FakeProviders, encoding: str | None
+) -> None:
+    body = json.dumps({**CHAT, "stream": True}).encode()
+    headers = {**KEY, "Helicone-Stream-Usage": "true", "content-type": "application/json"}
+    if encoding:
+        body, headers = gzip.compress(body), {**headers, "content-encoding": encoding}
+    answer = plain(proxy).post("/openai/v1/chat/completions", content=body, headers=headers)
+    assert '"choices":[]' in answer.text.replace(" ", "")
+    row = proxy.row(answer.headers["helicone-id"])
+    assert row["usage_source"] == "provider"
+    sent = provider.requests[-1].body
+    asked = json.loads(gzip.decompress(sent) if encoding else sent)
+    assert asked == {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_body_is_left_alone_where_there_is_nothing_to_ask(proxy: Proxy, provider: FakeProviders, path: str) -> None:
+    body = json.dumps(PATHS[path], indent=3).encode()
+    headers = {**KEY, "Helicone-Stream-Usage": "true", "content-type": "application/json"}
+    assert plain(proxy).post(path, content=body, headers=headers).status_code == 200
+    assert provider.requests[-1].body == body

@@ -1,0 +1,118 @@
+"""Which limits and budgets a call meets. Pure: the store is asked with what comes out here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from addon.limits.policy import Policy
+from addon.limits.rules import PROPERTY, Budget, CallFacts, Limit, period_of, storable
+from addon.limits.store import Check
+from addon.storage.journal_lines import Charge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetDue:
+    """A budget that the call is paid from."""
+
+    budget: Budget
+    key: str
+    period: str  # `2026-11-21` or `2026-11`
+    per: str  # whose budget it is, for messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What must allow the call, and what it is charged to if it goes."""
+
+    checks: tuple[Check, ...] = ()  # for LimitStore.decide: the operator's limits, then the caller's policy
+    charges: tuple[Charge, ...] = ()  # for the closing line of the journal
+    budgets: tuple[BudgetDue, ...] = ()
+    policy: Policy | None = None  # the caller's, also if it does not apply
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def spent_keys(self) -> list[tuple[str, str]]:
+        """For LimitStore.spent."""
+        return [(due.key, due.period) for due in self.budgets]
+
+
+def admission(
+    facts: CallFacts, policy: Policy | None, limits: Sequence[Limit], budgets: Sequence[Budget], now: float
+) -> Admission:
+    """`policy` is the caller's own; `now` in epoch seconds.
+
+    As long as the body is not parsed, the model (and a user that only the body names) is None: rules that match a model
+    or user then leave the call out, rules per model or user take it to the bucket of all calls without one. So where
+    `needs_body` says so, ask after the body was parsed, once: asking twice takes twice. A body without a model, or one
+    that cannot be read, stays with None.
+    """
+    checks = [
+        Check(key=limit.key(facts), policy=limit.policy, limit=limit.name, per=_whose(limit.per, facts))
+        for limit in limits
+        if limit.match.covers(facts)
+    ]
+    warnings = []
+    if policy:
+        own = _own_check(facts, policy)
+        if own:
+            checks.append(own)
+        else:
+            warnings.append(f"the rate limit is per {policy.segment}, and this request names none; it is not limited")
+    at = datetime.fromtimestamp(now, UTC)
+    return Admission(
+        checks=tuple(checks),
+        charges=tuple(
+            Charge(
+                key=check.key,
+                unit=check.policy.unit,
+                quota=float(check.policy.quota),
+                window_s=check.policy.window_s,
+            )
+            for check in checks
+            if check.policy.unit != "request"
+        ),
+        budgets=tuple(
+            BudgetDue(
+                budget=budget,
+                key=budget.key(facts),
+                period=period_of(budget.period, at),
+                per=_whose(budget.per, facts),
+            )
+            for budget in budgets
+            if budget.match.covers(facts)
+        ),
+        policy=policy,
+        warnings=tuple(warnings),
+    )
+
+
+def needs_body(facts: CallFacts, policy: Policy | None, limits: Sequence[Limit], budgets: Sequence[Budget]) -> bool:
+    """Whether the body must be parsed first: `facts` are those of headers and path, and a rule asks for more."""
+    rules: list[Limit | Budget] = [*limits, *budgets]
+    model = any(rule.per == "model" or rule.match.model is not None for rule in rules)
+    user = any(rule.per == "user" or rule.match.user is not None for rule in rules)
+    user = user or (policy is not None and policy.segment == "user")
+    return (model and facts.model is None) or (user and facts.user is None)
+
+
+def _own_check(facts: CallFacts, policy: Policy) -> Check | None:
+    """The caller's policy; None if what it is per is not named. Quota and window are no part of the key, as with
+    Helicone: a changed policy goes on with what is left."""
+    segment = policy.segment
+    if segment is None:
+        return Check(key=f"{facts.scope}|global|{policy.unit}", policy=policy, per=_whose("key", facts))
+    value = facts.user if segment == "user" else facts.properties.get(segment)
+    if not value:
+        return None
+    per = _whose(segment if segment == "user" else PROPERTY + segment, facts)
+    return Check(key=storable(f"{facts.scope}|{segment}|{value}|{policy.unit}"), policy=policy, per=per)
+
+
+def _whose(per: str, facts: CallFacts) -> str:
+    if per == "all":
+        return ""
+    if per == "key":
+        return " for this key"
+    name = per.removeprefix(PROPERTY)
+    value = {"user": facts.user, "model": facts.model}.get(per) if name == per else facts.properties.get(name)
+    return f" for {name} {value!r}" if value else f" for calls without a {name}"

@@ -1,0 +1,121 @@
+"""What the verdict of the limits means for the caller: a refusal, and how the limit stands. Pure.
+
+A refusal here is facts and words; the hook puts them into the dialect of the called provider.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from addon.limits.admission import Admission
+from addon.limits.bucket import Decision
+from addon.limits.policy import Policy
+from addon.limits.rules import NANO, budget_state, period_end
+from addon.limits.store import Check, Verdict
+
+# SDKs sleep as told; longer than this and a program looks hung.
+LEAST_RETRY_S, LONGEST_RETRY_S = 1, 60
+_UNITS: Final = {"request": "requests", "cents": "cents", "tokens": "tokens"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a limit stands after this call, as our answers tell it. None: that header is left out."""
+
+    policy: str
+    limit: str | None = None
+    remaining: int | None = None
+    reset_s: int | None = None  # until all of the quota is there again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The 429 of a call that does not go. `hard`: trying again is of no use, SDKs are told so."""
+
+    kind: Literal["rate_limited", "budget_exceeded"]
+    message: str
+    retry_after_s: int  # 1 to 60
+    standing: Standing | None = None
+    hard: bool = False
+
+
+def standing(admission: Admission, verdict: Verdict) -> Standing | None:
+    """Of the limit that refuses the call; else of the caller's policy; else of the one with the least left."""
+    pairs = list(zip(admission.checks, verdict.decisions, strict=True))
+    if verdict.refused is not None:
+        return _standing(*pairs[verdict.refused])
+    if admission.policy:
+        own = [pair for pair in pairs if pair[0].limit is None]
+        return _standing(*own[0]) if own else Standing(policy=str(admission.policy))
+    if not pairs:
+        return None
+    return _standing(*min(pairs, key=lambda pair: pair[1].remaining / float(pair[0].policy.quota)))
+
+
+def limit_refusal(admission: Admission, verdict: Verdict) -> Refusal | None:
+    """The refusal by the first check that does not allow the call."""
+    if verdict.refused is None:
+        return None
+    check, decision = admission.checks[verdict.refused], verdict.decisions[verdict.refused]
+    policy = check.policy
+    whose = f"limit {check.limit!r} of this proxy" if check.limit is not None else "the policy that this request sent"
+    return Refusal(
+        kind="rate_limited",
+        message=f"{_quota(policy)}{check.per} are used up; the next call may go in "
+        f"{max(1, math.ceil(decision.wait_s))} s ({whose}: {policy})",
+        retry_after_s=_retry_after_s(decision.wait_s),
+        standing=_standing(check, decision),
+    )
+
+
+def judge_budgets(admission: Admission, spent: Sequence[int], now: float) -> tuple[Refusal | None, tuple[str, ...]]:
+    """(the refusal by the first hard budget that is spent, warnings of the others). `spent` in nano-USD, as
+    LimitStore.spent gives it for `admission.spent_keys`; `now` in epoch seconds."""
+    refusal, warnings = None, []
+    at = datetime.fromtimestamp(now, UTC)
+    for due, nanousd in zip(admission.budgets, spent, strict=True):
+        budget, state = due.budget, budget_state(due.budget, nanousd)
+        if state == "ok":
+            continue
+        used = f"{nanousd / NANO:.2f} of {budget.usd:.2f} USD a {budget.period}"
+        words = f"budget {budget.name!r}{due.per}: {used} are spent"
+        if state == "warn" or not budget.hard:
+            warnings.append(words)
+        elif refusal is None:
+            end = period_end(budget.period, at)
+            refusal = Refusal(
+                kind="budget_exceeded",
+                message=f"{words}; calls are refused until {end:%Y-%m-%d %H:%M} UTC, "
+                "unless the budget is raised in heliograph.toml",
+                retry_after_s=_retry_after_s((end - at).total_seconds()),
+                hard=True,
+            )
+    return refusal, tuple(warnings)
+
+
+def closed_refusal(reason: str) -> Refusal:
+    """For a store that is down where the config says to refuse then."""
+    return Refusal(
+        kind="rate_limited",
+        message=f"this proxy cannot check its limits and is set to refuse calls then ({reason})",
+        retry_after_s=LEAST_RETRY_S,
+    )
+
+
+def _standing(check: Check, decision: Decision) -> Standing:
+    return Standing(
+        policy=str(check.policy),
+        limit=check.policy.limit,
+        remaining=decision.remaining,
+        reset_s=decision.reset_s if decision.reset_s > 0 else None,
+    )
+
+
+def _quota(policy: Policy) -> str:
+    return f"{policy.limit} {_UNITS[policy.unit]} per {policy.window_s} s"
+
+
+def _retry_after_s(seconds: float) -> int:
+    return max(LEAST_RETRY_S, min(LONGEST_RETRY_S, math.ceil(seconds)))

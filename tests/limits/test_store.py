@@ -1,0 +1,168 @@
+import sqlite3
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from addon.limits.policy import parse_policy
+from addon.limits.store import BucketCharge, Check, LimitStore, Spend, StoreDown
+from tests.storage.calls import Clock
+
+NOW = 1_795_262_400.0
+TEN = Check(key="k|global|request", policy=parse_policy("10;w=3600"))
+CENTS = Check(key="k|global|cents", policy=parse_policy("100;w=3600;u=cents"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "limits.sqlite"
+
+
+def left(path: Path, check: Check, now: float = NOW) -> float:
+    return LimitStore(path).decide([check], now).decisions[0].bucket.tokens
+
+
+def test_all_checks_must_allow_or_none_is_taken_from(path: Path) -> None:
+    store = LimitStore(path)
+    one = Check(key="k|user|u|request", policy=parse_policy("1;w=3600;s=user"), per=" for user 'u'")
+    assert store.decide([TEN, one], NOW).allowed
+    verdict = store.decide([TEN, one], NOW)
+    assert (verdict.allowed, verdict.refused) == (False, 1)
+    assert left(path, TEN) == 8, "one by the first call, one by this look"
+
+
+def test_no_checks_need_no_file(path: Path) -> None:
+    assert LimitStore(path).decide([], NOW).allowed
+    assert not path.exists()
+
+
+def test_buckets_survive_a_restart(path: Path) -> None:
+    store = LimitStore(path)
+    for _ in range(10):
+        assert store.decide([TEN], NOW).allowed
+    store.close()
+    assert not LimitStore(path).decide([TEN], NOW).allowed
+    assert LimitStore(path).decide([TEN], NOW + 360).allowed
+
+
+def test_the_file_is_private(path: Path) -> None:
+    store = LimitStore(path)
+    store.decide([TEN], NOW)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_of_a_hundred_calls_at_once_in_threads_the_quota_goes(path: Path) -> None:
+    store = LimitStore(path, patience_s=30)
+    with ThreadPoolExecutor(20) as pool:
+        verdicts = list(pool.map(lambda _: store.decide([TEN], NOW), range(100)))
+    assert sum(verdict.allowed for verdict in verdicts) == 10
+
+
+DECIDE_FIFTY_TIMES = f"""
+import sys
+from pathlib import Path
+from addon.limits.policy import parse_policy
+from addon.limits.store import Check, LimitStore
+store = LimitStore(Path(sys.argv[1]), patience_s=30)
+sys.stdin.readline()
+check = Check(key="k", policy=parse_policy("10;w=3600"))
+print(sum(store.decide([check], {NOW}).allowed for _ in range(50)))
+"""
+
+
+def test_of_a_hundred_calls_at_once_in_two_processes_the_quota_goes(path: Path) -> None:
+    command = [sys.executable, "-c", DECIDE_FIFTY_TIMES, str(path)]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert sum(int(process.communicate(timeout=60)[0]) for process in both) == 10
+
+
+def test_a_call_is_charged_once_however_often_it_is_repeated(path: Path) -> None:
+    store = LimitStore(path)
+    charges = [BucketCharge(CENTS.key, CENTS.policy, 30), BucketCharge("other", CENTS.policy, 5)]
+    for _ in range(3):
+        store.charge("a", charges, [Spend("budget|b|", "2026-11", 300)], NOW)
+    store.charge("b", charges[:1], [Spend("budget|b|", "2026-11", 100)], NOW)
+    assert left(path, CENTS) == 40
+    assert store.spent([("budget|b|", "2026-11"), ("budget|b|", "2026-12"), ("budget|c|", "2026-11")]) == [400, 0, 0]
+
+
+def test_what_is_settled_leaves_no_mark(path: Path) -> None:
+    store = LimitStore(path)
+    for number in range(5):
+        store.charge(f"call {number}", [BucketCharge("k", CENTS.policy, 1)], [], NOW, [f"call {number - 1}"])
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select call_id from charged").fetchall() == [("call 4",)]
+
+
+def test_buckets_that_are_full_again_are_forgotten(path: Path) -> None:
+    LimitStore(path).decide([TEN], NOW)
+    LimitStore(path).decide([Check(key="another", policy=TEN.policy)], NOW + 3600)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select key from buckets").fetchall() == [("another",)]
+
+
+def test_a_recount_replaces_what_was_spent_and_charges_again_what_had_no_row(path: Path) -> None:
+    store = LimitStore(path)
+    assert not store.is_recounted()
+    spend = Spend("budget|b|", "2026-11", 7)
+    store.charge("settled", [], [spend], NOW)
+    store.charge("died before its row", [BucketCharge(CENTS.key, CENTS.policy, 30)], [spend], NOW)
+    store.replace_spend({("budget|b|", "2026-11"): 7}, NOW)
+    store.charge("died before its row", [BucketCharge(CENTS.key, CENTS.policy, 30)], [spend], NOW)
+    assert store.spent([("budget|b|", "2026-11")]) == [14]
+    assert left(path, CENTS) == 70
+    assert store.is_recounted()
+
+
+@pytest.mark.parametrize("names", [["limits.sqlite"], ["limits.sqlite", "limits.sqlite-wal", "limits.sqlite-shm"]])
+def test_a_file_deleted_while_in_use_is_made_again_for_all(path: Path, names: list[str]) -> None:
+    ours, theirs = LimitStore(path), LimitStore(path)
+    for store in (ours, theirs):
+        assert store.decide([TEN], NOW).allowed
+    for name in names:
+        (path.parent / name).unlink()
+    for number in range(1, 6):
+        for offset, store in enumerate((ours, theirs)):
+            remaining = store.decide([TEN], NOW).decisions[0].remaining
+            assert remaining == 10 - 2 * number + 1 - offset
+
+
+def test_garbage_is_named_and_left_alone(path: Path) -> None:
+    path.write_bytes(b"not a database, but somebody's notes " * 100)
+    with pytest.raises(StoreDown, match=r"limits\.sqlite: file is not a database; remove it"):
+        LimitStore(path).decide([TEN], NOW)
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_locked_file_is_down_and_not_waited_for_by_each_call(path: Path) -> None:
+    clock = Clock()
+    store = LimitStore(path, patience_s=0.01, clock=clock)
+    store.decide([TEN], NOW)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("begin exclusive")
+    with pytest.raises(StoreDown, match="locked"):
+        store.decide([TEN], NOW)
+    other.execute("rollback")
+    with pytest.raises(StoreDown, match="locked"):
+        store.decide([TEN], NOW)
+    clock.now += 1
+    assert store.decide([TEN], NOW).decisions[0].remaining == 8
+
+
+def test_a_folder_that_is_not_there_is_down(tmp_path: Path) -> None:
+    with pytest.raises(StoreDown, match="No such file"):
+        LimitStore(tmp_path / "gone" / "limits.sqlite").decide([TEN], NOW)
+
+
+def test_a_bug_in_between_leaves_no_transaction_open(path: Path) -> None:
+    store = LimitStore(path)
+    with pytest.raises(AttributeError):
+        store.decide([TEN, None], NOW)  # type: ignore[list-item]
+    assert store.decide([TEN], NOW).decisions[0].remaining == 9
