@@ -190,6 +190,8 @@ def test_cache_control_of_the_request_is_honoured(proxy: Proxy, control: str, st
     mine = {**cached(), "Cache-Control": control}
     post(proxy, mine)
     time.sleep(0.3)
+    if stored:
+        until_stored(proxy, mine)
     del mine["Cache-Control"]
     assert (post(proxy, mine).headers["helicone-cache"] == "HIT") is stored
 
