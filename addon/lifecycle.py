@@ -105,6 +105,8 @@ class Lifecycle:
         if self._watch:
             self._watch.cancel()
         self.proxy.close()
+        if self._settler and self._settler.poll() is not None:
+            self._start_settler()  # it died a moment ago: what is left is settled all the same
         if self._settler and self._settler.stdin:
             self._settler.stdin.close()
             try:
