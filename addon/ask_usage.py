@@ -3,16 +3,11 @@
 One of the few wishes for which a request's bytes change; what is journalled is what was sent.
 """
 
-import asyncio
-from typing import Final
-
 from mitmproxy import http
 
+from addon.bodies import read_body
 from addon.proxy import Proxy
 from addon.sending.stream_usage import with_include_usage
-
-# Up to here a body is read on the loop, in less time than a thread takes to begin.
-_READ_HERE_BYTES: Final = 256 * 2**10
 
 
 class AskUsage:
@@ -24,6 +19,5 @@ class AskUsage:
         if call is None or flow.response or not (call.controls.stream_usage and call.operation.asks_usage):
             return
         body = flow.request.get_content(strict=False) or b""
-        small = len(body) <= _READ_HERE_BYTES
-        if asking := with_include_usage(body) if small else await asyncio.to_thread(with_include_usage, body):
+        if asking := await read_body(with_include_usage, body):
             flow.request.content = asking  # compressed again, if it was

@@ -13,6 +13,7 @@ from typing import Final
 from mitmproxy import http
 
 from addon import controls
+from addon.bodies import read_body
 from addon.caching.key import cache_keys
 from addon.caching.policy import CachePolicy
 from addon.caching.store import Hit, Stored, storable_headers
@@ -20,8 +21,6 @@ from addon.call import Call
 from addon.metering.reading import decode, request_facts
 from addon.proxy import Proxy
 
-# Up to here a body is read on the loop, in less time than a thread takes to begin.
-_READ_HERE_BYTES: Final = 256 * 2**10
 _EVENT_END: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -63,11 +62,10 @@ class Cache:
     @staticmethod
     async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> tuple[str, ...]:
         request, upstream = flow.request, call.route.upstream
-        body = request.raw_content or b""
         url = f"{upstream.scheme}://{upstream.authority}{call.route.path}"
         headers = request.headers.items(multi=True)
 
-        def read() -> tuple[str, ...]:
+        def read(body: bytes) -> tuple[str, ...]:
             return cache_keys(
                 method=request.method,
                 url=url,
@@ -78,7 +76,7 @@ class Cache:
                 policy=policy,
             )
 
-        return read() if len(body) <= _READ_HERE_BYTES else await asyncio.to_thread(read)
+        return await read_body(read, request.raw_content or b"")
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         call, response = self.proxy.calls.get(flow.id), flow.response

@@ -4,14 +4,13 @@ Limits and budgets of heliograph.toml hold for every call; the caller's own poli
 charged by the settler, when it knows them. With the store down calls go on, unless the config says otherwise.
 """
 
-import asyncio
 import time
-from typing import Final
 
 from mitmproxy import http
 
 from addon import controls
 from addon.answers import error_answer
+from addon.bodies import read_body
 from addon.call import Call
 from addon.limits.admission import Admission, admission, needs_body
 from addon.limits.refusal import Refusal, Standing, closed_refusal, judge_budgets, limit_refusal, standing
@@ -19,9 +18,6 @@ from addon.limits.rules import CallFacts
 from addon.limits.store import StoreDown
 from addon.metering.reading import RequestFacts, decode, request_facts
 from addon.proxy import Proxy
-
-# Up to here a body is read on the loop, in less time than a thread takes to begin.
-_READ_HERE_BYTES: Final = 256 * 2**10
 
 
 class Limits:
@@ -38,7 +34,11 @@ class Limits:
             return
         facts = _facts(call, None)
         if needs_body(facts, policy, settings.limits, settings.budgets):
-            facts = _facts(call, await _read(flow.request.raw_content or b"", call.start.content_encoding))
+            encoding = call.start.content_encoding
+            facts = _facts(
+                call,
+                await read_body(lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b""),
+            )
         now = time.time()
         met = admission(facts, policy, settings.limits, settings.budgets, now)
         call.warnings.extend(met.warnings)
@@ -101,13 +101,6 @@ def _facts(call: Call, body: RequestFacts | None) -> CallFacts:
         key_hash=start.api_key_hash,
         helicone_key_hash=start.helicone_key_hash,
     )
-
-
-async def _read(body: bytes, content_encoding: str | None) -> RequestFacts:
-    def read() -> RequestFacts:
-        return request_facts(decode(body, content_encoding)[0])
-
-    return read() if len(body) <= _READ_HERE_BYTES else await asyncio.to_thread(read)
 
 
 def _refused(call: Call, refusal: Refusal) -> http.Response:

@@ -12,7 +12,7 @@ limits.sqlite                        what is left of limits, what is spent of bu
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -116,3 +116,16 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def write_note(path: Path, lines: Iterable[str]) -> None:
+    """A file of lines that is there whole and durably, or not at all."""
+    hidden = path.parent / f".{path.name}.tmp"
+    descriptor = os.open(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(descriptor, "".join(f"{line}\n" for line in lines).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    hidden.rename(path)
+    sync_folder(path.parent)

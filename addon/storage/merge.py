@@ -7,7 +7,6 @@ nothing. The settler that holds the data folder's lock is the only one who merge
 """
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from addon.storage.folders import Folders, entries, parse_day, sync_folder, write_all
+from addon.storage.folders import Folders, entries, parse_day, sync_folder, write_note
 from addon.storage.lake import MERGED_PREFIX, column_types, is_whole, list_day, read_note, replaced_names
 from addon.storage.parquet import arrow_schema, write_parquet
 from addon.storage.record import TABLES
@@ -112,7 +111,7 @@ def merge_day(folders: Folders, table: str, day: date, stop: threading.Event | N
         return None
     stem = MERGED_PREFIX + hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     target, note = folder / f"{stem}.parquet", folder / f"{stem}.replaces"
-    _write_note(note, names)
+    write_note(note, names)
     write_parquet(target, table, sorted_rows([folder / name for name in names], table, stop))
     return target
 
@@ -213,15 +212,3 @@ def _groups(path: Path) -> Iterator[_Group]:
         )
         for number in range(file.num_row_groups):
             yield _Group(file.metadata.row_group(number).column(leaf).statistics.min, path, number)
-
-
-def _write_note(path: Path, names: list[str]) -> None:
-    hidden = path.parent / f".{path.name}.tmp"
-    descriptor = os.open(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(descriptor, "".join(f"{name}\n" for name in names).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    hidden.rename(path)
-    sync_folder(path.parent)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from addon.limits.charging import Charger
 from addon.limits.store import StoreDown
-from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_all
+from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_note
 from addon.storage.parquet import read_parts, write_parquet
 from addon.storage.record import BodyRow, RequestRow
 from addon.storage.run import Call, OpenCall, Run, Segment
@@ -255,7 +255,7 @@ class Settler:
                     for table, source in (("requests", file.requests), ("bodies", file.bodies)):
                         _to_parquet(source, self.folders.parquet(table, name, day), table)
                     del self._files[name, day]
-            _write_note(_note(self.folders, segment.name), segment.settled)
+            write_note(_note(self.folders, segment.name), segment.settled)
             segment.done, segment.done_at = True, self._clock()
             segment.ends.clear()
             busy = True
@@ -305,18 +305,6 @@ def say(message: str) -> None:
 
 def _note(folders: Folders, segment: str) -> Path:
     return folders.journal / f"{segment}.done"
-
-
-def _write_note(path: Path, calls: list[str]) -> None:
-    hidden = path.parent / f".{path.name}"
-    descriptor = os.open(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(descriptor, "".join(f"{call_id}\n" for call_id in calls).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    hidden.rename(path)
-    sync_folder(path.parent)
 
 
 def _to_parquet(source: Path, target: Path, table: str) -> None:
