@@ -35,6 +35,7 @@ class Proxy:
     untrusted: set[str] = field(default_factory=set)  # hosts at whose certificate, made by us, a program broke off
     connects: int = 0  # CONNECT requests and calls that arrived at all
     ready: bool = False
+    has_own_streams: bool = False  # `upstream.py` could be laid under this mitmproxy
 
     settings: Settings = field(init=False)
     secret: bytes = field(init=False)

@@ -7,25 +7,18 @@
 
 mitmproxy has no public seam for this, so here, and only here, we rely on its internals (read on 12.2.3):
 `HttpLayer.make_stream`, `HttpLayer.connections`; of `HttpStream` the states, `check_invalid`, `handle_protocol_error`,
-`make_server_connection`, `start_response_stream`, `handle_connect_regular`, `handle_connect_finish`; `Http1Server.send` and `.read_headers`;
-`Http1Client.read_headers`, and that it and `ChunkedReader` are looked up by name where they are made;
-that a layer hands on an event it does not know. `internals_missing` says at start-up what is gone; then the
-proxy runs plain: no JSON errors, no timeouts, and it says so.
+`make_server_connection`, `start_response_stream`, `handle_connect_regular`, `handle_connect_finish`; that a layer hands on an
+event it does not know; and what `http1.py` names. `internals_missing` says at start-up what is gone; then the
+proxy runs plain: no JSON errors, timeouts, retries or shared calls, and it says so.
 """
 
-import json
-import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from h11 import Data, EndOfMessage
-from h11._readers import ChunkedReader
-from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import flow, http
-from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.connection import Server
 from mitmproxy.proxy import commands, events, layer
-from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http import _http1 as http1_layers
@@ -45,6 +38,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
+from addon.http1 import JsonHttp1Server
 from addon.marks import AGAIN, BROKEN_BY, CALLER, CONNECT, CONNECT_S, HOLD, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
 from addon.routing import decrypts, is_loopback
 from addon.settings import Timeouts
@@ -301,57 +295,6 @@ class CallStream(HttpStream):
         yield from self.handle_connect_finish()
 
 
-class JsonHttp1Server(Http1Server):
-    """Speaks to an HTTP/1 caller; what mitmproxy would say in HTML is said in JSON."""
-
-    _chunked = False
-
-    def send(self, event: Any) -> layer.CommandGenerator[None]:
-        if isinstance(event, ResponseData):  # many to an answer: how it is framed is looked up once
-            data = b"%x\r\n%s\r\n" % (len(event.data), event.data) if self._chunked else event.data
-            if data:
-                yield commands.SendData(self.conn, data)
-            return
-        if isinstance(event, ResponseHeaders):
-            self._chunked = "chunked" in event.response.headers.get("transfer-encoding", "").lower()
-        if isinstance(event, ResponseProtocolError) and not self.response:
-            status = event.code.http_status_code()
-            if status is not None and self.conn.state & ConnectionState.CAN_WRITE:
-                yield commands.SendData(self.conn, _error_answer(status, event.message))
-                yield commands.CloseConnection(self.conn)
-                return
-        yield from super().send(event)
-
-    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        for command in super().read_headers(event):
-            if isinstance(command, commands.SendData) and command.data.startswith(b"HTTP/1.1 400 "):
-                command = commands.SendData(command.connection, _error_answer(400, "malformed HTTP request"))
-            yield command
-
-
-# Interim answers (RFC 9110, 15.2) that may come before the real one; 101 is none of them.
-_INTERIM: Final = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
-
-
-class PatientHttp1Client(Http1Client):
-    """Speaks to an HTTP/1 provider. mitmproxy takes an interim answer (100, 103) for the answer, and drops the real one."""
-
-    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.DataReceived) and self.request:
-            while interim := _INTERIM.match(bytes(self.buf)):
-                self.buf.maybe_extract_at_most(interim.end())
-        yield from super().read_headers(event)
-
-
-class TrailerlessReader(ChunkedReader):
-    """Reads a chunked body without its trailers, which may be left out (RFC 9112, 7.1.2). mitmproxy crashes on them, and
-    both sides wait for ever."""
-
-    def __call__(self, buffer: ReceiveBuffer) -> Data | EndOfMessage | None:
-        event = super().__call__(buffer)
-        return EndOfMessage() if isinstance(event, EndOfMessage) else event
-
-
 class CallLayer(HttpLayer):
     """mitmproxy's HTTP layer with our streams. Existing layers become one by `adopt`."""
 
@@ -386,12 +329,6 @@ def _is_held(status: int, ranges: tuple[tuple[int, int], ...]) -> bool:
     return any(low <= status <= high for low, high in ranges)
 
 
-def mend() -> None:
-    """Put what reads HTTP/1 better in the place of what mitmproxy has."""
-    http_layers.Http1Client = PatientHttp1Client  # type: ignore[attr-defined]
-    http1_layers.ChunkedReader = TrailerlessReader  # type: ignore[attr-defined]
-
-
 _NEEDED: Final[dict[type, str]] = {
     HttpLayer: "make_stream event_to_child",
     HttpStream: "check_invalid check_killed handle_protocol_error make_server_connection send_response "
@@ -411,12 +348,3 @@ def internals_missing() -> list[str]:
         if not hasattr(owner, name)
     ]
     return missing if hasattr(http1_layers, "ChunkedReader") else [*missing, "_http1.ChunkedReader"]
-
-
-def _error_answer(status: int, message: str) -> bytes:
-    body = json.dumps(
-        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
-    ).encode()
-    reason = {400: "Bad Request", 413: "Payload Too Large"}.get(status, "Bad Gateway")
-    head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    return head.encode() + body

@@ -30,22 +30,22 @@ class Wiring:
         self._patience: dict[str, asyncio.TimerHandle] = {}  # by server connection id, until it is usable
 
     def load(self, _: object) -> None:
+        speed_up(ctx.master.addons)
         try:
-            from addon import upstream
+            from addon import http1, upstream
+
+            missing = upstream.internals_missing()
         except ImportError as error:
             missing = [str(error)]
-        else:
-            missing = upstream.internals_missing()
-            self._upstream = upstream
-        speed_up(ctx.master.addons)
         if missing:
-            self._upstream = None
             logger.warning(
-                "heliograph: this mitmproxy lacks %s; running plain: no JSON errors, no timeouts", ", ".join(missing)
+                "heliograph: this mitmproxy lacks %s; running plain: no JSON errors, no timeouts, no retries, no shared calls",
+                ", ".join(missing),
             )
-        elif self._upstream:
-            self._upstream.mend()
-            self._deadlines = self._upstream.Deadlines()
+            return
+        http1.mend()
+        self._upstream, self._deadlines = upstream, upstream.Deadlines()
+        self.proxy.has_own_streams = True
 
     def running(self) -> None:
         if self._upstream:
