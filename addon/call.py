@@ -2,13 +2,20 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from addon.caching.store import Stored
 from addon.controls import Controls
 from addon.providers.model import Operation
 from addon.routing import Route
 from addon.storage.journal_lines import CallStart, Charge
 from addon.terminal import TerminalScanner
+
+
+class Reference(NamedTuple):
+    """The call whose answer is given again."""
+
+    request_id: str
+    started_at_us: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,8 +45,10 @@ class Call:
     attempts: int = 1  # upstream calls made so far
     gave_up: bool = False  # it could have been tried again, and was not
 
-    cache_status: str | None = None  # hit | miss; None: the cache was not asked
-    reference: Stored | None = None  # of a hit: the answer that is given again
+    cache_keys: tuple[str, ...] = ()  # one for each slot of its bucket; none: the cache is off
+    cache_status: str | None = None  # hit | miss | coalesced; None: the cache was not asked
+    reference: Reference | None = None  # whose answer is given again, instead of asking the provider
+    caller_left: bool = False  # and others still wait for the answer
 
     rate_limit_status: str | None = None  # allowed | rate_limited | budget_exceeded | unchecked; None: no limit met
     charges: list[Charge] = field(default_factory=list)  # what the settler charges with what the call used

@@ -157,7 +157,9 @@ class Capture:
             call.finished_at = time.time()
         complete = call.finished_at is not None
         status, error_type = call.status, None
-        if not complete and broken_by is not None:
+        if call.caller_left:  # and it is paid for: whoever follows it is billed nothing
+            status, error_type = _BROKEN[CALLER]
+        elif not complete and broken_by is not None:
             unanswered, error_type = _BROKEN[broken_by]
             status = unanswered if call.status is None or broken_by == CALLER else call.status
         line = CallEnd(

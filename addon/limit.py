@@ -27,7 +27,7 @@ class Limits:
 
     async def request(self, flow: http.HTTPFlow) -> None:
         call, settings = self.proxy.calls.get(flow.id), self.proxy.settings
-        if call is None or flow.response:
+        if call is None or call.reference or flow.response:
             return
         policy = call.controls.rate_limit
         if not (policy or settings.limits or settings.budgets):

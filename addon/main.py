@@ -13,12 +13,14 @@ sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).r
 from addon.ask_usage import AskUsage  # noqa: E402
 from addon.cache import Cache  # noqa: E402
 from addon.capture import Capture  # noqa: E402
+from addon.keep import Keep  # noqa: E402
 from addon.lifecycle import Lifecycle  # noqa: E402
 from addon.limit import Limits  # noqa: E402
 from addon.proxy import Proxy  # noqa: E402
 from addon.resend import Resend  # noqa: E402
 from addon.route import RouteRequests  # noqa: E402
 from addon.settings import Settings  # noqa: E402
+from addon.share import Share  # noqa: E402
 from addon.wiring import Wiring  # noqa: E402
 
 
@@ -32,6 +34,8 @@ def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
         Capture(proxy),  # a copy of what passes, into the journal
         Cache(proxy),  # answers what was answered before; behind Capture, which has the request by then
         Limits(proxy),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
+        Keep(proxy),  # a fresh answer: for the cache, and for identical calls that come meanwhile
+        Share(proxy),  # feeds those; in place of an upstream call of their own
     ]
 
 

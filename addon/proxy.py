@@ -9,6 +9,7 @@ from mitmproxy.net.server_spec import ServerSpec
 from addon import settings as settings_module
 from addon.caching.store import CacheStore
 from addon.call import Call
+from addon.flights import Flights
 from addon.limits.store import LimitStore
 from addon.routing import Router
 from addon.settings import Settings
@@ -32,6 +33,7 @@ class Proxy:
     projects: dict[str, str] = field(default_factory=dict)  # label in the proxy URL, by client connection id
     counts: Counts = field(default_factory=Counts)
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
+    flights: Flights = field(default_factory=Flights)  # calls that identical ones may join
     untrusted: set[str] = field(default_factory=set)  # hosts at whose certificate, made by us, a program broke off
     connects: int = 0  # CONNECT requests and calls that arrived at all
     ready: bool = False

@@ -12,7 +12,7 @@ from typing import Final
 
 from mitmproxy import connection, http
 
-from addon.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, TIMEOUT
+from addon.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, SHARED, TIMEOUT
 from addon.proxy import Proxy
 from addon.sending.retry import RETRYABLE, Failure, Outcome, delay_before_retry, outcome_of
 
@@ -25,7 +25,7 @@ class Resend:
     def __init__(self, proxy: Proxy, dice: Callable[[], float] = random.random) -> None:
         self.proxy = proxy
         self._dice = dice
-        self._waits: dict[str, set[asyncio.Event]] = {}  # by client connection: set when it is gone
+        self._waits: dict[str, dict[http.HTTPFlow, asyncio.Event]] = {}  # by client connection: set when it is gone
 
     def request(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
@@ -40,28 +40,29 @@ class Resend:
         delay_s = delay_before_retry(outcome, call.attempts, call.controls.retry, self._dice())
         if delay_s is None:
             call.gave_up = outcome.status is None or outcome.status in RETRYABLE
-        elif await self._is_still_there(flow.client_conn.id, delay_s):
+        elif await self._is_still_there(flow, delay_s):
             call.attempts += 1
             flow.metadata[AGAIN] = True
 
-    async def _is_still_there(self, client_id: str, delay_s: float) -> bool:
-        """Waits; False as soon as the caller's connection is gone."""
-        gone = asyncio.Event()
-        self._waits.setdefault(client_id, set()).add(gone)
+    async def _is_still_there(self, flow: http.HTTPFlow, delay_s: float) -> bool:
+        """Waits; False as soon as the caller's connection is gone, unless others wait for the answer as well."""
+        client_id, gone = flow.client_conn.id, asyncio.Event()
+        self._waits.setdefault(client_id, {})[flow] = gone
         try:
             await asyncio.wait_for(gone.wait(), delay_s)
         except TimeoutError:
             return True
         finally:
-            waits = self._waits.get(client_id, set())
-            waits.discard(gone)
+            waits = self._waits[client_id]
+            del waits[flow]
             if not waits:
-                self._waits.pop(client_id, None)
+                del self._waits[client_id]
         return False
 
     def client_disconnected(self, client: connection.Client) -> None:
-        for gone in self._waits.get(client.id, ()):
-            gone.set()
+        for flow, gone in self._waits.get(client.id, {}).items():
+            if not flow.metadata.get(SHARED):
+                gone.set()
 
 
 def _outcome(flow: http.HTTPFlow) -> Outcome:

@@ -4,6 +4,7 @@
 - Timeouts: first byte, between pieces, in all.
 - A CONNECT to a host that is nobody's provider is a blind tunnel, opened before it is confirmed.
 - A failed attempt is held back before the caller hears of it, and another may follow (`resend.py` decides).
+- An answer may come from an identical call instead (`share.py`), and go on for others when its own caller is gone.
 
 mitmproxy has no public seam for this, so here, and only here, we rely on its internals (read on 12.2.3):
 `HttpLayer.make_stream`, `HttpLayer.connections`; of `HttpStream` the states, `check_invalid`, `handle_protocol_error`,
@@ -23,6 +24,7 @@ from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
+from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -39,7 +41,21 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
 from addon.http1 import JsonHttp1Server
-from addon.marks import AGAIN, BROKEN_BY, CALLER, CONNECT, CONNECT_S, HOLD, OWN, PROVIDER, SENT_AT, TIMEOUT, TIMEOUTS
+from addon.marks import (
+    AGAIN,
+    BROKEN_BY,
+    CALLER,
+    CONNECT,
+    CONNECT_S,
+    FOLLOWS,
+    HOLD,
+    OWN,
+    PROVIDER,
+    SENT_AT,
+    SHARED,
+    TIMEOUT,
+    TIMEOUTS,
+)
 from addon.routing import decrypts, is_loopback
 from addon.settings import Timeouts
 
@@ -51,11 +67,27 @@ if TYPE_CHECKING:
 _MOST_HELD_BYTES: Final = 2**20
 
 
-class DeadlinePassed(events.Event):
-    """Sent into a connection's layers by `Deadlines`, for one stream of it."""
+class ForStream(events.Event):
+    """Sent into a connection's layers from outside, for one stream of it."""
 
     def __init__(self, stream: "CallStream") -> None:
         self.stream = stream
+
+
+class DeadlinePassed(ForStream):
+    """Patience with the provider is at its end."""
+
+
+class Abandoned(ForStream):
+    """The caller went away before, and now nobody else waits for the answer."""
+
+
+class Fed(ForStream):
+    """A part of the answer, or its failure, from another call."""
+
+    def __init__(self, stream: "CallStream", part: HttpEvent) -> None:
+        super().__init__(stream)
+        self.part = part
 
 
 class Deadlines:
@@ -87,6 +119,22 @@ class AttemptEndedHook(commands.StartHook):
     flow: http.HTTPFlow
 
 
+@dataclass
+class AnswerWantedHook(commands.StartHook):
+    """`answer_wanted`: the request is in, and its answer comes by `fed` from now on."""
+
+    stream: "CallStream"
+    blocking = False
+
+
+@dataclass
+class CallerLeftHook(commands.StartHook):
+    """`caller_left`: the caller went away, and the answer goes on for others, until it is `abandoned`."""
+
+    stream: "CallStream"
+    blocking = False
+
+
 class CallStream(HttpStream):
     """One request and its answer."""
 
@@ -97,16 +145,25 @@ class CallStream(HttpStream):
     _held_bytes = 0
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, DeadlinePassed):
-            if event.stream is self and self in self.deadlines.streams:  # it may have been answered a moment ago
-                self.deadlines.streams.discard(self)
-                yield from self._give_up()
+        if isinstance(event, ForStream):
+            if event.stream is self:
+                yield from self._from_outside(event)
             return
         if isinstance(event, ResponseHeaders | ResponseData):
             self._heard_at = time.monotonic()
         elif isinstance(event, ResponseEndOfMessage):
             self.deadlines.streams.discard(self)
         yield from super()._handle_event(event)
+
+    def _from_outside(self, event: ForStream) -> layer.CommandGenerator[None]:
+        if isinstance(event, Fed):
+            yield from self._handle_event(event.part)
+        elif isinstance(event, Abandoned):
+            self.flow.metadata[SHARED] = False
+            yield from self.handle_protocol_error(self._nobody_waits())
+        elif self in self.deadlines.streams:  # it may have been answered a moment ago
+            self.deadlines.streams.discard(self)
+            yield from self._give_up()
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         if request:  # the first thing that happens to a new flow: the last moment at which its form can be seen
@@ -129,6 +186,11 @@ class CallStream(HttpStream):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         began = time.monotonic()
+        if FOLLOWS in self.flow.metadata:
+            self._sent_at = self._heard_at = began
+            self.deadlines.streams.add(self)
+            yield AnswerWantedHook(self)
+            return False
         connected = yield from super().make_server_connection()
         self._sent_at = self._heard_at = time.monotonic()
         self.flow.metadata[CONNECT_S] = self._sent_at - began
@@ -162,6 +224,41 @@ class CallStream(HttpStream):
         if self._sent_at + timeouts.total_s < moment:
             what, allowed_s, moment = "whole answer", timeouts.total_s, self._sent_at + timeouts.total_s
         return moment, f"no {what} within {allowed_s:g} s"
+
+    # Calls that share one answer. The stream that follows is told each part of it as if a provider sent it; the stream that
+    # leads does not end with its caller while it is SHARED.
+
+    def fed(self, part: http.Response | bytes) -> Fed:
+        """The head, a piece, or the end (b"") of the answer that this stream follows."""
+        if isinstance(part, bytes):
+            return Fed(self, ResponseData(self.stream_id, part) if part else ResponseEndOfMessage(self.stream_id))
+        head = part.copy()
+        head.timestamp_start = time.time()
+        if "content-length" not in head.headers and not self.flow.request.is_http2:
+            head.headers["transfer-encoding"] = "chunked"
+        return Fed(self, ResponseHeaders(self.stream_id, head, end_stream=False))
+
+    def fed_failure(self, message: str) -> Fed:
+        return Fed(self, ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
+
+    def abandoned(self) -> Abandoned:
+        return Abandoned(self)
+
+    def _nobody_waits(self) -> RequestProtocolError:
+        return RequestProtocolError(self.stream_id, "Client disconnected.", ErrorCode.CLIENT_DISCONNECTED)
+
+    def check_killed(self, emit_error_hook: bool) -> layer.CommandGenerator[bool]:
+        """While we waited for a hook the caller may have left, which ends a call, unless others wait for its answer."""
+        waiting = list(self._paused_event_queue)
+        if not waiting:
+            pass
+        elif self.flow.metadata.get(SHARED) and any(isinstance(event, RequestProtocolError) for event in waiting):
+            self._paused_event_queue.clear()
+            self._paused_event_queue.extend(event for event in waiting if not isinstance(event, RequestProtocolError))
+            yield CallerLeftHook(self)
+        elif any(isinstance(event, Abandoned) and event.stream is self for event in waiting):
+            self._paused_event_queue.append(self._nobody_waits())
+        return (yield from super().check_killed(emit_error_hook))
 
     # Attempts. An answer that may be tried again is held until it is whole, so that its connection can be used again, and so
     # that the last one can still go to the caller as it came.
@@ -230,7 +327,8 @@ class CallStream(HttpStream):
     def _give_up(self) -> layer.CommandGenerator[None]:
         _, message = self.deadline()
         self.flow.metadata[BROKEN_BY] = TIMEOUT
-        yield SendHttp(RequestProtocolError(self.stream_id, message, ErrorCode.CANCEL), self.context.server)
+        if FOLLOWS not in self.flow.metadata:
+            yield SendHttp(RequestProtocolError(self.stream_id, message, ErrorCode.CANCEL), self.context.server)
         yield from self.handle_protocol_error(
             ResponseProtocolError(self.stream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
         )
@@ -242,10 +340,16 @@ class CallStream(HttpStream):
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
-        self.deadlines.streams.discard(self)
         by_caller = isinstance(event, RequestProtocolError)
+        if by_caller and self.flow.metadata.get(SHARED):
+            yield CallerLeftHook(self)
+            return
+        self.deadlines.streams.discard(self)
         refused = event.code is ErrorCode.CONNECT_FAILED
         self.flow.metadata.setdefault(BROKEN_BY, CALLER if by_caller else CONNECT if refused else PROVIDER)
+        if isinstance(event, RequestProtocolError) and FOLLOWS in self.flow.metadata:
+            yield from self._stop_following(event)
+            return
         if by_caller or not self._waits_for_first_byte() or self.client_state == self.state_errored:
             yield from super().handle_protocol_error(event)
             return
@@ -262,6 +366,15 @@ class CallStream(HttpStream):
         if (yield from self.check_killed(False)):
             return
         yield from self._answer(self.flow.response)
+
+    def _stop_following(self, event: RequestProtocolError) -> layer.CommandGenerator[None]:
+        """As mitmproxy does it, but there is no connection of its own upstream that is to be told."""
+        if self.server_state not in (self.state_done, self.state_errored):
+            self.flow.error = flow.Error(event.message)
+            yield HttpErrorHook(self.flow)
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        yield DropStream(self.stream_id)
 
     def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
         """Send an answer of our own making in place of the provider's."""
@@ -302,7 +415,7 @@ class CallLayer(HttpLayer):
     deadlines: Deadlines
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, DeadlinePassed):
+        if isinstance(event, ForStream):
             inside = [event.stream] if event.stream in self.streams.values() else list(self.streams.values())
             for stream in inside:  # not one of ours: it is in a tunnel that one of ours carries
                 yield from self.event_to_child(stream, event)

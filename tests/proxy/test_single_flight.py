@@ -1,0 +1,391 @@
+"""Identical calls at the same time share one upstream call, where the cache is on."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+
+from addon.demo.behaviour import Behaviour
+from addon.demo.providers import FakeProviders
+from tests.proxy.clients import CLAUDE, GPT, HELLO, anthropic_client, openai_client, plain
+from tests.proxy.conftest import Proxy, wait_for
+from tests.proxy.test_http2 import URL, http2_client
+
+CHAT_PATH = "/openai/v1/chat/completions"
+
+
+def cached(**more: str) -> dict[str, str]:
+    """Headers with a seed of their own, so that tests share nothing."""
+    return {"Helicone-Cache-Enabled": "true", "Helicone-Cache-Seed": str(uuid.uuid4()), **more}
+
+
+def ask(proxy: Proxy, headers: dict[str, str], **body: Any) -> httpx.Response:
+    request = {"model": GPT, "messages": HELLO, **body}
+    return plain(proxy).post(CHAT_PATH, json=request, headers={"authorization": "Bearer k", **headers})
+
+
+@contextlib.contextmanager
+def asking(proxy: Proxy, headers: dict[str, str], **body: Any) -> Iterator[httpx.Response]:
+    """A stream under way: its head is in."""
+    request = {"model": GPT, "messages": HELLO, "stream": True, **body}
+    with (
+        plain(proxy) as client,
+        client.stream("POST", CHAT_PATH, json=request, headers={"authorization": "Bearer k", **headers}) as answer,
+    ):
+        yield answer
+
+
+class Raw:
+    """A caller on a bare socket, who can leave at any moment."""
+
+    def __init__(self, proxy: Proxy, headers: dict[str, str], body: bytes) -> None:
+        address = urlsplit(proxy.url)
+        self.socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        named = {"host": "localhost", "authorization": "Bearer k", "content-type": "application/json", **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        self.socket.sendall(f"POST {CHAT_PATH} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+
+    def leave(self) -> None:
+        self.socket.close()
+
+
+def together(count: int, call: Callable[[], httpx.Response]) -> list[httpx.Response]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: call(), range(count)))
+
+
+def wait_until_followed(proxy: Proxy, seen_before: int, calls: int) -> None:
+    """Until so many more calls have reached the proxy."""
+    wait_for(lambda: proxy.seen() >= seen_before + calls)
+
+
+def test_200_identical_calls_at_once_are_one_upstream_call(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "delay=1"})
+
+    async def ask_all() -> list[Any]:
+        async with AsyncOpenAI(
+            api_key="sk-test",
+            base_url=f"{proxy.url}/openai/v1",
+            default_headers=headers,
+            max_retries=0,
+        ) as client:
+            create = client.chat.completions.with_raw_response.create
+            return await asyncio.gather(*(create(model=GPT, messages=HELLO) for _ in range(200)))
+
+    answers = asyncio.run(ask_all())
+    assert len(provider.requests) == 1
+    assert len({answer.content for answer in answers}) == 1
+    assert sorted(answer.headers["helicone-cache"] for answer in answers) == ["COALESCED"] * 199 + ["MISS"]
+    (leader,) = [answer for answer in answers if answer.headers["helicone-cache"] == "MISS"]
+    first = proxy.row(leader.headers["helicone-id"])
+    ids = {answer.headers["helicone-id"] for answer in answers} - {first["request_id"]}
+    rows = wait_for(
+        lambda: found if len(found := proxy.rows("cache_reference_id = $id", id=first["request_id"])) == 199 else []
+    )
+    assert {row["request_id"] for row in rows} == ids
+    assert first["cost_nanousd"] > 0
+    assert (first["cache_status"], first["attempts"], first["cache_reference_id"]) == ("miss", 1, None)
+    for row in rows:
+        assert (row["cache_status"], row["status"], row["error_type"], row["attempts"]) == ("coalesced", 200, None, 0)
+        assert (row["input_tokens"], row["output_tokens"], row["cost_nanousd"]) == (0, 0, 0)
+        assert row["saved_nanousd"] == first["cost_nanousd"]
+        assert row["overhead_ms"] < 1000  # the provider's second is none of ours
+
+
+def test_who_comes_late_gets_what_was_said_so_far_and_then_follows_live(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.2;words=8"})
+    with asking(proxy, headers) as leader:
+        pieces = leader.iter_raw()
+        heard = next(pieces) + next(pieces) + next(pieces)
+        with asking(proxy, headers) as follower:
+            assert follower.headers["helicone-cache"] == "COALESCED"
+            assert follower.headers["content-type"] == leader.headers["content-type"]
+            said = follower.iter_raw()
+            first = next(said)
+            assert first.startswith(heard)  # at once, though the provider is not half done
+            assert b"[DONE]" not in first
+            whole = first + b"".join(said)
+        assert whole == heard + b"".join(pieces)
+    assert len(provider.requests) == 1
+    assert whole.rstrip().endswith(b"[DONE]")
+
+
+def test_sdk_streams_share_an_answer(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.05"})
+
+    def words(_: int) -> str:
+        client = openai_client(proxy, "forward", headers)
+        stream = client.chat.completions.create(model=GPT, messages=HELLO, stream=True)
+        return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(texts := set(pool.map(words, range(8)))) == 1
+    assert texts.pop()
+    assert len(provider.requests) == 1
+
+
+def test_anthropic_streams_share_an_answer(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.05"})
+
+    def words(_: int) -> str:
+        client = anthropic_client(proxy, "path prefix", headers)
+        with client.messages.stream(model=CLAUDE, max_tokens=64, messages=HELLO) as stream:
+            return stream.get_final_text()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(words, range(4)))) == 1
+    assert len(provider.requests) == 1
+
+
+def test_the_next_call_is_a_hit(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "delay=0.3"})
+    first, *_ = together(4, lambda: ask(proxy, headers))
+    again = wait_for(lambda: [answer] if (answer := ask(proxy, headers)).headers["helicone-cache"] == "HIT" else [])[0]
+    assert again.content == first.content
+    assert len(provider.requests) == 1
+
+
+# Who leaves.
+
+
+@pytest.mark.parametrize("words", ["delay=1", "chunk-delay=0.15"])
+def test_if_the_first_caller_leaves_the_others_still_get_their_answer(
+    proxy: Proxy, provider: FakeProviders, words: str
+) -> None:
+    headers = cached(**{"x-fake": words, "accept-encoding": "gzip, deflate, br, zstd"})
+    body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO, "stream": True}).content
+    leader_id = str(uuid.uuid4())
+    leader = Raw(proxy, {**headers, "Helicone-Request-Id": leader_id}, body)
+    assert provider.wait_for(lambda: len(provider.requests) == 1)
+    seen = proxy.seen()
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(ask, proxy, headers, stream=True) for _ in range(3)]
+        wait_until_followed(proxy, seen, 3)
+        leader.leave()
+        answers = [call.result() for call in calls]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert answer.headers["helicone-cache"] == "COALESCED"
+        assert answer.text.rstrip().endswith("[DONE]")
+    assert len(provider.requests) == 1
+    assert not provider.requests[0].cancelled
+    row = proxy.row(leader_id)  # the call was made and is billed, so its row has what it cost
+    assert (row["status"], row["error_type"], row["cache_status"]) == (-3, "client_disconnected", "miss")
+    assert row["cost_nanousd"] > 0
+    assert row["output_tokens"] > 0
+    hit = wait_for(lambda: [a] if (a := ask(proxy, headers, stream=True)).headers["helicone-cache"] == "HIT" else [])[0]
+    assert hit.content == answers[0].content
+
+
+def test_if_the_first_caller_leaves_a_tunnel_the_others_still_get_their_answer(
+    proxy: Proxy, provider: FakeProviders
+) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.1"})
+    leading = openai_client(proxy, "forward", headers)
+    stream = leading.chat.completions.create(model=GPT, messages=HELLO, stream=True)
+    next(iter(stream))
+    seen = proxy.seen()
+    with ThreadPoolExecutor(1) as pool:
+        follower = openai_client(proxy, "forward", headers)
+        call = pool.submit(lambda: list(follower.chat.completions.create(model=GPT, messages=HELLO, stream=True)))
+        wait_until_followed(proxy, seen, 1)
+        stream.close()
+        leading.close()
+        assert call.result()[-1].choices[0].finish_reason == "stop"
+    assert len(provider.requests) == 1
+
+
+def test_if_the_first_caller_resets_its_http2_stream_the_others_still_get_their_answer(
+    proxy: Proxy, provider: FakeProviders
+) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.1", "authorization": "Bearer k"})
+    request = {"model": GPT, "messages": HELLO, "stream": True}
+
+    def start(client: httpx.AsyncClient) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
+        return client.stream("POST", URL, json=request, headers=headers)
+
+    async def leave_and_listen() -> bytes:
+        async with http2_client(proxy) as client, contextlib.AsyncExitStack() as following:
+            async with start(client) as leader:
+                await anext(leader.aiter_raw())
+                follower = await following.enter_async_context(start(client))
+            assert follower.headers["helicone-cache"] == "COALESCED"
+            return b"".join([piece async for piece in follower.aiter_raw()])
+
+    assert asyncio.run(leave_and_listen()).rstrip().endswith(b"[DONE]")
+    assert len(provider.requests) == 1
+
+
+def test_if_all_leave_the_provider_is_left_too(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.2;words=60"})
+    body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO, "stream": True}).content
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    callers = []
+    for each in ids:
+        callers.append(Raw(proxy, {**headers, "Helicone-Request-Id": each}, body))
+        assert provider.wait_for(lambda: len(provider.requests) == 1)
+    wait_for(lambda: all(caller.socket.recv(65536) for caller in callers))
+    callers.pop(0).leave()
+    time.sleep(1.0)  # some words go by
+    assert not provider.requests[0].cancelled
+    for caller in callers:
+        caller.leave()
+    assert provider.wait_for(lambda: provider.requests[0].cancelled, 10)
+    assert [proxy.row(each)["status"] for each in ids] == [-3, -3, -3]
+    assert proxy.row(ids[0])["cost_nanousd"] > 0
+    assert [proxy.row(each)["cost_nanousd"] for each in ids[1:]] == [0, 0]
+    answer = ask(proxy, {**headers, "x-fake": "words=3"}, stream=True)  # and nobody waits for what is gone
+    assert answer.headers["helicone-cache"] == "MISS"
+
+
+def test_a_follower_who_leaves_disturbs_nobody(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.1", "accept-encoding": "gzip, deflate, br, zstd"})
+    body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO, "stream": True}).content
+    with asking(proxy, headers) as leader:
+        pieces = leader.iter_raw()
+        next(pieces)
+        follower_id = str(uuid.uuid4())
+        follower = Raw(proxy, {**headers, "Helicone-Request-Id": follower_id}, body)
+        assert b"COALESCED" in follower.socket.recv(65536)
+        follower.leave()
+        assert b"".join(pieces).rstrip().endswith(b"[DONE]")
+    row = proxy.row(follower_id)
+    assert (row["status"], row["cache_status"], row["cost_nanousd"]) == (-3, "coalesced", 0)
+    assert len(provider.requests) == 1
+
+
+# What goes wrong upstream.
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "error_type"),
+    [
+        ("delay=0.5;status=500", 500, "server_error"),
+        ("delay=0.5;status=429", 429, "rate_limit_error"),
+        ("delay=0.5;no-answer=1", 502, "upstream_disconnected"),
+    ],
+)
+def test_a_failure_is_everybodys(
+    proxy: Proxy, provider: FakeProviders, wish: str, status: int, error_type: str
+) -> None:
+    headers = cached(**{"x-fake": wish})
+    answers = together(5, lambda: ask(proxy, headers))
+    assert [answer.status_code for answer in answers] == [status] * 5
+    assert len({answer.content for answer in answers}) == 1
+    assert answers[0].json()["error"]["message"]
+    assert len(provider.requests) == 1
+    rows = [proxy.row(answer.headers["helicone-id"]) for answer in answers]
+    assert {row["error_type"] for row in rows} == {rows[0]["error_type"]}
+    assert sorted(row["cache_status"] for row in rows) == ["coalesced"] * 4 + ["miss"]
+    assert ask(proxy, {**headers, "x-fake": "delay=0"}).headers["helicone-cache"] == "MISS"  # and is not stored
+
+
+def test_a_cut_stream_is_cut_for_everybody(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "chunk-delay=0.1;cut=4"})
+    ids: list[str] = []
+
+    def listen(_: int) -> bytes:
+        heard = b""
+        with asking(proxy, headers) as answer:
+            ids.append(answer.headers["helicone-id"])
+            with pytest.raises(httpx.RemoteProtocolError):
+                for piece in answer.iter_raw():
+                    heard += piece
+        return heard
+
+    with ThreadPoolExecutor(3) as pool:
+        assert len(heard := set(pool.map(listen, range(3)))) == 1
+    assert heard.pop().count(b"data:") == 4
+    assert len(provider.requests) == 1
+    assert {proxy.row(each)["error_type"] for each in ids} == {"upstream_disconnected"}
+    assert {proxy.row(each)["status"] for each in ids} == {200}
+
+
+def test_the_first_callers_retries_are_everybodys(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"Helicone-Retry-Enabled": "true", "Helicone-Retry-Min-Timeout": "300"})
+    provider.script(Behaviour(status=503, delay_s=0.3))
+    answers = together(5, lambda: ask(proxy, headers))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert sorted(answer.headers["helicone-attempts"] for answer in answers) == ["0", "0", "0", "0", "2"]
+    assert len(provider.requests) == 2
+
+
+def test_a_retry_goes_on_for_the_others_when_the_first_caller_leaves(proxy: Proxy, provider: FakeProviders) -> None:
+    retry = {"Helicone-Retry-Enabled": "true", "Helicone-Retry-Min-Timeout": "1500"}
+    headers = cached(**{**retry, "accept-encoding": "gzip, deflate, br, zstd"})
+    body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO}).content
+    provider.script(Behaviour(status=503))
+    leader = Raw(proxy, headers, body)
+    assert provider.wait_for(lambda: len(provider.requests) == 1)
+    seen = proxy.seen()
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(ask, proxy, headers)
+        wait_until_followed(proxy, seen, 1)
+        leader.leave()
+        assert call.result().status_code == 200
+    assert len(provider.requests) == 2
+
+
+# Who does not share.
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"authorization": "Bearer somebody-else"},
+        {"Helicone-Cache-Seed": "shared with nobody"},
+        {"Helicone-Cache-Enabled": "false"},
+        {"accept-encoding": "identity"},
+    ],
+)
+def test_what_is_not_identical_makes_its_own_call(proxy: Proxy, provider: FakeProviders, other: dict[str, str]) -> None:
+    headers = cached(**{"x-fake": "delay=0.5"})
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(ask, proxy, headers), pool.submit(ask, proxy, {**headers, **other})]
+        assert [call.result().status_code for call in calls] == [200, 200]
+    assert len(provider.requests) == 2
+
+
+def test_while_a_bucket_fills_every_call_is_its_own(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "delay=0.3", "Helicone-Cache-Bucket-Max-Size": "3"})
+    answers = together(3, lambda: ask(proxy, headers))
+    assert {answer.headers["helicone-cache"] for answer in answers} == {"MISS"}
+    assert len(provider.requests) == 3
+
+
+def test_who_shares_is_not_limited(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "delay=0.5", "Helicone-RateLimit-Policy": "1;w=600;s=user"})
+    headers["Helicone-User-Id"] = str(uuid.uuid4())
+    answers = together(6, lambda: ask(proxy, headers))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len(provider.requests) == 1
+    refused = ask(proxy, headers, temperature=1)
+    assert refused.status_code == 429  # the one that was sent has used the quota up
+
+
+def test_a_refusal_by_our_own_limit_is_not_shared(proxy: Proxy, provider: FakeProviders) -> None:
+    headers = cached(**{"x-fake": "delay=0.5", "Helicone-RateLimit-Policy": "1;w=600;s=user"})
+    headers["Helicone-User-Id"] = str(uuid.uuid4())
+    assert ask(proxy, headers).status_code == 200  # the quota is used up
+    other = cached(**{"x-fake": "delay=0.5"})
+    mine = {**headers, "Helicone-Cache-Seed": other["Helicone-Cache-Seed"]}
+    answers: list[int] = []
+    barrier = threading.Barrier(2)
+
+    def run(wanted: dict[str, str]) -> None:
+        barrier.wait()
+        answers.append(ask(proxy, wanted, temperature=0.5).status_code)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, [mine, other]))
+    assert 200 in answers  # whoever was first: a refused call leads nobody
