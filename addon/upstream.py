@@ -14,7 +14,6 @@ proxy runs plain: no JSON errors, timeouts, retries or shared calls, and it says
 """
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mitmproxy import flow, http
@@ -24,7 +23,6 @@ from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
-from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -58,6 +56,16 @@ from addon.marks import (
 )
 from addon.routing import decrypts, is_loopback
 from addon.settings import Timeouts
+from addon.stream_events import (
+    Abandoned,
+    AnswerWantedHook,
+    AttemptEndedHook,
+    CallerLeftHook,
+    DeadlinePassed,
+    Fed,
+    ForStream,
+    UpstreamFailedHook,
+)
 
 if TYPE_CHECKING:
     from mitmproxy.net.server_spec import ServerSpec
@@ -65,29 +73,6 @@ if TYPE_CHECKING:
 
 # Of an error's body; a longer one is passed on rather than tried again.
 _MOST_HELD_BYTES: Final = 2**20
-
-
-class ForStream(events.Event):
-    """Sent into a connection's layers from outside, for one stream of it."""
-
-    def __init__(self, stream: "CallStream") -> None:
-        self.stream = stream
-
-
-class DeadlinePassed(ForStream):
-    """Patience with the provider is at its end."""
-
-
-class Abandoned(ForStream):
-    """The caller went away before, and now nobody else waits for the answer."""
-
-
-class Fed(ForStream):
-    """A part of the answer, or its failure, from another call."""
-
-    def __init__(self, stream: "CallStream", part: HttpEvent) -> None:
-        super().__init__(stream)
-        self.part = part
 
 
 class Deadlines:
@@ -102,37 +87,6 @@ class Deadlines:
     def passed(self) -> "list[CallStream]":
         now = time.monotonic()
         return [stream for stream in self.streams if stream.deadline()[0] <= now]
-
-
-@dataclass
-class UpstreamFailedHook(commands.StartHook):
-    """`upstream_failed`: no first byte came. An addon may set `flow.response`: it is what the caller gets."""
-
-    flow: http.HTTPFlow
-
-
-@dataclass
-class AttemptEndedHook(commands.StartHook):
-    """`attempt_ended`: an attempt failed, or its answer is held back (`flow.response`), and the caller has not heard of it.
-    An addon may wait, change `flow.request`, and set AGAIN in the metadata: then the request goes out once more."""
-
-    flow: http.HTTPFlow
-
-
-@dataclass
-class AnswerWantedHook(commands.StartHook):
-    """`answer_wanted`: the request is in, and its answer comes by `fed` from now on."""
-
-    stream: "CallStream"
-    blocking = False
-
-
-@dataclass
-class CallerLeftHook(commands.StartHook):
-    """`caller_left`: the caller went away, and the answer goes on for others, until it is `abandoned`."""
-
-    stream: "CallStream"
-    blocking = False
 
 
 class CallStream(HttpStream):
@@ -213,6 +167,9 @@ class CallStream(HttpStream):
         """The answer to HEAD ends with its headers; a body of ours would be taken for the next answer."""
         if self.flow.request.method.upper() == "HEAD" and self.flow.response and self.flow.response.raw_content:
             self.flow.response.raw_content = b""
+
+    def deadline_passed(self) -> DeadlinePassed:
+        return DeadlinePassed(self)
 
     def deadline(self) -> tuple[float, str]:
         """When patience ends, on the monotonic clock, and with what message."""

@@ -57,7 +57,7 @@ class Wiring:
             await asyncio.sleep(self._deadlines.LOOK_EVERY_S)
             for stream in self._deadlines.passed():
                 if handler := connections.get(stream.context.client.id):
-                    await handler.server_event(self._upstream.DeadlinePassed(stream))
+                    await handler.server_event(stream.deadline_passed())
                 else:
                     self._deadlines.streams.discard(stream)
 
