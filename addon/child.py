@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -21,7 +22,8 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 def run_through_proxy(settings: Settings, command: Sequence[str], project: str | None) -> int:
     """Run `command` with the variables of `environment`, print the summary to stderr. Returns the command's status."""
-    with ProxyThread(settings) as thread:
+    # The program cannot know a key, and nobody else can know this proxy.
+    with ProxyThread(replace(settings, keys=())) as thread:
         thread.proxy.request_ids = []
         url = environment.proxy_url(*thread.address, project)
         bundle = trust.write_bundle(settings.data, os.environ)

@@ -80,10 +80,10 @@ def up(
     settings = read_settings(data, config, upstreams, upstream_timeout)
     try:
         host, port = parse_listen(listen)
-        if not is_loopback(host) and not open_to_all:
+        if not (is_loopback(host) or settings.keys or open_to_all):
             raise ConfigError(
                 f"--listen {listen}: other machines could use this proxy, and no keys are configured; "
-                "listen on 127.0.0.1, or add --open if everyone who can reach it may use it"
+                "make some with `heliograph keys add NAME`, listen on 127.0.0.1, or add --open if everyone who can reach it may use it"
             )
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
@@ -114,8 +114,9 @@ def up(
     "--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT", help="Where the proxy listens."
 )
 @click.option("--project", metavar="NAME", help="Label of the calls made from here. Default: the git checkout's name.")
+@click.option("--key", envvar="HELIOGRAPH_KEY", metavar="KEY", help="A key of the proxy, where it has keys.")
 @click.option("--unset", is_flag=True, help="Print the way back instead.")
-def env(data: Path, config: Path | None, listen: str, project: str | None, unset: bool) -> None:
+def env(data: Path, config: Path | None, listen: str, project: str | None, key: str | None, unset: bool) -> None:
     """Print the variables that send this shell's programs through the proxy.
 
     \b
@@ -129,7 +130,9 @@ def env(data: Path, config: Path | None, listen: str, project: str | None, unset
         raise click.UsageError(str(error)) from error
     if project is not None and not is_label(project):
         raise click.UsageError(f"--project {project!r}: use letters, digits and . _ ~ - only")
-    url = environment.proxy_url(host, port, project or environment.project_name(Path.cwd()))
+    if key is not None and not is_label(key):
+        raise click.UsageError("--key: that is no key; `heliograph keys add NAME` makes one")
+    url = environment.proxy_url(host, port, project or environment.project_name(Path.cwd()), key)
     if unset:
         values = environment.variables(url, trust.bundle_path(data), os.environ)
         click.echo("\n".join(environment.unset_lines(values, os.environ)))
@@ -238,9 +241,10 @@ def _answers(host: str, port: int) -> bool:
 
 def _add_analysis() -> None:
     from addon.caching.commands import cache
+    from addon.key_commands import keys
     from analysis import commands
 
-    for command in (commands.report, commands.sql, commands.tail, cache):
+    for command in (commands.report, commands.sql, commands.tail, cache, keys):
         main.add_command(command)
 
 

@@ -192,14 +192,24 @@ def _retry(given: dict[str, str], warnings: list[str]) -> RetryPolicy | None:
 
 def project_label(proxy_authorization: str | None) -> str | None:
     """The user part of the proxy URL (`http://LABEL:x@127.0.0.1:8787`): a project's name, not a secret."""
+    label = _user_and_password(proxy_authorization)[0]
+    return label if is_label(label) else None
+
+
+def proxy_password(proxy_authorization: str | None) -> str | None:
+    """The password of the proxy URL: a key of this proxy, where it has keys."""
+    return _user_and_password(proxy_authorization)[1] or None
+
+
+def _user_and_password(proxy_authorization: str | None) -> tuple[str, str]:
     scheme, _, encoded = (proxy_authorization or "").partition(" ")
     if scheme.lower() != "basic":
-        return None
+        return "", ""
     try:
-        label = base64.b64decode(encoded, validate=True).decode().partition(":")[0]
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:  # not base64, not ASCII, not UTF-8
-        return None
-    return label if is_label(label) else None
+        return "", ""
+    return user, password
 
 
 def _flag(given: dict[str, str], name: str, spelled: str, warnings: list[str]) -> bool:

@@ -37,10 +37,11 @@ def variables(proxy_url: str, bundle: Path, environ: Mapping[str, str]) -> dict[
     }
 
 
-def proxy_url(host: str, port: int, project: str | None) -> str:
-    """`project` becomes the user part: clients send it with every connection, and it is the property `project` of each row."""
+def proxy_url(host: str, port: int, project: str | None, key: str | None = None) -> str:
+    """`project` becomes the user part: clients send it with every connection, and it is the property `project` of each row.
+    `key` becomes the password."""
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{project}:x@{shown}:{port}" if project else f"http://{shown}:{port}"
+    return f"http://{project or ''}:{key or 'x'}@{shown}:{port}" if project or key else f"http://{shown}:{port}"
 
 
 def project_name(folder: Path) -> str | None:

@@ -101,6 +101,7 @@ class Lifecycle:
         deadline = loop.time() + _DRAIN_S
         while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
             await asyncio.sleep(0.05)
+        await self.proxy.api.stop()
         self._stopping = True
         if self._watch:
             self._watch.cancel()

@@ -13,6 +13,7 @@ sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).r
 from addon.ask_usage import AskUsage  # noqa: E402
 from addon.cache import Cache  # noqa: E402
 from addon.capture import Capture  # noqa: E402
+from addon.endpoints import Endpoints  # noqa: E402
 from addon.keep import Keep  # noqa: E402
 from addon.lifecycle import Lifecycle  # noqa: E402
 from addon.limit import Limits  # noqa: E402
@@ -29,6 +30,7 @@ def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
         Lifecycle(proxy, settings),  # options, journal and settler; the orderly end
         Wiring(proxy),  # our HTTP stream under every connection: JSON errors, timeouts, blind tunnels
         RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
+        Endpoints(proxy),  # what is asked of us: health here, all else in a process of its own
         AskUsage(proxy),  # lets a stream state its usage, where the caller wishes it
         Resend(proxy),  # retries, while the caller hears nothing
         Capture(proxy),  # a copy of what passes, into the journal

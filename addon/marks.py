@@ -6,6 +6,7 @@ mitmproxy copies that dictionary and writes it to flow files (`-w`): texts, numb
 from typing import Final
 
 OWN: Final = "heliograph_own"  # bool: the request was sent to this proxy as to a server, not through it
+ENDPOINT: Final = "heliograph_endpoint"  # str: the path of one of our own endpoints that is asked for
 TIMEOUTS: Final = "heliograph_timeouts"  # settings.Timeouts of this call; without it there are none
 SENT_AT: Final = "heliograph_sent_at"  # float: epoch seconds when the request began to go out to the provider
 CONNECT_S: Final = "heliograph_connect_s"  # float: time spent on getting an upstream connection

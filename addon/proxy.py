@@ -6,7 +6,10 @@ from typing import cast
 
 from mitmproxy.net.server_spec import ServerSpec
 
+from addon import controls
 from addon import settings as settings_module
+from addon.access import may_call
+from addon.api_process import ApiProcess
 from addon.caching.store import CacheStore
 from addon.call import Call
 from addon.flights import Flights
@@ -30,6 +33,7 @@ class Counts:
 @dataclass(slots=True)
 class Proxy:
     calls: dict[str, Call] = field(default_factory=dict)  # under way, by flow id
+    admitted: set[str] = field(default_factory=set)  # client connections whose proxy URL brought a key
     projects: dict[str, str] = field(default_factory=dict)  # label in the proxy URL, by client connection id
     counts: Counts = field(default_factory=Counts)
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
@@ -45,6 +49,7 @@ class Proxy:
     journal: Journal = field(init=False)
     cache: CacheStore = field(init=False)
     limits: LimitStore = field(init=False)
+    api: ApiProcess = field(init=False)
 
     def open(self, settings: Settings) -> None:
         """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
@@ -57,8 +62,24 @@ class Proxy:
         )
         self.journal.open()
         self.limits = LimitStore(Folders(settings.data).limits)
+        self.api = ApiProcess(settings)
         self.cache = CacheStore(Folders(settings.data).cache, settings.cache_bytes)
         self.ready = True
+
+    def introduce(self, client_id: str, proxy_authorization: str | None) -> None:
+        """What the proxy URL says of the caller: a project's name, a key."""
+        if label := controls.project_label(proxy_authorization):
+            self.projects[client_id] = label
+        if self.settings.keys and may_call(self.settings.keys, controls.proxy_password(proxy_authorization)):
+            self.admitted.add(client_id)
+
+    def is_closed_to(self, client_id: str) -> bool:
+        """Whether a key is needed that this connection did not bring."""
+        return bool(self.settings.keys) and client_id not in self.admitted
+
+    def forget(self, client_id: str) -> None:
+        self.projects.pop(client_id, None)
+        self.admitted.discard(client_id)
 
     @property
     def via(self) -> ServerSpec | None:

@@ -1,16 +1,18 @@
 """The hook that acts on `routing`: sends each request where it belongs, and takes off what is for us alone."""
 
 import logging
+from typing import Final
 
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
-from addon import controls, endpoints
+from addon import controls
+from addon.access import may_call
 from addon.answers import error_answer
 from addon.call import Call
 from addon.controls import Controls, parse_controls
 from addon.ids import keyed_hash, uuid7
-from addon.marks import OWN, TIMEOUTS
+from addon.marks import ENDPOINT, OWN, TIMEOUTS
 from addon.providers import registry
 from addon.proxy import Proxy
 from addon.routing import Arrival, Endpoint, Refusal, Route, Tunnel, is_loopback, path_of, without_secrets
@@ -18,6 +20,11 @@ from addon.settings import Origin
 from addon.storage.journal_lines import CallStart
 
 logger = logging.getLogger(__name__)
+
+_NEEDS_KEY: Final = (
+    "this heliograph asks for a key: send Helicone-Auth: Bearer KEY, or put it into the proxy URL as its password; "
+    "`heliograph keys add NAME` makes one"
+)
 
 
 class RouteRequests:
@@ -41,17 +48,23 @@ class RouteRequests:
     def _route(self, flow: http.HTTPFlow) -> None:
         wishes = parse_controls(flow.request.headers.items(multi=True))
         decision = self._decide(flow, wishes)
-        if label := controls.project_label(flow.request.headers.get(controls.PROXY_AUTHORIZATION)):
-            self.proxy.projects[flow.client_conn.id] = label
+        self.proxy.introduce(flow.client_conn.id, flow.request.headers.get(controls.PROXY_AUTHORIZATION))
         if isinstance(decision, Tunnel):
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
-            flow.request.stream = True
+            if self.proxy.is_closed_to(flow.client_conn.id):
+                flow.response = proxy_key_needed()
+            else:
+                flow.request.stream = True
+            return
+        if isinstance(decision, Endpoint):
+            flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
+            flow.metadata[ENDPOINT] = decision.path
             return
         take_off(flow.request.headers)
         if isinstance(decision, Refusal):
             flow.response = error_answer(None, decision.status, decision.error_type, decision.message)
-        elif isinstance(decision, Endpoint):
-            flow.response = endpoints.answer(decision, flow.request.method, self.proxy)
+        elif not self._may_call(flow, wishes):
+            flow.response = error_answer(decision.provider, 401, "heliograph_unauthorized", _NEEDS_KEY)
         else:
             self._send_to(flow, decision)
             if found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
@@ -68,6 +81,9 @@ class RouteRequests:
             else:
                 self.proxy.counts.passed += 1
                 flow.request.stream = True
+
+    def _may_call(self, flow: http.HTTPFlow, wishes: Controls) -> bool:
+        return flow.client_conn.id in self.proxy.admitted or may_call(self.proxy.settings.keys, wishes.helicone_auth)
 
     def _decide(self, flow: http.HTTPFlow, wishes: Controls) -> Route | Refusal | Endpoint | Tunnel:
         request = flow.request
@@ -137,6 +153,13 @@ class RouteRequests:
             helicone_key_hash=keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else None,
             client=wishes.client,
         )
+
+
+def proxy_key_needed() -> http.Response:
+    """To who wants to go through us to somewhere else: a key is asked for as proxies do."""
+    response = error_answer(None, 407, "heliograph_unauthorized", _NEEDS_KEY)
+    response.headers["proxy-authenticate"] = 'Basic realm="heliograph"'
+    return response
 
 
 def take_off(headers: http.Headers) -> None:

@@ -23,8 +23,17 @@ HELICONE_DOMAINS: Final = ("helicone.ai", "hconeai.com")
 HEALTH_PATH: Final = "/healthz"
 _SELF_HOST_PREFIX: Final = "/v1/gateway/"  # Helicone's self-hosted form: /v1/gateway/oai/v1/chat/completions
 _GATEWAY: Final = "gateway"
+_LEGACY_FEEDBACK: Final = "/v1/feedback"  # on every host of Helicone's, in old programs
 _NOWHERE: Final = ".invalid"  # the origin of a provider that lives at a different host for each customer
-_ASYNC_LOGS: Final = frozenset(f"/{name}/v1/log" for name in ("oai", "anthropic", "googleapis", "custom"))
+# Our endpoints by path, on our own host and in mitmproxy's reverse modes, where the target has others.
+_ENDPOINTS: Final = re.compile(
+    r"/v1/(webhook/)?request/.+|/v1/(session|user|property|metrics|helicone-sql|evals)/.+|/v1/feedback"
+    r"|/(oai|anthropic|googleapis|custom)/v1/log|/v1/trace/.+|/v1/traces"
+)
+# These on our own host only: a target may have its own.
+_OWN_ENDPOINTS: Final = frozenset(
+    (HEALTH_PATH, "/metrics", "/openapi.json", "/heliograph.mjs", "/heliograph_client.py")
+)
 # What a query may carry of a credential; a row's path must not.
 _SECRET_PARAMETERS: Final = re.compile(
     r"(?i)(?<=[?&])(key|api[-_]?key|access_token|token|sig|signature|x-amz-[^=&]*|x-goog-[^=&]*)=[^&]*&?"
@@ -85,6 +94,8 @@ class Router:
             if arrival.own:  # scheme and port are those of the way to us, not of the provider: keys go out encrypted
                 called = replace(origin_of(provider.origin), host=arrival.host)
             return self._to(provider, arrival.path, called)
+        if is_helicone(arrival.host) and path_of(arrival.path) == _LEGACY_FEEDBACK:
+            return Endpoint(_LEGACY_FEEDBACK)
         if arrival.own or is_helicone(arrival.host):
             return self._by_label(arrival) or self._by_path(arrival)
         return Tunnel()
@@ -92,8 +103,9 @@ class Router:
     def route_mode(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
         """For `--mode reverse:` and the like: the mode has named the target already."""
         target = Origin(arrival.scheme, arrival.host, arrival.port)
-        if path_of(arrival.path) == HEALTH_PATH:
-            return Endpoint(HEALTH_PATH)
+        path = path_of(arrival.path)
+        if path == HEALTH_PATH or _ENDPOINTS.fullmatch(path):
+            return Endpoint(path)
         provider = self._by_upstream(target) or registry.by_host(arrival.host) or stranger(arrival.host)
         return self._to(provider, arrival.path, target)
 
@@ -113,7 +125,7 @@ class Router:
 
     def _by_path(self, arrival: Arrival) -> Route | Refusal | Endpoint:
         path = path_of(arrival.path)
-        if path == HEALTH_PATH or path in _ASYNC_LOGS:
+        if path in _OWN_ENDPOINTS or _ENDPOINTS.fullmatch(path):
             return Endpoint(path)
         rest = arrival.path
         if path.startswith(_SELF_HOST_PREFIX):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from addon.access import Key, parse_keys
 from addon.limits.config import parse_budgets, parse_limits
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride, parse_overrides
@@ -75,6 +76,7 @@ class Settings:
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
     budgets: tuple[Budget, ...] = ()
+    keys: tuple[Key, ...] = ()  # none: everybody on this machine
     limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
@@ -134,13 +136,14 @@ def load(
         prices=_parsed(table, "prices", parse_overrides),
         limits=_parsed(table, "limits", parse_limits),
         budgets=_parsed(table, "budgets", parse_budgets),
+        keys=_keys(table),
         limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
         upstream_proxy=before_us,
         upstream_proxy_auth=before_us_auth,
     )
     for name, keys in _TABLES.items():
         table.sub(name).refuse_unknown(set(keys.split()))
-    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets"})
+    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets", "keys"})
     return settings
 
 
@@ -177,6 +180,13 @@ def _parsed[T](table: "_Table", key: str, parse: Callable[[Sequence[Mapping[str,
     """Sections [[key]], read by whoever knows what they mean. Raises ConfigError."""
     try:
         return parse(table.tables(key))
+    except ValueError as error:
+        raise ConfigError(f"{table.path}: {error}") from error
+
+
+def _keys(table: "_Table") -> tuple[Key, ...]:
+    try:
+        return parse_keys(table.table("keys"))
     except ValueError as error:
         raise ConfigError(f"{table.path}: {error}") from error
 

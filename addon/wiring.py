@@ -12,6 +12,7 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 from addon import controls
 from addon.master import speed_up
 from addon.proxy import Proxy
+from addon.route import proxy_key_needed
 from addon.routing import decrypts
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,9 @@ class Wiring:
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         self.proxy.connects += 1
-        if label := controls.project_label(flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)):
-            self.proxy.projects[flow.client_conn.id] = label
+        self.proxy.introduce(flow.client_conn.id, flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None))
+        if not decrypts(flow.request.host.lower()) and self.proxy.is_closed_to(flow.client_conn.id):
+            flow.response = proxy_key_needed()  # inside a provider's tunnel each call may bring its own
 
     def client_connected(self, client: connection.Client) -> None:
         handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
@@ -88,7 +90,7 @@ class Wiring:
         data.ignore_connection = not decrypts((data.client_hello.sni or address[0]).lower())
 
     def client_disconnected(self, client: connection.Client) -> None:
-        self.proxy.projects.pop(client.id, None)
+        self.proxy.forget(client.id)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A program that does not trust our certificate breaks off here: the one place where that can be told."""
