@@ -1,6 +1,7 @@
 """What the addons share while the proxy runs: settings, router, journal, the calls under way, the counters."""
 
 import logging
+import os
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -15,7 +16,7 @@ from addon.call import Call
 from addon.flights import Flights
 from addon.limits.store import LimitStore
 from addon.routing import Router
-from addon.settings import Settings
+from addon.settings import ConfigError, Settings
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 
@@ -62,6 +63,11 @@ class Proxy:
         )
         self.journal.open()
         self.limits = LimitStore(Folders(settings.data).limits)
+        for webhook in settings.webhooks:
+            try:
+                webhook.signing_key(os.environ)
+            except ValueError as error:
+                raise ConfigError(f"{settings.config}: {error}") from error
         self.api = ApiProcess(settings)
         self.cache = CacheStore(Folders(settings.data).cache, settings.cache_bytes)
         self.ready = True

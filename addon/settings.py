@@ -18,6 +18,7 @@ from addon.limits.config import parse_budgets, parse_limits
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride, parse_overrides
 from addon.providers import registry
+from addon.webhooks import Webhook, parse_webhooks
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
@@ -76,6 +77,7 @@ class Settings:
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
     budgets: tuple[Budget, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()  # who is told of finished calls
     keys: tuple[Key, ...] = ()  # none: everybody on this machine
     limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
@@ -136,6 +138,7 @@ def load(
         prices=_parsed(table, "prices", parse_overrides),
         limits=_parsed(table, "limits", parse_limits),
         budgets=_parsed(table, "budgets", parse_budgets),
+        webhooks=_parsed(table, "webhooks", parse_webhooks),
         keys=_keys(table),
         limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
         upstream_proxy=before_us,
@@ -143,7 +146,7 @@ def load(
     )
     for name, keys in _TABLES.items():
         table.sub(name).refuse_unknown(set(keys.split()))
-    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets", "keys"})
+    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets", "keys", "webhooks"})
     return settings
 
 

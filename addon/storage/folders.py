@@ -7,6 +7,8 @@ lake/<table>/date=<date>/<name>.parquet
 lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet stands for
 settle.lock                          held by the one settler of this data folder
 cache.sqlite                         answers that may be given again; may be deleted at any time
+webhooks.sqlite                      what is to be told to whom, and was
+webhooks-dead.jsonl                  what nobody took
 limits.sqlite                        what is left of limits, what is spent of budgets (recounted from the lake at a start)
 """
 
@@ -43,6 +45,14 @@ class Folders:
     @property
     def limits(self) -> Path:
         return self.data / "limits.sqlite"
+
+    @property
+    def webhooks(self) -> Path:
+        return self.data / "webhooks.sqlite"
+
+    @property
+    def dead_letters(self) -> Path:
+        return self.data / "webhooks-dead.jsonl"
 
     def make(self) -> None:
         """Makes what a proxy needs to start. Raises OSError."""

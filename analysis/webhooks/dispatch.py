@@ -1,0 +1,153 @@
+"""The loop that delivers: looks for calls that ended, sends, tries again, and gives up into `DATA/webhooks-dead.jsonl`."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from addon.storage.folders import Folders
+from addon.webhooks import Webhook
+from analysis.lake import Connection, Lake
+from analysis.table import fetch
+from analysis.webhooks.message import SIGNATURE, is_wanted, message, signature, wait_s
+from analysis.webhooks.queue import Delivery, Queue
+
+LOOK_EVERY_S: Final = 1.0
+TIMEOUT_S: Final = 30.0
+AT_ONCE: Final = 8
+LATE: Final = timedelta(minutes=10)  # a row may come so long after its call's end, when a crash came between
+LONGEST_CALL: Final = timedelta(hours=6)
+LONGEST_GAP: Final = timedelta(days=1)  # of calls that ended while nobody looked, the rest is too old to be news
+_HERE: Final = Path(__file__).parent
+
+
+class Dispatcher:
+    """Delivers to the webhooks of the settings. Everything in the queue survives it."""
+
+    def __init__(self, data: Path, webhooks: Sequence[Webhook]) -> None:
+        """Raises ValueError where a secret is missing."""
+        self._lake = Lake(data)
+        self._folders = Folders(data)
+        self._webhooks = {webhook.url: webhook for webhook in webhooks}
+        self._keys = {webhook.url: webhook.signing_key(os.environ) for webhook in webhooks}
+        self._queue = Queue(self._folders.webhooks)
+        self._fingerprint: frozenset[tuple[str, int]] | None = None
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        try:
+            while True:
+                try:
+                    await self.step(time.time())
+                except Exception as error:  # a full disk, a lake that is being moved: the queue waits
+                    _say(f"webhooks: {type(error).__name__}: {error}; trying again")
+                await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            self._queue.close()
+
+    async def step(self, now: float) -> None:
+        """Takes in what ended, and sends what is due."""
+        await asyncio.to_thread(self._look, now)
+        while due := self._queue.claim(now, AT_ONCE):
+            calls = await asyncio.to_thread(self._calls, due)
+            outcomes = await asyncio.gather(*(asyncio.to_thread(self._deliver, each, calls) for each in due))
+            for delivery, failure in zip(due, outcomes, strict=True):
+                self._settle(delivery, failure, calls)
+
+    def _look(self, now: float) -> None:
+        fingerprint = self._lake.fingerprint()
+        if fingerprint == self._fingerprint:
+            return
+        moment = datetime.fromtimestamp(now, UTC)
+        began, upto = (datetime.fromtimestamp(each / 1e6, UTC) for each in self._queue.looked_us(now))
+        since = max(began, upto - LATE, moment - LONGEST_GAP)
+        bounds = {"since": since, "started_since": since - LONGEST_CALL}
+        found = self._lake.ask(lambda connection: _records(connection, "new", bounds))
+        wanted = [
+            (webhook.url, call["request_id"], call["started_at_us"])
+            for call in found
+            for webhook in self._webhooks.values()
+            if is_wanted(webhook, call)
+        ]
+        self._queue.take_in(wanted, now)
+        self._queue.forget(int((moment - LONGEST_GAP - LONGEST_CALL).timestamp() * 1e6))
+        self._fingerprint = fingerprint
+
+    def _calls(self, due: Sequence[Delivery]) -> dict[tuple[str, int], Mapping[str, Any]]:
+        since = datetime.fromtimestamp(min(each.started_at_us for each in due) / 1e6, UTC)
+        values = {"ids": [each.request_id for each in due], "since": since}
+        found = self._lake.ask(lambda connection: _records(connection, "call", values))
+        return {(call["request_id"], call["started_at_us"]): call for call in found}
+
+    def _deliver(self, delivery: Delivery, calls: Mapping[tuple[str, int], Mapping[str, Any]]) -> str | None:
+        """Sends. What went wrong, or None."""
+        webhook, call = self._webhooks.get(delivery.url), calls.get((delivery.request_id, delivery.started_at_us))
+        if webhook is None or call is None:
+            return None  # no longer in the settings, or no longer in the lake
+        return send(webhook.url, self._keys[webhook.url], message(webhook, call))
+
+    def _settle(
+        self, delivery: Delivery, failure: str | None, calls: Mapping[tuple[str, int], Mapping[str, Any]]
+    ) -> None:
+        if failure is None:
+            self._queue.done(delivery)
+            return
+        pause_s = wait_s(delivery.failures + 1)
+        if pause_s is None:
+            webhook, call = self._webhooks[delivery.url], calls[delivery.request_id, delivery.started_at_us]
+            self._bury(delivery, failure, message(webhook, call))
+        self._queue.failed(delivery, None if pause_s is None else time.time() + pause_s)
+
+    def _bury(self, delivery: Delivery, failure: str, body: bytes) -> None:
+        letter = {
+            "at": datetime.now(UTC),
+            "url": delivery.url,
+            "request_id": delivery.request_id,
+            "attempts": delivery.failures + 1,
+            "error": failure,
+            "message": orjson.Fragment(body),
+        }
+        descriptor = os.open(self._folders.dead_letters, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(orjson.dumps(letter) + b"\n")
+        _say(f"webhooks: {delivery.url} did not take call {delivery.request_id}: {failure}; see {file.name}")
+
+
+def send(url: str, key: str, body: bytes) -> str | None:
+    """One delivery. What went wrong, or None: any 2xx is a success, a redirect is none."""
+    headers = {"content-type": "application/json", SIGNATURE: signature(key, body)}
+    request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+    try:
+        with _OPENER.open(request, timeout=TIMEOUT_S):
+            return None
+    except urllib.error.HTTPError as error:
+        with contextlib.closing(error):
+            return f"HTTP {error.code}"
+    except (OSError, ValueError) as error:  # URLError is an OSError
+        return f"{type(error).__name__}: {error}"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER: Final = urllib.request.build_opener(_NoRedirect)
+
+
+def _records(connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
+    sql = (_HERE / f"{name}.sql").read_text(encoding="utf-8")
+    return list(fetch(connection, sql, dict(values)).records())
+
+
+def _say(text: str) -> None:
+    print(f"heliograph: {text}", file=sys.stderr, flush=True)
