@@ -23,7 +23,7 @@ from h11 import Data, EndOfMessage
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import flow, http
-from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers import tcp
@@ -72,6 +72,8 @@ class Deadlines:
 
     def __init__(self) -> None:
         self.streams: set[CallStream] = set()
+        # Seconds for a connection that a call may be about to open, by client connection and address.
+        self.connect_s: dict[str, dict[tuple[str, int], float]] = {}
 
     def passed(self) -> "list[CallStream]":
         now = time.monotonic()
@@ -135,7 +137,14 @@ class CallStream(HttpStream):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         began = time.monotonic()
+        via = self.flow.server_conn.via
+        address = via[1] if via else (self.flow.request.host, self.flow.request.port)
+        patience = self.deadlines.connect_s.setdefault(self.context.client.id, {})
+        self._forget_failures()
+        if timeouts := self.flow.metadata.get(TIMEOUTS):
+            patience[address] = timeouts.connect_s
         connected = yield from super().make_server_connection()
+        patience.pop(address, None)  # a connection that was open already had no use for it
         self._sent_at = self._heard_at = time.monotonic()
         self.flow.metadata[CONNECT_S] = self._sent_at - began
         self.flow.metadata[SENT_AT] = time.time()
@@ -202,11 +211,7 @@ class CallStream(HttpStream):
     def _try_again(self) -> layer.CommandGenerator[bool]:
         """Whether this attempt's end was not the call's: the request is out again, or there is nobody left to answer."""
         yield AttemptEndedHook(self.flow)
-        # What came meanwhile from the provider belongs to the attempt that is over.
-        stale = (ResponseProtocolError, ResponseHeaders, ResponseData, ResponseEndOfMessage)
-        left = [event for event in self._paused_event_queue if not isinstance(event, stale)]
-        self._paused_event_queue.clear()
-        self._paused_event_queue.extend(left)
+        self._drop_stale()
         if (yield from self.check_killed(True)):
             return True
         if not self.flow.metadata.pop(AGAIN, False):
@@ -223,14 +228,29 @@ class CallStream(HttpStream):
             yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
         return True
 
-    def _forget_attempt(self) -> None:
-        """mitmproxy remembers a failed connection as failed, and an HTTP/2 stream as used."""
+    def _drop_stale(self) -> None:
+        """What came from the provider while a hook ran belongs to the attempt that is over. Left there, the end of its
+        connection would be answered on the caller's, where it is taken for the answer to the next call."""
+        stale = (ResponseProtocolError, ResponseHeaders, ResponseData, ResponseEndOfMessage)
+        left = [event for event in self._paused_event_queue if not isinstance(event, stale)]
+        self._paused_event_queue.clear()
+        self._paused_event_queue.extend(left)
+
+    def _known_connections(self) -> dict[Connection, layer.Layer]:
         parent = self.context.layers[self.context.layers.index(self) - 1]
         assert isinstance(parent, HttpLayer)
-        for connection in [known for known in parent.connections if isinstance(known, Server)]:
-            if connection.error:
-                del parent.connections[connection]
-            elif isinstance(client := parent.connections[connection].context.layers[-1], Http2Client):
+        return parent.connections
+
+    def _forget_failures(self) -> None:
+        """mitmproxy remembers a failed connection as failed: no later call of a kept-alive caller would get through."""
+        known = self._known_connections()
+        for connection in [one for one in known if isinstance(one, Server) and one.error]:
+            del known[connection]
+
+    def _forget_attempt(self) -> None:
+        """mitmproxy remembers an HTTP/2 stream as used."""
+        for known in self._known_connections().values():
+            if isinstance(client := known.context.layers[-1], Http2Client):
                 client.our_stream_id.pop(self.stream_id, None)
 
     def _give_up(self) -> layer.CommandGenerator[None]:
@@ -265,6 +285,7 @@ class CallStream(HttpStream):
             yield from super().handle_protocol_error(event)
             return
         yield HttpErrorHook(self.flow)
+        self._drop_stale()
         if (yield from self.check_killed(False)):
             return
         yield from self._answer(self.flow.response)
