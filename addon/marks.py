@@ -11,5 +11,6 @@ SENT_AT: Final = "heliograph_sent_at"  # float: epoch seconds when the request b
 CONNECT_S: Final = "heliograph_connect_s"  # float: time spent on getting an upstream connection
 HOLD: Final = "heliograph_hold"  # tuple of (low, high): statuses that are held back, since the call may be tried again
 AGAIN: Final = "heliograph_again"  # True: the attempt that ended is to be followed by another
+HIDES_USAGE: Final = "heliograph_hides_usage"  # True: the stream was asked for its usage, and not by the caller
 BROKEN_BY: Final = "heliograph_broken_by"  # who ended the call early, one of:
 CALLER, PROVIDER, TIMEOUT, CONNECT = "caller", "provider", "timeout", "connect"

@@ -273,6 +273,8 @@ class CallStream(HttpStream):
         refused = event.code is ErrorCode.CONNECT_FAILED
         self.flow.metadata.setdefault(BROKEN_BY, CALLER if by_caller else CONNECT if refused else PROVIDER)
         if by_caller or not self._waits_for_first_byte() or self.client_state == self.state_errored:
+            if not by_caller:
+                yield from self._flush()
             yield from super().handle_protocol_error(event)
             return
         self.flow.error = flow.Error(event.message)
@@ -289,6 +291,13 @@ class CallStream(HttpStream):
         if (yield from self.check_killed(False)):
             return
         yield from self._answer(self.flow.response)
+
+    def _flush(self) -> layer.CommandGenerator[None]:
+        """A stream that is cut: what a filter on it still holds is the caller's."""
+        cut = getattr(self.flow.response.stream, "cut", None) if self.flow.response else None
+        if cut and self.server_state == self.state_stream_response_body and self.client_state != self.state_errored:
+            for piece in cut():
+                yield SendHttp(ResponseData(self.stream_id, piece), self.context.client)
 
     def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
         """Send an answer of our own making in place of the provider's."""
