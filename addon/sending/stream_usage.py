@@ -60,6 +60,9 @@ class UsageChunkFilter:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """What the caller gets now: one piece, or none. mitmproxy ends a chunked body at an empty piece."""
+        if not self.held and not self._drops_lf and _is_one_event(piece):  # as nearly every piece is
+            only = _shown(piece)
+            return [only] if only else []
         if self._drops_lf and piece:
             piece, self._drops_lf = piece.removeprefix(b"\n"), False
         data, begin = self.held + piece, 0
@@ -85,6 +88,10 @@ class UsageChunkFilter:
         return b"" if is_usage else _shown(rest)
 
 
+def _is_one_event(piece: bytes) -> bool:
+    return piece.find(b"\n\n") == len(piece) - 2 and len(piece) > 2 and b"\r" not in piece
+
+
 def _shown(event: bytes) -> bytes:
     if b'"usage"' not in event:
         return event
@@ -103,9 +110,9 @@ def _is_usage_chunk(event: bytes) -> bool:
 
 
 def _without_null(event: bytes) -> bytes:
-    for found in _NULL_USAGE.finditer(event):
-        rest = event[found.end() :]
-        # One bracket is still to be closed, so it is a member of the chunk itself and not of something within.
-        if rest.count(b"}") == 1 and b"]" not in rest:
-            return event[: found.start()] + rest
-    return event
+    comma = event.rfind(b",", 0, event.rfind(b'"usage"'))
+    if comma < 0 or not (found := _NULL_USAGE.match(event, comma)):
+        return event
+    rest = event[found.end() :]
+    # One bracket is still to be closed, so it is a member of the chunk itself and not of something within.
+    return event[:comma] + rest if rest.count(b"}") == 1 and b"]" not in rest else event
