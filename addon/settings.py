@@ -28,6 +28,7 @@ _TABLES: Final = {
     "capture": "max_body_bytes",
     "cache": "max_bytes",
     "limits_store": "fail_closed",
+    "usage": "inject",
 }
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
@@ -75,6 +76,7 @@ class Settings:
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
     budgets: tuple[Budget, ...] = ()
+    inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage, and hide it from who did not ask
     limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
@@ -134,6 +136,7 @@ def load(
         prices=_parsed(table, "prices", parse_overrides),
         limits=_parsed(table, "limits", parse_limits),
         budgets=_parsed(table, "budgets", parse_budgets),
+        inject_usage=table.sub("usage").flag("inject", False),
         limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
         upstream_proxy=before_us,
         upstream_proxy_auth=before_us_auth,
