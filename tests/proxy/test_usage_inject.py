@@ -5,6 +5,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,18 @@ def test_an_answer_that_was_stored_compressed_is_filtered_too(
     answer, content = raw(injecting, STREAM, **cached)
     assert answer.headers["helicone-cache"] == "HIT"
     assert without_ids(content) == without_ids(raw(proxy)[1])
+
+
+def test_of_callers_who_share_a_stream_only_who_asked_sees_the_usage(injecting: Proxy, provider: FakeProviders) -> None:
+    headers = {
+        "Helicone_Cache_Enabled": "true",
+        "Helicone_Cache_Seed": str(uuid.uuid4()),
+        "accept_encoding": "identity",
+        "x_fake": "chunk-delay=0.1",
+    }
+    with ThreadPoolExecutor(4) as pool:
+        bodies = [ASKED, STREAM, ASKED, STREAM]
+        heard = list(pool.map(lambda body: raw(injecting, body, **headers), bodies))
+    assert len(provider.requests) == 1
+    assert [has_usage(content) for _, content in heard] == [True, False, True, False]
+    assert sorted(answer.headers["helicone-cache"] for answer, _ in heard) == ["COALESCED"] * 3 + ["MISS"]
