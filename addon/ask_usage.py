@@ -1,13 +1,19 @@
-"""`Helicone-Stream-Usage: true`: asks an OpenAI-shaped stream for its usage; the caller sees the chunk that brings it.
+"""Asks an OpenAI-shaped stream for its usage: `Helicone-Stream-Usage: true`, where the caller sees the chunk that brings
+it, or `[usage] inject = true` in the config, where `hide_usage.py` takes it out again.
 
 One of the few wishes for which a request's bytes change; what is journalled is what was sent.
 """
 
+from typing import Final
+
 from mitmproxy import http
 
 from addon.bodies import read_body
+from addon.marks import HIDES_USAGE
 from addon.proxy import Proxy
 from addon.sending.stream_usage import with_include_usage
+
+_AWS_SIGNED: Final = "AWS4-"  # such a signature covers the body: no byte of it can be changed
 
 
 class AskUsage:
@@ -16,8 +22,17 @@ class AskUsage:
 
     async def request(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
-        if call is None or flow.response or not (call.controls.stream_usage and call.operation.asks_usage):
+        if call is None or flow.response or not call.operation.asks_usage:
+            return
+        headers, by_caller = flow.request.headers, call.controls.stream_usage
+        if not by_caller and (
+            not self.proxy.settings.inject_usage or headers.get("authorization", "").startswith(_AWS_SIGNED)
+        ):
             return
         body = flow.request.get_content(strict=False) or b""
-        if asking := await read_body(with_include_usage, body):
-            flow.request.content = asking  # compressed again, if it was
+        if (asking := await read_body(with_include_usage, body)) is None:
+            return
+        flow.request.content = asking  # compressed again, if it was
+        if not by_caller:
+            flow.metadata[HIDES_USAGE] = True
+            headers["accept-encoding"] = "identity"  # nothing can be taken out of a compressed stream as it passes

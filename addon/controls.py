@@ -14,6 +14,7 @@ from addon.caching.policy import CachePolicy, parse_bucket_size, parse_cache_con
 from addon.ids import parse_uuid
 from addon.limits.policy import Policy, parse_policy
 from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
+from addon.sending.timeouts import parse_timeouts
 
 # What a caller sends. Names in lower case, as they are compared.
 PREFIX: Final = "helicone-"  # every header that starts so is ours and never reaches a provider
@@ -43,6 +44,8 @@ RETRY_NUM: Final = "helicone-retry-num"
 RETRY_FACTOR: Final = "helicone-retry-factor"
 RETRY_MIN_TIMEOUT: Final = "helicone-retry-min-timeout"
 RETRY_MAX_TIMEOUT: Final = "helicone-retry-max-timeout"
+TIMEOUT: Final = "helicone-timeout"
+INCREASE_TIMEOUT: Final = "helicone-increase-timeout"
 PROXY_AUTHORIZATION: Final = "proxy-authorization"
 
 # What we answer.
@@ -86,6 +89,8 @@ class Controls:
     rate_limit: Policy | None = None
     stream_usage: bool = False
     retry: RetryPolicy | None = None
+    timeouts: dict[str, float] = field(default_factory=dict)  # fields of settings.Timeouts that this call sets
+    increase_timeout: bool = False
     helicone_auth: str | None = None
     credential: str | None = None  # the provider's key, to be hashed and forgotten
     client: str | None = None
@@ -126,6 +131,8 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         rate_limit=_rate_limit(given, warnings),
         stream_usage=_flag(given, STREAM_USAGE, "Helicone-Stream-Usage", warnings),
         retry=_retry(given, warnings) if given.get(RETRY_ENABLED) else None,
+        timeouts=_timeouts(given, warnings),
+        increase_timeout=_flag(given, INCREASE_TIMEOUT, "Helicone-Increase-Timeout", warnings),
         helicone_auth=given.get(AUTH),
         credential=next((given[name] for name in CREDENTIALS if name in given), None),
         client=given.get("user-agent"),
@@ -188,6 +195,16 @@ def _retry(given: dict[str, str], warnings: list[str]) -> RetryPolicy | None:
     except ValueError as error:
         warnings.append(f"Helicone-Retry-*: {error}; retries are off")
         return None
+
+
+def _timeouts(given: dict[str, str], warnings: list[str]) -> dict[str, float]:
+    if TIMEOUT not in given:
+        return {}
+    try:
+        return parse_timeouts(given[TIMEOUT])
+    except ValueError as error:
+        warnings.append(f"Helicone-Timeout: {error}; it is off")
+        return {}
 
 
 def project_label(proxy_authorization: str | None) -> str | None:

@@ -14,5 +14,6 @@ HOLD: Final = "heliograph_hold"  # tuple of (low, high): statuses that are held 
 FOLLOWS: Final = "heliograph_follows"  # True: the answer comes from an identical call that is under way
 SHARED: Final = "heliograph_shared"  # bool: others wait for this call's answer as well
 AGAIN: Final = "heliograph_again"  # True: the attempt that ended is to be followed by another
+HIDES_USAGE: Final = "heliograph_hides_usage"  # True: the stream was asked for its usage, and not by the caller
 BROKEN_BY: Final = "heliograph_broken_by"  # who ended the call early, one of:
 CALLER, PROVIDER, TIMEOUT, CONNECT = "caller", "provider", "timeout", "connect"

@@ -16,6 +16,7 @@ from addon.marks import ENDPOINT, OWN, TIMEOUTS
 from addon.providers import registry
 from addon.proxy import Proxy
 from addon.routing import Arrival, Endpoint, Refusal, Route, Tunnel, is_loopback, path_of, without_secrets
+from addon.sending.timeouts import call_timeouts
 from addon.settings import Origin
 from addon.storage.journal_lines import CallStart
 
@@ -77,7 +78,9 @@ class RouteRequests:
                     controls=wishes,
                     start=self._start(flow, decision, operation.name, model, wishes),
                 )
-                flow.metadata[TIMEOUTS] = self.proxy.settings.timeouts
+                flow.metadata[TIMEOUTS] = call_timeouts(
+                    self.proxy.settings.timeouts, wishes.timeouts, wishes.increase_timeout
+                )
             else:
                 self.proxy.counts.passed += 1
                 flow.request.stream = True

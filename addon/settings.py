@@ -30,6 +30,7 @@ _TABLES: Final = {
     "capture": "max_body_bytes",
     "cache": "max_bytes",
     "limits_store": "fail_closed",
+    "usage": "inject",
 }
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
@@ -79,6 +80,7 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     webhooks: tuple[Webhook, ...] = ()  # who is told of finished calls
     keys: tuple[Key, ...] = ()  # none: everybody on this machine
+    inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage, and hide it from who did not ask
     limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
@@ -140,6 +142,7 @@ def load(
         budgets=_parsed(table, "budgets", parse_budgets),
         webhooks=_parsed(table, "webhooks", parse_webhooks),
         keys=_keys(table),
+        inject_usage=table.sub("usage").flag("inject", False),
         limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
         upstream_proxy=before_us,
         upstream_proxy_auth=before_us_auth,

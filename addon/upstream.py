@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from mitmproxy import flow, http
-from mitmproxy.connection import Server
+from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import tcp
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
@@ -83,6 +83,8 @@ class Deadlines:
 
     def __init__(self) -> None:
         self.streams: set[CallStream] = set()
+        # Seconds for a connection that a call may be about to open, by client connection and address.
+        self.connect_s: dict[str, dict[tuple[str, int], float]] = {}
 
     def passed(self) -> "list[CallStream]":
         now = time.monotonic()
@@ -145,7 +147,14 @@ class CallStream(HttpStream):
             self.deadlines.streams.add(self)
             yield AnswerWantedHook(self)
             return False
+        via = self.flow.server_conn.via
+        address = via[1] if via else (self.flow.request.host, self.flow.request.port)
+        patience = self.deadlines.connect_s.setdefault(self.context.client.id, {})
+        self._forget_failures()
+        if timeouts := self.flow.metadata.get(TIMEOUTS):
+            patience[address] = timeouts.connect_s
         connected = yield from super().make_server_connection()
+        patience.pop(address, None)  # a connection that was open already had no use for it
         self._sent_at = self._heard_at = time.monotonic()
         self.flow.metadata[CONNECT_S] = self._sent_at - began
         self.flow.metadata[SENT_AT] = time.time()
@@ -250,11 +259,7 @@ class CallStream(HttpStream):
     def _try_again(self) -> layer.CommandGenerator[bool]:
         """Whether this attempt's end was not the call's: the request is out again, or there is nobody left to answer."""
         yield AttemptEndedHook(self.flow)
-        # What came meanwhile from the provider belongs to the attempt that is over.
-        stale = (ResponseProtocolError, ResponseHeaders, ResponseData, ResponseEndOfMessage)
-        left = [event for event in self._paused_event_queue if not isinstance(event, stale)]
-        self._paused_event_queue.clear()
-        self._paused_event_queue.extend(left)
+        self._drop_stale()
         if (yield from self.check_killed(True)):
             return True
         if not self.flow.metadata.pop(AGAIN, False):
@@ -271,14 +276,29 @@ class CallStream(HttpStream):
             yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
         return True
 
-    def _forget_attempt(self) -> None:
-        """mitmproxy remembers a failed connection as failed, and an HTTP/2 stream as used."""
+    def _drop_stale(self) -> None:
+        """What came from the provider while a hook ran belongs to the attempt that is over. Left there, the end of its
+        connection would be answered on the caller's, where it is taken for the answer to the next call."""
+        stale = (ResponseProtocolError, ResponseHeaders, ResponseData, ResponseEndOfMessage)
+        left = [event for event in self._paused_event_queue if not isinstance(event, stale)]
+        self._paused_event_queue.clear()
+        self._paused_event_queue.extend(left)
+
+    def _known_connections(self) -> dict[Connection, layer.Layer]:
         parent = self.context.layers[self.context.layers.index(self) - 1]
         assert isinstance(parent, HttpLayer)
-        for connection in [known for known in parent.connections if isinstance(known, Server)]:
-            if connection.error:
-                del parent.connections[connection]
-            elif isinstance(client := parent.connections[connection].context.layers[-1], Http2Client):
+        return parent.connections
+
+    def _forget_failures(self) -> None:
+        """mitmproxy remembers a failed connection as failed: no later call of a kept-alive caller would get through."""
+        known = self._known_connections()
+        for connection in [one for one in known if isinstance(one, Server) and one.error]:
+            del known[connection]
+
+    def _forget_attempt(self) -> None:
+        """mitmproxy remembers an HTTP/2 stream as used."""
+        for known in self._known_connections().values():
+            if isinstance(client := known.context.layers[-1], Http2Client):
                 client.our_stream_id.pop(self.stream_id, None)
 
     def _give_up(self) -> layer.CommandGenerator[None]:
@@ -308,6 +328,8 @@ class CallStream(HttpStream):
             yield from self._stop_following(event)
             return
         if by_caller or not self._waits_for_first_byte() or self.client_state == self.state_errored:
+            if not by_caller:
+                yield from self._flush()
             yield from super().handle_protocol_error(event)
             return
         self.flow.error = flow.Error(event.message)
@@ -320,6 +342,7 @@ class CallStream(HttpStream):
             yield from super().handle_protocol_error(event)
             return
         yield HttpErrorHook(self.flow)
+        self._drop_stale()
         if (yield from self.check_killed(False)):
             return
         yield from self._answer(self.flow.response)
@@ -332,6 +355,13 @@ class CallStream(HttpStream):
         self.client_state = self.server_state = self.state_errored
         self.flow.live = False
         yield DropStream(self.stream_id)
+
+    def _flush(self) -> layer.CommandGenerator[None]:
+        """A stream that is cut: what a filter on it still holds is the caller's."""
+        cut = getattr(self.flow.response.stream, "cut", None) if self.flow.response else None
+        if cut and self.server_state == self.state_stream_response_body and self.client_state != self.state_errored:
+            for piece in cut():
+                yield SendHttp(ResponseData(self.stream_id, piece), self.context.client)
 
     def _answer(self, response: http.Response) -> layer.CommandGenerator[None]:
         """Send an answer of our own making in place of the provider's."""

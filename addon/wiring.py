@@ -91,6 +91,8 @@ class Wiring:
 
     def client_disconnected(self, client: connection.Client) -> None:
         self.proxy.forget(client.id)
+        if self._deadlines:
+            self._deadlines.connect_s.pop(client.id, None)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A program that does not trust our certificate breaks off here: the one place where that can be told."""
@@ -101,7 +103,7 @@ class Wiring:
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         transports = ctx.master.addons.get("proxyserver").connections[data.client.id].transports
-        allowed_s = self.proxy.settings.timeouts.connect_s
+        allowed_s = self._connect_s(data.client.id, data.server.address)
 
         def give_up() -> None:
             self._patience.pop(data.server.id, None)
@@ -109,6 +111,12 @@ class Wiring:
                 io.handler.cancel(f"no connection within {allowed_s:g} s")
 
         self._patience[data.server.id] = asyncio.get_running_loop().call_later(allowed_s, give_up)
+
+    def _connect_s(self, client_id: str, address: connection.Address | None) -> float:
+        """What the call asks for that opens the connection. Calls that wait for the same one (HTTP/2) share its outcome."""
+        asked = self._deadlines.connect_s.get(client_id, {}) if self._deadlines else {}
+        allowed_s: float = asked.get(address, self.proxy.settings.timeouts.connect_s)
+        return allowed_s
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         if not data.server.tls:

@@ -1,7 +1,8 @@
 """What heliograph adds: the proxy with and without it, in one run, interleaved. Ratios count, absolute times do not.
 
-./scripts/bench            about 6 minutes, with 50,000 calls for memory
-./scripts/bench --quick    about 2 minutes
+./scripts/bench               about 7 minutes, with 50,000 calls for memory
+./scripts/bench --quick       about 3 minutes
+./scripts/bench --controls    about 1 minute: what each control costs when on, and nothing else
 """
 
 import argparse
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -28,16 +29,28 @@ TICKS = os.sysconf("SC_CLK_TCK")
 CHAT = "/v1/chat/completions"
 # What a caller may switch on, and its header. Bare mitmdump asks the provider each time.
 CONTROLS = {"every call a cache hit": "Helicone-Cache-Enabled: true", "retries on": "Helicone-Retry-Enabled: true"}
+# What is measured against the same proxy with everything off: by a header of each call, or by the config.
+LIMIT_HEADERS = {
+    "limit by header": "Helicone-RateLimit-Policy: 100000000;w=3600",
+    "timeouts by header": "Helicone-Timeout: connect=5;first-byte=30;idle=20;total=120",
+}
+LIMIT_CONFIGS = {
+    "[[limits]]": '[[limits]]\nname = "house"\nquota = 100_000_000\nwindow = "1d"\nunit = "request"\n',
+    "[[budgets]]": '[[budgets]]\nname = "team"\nusd = 1_000_000\nperiod = "month"\n',
+}
+USAGE_HEADERS = {"Helicone-Stream-Usage": "Helicone-Stream-Usage: true"}
+USAGE_CONFIGS = {"[usage] inject": "[usage]\ninject = true\n"}
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One proxy under test, running. `path` is what the client asks it for."""
+    """One proxy under test, running. `path` is what the client asks it for, `header` one more of each call."""
 
     name: str
     url: str
     path: str
     process: subprocess.Popen[bytes]
+    header: str = ""
 
     def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -96,10 +109,7 @@ def variants(provider: str, folder: Path) -> Iterator[list[Variant]]:
             f"{ports[0]}",
         ],
         "lean master alone": [sys.executable, "-m", "scripts.bench_lean", f"reverse:{provider}", f"{ports[1]}"],
-        "heliograph up": [
-            *(str(bin_folder / "heliograph"), "up", "--listen", f"127.0.0.1:{ports[2]}"),
-            *("--data", f"{folder}/up", "--upstream", f"openai={provider}"),
-        ],
+        "heliograph up": up_command(ports[2], folder / "up", provider),
         "mitmdump -s addon": [
             *(*stock, "-s", "addon/main.py", "--listen-host", "127.0.0.1", "-p", f"{ports[3]}"),
             *("--set", f"heliograph_data={folder}/dump", "--set", f"heliograph_upstreams=openai={provider}"),
@@ -115,6 +125,29 @@ def variants(provider: str, folder: Path) -> Iterator[list[Variant]]:
         yield running
 
 
+def up_command(port: int, data: Path, provider: str) -> list[str]:
+    command = [str(Path(sys.executable).parent / "heliograph"), "up", "--listen", f"127.0.0.1:{port}"]
+    return [*command, "--data", str(data), "--upstream", f"openai={provider}"]
+
+
+@contextlib.contextmanager
+def controlled(
+    provider: str, folder: Path, headers: dict[str, str], configs: dict[str, str]
+) -> Iterator[list[Variant]]:
+    """`heliograph up` with everything off, with each header, and with each config."""
+    with contextlib.ExitStack() as stack:
+        running = []
+        for number, (name, config) in enumerate({"everything off": "", **configs}.items()):
+            port, data = free_port(), folder / f"controlled{number}"
+            data.mkdir(parents=True)
+            (data / "heliograph.toml").write_text(config)
+            process = stack.enter_context(started(up_command(port, data, provider), port))
+            running.append(Variant(name, f"http://127.0.0.1:{port}", f"/openai{CHAT}", process))
+        off, *configured = running
+        time.sleep(5)  # the settlers load their libraries
+        yield [off, *(replace(off, name=name, header=header) for name, header in headers.items()), *configured]
+
+
 def load(url: str, path: str, **options: Any) -> dict[str, float]:
     command = [sys.executable, "-m", "scripts.bench_load", "--url", url, "--path", path]
     for name, value in options.items():
@@ -128,9 +161,9 @@ def rounds(running: list[Variant], count: int, **options: Any) -> dict[str, dict
     seen: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(count + 1):
         for variant in running:
-            settler = variant.settler() if "heliograph" in variant.name or "-s" in variant.name else None
+            settler = variant.settler()
             before, settler_before = variant.cpu_s(), _cpu_s(settler)
-            result = load(variant.url, variant.path, **options)
+            result = load(variant.url, variant.path, **{"header": variant.header, **options})
             result["cpu_ms"] = (variant.cpu_s() - before) * 1000 / options["calls"]
             result["settler_cpu_ms"] = (_cpu_s(settler) - settler_before) * 1000 / options["calls"]
             if number:  # the first round warms up
@@ -165,17 +198,35 @@ def print_table(title: str, table: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, no memory run")
-    quick = parser.parse_args().quick
-    count, calls = (2, 1000) if quick else (3, 2000)
+    parser.add_argument("--controls", action="store_true", help="only what each control costs when on")
+    chosen = parser.parse_args()
+    count, calls = (2, 1000) if chosen.quick else (3, 2000)
     port = free_port()
+    provider = f"http://127.0.0.1:{port}"
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     )
     with (
         tempfile.TemporaryDirectory() as folder,
         started([sys.executable, "-m", "addon.demo.providers", "--port", f"{port}"], port),
-        variants(f"http://127.0.0.1:{port}", Path(folder)) as running,
     ):
+        if not chosen.controls:
+            measure_proxies(provider, Path(folder), count, calls, chosen.quick)
+        measure_controls(provider, Path(folder), count, calls)
+
+
+def measure_controls(provider: str, folder: Path, count: int, calls: int) -> None:
+    """What a control costs when it is on: the same proxy, the same call."""
+    with controlled(provider, folder / "limits", LIMIT_HEADERS, LIMIT_CONFIGS) as running:
+        print_table("JSON, 16 connections, one control on", rounds(running, count, calls=calls, connections=16))
+    with controlled(provider, folder / "usage", USAGE_HEADERS, USAGE_CONFIGS) as running:
+        options = {"calls": calls // 5, "connections": 16, "stream": True, "words": 60}
+        print_table("Stream of 60 pieces, 16 connections, usage asked for", rounds(running, count, **options))
+
+
+def measure_proxies(provider: str, folder: Path, count: int, calls: int, quick: bool) -> None:
+    """heliograph against mitmproxy without it."""
+    with variants(provider, folder) as running:
         print(f"idle memory, MB: {', '.join(f'{variant.name} {variant.rss_mb():.0f}' for variant in running)}")
         print_table("JSON, 16 connections", rounds(running, count, calls=calls, connections=16))
         print_table(
@@ -187,7 +238,7 @@ def main() -> None:
             print_table(
                 f"JSON, 16 connections, {title}", rounds([bare, up], count, calls=calls, connections=16, header=header)
             )
-        direct = load(f"http://127.0.0.1:{port}", CHAT, calls=100, connections=4, rate=10, stream=True, words=60)
+        direct = load(provider, CHAT, calls=100, connections=4, rate=10, stream=True, words=60)
         table = rounds(running, 1 if quick else 2, calls=100, connections=4, rate=10, stream=True, words=60)
         print_table("Stream of 60 pieces, 10 calls a second", table)
         print(f"\nwithout a proxy: p50 {direct['p50_ms']:.2f} ms, first piece p50 {direct['first_p50_ms']:.2f} ms")

@@ -8,6 +8,8 @@ PROVIDER = Provider(
     origin="https://api.mistral.ai",
     hosts=("api.mistral.ai",),
     labels=("mistral",),
-    operations=operations("/v1", "chat", "embeddings"),
+    # It states the usage of every stream, and answers `stream_options.include_usage` with 422 (extra_forbidden).
+    # https://github.com/openai/openai-agents-python/issues/442
+    operations=operations("/v1", "chat", "embeddings", asks_usage=False),
     prices="mistral",
 )

@@ -70,24 +70,28 @@ def completion_prompt(request: Json) -> str:
 
 
 def operations(
-    base: str, *names: str, read_usage: Callable[[Json], Usage | None] | None = None
+    base: str,
+    *names: str,
+    read_usage: Callable[[Json], Usage | None] | None = None,
+    asks_usage: bool = True,
 ) -> tuple[Operation, ...]:
     """The named operations (all, if none is named) below `base`, a regular expression such as `/openai/v1`.
 
     Without `read_usage` a reading has the usage as stated and none of our counts: what a provider means by its numbers
-    is its own file's business, and unknown is None. Then nothing is estimated either.
+    is its own file's business, and unknown is None. Then nothing is estimated either. `asks_usage=False`: it refuses a
+    request that has `include_usage`.
     """
-    return tuple(_operation(base, name, read_usage) for name in names or _SHAPES)
+    return tuple(_operation(base, name, read_usage, asks_usage) for name in names or _SHAPES)
 
 
-def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None] | None) -> Operation:
+def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None] | None, asks_usage: bool) -> Operation:
     shape = _SHAPES[name]
     read_stream = shape.read_stream
     return Operation(
         name=name,
         path=re.compile(f"{base}{shape.path}/?"),
         terminal=shape.terminal,
-        asks_usage=shape.asks_usage,
+        asks_usage=shape.asks_usage and asks_usage,
         read_json=lambda body: _counted(shape.read_json(body), read_usage),
         read_stream=None if read_stream is None else lambda events: _counted(read_stream(events), read_usage),
         prompt_text=shape.prompt_text if read_usage else None,

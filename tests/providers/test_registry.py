@@ -140,6 +140,14 @@ def test_every_other_path_is_none(name: str, method: str, path: str) -> None:
     assert registry.operation(registry.BY_NAME[name], method, path) is None
 
 
+@pytest.mark.parametrize(("name", "asks"), [("groq", True), ("mistral", False)])
+def test_usage_is_not_asked_of_who_refuses_the_question(name: str, asks: bool) -> None:
+    path = {"groq": "/openai/v1/chat/completions", "mistral": "/v1/chat/completions"}[name]
+    found = registry.operation(registry.BY_NAME[name], "POST", path)
+    assert found
+    assert found[0].asks_usage is asks
+
+
 def test_a_provider_whose_numbers_we_cannot_read_yet_keeps_them_raw() -> None:
     found = registry.operation(registry.BY_NAME["groq"], "POST", "/openai/v1/chat/completions")
     assert found and found[0].read_json and found[0].read_stream

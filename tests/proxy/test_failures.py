@@ -56,6 +56,15 @@ def test_a_refused_connection_is_a_json_502_and_a_row(tmp_path: Path) -> None:
         assert (dialect["type"], dialect["error"]["type"]) == ("error", "connection_failed")
 
 
+def test_a_caller_who_keeps_its_connection_gets_through_when_the_provider_is_back(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with run_up(tmp_path, f"--upstream=openai=http://127.0.0.1:{port}") as proxy, plain(proxy) as caller:
+        assert caller.post(CHAT_PATH, json=CHAT, headers=KEY).status_code == 502
+        with FakeProviders(port):
+            assert caller.post(CHAT_PATH, json=CHAT, headers=KEY).status_code == 200
+
+
 def test_a_provider_that_hangs_up_without_an_answer(proxy: Proxy, provider: FakeProviders) -> None:
     provider.script(Behaviour(no_answer=True))
     answer = plain(proxy).post(CHAT_PATH, json=CHAT, headers=KEY)
@@ -82,6 +91,22 @@ def test_no_first_byte_in_time_is_a_json_504(shared_provider: FakeProviders, tmp
         row = proxy.row(answer.headers["helicone-id"])
         assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-2, "upstream_timeout", None)
         assert plain(proxy).post(CHAT_PATH, json=CHAT, headers=KEY).status_code == 200
+
+
+def test_after_a_504_nothing_more_comes_that_the_next_call_would_take_for_its_answer(
+    proxy: Proxy, provider: FakeProviders
+) -> None:
+    provider.script(Behaviour(delay_s=20), times=3)
+    headers = {**KEY, "helicone-timeout": "first-byte=0.2", "content-type": "application/json"}
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
+    for _ in range(3):
+        connection.request("POST", CHAT_PATH, json.dumps(CHAT), headers)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["error"]["type"]) == (504, "upstream_timeout")
+        connection.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connection.sock.recv(1000)
+        connection.sock.settimeout(10)
 
 
 def test_a_stream_that_falls_silent_is_ended_and_keeps_its_status(
