@@ -3,6 +3,7 @@
 A name in braces stands for SQL out of this package's own tables. What a caller sent is bound, never pasted in.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,9 @@ from analysis.table import fetch
 
 @cache
 def load(name: str) -> str:
-    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    """The question's SQL without its comments: a piece of several lines would begin in one and end outside."""
+    sql = (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return re.sub(r"^--.*\n", "", sql, flags=re.MULTILINE)
 
 
 def fill(name: str, **pieces: str) -> str:

@@ -7,10 +7,10 @@ with priced as (
     having sum(cost_nanousd) is not null
 ),
 ranked as (
-    select value, cost_nanousd, row_number() over (order by cost_nanousd desc, value) as place from priced
+    select value, cost_nanousd, row_number() over (order by cost_nanousd desc, value) > 10 as is_other from priced
 )
-select case when place <= 10 then value else 'Other' end as value, sum(cost_nanousd) / 1e9 as cost
+select if(is_other, 'Other', value) as value, sum(cost_nanousd) / 1e9 as cost
 from ranked
-group by place > 10, 1
-having place <= 10 or sum(cost_nanousd) > 0
-order by place > 10, cost desc, value
+group by is_other, if(is_other, 'Other', value)
+having not is_other or sum(cost_nanousd) > 0
+order by is_other, cost desc, value
