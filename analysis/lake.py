@@ -29,8 +29,9 @@ ATTEMPTS: Final = 5
 class Lake:
     """Asks the data folder. Files that vanish are listed anew, torn and foreign ones are named once and left out."""
 
-    def __init__(self, data: Path, warn: Callable[[str], None] | None = None) -> None:
-        self._data = data.absolute()
+    def __init__(self, data: Path, warn: Callable[[str], None] | None = None, memory: str | None = None) -> None:
+        """`memory`: what one connection may take, as DuckDB writes it ("1GB", "20%"); None: DuckDB's own choice, 80%."""
+        self._data, self._memory = data.absolute(), memory
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
 
@@ -41,7 +42,7 @@ class Lake:
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             longest = [_longest_line(listing) for listing in listings.values()]
             try:
-                with _connect(self._data, listings) as connection:
+                with _connect(self._data, listings, self._memory) as connection:
                     return question(connection)
             except duckdb.Error:
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
@@ -54,7 +55,7 @@ class Lake:
 
     def connect(self) -> Connection:
         """A connection of its own, to be closed by the caller; its views are of this moment."""
-        return _connect(self._data, self._list())
+        return _connect(self._data, self._list(), self._memory)
 
     def is_empty(self) -> bool:
         """Whether there is no file with calls at all."""
@@ -132,12 +133,14 @@ def view_definitions(data: Path) -> str:
     )
 
 
-def _connect(data: Path, listings: dict[str, Listing]) -> Connection:
+def _connect(data: Path, listings: dict[str, Listing], memory: str | None) -> Connection:
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     )
     try:
         connection.execute("set TimeZone = 'UTC'")
+        if memory:
+            connection.execute(f"set memory_limit = {_text(memory)}")
         for table, listing in listings.items():
             parquet = _file_list(listing.parquet)
             settled = _file_list(listing.settled)

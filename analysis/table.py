@@ -38,20 +38,36 @@ def fetch(connection: Connection, sql: str, parameters: Mapping[str, object] | N
     relation = connection.sql(sql, params=bound) if bound else connection.sql(sql)
     if relation is None:  # a statement without an answer
         return Table((), [])
-    columns = tuple(relation.columns)
+    return Table(tuple(relation.columns), _without_zones(relation).fetchall())
+
+
+def _without_zones(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """DuckDB hands out times with a zone only where pytz is installed; in UTC a time without zone says the same."""
     types = [str(kind) for kind in relation.types]
-    if any(ZONED in kind for kind in types):
-        # DuckDB hands out times with a zone only where pytz is installed; in UTC a time without zone says the same.
-        relation = relation.project(
-            ", ".join(
-                f"cast(#{i} as {kind.replace(ZONED, 'TIMESTAMP')}) as c{i}" for i, kind in enumerate(types, start=1)
-            )
-        )
-    return Table(columns, relation.fetchall())
+    if not any(ZONED in kind for kind in types):
+        return relation
+    return relation.project(
+        ", ".join(f"cast(#{i} as {kind.replace(ZONED, 'TIMESTAMP')}) as c{i}" for i, kind in enumerate(types, start=1))
+    )
 
 
 def fetch_user_sql(connection: Connection, sql: str) -> Table:
-    """The answer to a person's statement, on a connection of `lake.connect`. Raises NotAllowed or duckdb.Error.
+    """The answer to a person's statement, on a connection of `lake.connect`. Raises NotAllowed or duckdb.Error."""
+    _allow_only_questions(connection, sql)
+    return fetch(connection, sql)
+
+
+def stream_user_sql(connection: Connection, sql: str) -> tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]:
+    """The same, columns and rows as they come: who stops early never has the rest in memory."""
+    _allow_only_questions(connection, sql)
+    relation = connection.sql(sql)
+    columns = tuple(relation.columns)
+    answer = connection.execute(_without_zones(relation).sql_query())
+    return columns, (row for rows in iter(lambda: answer.fetchmany(STREAMED_ROWS), []) for row in rows)
+
+
+def _allow_only_questions(connection: Connection, sql: str) -> None:
+    """Raises NotAllowed for a statement that does more than ask.
 
     The connection keeps it from reading elsewhere, but DuckDB lets COPY write wherever it may read. So one SELECT (or
     EXPLAIN of one) is allowed, and only if its plan writes no file: since DuckDB 2.0 a CTE can hold a COPY.
@@ -72,7 +88,6 @@ def fetch_user_sql(connection: Connection, sql: str) -> Table:
     plan = connection.execute(f"explain (format json)\n{asked}").fetchall()
     if any("COPY" in name for _, text in plan for name in _operators(json.loads(text))):
         raise NotAllowed("COPY is not allowed: this SQL is read-only; use --csv or --json and redirect the output")
-    return fetch(connection, sql)
 
 
 def unique(names: Sequence[str]) -> list[str]:
@@ -99,4 +114,5 @@ def _operators(plan: object) -> Iterator[str]:
 
 
 ZONED: Final = "TIMESTAMP WITH TIME ZONE"
+STREAMED_ROWS: Final = 1000
 EXPLAIN: Final = re.compile(r"^\s*explain(\s+analyze)?\b", re.IGNORECASE)

@@ -5,14 +5,30 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from analysis.api import calls, helicone_sql, metrics, properties, sessions, users
 from analysis.api.envelope import ApiError, error_answer
+from analysis.api.filters import FilterError
+from analysis.api.openapi import openapi_route
 from analysis.api.state import Api
 
 
 def make_app(api: Api) -> Starlette:
+    routes = [
+        *calls.routes(api),
+        *sessions.routes(api),
+        *users.routes(api),
+        *properties.routes(api),
+        *metrics.routes(api),
+        *helicone_sql.routes(api),
+    ]
     return Starlette(
-        routes=[],
-        exception_handlers={ApiError: _told, HTTPException: _refused, Exception: _failed},
+        routes=[*routes, openapi_route(routes)],
+        exception_handlers={
+            ApiError: _told,
+            FilterError: _unreadable,
+            HTTPException: _refused,
+            Exception: _failed,
+        },
     )
 
 
@@ -21,10 +37,16 @@ def _told(_: Request, error: Exception) -> Response:
     return error_answer(error.status, error.message)
 
 
+def _unreadable(_: Request, error: Exception) -> Response:
+    return error_answer(400, str(error))
+
+
 def _refused(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: no such path, or not by this method."""
     assert isinstance(error, HTTPException)
-    return error_answer(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+    response = error_answer(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+    response.headers.update(error.headers or {})  # Allow
+    return response
 
 
 def _failed(_: Request, error: Exception) -> Response:

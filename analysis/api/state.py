@@ -1,10 +1,12 @@
 """What the routes share: where the data is, how to ask it, and a journal for what they are told."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from addon.settings import Settings
 from addon.storage.journal import Journal
-from analysis.lake import Lake
+from analysis.api.asking import Questions
+from analysis.lake import Connection, Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,3 +15,8 @@ class Api:
     secret: bytes  # the key of keyed hashes
     lake: Lake
     journal: Journal  # this process's own run: the settler takes it in like the proxy's
+    questions: Questions = field(default_factory=Questions)
+
+    async def ask[T](self, question: Callable[[Connection], T]) -> T:
+        """What the lake answers, off the event loop. Raises ApiError where it takes too long."""
+        return await self.questions.ask(self.lake, question)

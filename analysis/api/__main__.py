@@ -1,0 +1,5 @@
+import sys
+
+from analysis.api.serve import main
+
+sys.exit(main())

@@ -1,0 +1,129 @@
+"""The API's process: started by the proxy, asked by nobody else, gone when the proxy goes.
+
+    HELIOGRAPH_API_TOKEN=... python -m analysis.api --data DIR [--config FILE]
+
+It listens on 127.0.0.1, on a port of its own that it prints as one line of JSON, `{"port": 43215}`, once it answers.
+Standard input is a lifeline: it ends with the proxy at the other end, or by SIGTERM. Every request must carry the token
+in the header `heliograph-token`: other programs of this machine can reach the port, but access is checked by the proxy.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hmac
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from addon.settings import ConfigError, load, secret
+from addon.storage.folders import Folders
+from addon.storage.journal import Journal
+from analysis.api.app import make_app
+from analysis.api.asking import MEMORY
+from analysis.api.envelope import error_answer
+from analysis.api.state import Api
+from analysis.lake import Lake
+
+TOKEN_VARIABLE: Final = "HELIOGRAPH_API_TOKEN"
+TOKEN_HEADER: Final = "heliograph-token"
+PATIENCE_S: Final = 5  # for answers under way at the end
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="analysis.api", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--config", type=Path)
+    options = parser.parse_args()
+    token = os.environ.pop(TOKEN_VARIABLE, "")
+    if not token:
+        print(f"heliograph: {TOKEN_VARIABLE} is not set; the proxy that starts the API sets it", file=sys.stderr)
+        return 2
+    config: Path | None = options.config
+    try:
+        settings = load(options.data, config if config and config.exists() else None)
+        api = Api(
+            settings=settings,
+            secret=secret(options.data),
+            lake=Lake(options.data, memory=MEMORY),
+            journal=Journal(Folders(options.data).journal),
+        )
+    except (ConfigError, OSError) as error:
+        print(f"heliograph: the API cannot start: {error}", file=sys.stderr)
+        return 2
+    api.journal.open()
+    try:
+        asyncio.run(_serve(api, token))
+    finally:
+        api.journal.close()
+    return 0
+
+
+class OnlyWithToken:
+    """Lets requests through that carry the token; 401 to all others."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._token = app, token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = Headers(scope=scope).get(TOKEN_HEADER, "").encode()
+            if not hmac.compare_digest(given, self._token):
+                refusal = error_answer(401, "ask the proxy: this port is only for its own requests")
+                return await refusal(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tells the port once it answers."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are `_serve`'s: uvicorn would die of SIGTERM again after it has ended."""
+        yield
+
+
+async def _serve(api: Api, token: str) -> None:
+    """Answers until the lifeline or SIGTERM ends it."""
+    config = uvicorn.Config(
+        OnlyWithToken(make_app(api), token),
+        log_config=None,  # warnings and tracebacks go to stderr as they are
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=PATIENCE_S,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        api.questions.end()
+        server.should_exit = True
+
+    loop.add_signal_handler(signal.SIGTERM, end)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the proxy's to answer; the lifeline tells us
+
+    def watch_lifeline() -> None:
+        while os.read(0, 4096):
+            pass
+        with contextlib.suppress(RuntimeError):  # ended by SIGTERM meanwhile: the loop is closed
+            loop.call_soon_threadsafe(end)
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        threading.Thread(target=watch_lifeline, name="lifeline", daemon=True).start()
+        await server.serve([listener])
