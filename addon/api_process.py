@@ -14,12 +14,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from addon.endpoint_headers import TOKEN_VARIABLE
 from addon.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TOKEN_HEADER: Final = "heliograph-token"
-_TOKEN_VARIABLE: Final = "HELIOGRAPH_API_TOKEN"
 _START_S: Final = 30.0
 _STOP_S: Final = 10.0
 _HOME: Final = Path(__file__).resolve().parent.parent
@@ -56,7 +55,7 @@ class ApiProcess:
             *("--data", str(self.settings.data), "--config", str(self.settings.config)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), _TOKEN_VARIABLE: self.token},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), TOKEN_VARIABLE: self.token},
             start_new_session=True,  # Ctrl-C is for us; it ends when we have
         )
         assert process.stdout

@@ -4,21 +4,18 @@
 delays a call.
 """
 
-from typing import Final
-
 import orjson
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
 
 from addon.access import Denial, deny_endpoint, role_for
 from addon.answers import JSON_TYPE, error_answer, json_answer
-from addon.api_process import TOKEN_HEADER, ApiDown
+from addon.api_process import ApiDown
 from addon.controls import AUTH
+from addon.endpoint_headers import COUNTS, TOKEN
 from addon.marks import ENDPOINT
 from addon.proxy import Proxy
 from addon.routing import HEALTH_PATH, is_helicone, is_loopback
-
-COUNTS_HEADER: Final = "heliograph-counts"  # what only the proxy knows of itself, for /metrics
 
 
 class Endpoints:
@@ -43,8 +40,8 @@ class Endpoints:
         request = flow.request
         request.scheme, request.data.host, request.data.port = "http", "127.0.0.1", port
         request.host_header = f"127.0.0.1:{port}"
-        request.headers[TOKEN_HEADER] = self.proxy.api.token
-        request.headers[COUNTS_HEADER] = orjson.dumps(self._counts()).decode()
+        request.headers[TOKEN] = self.proxy.api.token
+        request.headers[COUNTS] = orjson.dumps(self._counts() | {"started_at": self.proxy.started_at}).decode()
         request.stream = True
         flow.server_conn.via = None
 
@@ -70,10 +67,12 @@ class Endpoints:
         if method not in ("GET", "HEAD"):
             return error_answer(None, 405, "method_not_allowed", f"{HEALTH_PATH} answers GET only")
         counts = self._counts()
-        return json_answer(200, {"status": "ok", "calls": counts, "passed": self.proxy.counts.passed})
+        passed = counts.pop("passed")
+        return json_answer(200, {"status": "ok", "calls": counts, "passed": passed})
 
-    def _counts(self) -> dict[str, int]:
+    def _counts(self) -> dict[str, float]:
         return {
+            "passed": self.proxy.counts.passed,
             "seen": self.proxy.counts.seen,
             "under_way": len(self.proxy.calls),
             "journalled": self.proxy.journal.journalled,

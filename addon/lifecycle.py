@@ -1,6 +1,7 @@
 """Start and end of the addon: mitmproxy's options, the journal, the settler process, the orderly goodbye."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from addon.api_process import ApiDown
 from addon.proxy import Proxy
 from addon.routing import is_loopback
 from addon.settings import ConfigError, Settings, data_folder, load
@@ -36,6 +38,7 @@ class Lifecycle:
         self.settings = settings
         self._settler: subprocess.Popen[bytes] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._webhooks: asyncio.Task[None] | None = None
         self._stopping = False
         self._loaded = False
 
@@ -70,6 +73,8 @@ class Lifecycle:
             logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
         self._start_settler()
         self._watch = asyncio.get_running_loop().create_task(self._keep_settler())
+        if self.proxy.settings.webhooks:
+            self._webhooks = asyncio.get_running_loop().create_task(self._keep_webhooks())
 
     def _start_settler(self) -> None:
         settings = self.proxy.settings
@@ -92,6 +97,13 @@ class Lifecycle:
                 self._start_settler()
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
 
+    async def _keep_webhooks(self) -> None:
+        """They are told by the process of the endpoints, which otherwise starts when somebody asks."""
+        while not self._stopping:
+            with contextlib.suppress(ApiDown):  # it has said why
+                await self.proxy.api.port()
+            await asyncio.sleep(_LONGEST_RESTART_PAUSE_S)
+
     async def done(self) -> None:
         """Finish what runs, then settle, then go. What does not finish in time is in the journal all the same."""
         if not self.proxy.ready:
@@ -103,8 +115,8 @@ class Lifecycle:
             await asyncio.sleep(0.05)
         await self.proxy.api.stop()
         self._stopping = True
-        if self._watch:
-            self._watch.cancel()
+        for task in filter(None, (self._watch, self._webhooks)):
+            task.cancel()
         self.proxy.close()
         if self._settler and self._settler.poll() is not None:
             self._start_settler()  # it died a moment ago: what is left is settled all the same

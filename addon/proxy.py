@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -42,6 +43,7 @@ class Proxy:
     untrusted: set[str] = field(default_factory=set)  # hosts at whose certificate, made by us, a program broke off
     connects: int = 0  # CONNECT requests and calls that arrived at all
     ready: bool = False
+    started_at: float = field(default_factory=time.time)  # epoch seconds
     has_own_streams: bool = False  # `upstream.py` could be laid under this mitmproxy
 
     settings: Settings = field(init=False)

@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from analysis.api import calls, helicone_sql, metrics, properties, sessions, users
+from analysis.api import calls, helicone_sql, metrics, prometheus, properties, sessions, users
 from analysis.api.envelope import ApiError, error_answer
 from analysis.api.filters import FilterError
 from analysis.api.openapi import openapi_route
@@ -20,6 +20,7 @@ def make_app(api: Api) -> Starlette:
         *properties.routes(api),
         *metrics.routes(api),
         *helicone_sql.routes(api),
+        *prometheus.routes(api),
     ]
     return Starlette(
         routes=[*routes, openapi_route(routes)],

@@ -25,6 +25,7 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from addon.endpoint_headers import TOKEN, TOKEN_VARIABLE
 from addon.settings import ConfigError, load, secret
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
@@ -33,9 +34,8 @@ from analysis.api.asking import MEMORY
 from analysis.api.envelope import error_answer
 from analysis.api.state import Api
 from analysis.lake import Lake
+from analysis.webhooks.dispatch import Dispatcher
 
-TOKEN_VARIABLE: Final = "HELIOGRAPH_API_TOKEN"
-TOKEN_HEADER: Final = "heliograph-token"
 PATIENCE_S: Final = 5  # for answers under way at the end
 
 
@@ -76,7 +76,7 @@ class OnlyWithToken:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            given = Headers(scope=scope).get(TOKEN_HEADER, "").encode()
+            given = Headers(scope=scope).get(TOKEN, "").encode()
             if not hmac.compare_digest(given, self._token):
                 refusal = error_answer(401, "ask the proxy: this port is only for its own requests")
                 return await refusal(scope, receive, send)
@@ -126,4 +126,11 @@ async def _serve(api: Api, token: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         threading.Thread(target=watch_lifeline, name="lifeline", daemon=True).start()
+        telling = asyncio.create_task(dispatcher.run()) if (dispatcher := _dispatcher(api)) else None
         await server.serve([listener])
+        if telling:
+            telling.cancel()
+
+
+def _dispatcher(api: Api) -> Dispatcher | None:
+    return Dispatcher(api.settings.data, api.settings.webhooks) if api.settings.webhooks else None

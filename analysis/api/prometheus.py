@@ -1,0 +1,101 @@
+"""`GET /metrics`, for Prometheus: calls, tokens, money, and whether anything is lost.
+
+Counters begin at the start of the proxy, as Prometheus expects of a process. What only the proxy knows comes with the
+request, in a header of its own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from addon.endpoint_headers import COUNTS
+from analysis.api.openapi import documented
+from analysis.api.question import records
+from analysis.api.state import Api
+
+_MODEL: Final = ("provider", "model")
+_CALL: Final = (*_MODEL, "mode", "status", "error_type", "cache", "limit")
+_TOKENS: Final = {"input": "input_tokens", "cache_read": "cache_read_input_tokens", "output": "output_tokens"}
+# Name, help, the column, and what one of it is.
+_SUMS: Final = (
+    ("heliograph_cost_usd", "Money spent, where the price is known.", "cost_nanousd", 1e-9),
+    ("heliograph_saved_usd", "Money that hits and shared calls did not cost.", "saved_nanousd", 1e-9),
+    ("heliograph_unpriced_calls", "Calls whose cost is not known.", "unpriced", 1),
+    ("heliograph_retries", "Upstream calls beyond the first of a call.", "retries", 1),
+    ("heliograph_duration_seconds", "Time from request to the answer's end, summed.", "duration_s", 1),
+)
+# What the proxy counts: name there, name here, help.
+_COUNTED: Final = (
+    ("seen", "heliograph_seen", "Calls that reached the proxy."),
+    ("journalled", "heliograph_journalled", "Calls whose end is in the journal."),
+    ("unlogged", "heliograph_unlogged", "Calls that the journal could not take."),
+    ("passed", "heliograph_passed", "Other requests on providers' hosts, passed and not kept."),
+)
+
+
+def routes(api: Api) -> list[Route]:
+    async def metrics(request: Request) -> Response:
+        counts: dict[str, float] = orjson.loads(request.headers.get(COUNTS, "{}"))
+        since = datetime.fromtimestamp(counts.get("started_at", 0), UTC)
+        rows = await api.ask(lambda connection: records(connection, "prometheus", {"since": since}))
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Given([*_of_rows(rows), *_of_proxy(counts, rows)]))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    text = {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return [
+        documented("/metrics", metrics, method="GET", summary="For Prometheus", replaced={"responses": {"200": text}})
+    ]
+
+
+class _Given(Collector):
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = list(metrics)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+def _of_rows(rows: list[dict[str, Any]]) -> Iterator[Metric]:
+    calls = CounterMetricFamily("heliograph_calls", "Settled calls.", labels=_CALL)
+    for row in rows:
+        labels = [row[name] for name in ("provider_name", "model", "mode", "status", "error_type")]
+        calls.add_metric([*labels, row["cache_status"], row["rate_limit_status"]], row["calls"])
+    yield calls
+    tokens = CounterMetricFamily("heliograph_tokens", "Tokens; cache_read is part of input.", labels=(*_MODEL, "type"))
+    for kind, column in _TOKENS.items():
+        for labels, total in _by_model(rows, column):
+            tokens.add_metric([*labels, kind], total)
+    yield tokens
+    for name, text, column, unit in _SUMS:
+        family = CounterMetricFamily(name, text, labels=_MODEL)
+        for labels, total in _by_model(rows, column):
+            family.add_metric(labels, total * unit)
+        yield family
+
+
+def _of_proxy(counts: Mapping[str, float], rows: list[dict[str, Any]]) -> Iterator[Metric]:
+    for there, name, text in _COUNTED:
+        yield CounterMetricFamily(name, text, value=counts.get(there, 0))
+    settled = sum(row["calls"] for row in rows if row["mode"] != "async")
+    yield CounterMetricFamily("heliograph_settled", "Calls that passed and have their row.", value=settled)
+    yield GaugeMetricFamily("heliograph_under_way", "Calls under way.", value=counts.get("under_way", 0))
+    lag = max(0, counts.get("journalled", 0) - settled)
+    yield GaugeMetricFamily("heliograph_journal_lag_calls", "Journalled calls that have no row yet.", value=lag)
+
+
+def _by_model(rows: list[dict[str, Any]], column: str) -> list[tuple[list[str], float]]:
+    sums: dict[tuple[str, str], float] = {}
+    for row in rows:
+        key = row["provider_name"], row["model"]
+        sums[key] = sums.get(key, 0) + row[column]
+    return [([*key], total) for key, total in sums.items()]
