@@ -5,13 +5,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from analysis.api import feedback
 from analysis.api.envelope import ApiError, error_answer
 from analysis.api.state import Api
 
 
 def make_app(api: Api) -> Starlette:
     return Starlette(
-        routes=[],
+        routes=[*feedback.routes(api)],
         exception_handlers={ApiError: _told, HTTPException: _refused, Exception: _failed},
     )
 
