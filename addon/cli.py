@@ -239,8 +239,9 @@ def _answers(host: str, port: int) -> bool:
 def _add_analysis() -> None:
     from addon.caching.commands import cache
     from analysis import commands
+    from analysis.feedback import feedback
 
-    for command in (commands.report, commands.sql, commands.tail, cache):
+    for command in (commands.report, commands.sql, commands.tail, feedback, cache):
         main.add_command(command)
 
 
