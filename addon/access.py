@@ -21,7 +21,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 # What tells us something; every other endpoint is a question.
 _WRITES: Final = re.compile(
-    r"/v1/(webhook/)?request/[^/]+/(feedback|score|property)|/v1/session/[^/]+/(feedback|tag)|/v1/feedback|/v1/evals/[^/]+"
+    r"/v1/(webhook/)?request/[^/]+/(feedback|score|property)|/v1/session/.+/(feedback|tag)|/v1/feedback|/v1/evals/[^/]+"
     r"|/(oai|anthropic|googleapis|custom)/v1/log|/v1/trace/.*|/v1/traces"
 )
 

@@ -243,8 +243,9 @@ def _add_analysis() -> None:
     from addon.caching.commands import cache
     from addon.key_commands import keys
     from analysis import commands
+    from analysis.feedback import feedback
 
-    for command in (commands.report, commands.sql, commands.tail, cache, keys):
+    for command in (commands.report, commands.sql, commands.tail, feedback, cache, keys):
         main.add_command(command)
 
 

@@ -32,7 +32,9 @@ def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("name", required=False)
 @click.option("--since", metavar="TIME", help="From: 30m, 24h, 7d, 2026-11-01 or an ISO time; UTC. Default: 30d.")
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
-@click.option("--by", metavar="NAMES", help="Group costs or latency by these, e.g. day,model,user,property:feature.")
+@click.option(
+    "--by", metavar="NAMES", help="Group costs, latency or feedback by these, e.g. day,model,user,property:feature."
+)
 @click.option(
     "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Rows at most; 0: all of them."
 )
@@ -55,6 +57,7 @@ def report(
     heliograph report models --since 7d
     heliograph report costs --by model,user,property:feature
     heliograph report latency --by provider,model --since 24h
+    heliograph report feedback --by prompt
     heliograph report errors --since 2026-11-01 --until 2026-11-08 --json
     """
     from analysis import report as reports
@@ -81,9 +84,9 @@ def report(
 @style_options
 @data_options
 def sql(statement: str | None, views: bool, style: Style | None, data: Path, config: Path | None) -> None:
-    """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions and users. `-` reads standard input.
+    """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
 
-    Times are UTC. `describe requests` shows the columns.
+    `-` reads standard input. Times are UTC. `describe requests` shows the columns.
 
     \b
     heliograph sql "select response_model, sum(cost_usd) from requests group by all"

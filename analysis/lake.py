@@ -1,22 +1,35 @@
 """The data folder as SQL: one DuckDB connection in memory with the views of DESIGN, over Parquet and settled lines.
 
 Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests` also `date`, `cost_usd`, `saved_usd`),
-`sessions` and `users`. They name their files one by one: files come and go while the proxy runs, and only
+`sessions` and `users`; `feedback`, `scores` and `property_changes`, where the newest counts, and `all_feedback`,
+`all_scores`, `all_property_changes` with what was said before. They name their files one by one: files come and go while the proxy runs, and only
 `visible_files` knows which of them count. The connection can read the lake and the settled lines, and nothing else.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
-from addon.storage.lake import Listing, duckdb_columns, visible_files
+from addon.storage.lake import Listing, duckdb_columns, time_column, visible_files
+from addon.storage.record import CALL_TABLES, EVENT_TABLES, TABLES
 
 Connection = duckdb.DuckDBPyConnection
 
 GROUPED_VIEWS: Final = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")  # `sessions`, `users`
+EVENT_VIEWS: Final = Path(__file__).with_name("event_views.sql").read_text(encoding="utf-8")  # the newest of each
+
+_MONEY: Final = ("cost_nanousd / 1e9 as cost_usd", "saved_nanousd / 1e9 as saved_usd")
+# Only where there are any. DuckDB leaves the join out of questions that name no properties.
+_WITH_CHANGES: Final = (
+    "case when changed is null then properties else map_concat(properties, changed) end as properties"
+)
+_CHANGED: Final = """
+left join (
+    select request_id, map(list(name), list(value)) as changed from property_changes group by request_id
+) using (request_id)"""
 
 # DuckDB takes twice the longest line that it is told of in memory, for each of its threads and whatever there is to read.
 # No line is longer than its file; a body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds three.
@@ -68,7 +81,7 @@ class Lake:
         return frozenset((str(file), _size(file)) for file in (*listing.settled, *listing.parquet))
 
     def _list(self) -> dict[str, Listing]:
-        listings = {table: visible_files(self._data, table) for table in ("requests", "bodies")}
+        listings = {table: visible_files(self._data, table) for table in TABLES}
         for listing in listings.values():
             self._name((file, "not a file of ours") for file in listing.foreign)
         return {table: _without(listing, self._named) for table, listing in listings.items()}
@@ -117,18 +130,17 @@ def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
 
 def view_definitions(data: Path) -> str:
     """The views as SQL text with globs, for `duckdb -init`. They find new files by themselves, but know no merge notes."""
-    listings = {table: visible_files(data.absolute(), table) for table in ("requests", "bodies")}
-    views = [
-        _row_view(table, *_globs(data.absolute(), table, listing), longest_line=_longest_line(listing))
+    listings = {table: visible_files(data.absolute(), table) for table in TABLES}
+    rows = {
+        table: _rows(table, *_globs(data.absolute(), table, listing), longest_line=_longest_line(listing))
         for table, listing in listings.items()
-    ]
+    }
     return "\n\n".join(
         [
             "-- The views of heliograph for any DuckDB: heliograph sql --views > views.sql; duckdb -init views.sql\n"
             "-- While a day is being merged (a minute, after it ended) its calls may count twice here; `heliograph sql` knows better.\n"
             "set TimeZone = 'UTC';",
-            *views,
-            GROUPED_VIEWS,
+            _views(rows, listings),
         ]
     )
 
@@ -141,11 +153,16 @@ def _connect(data: Path, listings: dict[str, Listing], memory: str | None) -> Co
         connection.execute("set TimeZone = 'UTC'")
         if memory:
             connection.execute(f"set memory_limit = {_text(memory)}")
-        for table, listing in listings.items():
-            parquet = _file_list(listing.parquet)
-            settled = _file_list(listing.settled)
-            connection.execute(_row_view(table, parquet, settled, longest_line=_longest_line(listing)))
-        connection.execute(GROUPED_VIEWS)
+        rows = {
+            table: _rows(
+                table,
+                _file_list(listing.parquet),
+                _file_list(listing.settled),
+                longest_line=_longest_line(listing),
+            )
+            for table, listing in listings.items()
+        }
+        connection.execute(_views(rows, listings))
         _confine(connection, data)
     except BaseException:
         connection.close()
@@ -165,10 +182,26 @@ def _confine(connection: Connection, data: Path) -> None:
     connection.execute("set lock_configuration = true")
 
 
-def _row_view(
-    table: str, parquet: str | None, settled: str | None, settled_where: str = "", *, longest_line: int
-) -> str:
-    """`create view` for `requests` or `bodies` over DuckDB expressions that name the files; None: there are none."""
+def _views(rows: Mapping[str, str], listings: Mapping[str, Listing]) -> str:
+    """All views, in the order that they need each other; `rows` is what `_rows` gave for each table."""
+    changes = listings["property_changes"]
+    views = [f"create or replace view all_{table} as\n{rows[table]};" for table in EVENT_TABLES]
+    views.append(EVENT_VIEWS)
+    for table in CALL_TABLES:
+        columns = ["date"] if table == "bodies" else ["date", *_MONEY]
+        names = [f'"{name}"' for name in duckdb_columns(table)]
+        joined = ""
+        if table == "requests" and (changes.parquet or changes.settled):
+            names[names.index('"properties"')] = _WITH_CHANGES
+            joined = _CHANGED
+        select = ", ".join([*names, *columns])
+        views.append(f"create or replace view {table} as\nselect {select} from (\n{rows[table]}\n){joined};")
+    return "\n\n".join([*views, GROUPED_VIEWS])
+
+
+def _rows(table: str, parquet: str | None, settled: str | None, settled_where: str = "", *, longest_line: int) -> str:
+    """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none."""
+    time = time_column(table)
     types = duckdb_columns(table)
     names = ", ".join(f'"{name}"' for name in types)
     parts = []
@@ -176,24 +209,22 @@ def _row_view(
         # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
         # column, though; with such a folder above the data the date is worked out instead.
         hive = parquet.count("=") == parquet.count(".parquet'")  # one in each file's path
-        date = "date" if hive else "cast(started_at as date) as date"
+        date = "date" if hive else f"cast({time} as date) as date"
         options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
         parts.append(f"select {names}, {date} from read_parquet({parquet}, {options})")
     if settled:
         typed = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
         # A torn last line, or a line that is none of ours, comes as a row of NULLs: ignore_errors does that.
         parts.append(
-            f"select {names}, cast(started_at as date) as date from read_json({settled}, format = 'newline_delimited',"
+            f"select {names}, cast({time} as date) as date from read_json({settled}, format = 'newline_delimited',"
             f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {longest_line},"
             f" hive_partitioning = false{', filename = true' if settled_where else ''})"
-            f" where request_id is not null and started_at is not null{settled_where}"
+            f" where request_id is not null and {time} is not null{settled_where}"
         )
     if not parts:
         nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in types.items())
         parts.append(f"select {nothing}, cast(null as date) as date where false")
-    rows = "\nunion all\n".join(parts)
-    money = ", cost_nanousd / 1e9 as cost_usd, saved_nanousd / 1e9 as saved_usd" if table == "requests" else ""
-    return f"create or replace view {table} as\nselect {names}, date{money} from (\n{rows}\n);"
+    return "\nunion all\n".join(parts)
 
 
 def _file_list(files: Iterable[Path]) -> str | None:

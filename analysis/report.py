@@ -22,6 +22,7 @@ REPORTS: Final = (
     "sessions",
     "properties",
     "latency",
+    "feedback",
     "errors",
     "requests",
     "unpriced",
@@ -77,7 +78,8 @@ def parse_by(name: str, text: str | None) -> tuple[str, ...]:
     report = load(name)
     parts = tuple(part for item in (text or "").split(",") if (part := item.strip()))
     if parts and report.by is None:
-        able = " and ".join(other for other in REPORTS if load(other).by)
+        *most, last = (other for other in REPORTS if load(other).by)
+        able = f"{', '.join(most)} and {last}"
         raise ValueError(f"report {name} has fixed columns; --by is for {able}")
     if len(set(parts)) < len(parts):
         raise ValueError(f"--by {text!r} names a dimension twice")

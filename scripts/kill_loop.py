@@ -1,7 +1,7 @@
 """Kills writers and settlers under load and counts what is lost or doubled. Run it by `scripts/kill_loop`.
 
 Each writer is a process that journals calls as the proxy does, with a settler of its own on the lifeline, and notes a
-call's id in a file once `Journal.end` has returned True: an answered call. Every now and then SIGKILL hits a writer or a
+call's id in a file once `Journal.end` has returned True: an answered call; then it scores the call and notes that. Every now and then SIGKILL hits a writer or a
 settler; a new one takes its place. At the end all are killed, one clean settle follows, and the ids are compared with
 the rows. A reader looks at the visible files all the while, as a report would.
 """
@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -29,12 +30,14 @@ from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.lake import visible_files
+from addon.storage.record import ScoreRow
 from addon.storage.settle import settle_leftovers, unsettled_segments
 from scripts import kill_proxy
 
 WRITERS: Final = 2
 CALLS_PER_S: Final = 150  # of each writer
 OPEN_CALLS: Final = 12
+SCORED: Final = "scored"  # the file that names calls whose score was acknowledged
 INTERRUPTED: Final = "heliograph_interrupted"
 
 
@@ -50,12 +53,22 @@ class Tally:
     doubled: int = 0
     torn_bodies: int = 0
     unpriced: int = 0
+    scores_lost: int = 0
+    scores_doubled: int = 0
     looks: int = 0  # by the reader, while all was running
     wrong_looks: int = 0
 
     @property
     def is_good(self) -> bool:
-        return not (self.lost or self.doubled or self.torn_bodies or self.unpriced or self.wrong_looks)
+        return not (
+            self.lost
+            or self.doubled
+            or self.torn_bodies
+            or self.unpriced
+            or self.scores_lost
+            or self.scores_doubled
+            or self.wrong_looks
+        )
 
 
 # A writer: what stands for the proxy.
@@ -66,6 +79,7 @@ def write_calls(data: Path, acks: Path) -> None:
     journal.open()
     settler = start_settler(data, journal.run)
     noted = os.open(acks, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    scored = os.open(acks.with_name(SCORED), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     calls: list[OneCall] = []
     while True:
         if settler.poll() is not None:
@@ -77,6 +91,9 @@ def write_calls(data: Path, acks: Path) -> None:
             if call.advance():
                 os.write(noted, f"{call.id} {time.time()}\n".encode())
                 calls.remove(call)
+                score = ScoreRow(request_id=call.id, created_at=datetime.now(UTC), name="depth", value=1.0)
+                if journal.tell([score]):
+                    os.write(scored, f"{call.id}\n".encode())
         time.sleep(10 / (CALLS_PER_S * 6))  # a call takes about 6 steps
 
 
@@ -209,15 +226,15 @@ def is_settler(pid: int, data: Path) -> bool:
 def look(data: Path, acks: Path, tally: Tally) -> None:
     """What a report would see at this moment: no row twice, and none missing that was there to be seen."""
     try:
-        ids = Counter(visible_ids(data))
+        ids = Counter(visible_ids(data)) | Counter(visible_ids(data, "scores"))
     except FileNotFoundError:
         return  # the grace was over before we came to open it; a report would list again
     tally.looks += 1
     tally.wrong_looks += any(count > 1 for count in ids.values())
 
 
-def visible_ids(data: Path) -> Iterable[str]:
-    listing = visible_files(data, "requests")
+def visible_ids(data: Path, table: str = "requests") -> Iterable[str]:
+    listing = visible_files(data, table)
     for path in listing.settled:
         for line in path.read_bytes().split(b"\n")[:-1]:
             yield orjson.loads(line)["request_id"]
@@ -233,6 +250,10 @@ def check(data: Path, acks: Path, tally: Tally) -> None:
     tally.rows = ids.total()
     tally.lost = len(acknowledged - ids.keys())
     tally.doubled = sum(count - 1 for count in ids.values())
+    scored = set((data / SCORED).read_text().splitlines())
+    scores = Counter(visible_ids(data, "scores"))
+    tally.scores_lost = len(scored - scores.keys())
+    tally.scores_doubled = sum(count - 1 for count in scores.values())
     for path in visible_files(data, "requests").parquet:
         for row in pq.read_table(path, columns=["request_id", "error_type", "cost_nanousd"]).to_pylist():
             tally.interrupted += row["error_type"] == INTERRUPTED
@@ -257,6 +278,7 @@ def report(tally: Tally, seconds: float) -> str:
         ("rows doubled", f"{tally.doubled}"),
         ("answered calls without their whole body", f"{tally.torn_bodies}"),
         ("answered calls without their cost", f"{tally.unpriced}"),
+        ("acknowledged scores lost, scores doubled", f"{tally.scores_lost}, {tally.scores_doubled}"),
         ("looks of a reader meanwhile (with a row twice)", f"{tally.looks} ({tally.wrong_looks})"),
     ]
     return "\n".join(["| what | count |", "| --- | --- |", *(f"| {what} | {count} |" for what, count in lines)])

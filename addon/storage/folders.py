@@ -1,7 +1,7 @@
 """The places under DATA: every name of a folder or file that storage uses is spelled here.
 
 journal/<run>-<seq>.jsonl            a segment: what the proxy writes, flock-held by its process
-journal/<run>-<seq>.done             all rows of that segment are in Parquet; holds the ids of its calls
+journal/<run>-<seq>.done             all rows of that segment are in Parquet; holds the ids of its calls and events
 settled/<table>/<segment>.<date>.jsonl   rows that have no Parquet file yet
 lake/<table>/date=<date>/<name>.parquet
 lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet stands for

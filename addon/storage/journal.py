@@ -14,14 +14,16 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from addon.ids import uuid7
 from addon.storage.folders import make_folder, sync_folder
-from addon.storage.journal_lines import CallEnd, CallStart, Side, end_line, piece_line, start_line
+from addon.storage.journal_lines import CallEnd, CallStart, Side, end_line, event_line, piece_line, start_line
+from addon.storage.record import EventRow
 
 BUFFER_BYTES: Final = 64 * 1024  # a write(2) of this size costs little more than one of 4 KB
 SEGMENT_BYTES: Final = 4 * 2**20  # with SEGMENT_AGE_S: rows get into Parquet soon, in files that are not too many
@@ -139,6 +141,17 @@ class Journal:
             if final:
                 del self._calls[call_id]
             return written
+
+    def tell(self, rows: Iterable[EventRow]) -> bool:
+        """Writes what somebody says of calls, all of it at once. False: the disk does not take it, for now or at all."""
+        lines = [event_line(uuid7(), row) for row in rows]
+        record = _Call()
+        with self._lock:
+            if self._closed:
+                return False
+            for line in lines:
+                self._add(record, line)
+            return self._write() and not record.cut
 
     def flush(self) -> bool:
         """Hands the buffer to the kernel. False: the disk does not take it."""

@@ -8,6 +8,10 @@ before the answer's last bytes leave, a later one amends it. Pieces are raw: com
     {"t":"request","id":"0199...","text":"{\\"model\\": ..."}      or "b64" where the piece is not UTF-8
     {"t":"response","id":"0199...","text":"data: {..."}
     {"t":"end","id":"0199...","final":false,"call":{...CallEnd...}}
+
+What somebody says of a call afterwards is a line that stands alone: an event, with an id of its own.
+
+    {"t":"event","id":"0199...","table":"feedback","row":{"request_id":"0199...","created_at":"2026-11-21T...","rating":true}}
 """
 
 import base64
@@ -18,8 +22,11 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from addon.storage.record import EVENT_TABLES, EventRow, FeedbackRow, PropertyChangeRow, ScoreRow
+
 Side = Literal["request", "response"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TABLE_OF: Final = {record: table for table, record in EVENT_TABLES.items()}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,13 +104,14 @@ class CallEnd:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a segment, read. `call` is set for start and end, `data` for pieces."""
+    """One line of a segment, read. `call` is set for start and end, `data` for pieces, `row` for events."""
 
-    kind: Literal["start", "request", "response", "end"]
-    call_id: str
+    kind: Literal["start", "request", "response", "end", "event"]
+    call_id: str  # or the event's own
     call: CallStart | CallEnd | None = None
     final: bool = False
     data: bytes = b""
+    row: EventRow | None = None
 
 
 def start_line(call_id: str, call: CallStart) -> bytes:
@@ -123,6 +131,14 @@ def piece_line(call_id: str, side: Side, data: bytes) -> bytes:
     return b'{"t":"%b","id":%b,"%b":%b}\n' % (side.encode(), orjson.dumps(call_id), key, value)
 
 
+def event_line(event_id: str, row: EventRow) -> bytes:
+    return b'{"t":"event","id":%b,"table":"%b","row":%b}\n' % (
+        orjson.dumps(event_id),
+        _TABLE_OF[type(row)].encode(),
+        _dump(row),
+    )
+
+
 def parse_line(raw: bytes) -> Line:
     """Reads one line. Raises ValueError with what is wrong when the line is not one of ours."""
     line = orjson.loads(raw)  # its JSONDecodeError is a ValueError
@@ -135,6 +151,8 @@ def parse_line(raw: bytes) -> Line:
             return Line(kind, call_id, data=text.encode())
         case {"t": ("request" | "response") as kind, "id": str(call_id), "b64": str(text)}:
             return Line(kind, call_id, data=base64.b64decode(text, validate=True))
+        case {"t": "event", "id": str(event_id), "table": str(table), "row": dict(row)}:
+            return Line("event", event_id, row=_event(table, row))
     raise ValueError("not a line of a journal")
 
 
@@ -158,11 +176,32 @@ def _call[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T
     return call
 
 
+def _event(table: str, given: Mapping[str, Any]) -> EventRow:
+    match given:
+        case {"request_id": str(request_id), "created_at": str(at)}:
+            created_at = datetime.fromisoformat(at)
+            if created_at.tzinfo is None or not _FIRST_US <= _microseconds(created_at) < _LAST_US:
+                raise ValueError(f"created_at is {at!r}")
+            created_at = created_at.astimezone(UTC)
+            match (table, given):
+                case "feedback", {"rating": bool(rating)}:
+                    return FeedbackRow(request_id=request_id, created_at=created_at, rating=rating)
+                case "scores", {"name": str(name), "value": float(value)}:
+                    return ScoreRow(request_id=request_id, created_at=created_at, name=name, value=value)
+                case "property_changes", {"name": str(name), "value": str(text)}:
+                    return PropertyChangeRow(request_id=request_id, created_at=created_at, name=name, value=text)
+    raise ValueError(f"not an event of {table!r}")
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 def _known(kind: type[CallStart | CallEnd | Charge], given: Mapping[str, Any]) -> dict[str, Any]:
     return {item.name: given[item.name] for item in fields(kind) if item.name in given}
 
 
-def _dump(call: CallStart | CallEnd) -> bytes:
+def _dump(call: CallStart | CallEnd | EventRow) -> bytes:
     try:
         return orjson.dumps(call)
     except TypeError:  # text that is not Unicode: header bytes that somebody decoded with surrogates

@@ -40,6 +40,12 @@ def column_types(table: str) -> dict[str, Any]:
     return {item.name: _without_none(hints[item.name]) for item in fields(record)}
 
 
+def time_column(table: str) -> str:
+    """The one column with a time: its date is the partition, and rows lie in its order."""
+    (name,) = (name for name, kind in column_types(table).items() if kind is datetime)
+    return name
+
+
 def duckdb_columns(table: str) -> dict[str, str]:
     """Name and DuckDB type of each column, as `read_ndjson(columns = ...)` wants them."""
     return {name: _DUCKDB[kind] for name, kind in column_types(table).items()}

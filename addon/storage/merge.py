@@ -20,7 +20,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from addon.storage.folders import Folders, entries, parse_day, sync_folder, write_note
-from addon.storage.lake import MERGED_PREFIX, column_types, is_whole, list_day, read_note, replaced_names
+from addon.storage.lake import (
+    MERGED_PREFIX,
+    column_types,
+    is_whole,
+    list_day,
+    read_note,
+    replaced_names,
+    time_column,
+)
 from addon.storage.parquet import arrow_schema, write_parquet
 from addon.storage.record import TABLES
 from addon.storage.settler import say
@@ -175,40 +183,38 @@ def _is_finished(folder: Path, day: date, now: float) -> bool:
 def sorted_rows(
     paths: list[Path], table: str, stop: threading.Event | None, most_bytes: int = WAITING_BYTES
 ) -> Iterator[pa.Table]:
-    """All rows in order of `started_at`, a row group of an input at a time.
+    """All rows in order of time, a row group of an input at a time.
 
     Groups are taken in order of their earliest row. Rows earlier than the next group's earliest can go out; the rest
     waits, so memory holds as many groups as overlap in time. Above `most_bytes` all go out: order only makes queries
     faster.
     """
-    groups = sorted((group for path in paths for group in _groups(path)), key=lambda group: group.earliest)
+    column = time_column(table)
+    groups = sorted((group for path in paths for group in _groups(path, column)), key=lambda group: group.earliest)
     schema = arrow_schema(table)
     waiting = schema.empty_table()
     for index, group in enumerate(groups):
         if stop and stop.is_set():
             raise Stopped
         read = pq.ParquetFile(group.path).read_row_group(group.number).select(schema.names).cast(schema)
-        waiting = pa.concat_tables([waiting, read]).sort_by("started_at")
+        waiting = pa.concat_tables([waiting, read]).sort_by(column)
         if waiting.nbytes > most_bytes:
             yield waiting
             waiting = schema.empty_table()
         elif index + 1 < len(groups):
-            early = pc.less(
-                waiting["started_at"], pa.scalar(groups[index + 1].earliest, schema.field("started_at").type)
-            )
+            early = pc.less(waiting[column], pa.scalar(groups[index + 1].earliest, schema.field(column).type))
             count = pc.sum(early).as_py() or 0
             yield waiting.slice(0, count)
             waiting = waiting.slice(count)
     yield waiting
 
 
-def _groups(path: Path) -> Iterator[_Group]:
+def _groups(path: Path, column: str) -> Iterator[_Group]:
     with pq.ParquetFile(path) as file:
-        column = file.schema_arrow.names.index("started_at")
         leaf = next(
             index
             for index in range(file.metadata.num_columns)
-            if file.metadata.row_group(0).column(index).path_in_schema == file.schema_arrow.names[column]
+            if file.metadata.row_group(0).column(index).path_in_schema == column
         )
         for number in range(file.num_row_groups):
             yield _Group(file.metadata.row_group(number).column(leaf).statistics.min, path, number)

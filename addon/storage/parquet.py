@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from addon.storage.folders import make_folder, sync_folder
-from addon.storage.lake import column_types
+from addon.storage.lake import column_types, time_column
 from addon.storage.record import SCHEMA_VERSION
 
 ROW_GROUP_ROWS: Final = 122_880  # measured: larger ones make a lookup slower, smaller ones the file larger
@@ -39,7 +39,7 @@ def arrow_schema(table: str) -> pa.Schema:
 
 
 def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
-    """Settled lines as tables of bounded size, each in order of `started_at`."""
+    """Settled lines as tables of bounded size, each in order of time."""
     waiting: list[bytes] = []
     size = 0
     for line in lines:
@@ -53,14 +53,14 @@ def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
 
 
 def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
-    """Settled lines as one table in order of `started_at`. Raises ValueError for a line that is no row."""
+    """Settled lines as one table in order of time. Raises ValueError for a line that is no row."""
     kinds = column_types(table)
     columns: dict[str, list[Any]] = {name: [] for name in kinds}
     for line in lines:
         row = orjson.loads(line)
         for name, values in columns.items():
             values.append(_value(row, name, kinds[name]))
-    return pa.table(columns, schema=arrow_schema(table)).sort_by("started_at")
+    return pa.table(columns, schema=arrow_schema(table)).sort_by(time_column(table))
 
 
 def write_parquet(target: Path, table: str, parts: Iterable[pa.Table]) -> int:

@@ -88,4 +88,40 @@ class BodyRow:
     response_truncated: bool = False
 
 
-TABLES: Final[dict[str, type]] = {"requests": RequestRow, "bodies": BodyRow}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRow:
+    """Somebody's verdict on every call with that id; the newest counts. Table `feedback`."""
+
+    request_id: str
+    created_at: datetime  # UTC; its date is the partition, here and in the two tables below
+    rating: bool  # True: good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRow:
+    """A number given to every call with that id; for each name the newest counts. Table `scores`."""
+
+    request_id: str
+    created_at: datetime
+    name: str
+    value: float  # finite; a boolean is 1 or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PropertyChangeRow:
+    """A property set after the call; for each name the newest counts, before the call's own. Table `property_changes`."""
+
+    request_id: str
+    created_at: datetime
+    name: str  # lower case
+    value: str
+
+
+CALL_TABLES: Final[dict[str, type]] = {"requests": RequestRow, "bodies": BodyRow}
+EventRow = FeedbackRow | ScoreRow | PropertyChangeRow
+EVENT_TABLES: Final[dict[str, type]] = {
+    "feedback": FeedbackRow,
+    "scores": ScoreRow,
+    "property_changes": PropertyChangeRow,
+}
+TABLES: Final[dict[str, type]] = CALL_TABLES | EVENT_TABLES

@@ -14,6 +14,7 @@ from typing import Final
 
 from addon.storage.folders import Folders, entries, parse_segment
 from addon.storage.journal_lines import CallEnd, CallStart, Line, parse_line
+from addon.storage.record import EventRow
 
 # After the terminal event of a stream its last bytes and the connection's end may still come; rows do not wait longer.
 AMEND_S: Final = 1.0
@@ -57,7 +58,7 @@ class Segment:
     done_at: float = 0.0  # monotonic
     calls: set[str] = field(default_factory=set)  # with any line in here
     ends: set[str] = field(default_factory=set)  # with an end in here
-    settled: list[str] = field(default_factory=list)  # whose rows belong to this segment
+    settled: list[str] = field(default_factory=list)  # calls and events whose rows belong to this segment
 
 
 class Run:
@@ -68,14 +69,15 @@ class Run:
         self.dead = False
         self.segments: dict[int, Segment] = {}
         self.calls: dict[str, OpenCall] = {}
-        self.settled: dict[str, int] = {}  # call -> segment of its row
+        self.events: dict[str, tuple[int, EventRow]] = {}  # not settled: id -> (segment, row)
+        self.settled: dict[str, int] = {}  # call or event -> segment of its row
         self.read_all = False  # nothing was left to read when we last looked
         self.stuck = False  # a segment cannot be read
         self.broken = False  # a bug of ours stops it; what it holds stays for a better version
         self._say = say
 
     def add_segment(self, sequence: int, *, data: bool, settled: Iterable[str] = (), done: bool = False) -> None:
-        """Takes a segment into the run; `settled` are the calls whose rows a former settler wrote for it."""
+        """Takes a segment into the run; `settled` are the calls and events whose rows a former settler wrote for it."""
         self.dead = False
         name = f"{self.name}-{sequence:06d}"
         segment = Segment(name, self.folders.journal / f"{name}.jsonl", data=data, done=done, settled=list(settled))
@@ -141,6 +143,12 @@ class Run:
             self.settled[call_id] = sequence
             self.segments[sequence].settled.append(call_id)
 
+    def event_settled(self, event_id: str) -> None:
+        """The event's row was written, for the segment that it stands in."""
+        sequence, _ = self.events.pop(event_id)
+        self.settled[event_id] = sequence
+        self.segments[sequence].settled.append(event_id)
+
     def load(self, call_id: str, call: OpenCall) -> Call:
         """Fetches the call's bodies out of the segments. Raises OSError; what somebody removed is left out and named."""
         sides: dict[str, list[bytes]] = {"request": [], "response": []}
@@ -162,14 +170,15 @@ class Run:
         )
 
     def finished(self) -> Iterator[tuple[int, Segment]]:
-        """Segments that get no more rows: read to the end, and every call that ended in them has its row.
+        """Segments that get no more rows: read to the end, and every call that ended in them and every event has its row.
 
         The last segment of a dead run also takes the calls that never ended, so it waits for all.
         """
         last = self._last_open()
+        waiting = {sequence for sequence, _ in self.events.values()}
         for sequence, segment in list(self.segments.items()):
             ready = segment.complete and not segment.done and segment.ends.isdisjoint(self.calls)
-            if ready and (sequence != last or not self.calls):
+            if ready and sequence not in waiting and (sequence != last or not self.calls):
                 yield sequence, segment
 
     def row_segments(self, segment: Segment) -> set[int]:
@@ -222,6 +231,11 @@ class Run:
 
     def _take(self, line: Line, sequence: int, segment: Segment, length: int, now: float) -> None:
         call_id = line.call_id
+        if line.row is not None:
+            if call_id not in self.settled:
+                self.events[call_id] = sequence, line.row
+                segment.done = False  # if it was: by an older settler, which does not know events
+            return
         if isinstance(line.call, CallStart) and call_id not in self.settled:
             self.calls.setdefault(call_id, OpenCall(line.call))
         call = self.calls.get(call_id)

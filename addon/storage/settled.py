@@ -1,8 +1,8 @@
-"""Settled rows before they are Parquet: two files of lines for each segment and date, one row each a call.
+"""Settled rows before they are Parquet: files of lines for each segment and date.
 
-A call's body line is written first, its request line commits it. The request line carries `_call` (the call's id) and
+Of calls there are two, with one row each a call. A call's body line is written first, its request line commits it. The request line carries `_call` (the call's id) and
 `_bodies_end` (size of the bodies file after this call), so that whoever comes after a crash knows which calls are
-settled and where both files may be cut.
+settled and where both files may be cut. An event is one line in its table's file, and commits itself.
 """
 
 import io
@@ -16,13 +16,13 @@ import orjson
 from addon.storage.folders import Folders, make_folder, write_all
 from addon.storage.journal_lines import without_surrogates
 from addon.storage.lake import column_types
-from addon.storage.record import TABLES, BodyRow, RequestRow
+from addon.storage.record import TABLES, BodyRow, EventRow, RequestRow
 
 _INT64: Final = range(-(2**63), 2**63)
 _KINDS: Final = {record: column_types(table) for table, record in TABLES.items()}
 
 
-def row_fields(row: RequestRow | BodyRow) -> dict[str, Any]:
+def row_fields(row: RequestRow | BodyRow | EventRow) -> dict[str, Any]:
     """A row as JSON can carry it. Raises TypeError or OverflowError for a value that its column cannot hold."""
     values: dict[str, Any] = {}
     for name, kind in _KINDS[type(row)].items():
@@ -56,7 +56,7 @@ def dump_line(values: dict[str, Any]) -> bytes:
 
 
 class SettledFile:
-    """The rows of one segment and one date. Owned by the settler that holds the data folder's lock."""
+    """The calls of one segment and one date. Owned by the settler that holds the data folder's lock."""
 
     def __init__(self, folders: Folders, segment: str, day: date) -> None:
         self.segment, self.day = segment, day
@@ -64,6 +64,10 @@ class SettledFile:
         self.bodies = folders.settled_file("bodies", segment, day)
         self._descriptors: tuple[int, int] | None = None  # requests, bodies
         self._ends = (0, 0)  # committed sizes
+
+    def paths(self) -> dict[str, Path]:
+        """The file of each table."""
+        return {"requests": self.requests, "bodies": self.bodies}
 
     def recover(self) -> list[str]:
         """Cuts both files after the last committed call and returns the ids of those that stay. Raises OSError."""
@@ -109,16 +113,69 @@ class SettledFile:
     def sync(self) -> None:
         """Makes what is written durable. Raises OSError."""
         for path in (self.bodies, self.requests):
-            if path.exists():
-                descriptor = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+            _sync(path)
 
     def close(self) -> None:
         descriptors, self._descriptors = self._descriptors, None
         for descriptor in descriptors or ():
+            os.close(descriptor)
+
+
+class EventFile:
+    """The events of one table, segment and date. Owned by the settler that holds the data folder's lock."""
+
+    def __init__(self, folders: Folders, table: str, segment: str, day: date) -> None:
+        self.table, self.segment, self.day = table, segment, day
+        self.path = folders.settled_file(table, segment, day)
+        self._descriptor: int | None = None
+
+    def paths(self) -> dict[str, Path]:
+        """The file of the table."""
+        return {self.table: self.path}
+
+    def recover(self) -> list[str]:
+        """Cuts the file after its last whole event and returns the ids of those that stay. Raises OSError."""
+        self.close()
+        data = _read(self.path)
+        events: list[str] = []
+        end = 0
+        while (line_end := data.find(b"\n", end)) >= 0:
+            try:
+                events.append(orjson.loads(data[end:line_end])["_call"])
+            except (ValueError, KeyError, TypeError):
+                break
+            end = line_end + 1
+        if end < len(data):
+            os.truncate(self.path, end)
+        return events
+
+    def append(self, event_id: str, row: dict[str, Any]) -> None:
+        """Commits one event (see `row_fields`). Raises OSError: then it is not committed."""
+        if self._descriptor is None:
+            self.recover()
+            self._descriptor = _open(self.path)
+        try:
+            write_all(self._descriptor, dump_line(row | {"_call": event_id}))
+        except OSError:
+            self.close()  # the next append recovers first
+            raise
+
+    def sync(self) -> None:
+        """Makes what is written durable. Raises OSError."""
+        _sync(self.path)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _sync(path: Path) -> None:
+    if path.exists():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
             os.close(descriptor)
 
 

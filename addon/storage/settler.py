@@ -19,9 +19,9 @@ from addon.limits.charging import Charger
 from addon.limits.store import StoreDown
 from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_note
 from addon.storage.parquet import read_parts, write_parquet
-from addon.storage.record import BodyRow, RequestRow
+from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
 from addon.storage.run import Call, OpenCall, Run, Segment
-from addon.storage.settled import SettledFile, row_fields
+from addon.storage.settled import EventFile, SettledFile, row_fields
 
 RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
 
@@ -54,6 +54,7 @@ class Settler:
         self._runs: dict[str, Run] = {}
         self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
         self._files: dict[tuple[str, date], SettledFile] = {}
+        self._event_files: dict[tuple[str, date, str], EventFile] = {}
         self._retry_at = 0.0
         self._said: dict[str, float] = {}
 
@@ -110,7 +111,8 @@ class Settler:
         return not (run.stuck or run.broken) and any(not segment.done for segment in run.segments.values())
 
     def close(self) -> None:
-        for file in self._files.values():
+        files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
+        for file in files:
             file.close()
         if self._charger:
             self._charger.close()
@@ -156,29 +158,33 @@ class Settler:
         self._seen &= names
         return fresh
 
-    def _take_in(self, run: Run, sequence: int, suffixes: set[str], outputs: dict[str, set[date]]) -> None:
+    def _take_in(self, run: Run, sequence: int, suffixes: set[str], outputs: dict[str, set[tuple[str, date]]]) -> None:
         name = f"{run.name}-{sequence:06d}"
         if sequence in run.segments:  # our own note
             return
-        calls: list[str] = []
+        settled: list[str] = []
         age_s = 0.0
+        found = outputs.get(name, set())
         if "done" in suffixes:
             note = _note(self.folders, name)
-            calls = note.read_text(encoding="utf-8").split()
+            settled = note.read_text(encoding="utf-8").split()
             age_s = max(0.0, time.time() - note.stat().st_mtime)
         else:
-            for day in outputs.get(name, ()):
-                calls += self._file(name, day).recover()
-        run.add_segment(sequence, data="jsonl" in suffixes, settled=calls, done="done" in suffixes)
+            for day in {day for table, day in found if table not in EVENT_TABLES}:
+                settled += self._file(name, day).recover()
+        for table, day in found:
+            if table in EVENT_TABLES:  # also of a done segment: the note may be of a settler that knew no events
+                settled += self._event_file(name, day, table).recover()
+        run.add_segment(sequence, data="jsonl" in suffixes, settled=dict.fromkeys(settled), done="done" in suffixes)
         run.segments[sequence].done_at = self._clock() - age_s
 
-    def _outputs(self) -> dict[str, set[date]]:
-        """The dates of the settled files of each segment."""
-        found: dict[str, set[date]] = {}
-        for table in ("requests", "bodies"):
+    def _outputs(self) -> dict[str, set[tuple[str, date]]]:
+        """Tables and dates of the settled files of each segment."""
+        found: dict[str, set[tuple[str, date]]] = {}
+        for table in TABLES:
             for entry in entries(self.folders.settled(table)):
                 if parsed := parse_settled(entry.name):
-                    found.setdefault(parsed[0], set()).add(parsed[1])
+                    found.setdefault(parsed[0], set()).add((table, parsed[1]))
         return found
 
     # Calls become rows
@@ -191,6 +197,10 @@ class Settler:
             busy |= more
             for call_id, call in run.due(self._clock()):
                 self._settle(run, call_id, call)
+                busy = True
+            for event_id, (sequence, row) in list(run.events.items()):
+                self._settle_event(run.segments[sequence], event_id, row)
+                run.event_settled(event_id)
                 busy = True
             if run.dead or not more:
                 return busy
@@ -211,6 +221,11 @@ class Settler:
         self.calls_settled += 1
         if self._charger:
             self._charger.settled(call_id)
+
+    def _settle_event(self, segment: Segment, event_id: str, row: EventRow) -> None:
+        """Writes the event's row. Raises OSError: then it is still to be settled."""
+        (table,) = (table for table, record in EVENT_TABLES.items() if isinstance(row, record))
+        self._event_file(segment.name, row.created_at.date(), table).append(event_id, row_fields(row))
 
     def _try_charging(self, action: Callable[[], None]) -> None:
         """Rows do not wait for limits: what fails here is said, and a charge that waits is made later."""
@@ -238,6 +253,12 @@ class Settler:
             self._files[key] = SettledFile(self.folders, segment, day)
         return self._files[key]
 
+    def _event_file(self, segment: str, day: date, table: str) -> EventFile:
+        key = segment, day, table
+        if key not in self._event_files:
+            self._event_files[key] = EventFile(self.folders, table, segment, day)
+        return self._event_files[key]
+
     # Segments become Parquet, and go
 
     def _finish(self, run: Run) -> bool:
@@ -246,15 +267,17 @@ class Settler:
         for _, segment in run.finished():
             # The rows of calls that ended here may lie in later segments: after this note they cannot be made again.
             names = {segment.name} | {run.segments[number].name for number in run.row_segments(segment)}
-            for (name, _), file in self._files.items():
-                if name in names:
+            files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
+            for file in files:
+                if file.segment in names:
                     file.sync()
-            for (name, day), file in list(self._files.items()):
-                if name == segment.name:
+            for file in files:
+                if file.segment == segment.name:
                     file.close()
-                    for table, source in (("requests", file.requests), ("bodies", file.bodies)):
-                        _to_parquet(source, self.folders.parquet(table, name, day), table)
-                    del self._files[name, day]
+                    for table, source in file.paths().items():
+                        _to_parquet(source, self.folders.parquet(table, file.segment, file.day), table)
+            self._files = {key: file for key, file in self._files.items() if file.segment != segment.name}
+            self._event_files = {key: file for key, file in self._event_files.items() if file.segment != segment.name}
             write_note(_note(self.folders, segment.name), segment.settled)
             segment.done, segment.done_at = True, self._clock()
             segment.ends.clear()
@@ -281,7 +304,7 @@ class Settler:
             del self._runs[run.name]
 
     def _remove_settled(self, segment: Segment) -> None:
-        for table in ("requests", "bodies"):
+        for table in TABLES:
             folder = self.folders.settled(table)
             paths = list(folder.glob(f"{segment.name}.*.jsonl"))
             for path in paths:

@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from analysis.api import calls, helicone_sql, metrics, prometheus, properties, sessions, users
+from analysis.api import calls, feedback, helicone_sql, metrics, prometheus, properties, sessions, users
 from analysis.api.envelope import ApiError, error_answer
 from analysis.api.filters import FilterError
 from analysis.api.openapi import openapi_route
@@ -15,6 +15,7 @@ from analysis.api.state import Api
 def make_app(api: Api) -> Starlette:
     routes = [
         *calls.routes(api),
+        *feedback.routes(api),
         *sessions.routes(api),
         *users.routes(api),
         *properties.routes(api),

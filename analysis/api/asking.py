@@ -23,15 +23,6 @@ WAIT_S: Final = 30.0  # for a place
 TICK_S: Final = 0.05
 MEMORY: Final = "20%"  # of the machine's, for each question: all places together take what DuckDB alone would
 
-# The lake has these views itself once it knows feedback and scores: then this goes.
-STAND_INS: Final = """
-create view if not exists feedback as
-select null::varchar as request_id, null::boolean as rating, null::timestamptz as created_at where false;
-create view if not exists scores as
-select null::varchar as request_id, null::varchar as name, null::double as value, null::timestamptz as created_at
-where false;
-"""
-
 
 class Questions:
     """The places, and an end for what runs when the process ends."""
@@ -65,7 +56,6 @@ class Questions:
         def limited(connection: Connection) -> T:
             with self._interrupting(connection, deadline):
                 try:
-                    connection.execute(STAND_INS)
                     return question(connection)
                 except duckdb.InterruptException as error:
                     if self._ending.is_set():

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from addon.storage.folders import Folders
-from addon.storage.record import RequestRow
+from addon.storage.record import TABLES, RequestRow
 from analysis import commands
 from analysis.report import REPORTS
 from analysis.summary import summarise
@@ -72,7 +72,7 @@ def test_json_has_null_for_unknown_and_times_in_utc(data: Path, rows: list[Reque
         (("report", "--since", "soon"), "'soon' is no time; write 30m, 24h, 7d"),
         (("report", "--since", "7d", "--until", "2026-01-01"), "is not after"),
         (("report", "costs", "--by", "usr"), "'usr' is no dimension; allowed are day"),
-        (("report", "users", "--by", "model"), "--by is for costs and latency"),
+        (("report", "users", "--by", "model"), "--by is for costs, latency and feedback"),
         (("report", "costs", "--limit", "-1"), "-1 is not in the range"),
         (("sql",), "give a statement"),
         (("tail", "-n", "many"), "not a valid integer"),
@@ -103,7 +103,7 @@ def test_sql_comes_from_the_argument_or_from_standard_input(data: Path) -> None:
 
 def test_views_can_be_given_to_another_duckdb(data: Path) -> None:
     text = heliograph(data, "sql", "--views").stdout
-    assert all(f"create or replace view {view}" in text for view in ("requests", "bodies", "sessions", "users"))
+    assert all(f"create or replace view {view}" in text for view in (*TABLES, "sessions", "users"))
 
 
 @pytest.mark.parametrize(

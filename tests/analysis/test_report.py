@@ -4,19 +4,19 @@ import itertools
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from addon.storage.record import RequestRow
+from addon.storage.record import EventRow, FeedbackRow, RequestRow, ScoreRow
 from analysis import report
 from analysis.footer import footer
 from analysis.lake import Lake
 from analysis.unpriced import unpriced
 from analysis.window import EVER, Window
-from tests.analysis.writing import FIRST_DAY, to_parquet
+from tests.analysis.writing import FIRST_DAY, settle, tell, to_parquet
 
 SECOND_DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -140,6 +140,35 @@ def test_latency_is_of_answers_and_counts_all_calls(data: Path, rows: list[Reque
         assert abs(row["first_token_p50_ms"] - statistics.median(firsts)) <= 0.5
 
 
+def test_feedback_is_by_score_and_group(rows: list[RequestRow], tmp_path: Path) -> None:
+    settle(tmp_path, rows, 1)
+    told: list[EventRow] = []
+    for number, call in enumerate(rows):
+        at = call.started_at + timedelta(minutes=1)
+        told.append(FeedbackRow(request_id=call.request_id, created_at=at, rating=number % 3 == 0))
+        if number % 2:
+            told.append(ScoreRow(request_id=call.request_id, created_at=at, name="accuracy", value=number / 400))
+    tell(tmp_path, told, 2)
+    found = run(tmp_path, "feedback", by=("model", "property:environment"))
+    numbers: dict[tuple[Any, ...], list[float]] = {}
+    by_id = {row.request_id: row for row in rows}
+    for event in told:
+        call = by_id[event.request_id]
+        group = (call.response_model or call.request_model, call.properties.get("environment"))
+        if isinstance(event, ScoreRow):
+            numbers.setdefault((*group, "accuracy"), []).append(event.value)
+        elif isinstance(event, FeedbackRow):
+            numbers.setdefault((*group, "helicone-score-feedback"), []).append(float(event.rating))
+    assert {(row["model"], row["property:environment"], row["score"]) for row in found} == set(numbers)
+    for row in found:
+        values = numbers[row["model"], row["property:environment"], row["score"]]
+        assert row["calls"] == len(values)
+        assert row["mean"] == pytest.approx(statistics.mean(values))
+        assert row["median"] == pytest.approx(statistics.median(values))
+        assert (row["lowest"], row["highest"]) == (min(values), max(values))
+    assert run(tmp_path, "feedback", Window(SECOND_DAY))[0]["calls"] < run(tmp_path, "feedback")[0]["calls"]
+
+
 def test_errors_show_their_rate(data: Path, rows: list[RequestRow]) -> None:
     found = run(data, "errors")
     assert {row["provider_name"] for row in found} == {"openai", "anthropic"}
@@ -206,7 +235,8 @@ def test_every_file_of_sql_begins_with_its_question() -> None:
 
 
 def test_every_report_shows_calls_errors_tokens_and_cost(data: Path) -> None:
-    for name in set(report.REPORTS) - {"requests", "unpriced"}:  # one is single calls, the other has no cost to show
+    others = {"requests", "unpriced", "feedback"}  # single calls; calls without a cost; scores
+    for name in set(report.REPORTS) - others:
         (row, *_) = run(data, name)
         assert {"calls", "errors", "output_tokens", "cost_usd"} <= set(row), name
 
@@ -214,7 +244,7 @@ def test_every_report_shows_calls_errors_tokens_and_cost(data: Path) -> None:
 def test_wrong_dimensions_are_told_what_is_allowed() -> None:
     with pytest.raises(ValueError, match=r"'usr' is no dimension; allowed are day, .*property:NAME"):
         report.parse_by("costs", "model,usr")
-    with pytest.raises(ValueError, match="models has fixed columns; --by is for costs and latency"):
+    with pytest.raises(ValueError, match="models has fixed columns; --by is for costs, latency and feedback"):
         report.parse_by("models", "user")
     with pytest.raises(ValueError, match="names a dimension twice"):
         report.parse_by("costs", "model,user,model")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from addon.storage.folders import Folders
 from addon.storage.parquet import read_parts, write_parquet
-from addon.storage.record import BodyRow, RequestRow
-from addon.storage.settled import SettledFile, dump_line, row_fields
+from addon.storage.record import EVENT_TABLES, BodyRow, EventRow, RequestRow
+from addon.storage.settled import EventFile, SettledFile, dump_line, row_fields
 
 FIRST_DAY = datetime(2026, 11, 19, tzinfo=UTC)
 
@@ -103,3 +103,19 @@ def to_parquet(data: Path, rows: Sequence[RequestRow], number: int) -> list[Path
             if table == "requests":
                 targets.append(target)
     return targets
+
+
+def tell(data: Path, events: Sequence[EventRow], number: int, *, parquet: bool = False) -> None:
+    """What was said of calls, as settled lines or Parquet of segment `number`."""
+    for table, record in EVENT_TABLES.items():
+        of_table = [event for event in events if isinstance(event, record)]
+        for day in {event.created_at.date() for event in of_table}:
+            lines = [row_fields(event) for event in of_table if event.created_at.date() == day]
+            if parquet:
+                target = Folders(data).parquet(table, segment(number), day)
+                write_parquet(target, table, read_parts([dump_line(line) for line in lines], table))
+            else:
+                file = EventFile(Folders(data), table, segment(number), day)
+                for index, line in enumerate(lines):
+                    file.append(f"event-{number}-{index}", line)
+                file.close()

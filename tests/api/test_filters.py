@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.api.asking import STAND_INS
 from analysis.api.filter_columns import CALL_TABLES, SESSION_TABLES, Column, Kind, Tables
 from analysis.api.filters import ALL, OPERATORS, Branch, FilterError, condition, read_filter, split
 from analysis.lake import Connection, Lake
@@ -43,7 +42,6 @@ def test_every_operator_of_every_column_is_sql_with_bound_values(leaf: dict[str,
     assert not any(text in asked.sql for text in (MARK, MARK.upper(), "771177177", "2071"))
 
     def question(connection: Connection) -> Any:
-        connection.execute(STAND_INS)
         return connection.execute(f"select count(*) from requests where {asked.sql}", asked.parameters).fetchall()
 
     assert Lake(tmp_path_factory.getbasetemp() / "empty").ask(question) == [(0,)]

@@ -302,7 +302,7 @@ def test_the_demos_calls_lie_where_it_is_told_and_its_hints_work(tmp_path: Path)
         assert subprocess.run(["sh", "-c", hint], capture_output=True, timeout=60).returncode == 0, hint
 
 
-@pytest.mark.parametrize("command", ["up", "run", "env", "demo", "report", "sql", "tail", "doctor"])
+@pytest.mark.parametrize("command", ["up", "run", "env", "demo", "report", "sql", "tail", "feedback", "doctor"])
 def test_every_commands_help_shows_an_example(command: str) -> None:
     ended = heliograph(command, "--help")
     assert ended.returncode == 0

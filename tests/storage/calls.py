@@ -1,6 +1,7 @@
 """Calls for the storage tests: how to journal one, settle it without prices, and read back what a report would see."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import pyarrow.parquet as pq
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd, CallStart
-from addon.storage.lake import visible_files
-from addon.storage.record import BodyRow, RequestRow
+from addon.storage.lake import time_column, visible_files
+from addon.storage.record import BodyRow, EventRow, FeedbackRow, PropertyChangeRow, RequestRow, ScoreRow
 from addon.storage.rows import bare_rows
 from addon.storage.run import Call
 from addon.storage.settler import Settler
 
 NOON_US = 1_795_262_400_000_000  # 2026-11-21 12:00 UTC
 DAY_US = 86_400_000_000
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OK = CallEnd(status=200, content_type="application/json")
 
 
@@ -52,6 +54,15 @@ def journal_call(journal: Journal, call_id: str, started_at_us: int = NOON_US) -
     return journal.end(call_id, OK, final=True)
 
 
+def events(call_id: str, created_at: datetime = NOON) -> list[EventRow]:
+    """One of each kind, of a call."""
+    return [
+        FeedbackRow(request_id=call_id, created_at=created_at, rating=True),
+        ScoreRow(request_id=call_id, created_at=created_at, name="accuracy", value=0.5),
+        PropertyChangeRow(request_id=call_id, created_at=created_at, name="stage", value="done"),
+    ]
+
+
 def plain_rows(call: Call) -> tuple[RequestRow, BodyRow]:
     """Rows without providers and prices: what the journal has, as it has it."""
     request, body = bare_rows(call, "heliograph_interrupted")
@@ -82,7 +93,8 @@ def stored(data: Path, table: str = "requests") -> list[dict[str, Any]]:
     ]
     for path in listing.parquet:
         for row in pq.read_table(path).to_pylist():
-            row["started_at"] = row["started_at"].isoformat(timespec="microseconds").replace("+00:00", "Z")
+            at = time_column(table)
+            row[at] = row[at].isoformat(timespec="microseconds").replace("+00:00", "Z")
             rows.append(row | {name: dict(value) for name, value in row.items() if name == "properties"})
     return sorted(rows, key=lambda row: row["request_id"])
 

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -23,15 +23,18 @@ from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd
 from addon.storage.merge import finish_merges, merge_day
+from addon.storage.record import EVENT_TABLES, TABLES
 from addon.storage.rows import bare_rows
 from addon.storage.run import Call
-from addon.storage.settled import SettledFile, row_fields
+from addon.storage.settled import EventFile, SettledFile, row_fields
 from tests.storage.calls import (
     DAY_US,
+    NOON,
     NOON_US,
     OK,
     Clock,
     call_start,
+    events,
     ids,
     journal_call,
     new_settler,
@@ -44,15 +47,17 @@ STEPS: Final = {"write", "rename", "unlink", "fsync", "truncate"}
 
 
 def journal_of_all_kinds(data: Path) -> list[str]:
-    """A dead run of three segments: whole calls, amended ones, one that spans segments, two cut by the death."""
+    """A dead run of three segments: whole calls, amended ones, one that spans segments, two cut by the death, events."""
     journal = Journal(Folders(data).journal, segment_bytes=2**40, segment_age_s=2**40)
     journal.open()
     journal.start("spanning", call_start("spanning"))
     journal.piece("spanning", "request", b"ask spanning")
     journal_call(journal, "first")
+    journal.tell(events("spanning"))  # before its end
     journal.start("amended", call_start("amended", NOON_US - DAY_US))
     journal.end("amended", OK, final=False)
     journal.rotate()
+    journal.tell([*events("first"), *events("amended", NOON - timedelta(days=1))])
     journal.end("amended", OK, final=True)
     journal.start("interrupted", call_start("interrupted"))
     journal_call(journal, "second")
@@ -60,8 +65,13 @@ def journal_of_all_kinds(data: Path) -> list[str]:
     journal.end("spanning", OK, final=True)
     journal.start("unamended", call_start("unamended"))
     journal.end("unamended", OK, final=False)
+    journal.rotate()
+    journal.tell(events("never seen"))  # a segment of nothing else
     journal.close()
     return ["amended", "first", "interrupted", "second", "spanning", "unamended"]
+
+
+TOLD: Final = ["amended", "first", "never seen", "spanning"]  # the calls of its events
 
 
 def survives(action: Callable[[], None], step: int) -> bool:
@@ -99,11 +109,14 @@ def test_a_settler_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) 
         data = tmp_path / str(step)
         shutil.copytree(template, data)
         done = survives(partial(settle_and_clean, data), step)
-        assert set(Counter(ids(data)).values()) <= {1}, f"a reader sees a row twice after step {step}"
+        for table in TABLES:
+            assert set(Counter(ids(data, table)).values()) <= {1}, f"a reader sees a row twice after step {step}"
         settle_all(data)
         assert ids(data) == ids(data, "bodies") == expected, f"after step {step}"
         bodies = [row["request_body"] for row in stored(data, "bodies")]
         assert bodies == [None, "ask first", None, "ask second", "ask spanning", None], f"after step {step}"
+        for table in EVENT_TABLES:
+            assert ids(data, table) == TOLD, f"{table} after step {step}"
         shutil.rmtree(data)
         if done:
             break
@@ -118,19 +131,21 @@ def test_a_merge_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) ->
     finished = template.stat().st_mtime + 3 * DAY_US / 1e6  # by then inputs may go at once
 
     def merge(folders: Folders) -> None:
-        for day in (date(2026, 11, 20), date(2026, 11, 21)):
-            merge_day(folders, "requests", day)
-            finish_merges(folders.lake_day("requests", day), finished)
+        for table in ("requests", "scores"):
+            for day in (date(2026, 11, 20), date(2026, 11, 21)):
+                merge_day(folders, table, day)
+                finish_merges(folders.lake_day(table, day), finished)
 
     for step in itertools.count():
         folders = Folders(tmp_path / str(step))
         shutil.copytree(template, folders.data)
         done = survives(partial(merge, folders), step)
-        assert ids(folders.data) == expected, f"after step {step}"
+        assert (ids(folders.data), ids(folders.data, "scores")) == (expected, TOLD), f"after step {step}"
         merge(folders)
         merge(folders)
-        assert ids(folders.data) == expected, f"after step {step} and another merge"
-        assert len(list(folders.lake_day("requests", date(2026, 11, 21)).iterdir())) == 1, f"after step {step}"
+        assert (ids(folders.data), ids(folders.data, "scores")) == (expected, TOLD), f"after step {step} and another"
+        for table in ("requests", "scores"):
+            assert len(list(folders.lake_day(table, date(2026, 11, 21)).iterdir())) == 1, f"after step {step}"
         shutil.rmtree(folders.data)
         if done:
             break
@@ -161,6 +176,26 @@ def test_settled_files_cut_anywhere_keep_their_whole_calls_and_take_more(tmp_pat
     shutil.rmtree(folders.data)
 
 
+@given(cut=st.integers(0, 1000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_settled_events_cut_anywhere_keep_whole_ones_and_take_more(tmp_path: Path, cut: int) -> None:
+    folders = Folders(tmp_path / "data")
+    file = EventFile(folders, "scores", "20261121T120000-0123456789abcdef-000001", NOON.date())
+    score = row_fields(events("a")[1])
+    for event_id in ("a", "b", "c"):
+        file.append(event_id, score)
+    file.close()
+    if cut < file.path.stat().st_size:
+        os.truncate(file.path, cut)
+    kept = file.recover()
+    assert kept == ["a", "b", "c"][: len(kept)]
+    file.append("d", score)
+    file.close()
+    assert file.recover() == [*kept, "d"]
+    assert ids(folders.data, "scores") == ["a"] * (len(kept) + 1)
+    shutil.rmtree(folders.data)
+
+
 @dataclass(slots=True)
 class Expected:
     """What the row of a call must say."""
@@ -173,7 +208,7 @@ class Expected:
 
 ACTIONS: Final = st.lists(
     st.tuples(
-        st.sampled_from(["piece", "piece", "end", "amendable", "rotate", "step", "wait", "new settler"]),
+        st.sampled_from(["piece", "piece", "end", "amendable", "tell", "rotate", "step", "wait", "new settler"]),
         st.integers(0, 3),
     ),
     max_size=40,
@@ -193,6 +228,7 @@ def test_interleaved_calls_settled_by_changing_settlers_are_one_row_each(
     calls: dict[int, Expected] = {}
     count = 0
     slots: dict[int, int] = {}  # which call a slot has under way
+    told = 0
     for action, slot in actions:
         match action:
             case "rotate":
@@ -201,6 +237,9 @@ def test_interleaved_calls_settled_by_changing_settlers_are_one_row_each(
                 settler.step()
             case "wait":
                 clock.now += 2
+            case "tell":
+                assert journal.tell(events(str(told)))
+                told += 1
             case "new settler":
                 settler = new_settler(data, clock=clock, grace_s=3)
             case _:
@@ -231,6 +270,8 @@ def test_interleaved_calls_settled_by_changing_settlers_are_one_row_each(
     bodies = {int(row["request_id"]): row["response_body"] or "" for row in stored(data, "bodies")}
     assert len(stored(data)) == len(rows) == len(calls)
     assert len(stored(data, "bodies")) == len(bodies) == len(calls)
+    for table in EVENT_TABLES:
+        assert ids(data, table) == sorted(map(str, range(told)))
     for number, call in calls.items():
         assert rows[number]["error_type"] == call.error_type
         # What comes after an end may be in the row or too late for it; what came before must be.

@@ -12,7 +12,7 @@ import pytest
 
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import Line, parse_line
-from tests.storage.calls import OK, call_start, journal_call, names
+from tests.storage.calls import OK, call_start, events, journal_call, names
 
 
 @pytest.fixture
@@ -52,6 +52,12 @@ def test_a_call_is_in_the_file_when_its_end_returns(journal: Journal) -> None:
     assert journal_call(journal, "a")
     assert [line.kind for line in lines(journal)] == ["start", "request", "response", "end"]
     assert (journal.journalled, journal.unlogged) == (1, 0)
+
+
+def test_what_is_said_of_a_call_is_in_the_file_when_tell_returns(journal: Journal) -> None:
+    assert journal.tell(events("a"))
+    assert [line.row for line in lines(journal)] == events("a")
+    assert len({line.call_id for line in lines(journal)}) == 3, "each has an id of its own"
 
 
 def test_what_waits_in_memory_is_written_without_an_end(journal: Journal) -> None:
@@ -123,6 +129,7 @@ def test_a_journal_that_cannot_be_written_costs_nothing_but_the_record(tmp_path:
     journal.open()
     assert not journal_call(journal, "a")
     assert not journal_call(journal, "b")
+    assert not journal.tell(events("b"))
     assert (journal.journalled, journal.unlogged) == (0, 2)
     assert len(messages) == 1
     assert str(folder) in messages[0]
@@ -185,6 +192,7 @@ def test_nothing_is_written_after_the_close(journal: Journal) -> None:
     journal.close()
     assert not journal.end("a", OK, final=True)
     assert not journal_call(journal, "b")
+    assert not journal.tell(events("b"))
     assert [line.kind for line in lines(journal)] == ["start"]
 
 

@@ -1,11 +1,15 @@
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.storage.journal_lines import CallEnd, CallStart, end_line, parse_line, piece_line, start_line
-from tests.storage.calls import call_start
+from addon.storage.journal_lines import CallEnd, CallStart, end_line, event_line, parse_line, piece_line, start_line
+from addon.storage.record import FeedbackRow, PropertyChangeRow, ScoreRow
+from tests.storage.calls import NOON, call_start
+
+SCORE = ScoreRow(request_id="b", created_at=NOON, name="accuracy", value=0.5)
 
 
 @given(st.text(min_size=1), st.binary())
@@ -33,6 +37,23 @@ def test_an_end_comes_back_whole(status: int, final: bool, overhead_ms: float | 
     end = CallEnd(status=status, overhead_ms=overhead_ms, reading={"finish_reasons": ["stop"]})
     line = parse_line(end_line("id", end, final))
     assert (line.call, line.final) == (end, final)
+
+
+@given(
+    st.text(),
+    st.text(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(0, 4_102_444_799_999_999),
+)
+def test_an_event_comes_back_whole(name: str, text: str, number: float, created_at_us: int) -> None:
+    created_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=created_at_us)
+    for row in (
+        FeedbackRow(request_id=text, created_at=created_at, rating=number > 0),
+        ScoreRow(request_id=text, created_at=created_at, name=name, value=number),
+        PropertyChangeRow(request_id=text, created_at=created_at, name=name, value=text),
+    ):
+        line = parse_line(event_line("id", row))
+        assert (line.kind, line.call_id, line.row) == ("event", "id", row)
 
 
 def test_header_bytes_that_are_not_text_do_not_lose_the_call() -> None:
@@ -63,6 +84,12 @@ def test_fields_of_a_newer_version_are_left_out() -> None:
         b'{"t":"request","id":1,"text":""}',
         b'{"t":"end","id":"a","call":{"status":200}}',
         b'{"t":"something","id":"a"}',
+        event_line("a", SCORE).replace(b"scores", b"marks"),
+        event_line("a", SCORE).replace(b"0.5", b'"0.5"'),
+        event_line("a", SCORE).replace(b"0.5", b"null"),  # as NaN is written
+        event_line("a", SCORE).replace(b"2026-", b"2126-"),
+        event_line("a", SCORE).replace(b"+00:00", b""),
+        event_line("a", SCORE).replace(b"2026-11-21", b"2026-11-31"),
     ],
 )
 def test_a_line_that_is_not_ours_is_a_value_error(raw: bytes) -> None:

@@ -9,8 +9,9 @@ import pytest
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import duckdb_columns, visible_files
 from addon.storage.parquet import arrow_schema, read_parts, write_parquet
-from addon.storage.record import SCHEMA_VERSION, TABLES, BodyRow, RequestRow
+from addon.storage.record import SCHEMA_VERSION, TABLES, BodyRow, EventRow, RequestRow
 from addon.storage.settled import dump_line, row_fields
+from tests.storage.calls import events
 
 DAY = date(2026, 11, 21)
 SEGMENT = "20261121T120000-0123456789abcdef-000001"
@@ -66,7 +67,8 @@ def test_a_row_comes_back_from_parquet_as_it_was(folders: Folders) -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_is_in_every_file_with_the_schemas_version(folders: Folders, table: str) -> None:
     body = BodyRow(request_id="a", started_at=FULL.started_at)
-    row: RequestRow | BodyRow = FULL if table == "requests" else body
+    rows: list[RequestRow | BodyRow | EventRow] = [FULL, body, *events("a")]
+    row = dict(zip(TABLES, rows, strict=True))[table]
     path = folders.parquet(table, SEGMENT, DAY)
     write_parquet(path, table, read_parts([dump_line(row_fields(row))], table))
     schema = pq.read_schema(path)

@@ -1,6 +1,7 @@
 """The settler in this process, with a clock that the test moves."""
 
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,16 +9,18 @@ import pytest
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd
-from addon.storage.record import BodyRow, RequestRow
+from addon.storage.record import EVENT_TABLES, BodyRow, RequestRow
 from addon.storage.rows import bare_rows
 from addon.storage.run import Call
 from addon.storage.settler import Settler
 from tests.storage.calls import (
     DAY_US,
+    NOON,
     NOON_US,
     OK,
     Clock,
     call_start,
+    events,
     ids,
     journal_call,
     names,
@@ -233,6 +236,52 @@ def test_a_segment_with_foreign_lines_is_settled_but_never_deleted(
     assert ids(folders.data) == ["a", "b"]
     assert segment.exists()
     assert capsys.readouterr().err.count("is not ours") == 2  # once by each settler
+
+
+def test_an_event_is_settled_at_once_whether_or_not_its_call_is(folders: Folders, journal: Journal) -> None:
+    settler = new_settler(folders.data)
+    journal.start("a", call_start("a"))
+    journal.tell(events("a"))
+    settler.step()
+    assert ids(folders.data) == []
+    assert stored(folders.data, "feedback") == [
+        {"request_id": "a", "created_at": "2026-11-21T12:00:00.000000Z", "rating": True}
+    ]
+    assert stored(folders.data, "scores") == [
+        {"request_id": "a", "created_at": "2026-11-21T12:00:00.000000Z", "name": "accuracy", "value": 0.5}
+    ]
+    assert stored(folders.data, "property_changes") == [
+        {"request_id": "a", "created_at": "2026-11-21T12:00:00.000000Z", "name": "stage", "value": "done"}
+    ]
+
+
+def test_events_of_a_run_that_is_over_are_parquet_by_their_date(folders: Folders, journal: Journal) -> None:
+    journal.tell([*events("a"), *events("b", NOON - timedelta(days=1))])
+    journal.close()
+    settle_all(folders.data)
+    for table in EVENT_TABLES:
+        days = {path.parent.name for path in folders.data.glob(f"lake/{table}/*/*.parquet")}
+        assert days == {"date=2026-11-20", "date=2026-11-21"}
+        assert ids(folders.data, table) == ["a", "b"]
+    assert not list(folders.journal.glob("*.jsonl"))
+
+
+def test_events_that_an_older_settler_passed_over_are_settled_by_a_newer_one(
+    folders: Folders, journal: Journal
+) -> None:
+    journal_call(journal, "a")
+    journal.tell(events("a"))
+    journal.close()
+    (segment,) = folders.journal.glob("*.jsonl")
+    whole = segment.read_bytes()
+    known = [line for line in whole.splitlines(keepends=True) if b'"t":"event"' not in line]
+    segment.write_bytes(b"".join(known))
+    settle_all(folders.data)
+    segment.write_bytes(whole)  # an older settler keeps what has lines that it does not know
+    for _ in range(2):
+        settle_all(folders.data)
+        assert ids(folders.data) == ids(folders.data, "scores") == ids(folders.data, "feedback") == ["a"]
+    assert not segment.exists()
 
 
 def test_a_bug_in_reading_an_answer_costs_only_the_reading(
