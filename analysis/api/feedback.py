@@ -17,6 +17,7 @@ from addon.ids import parse_uuid
 from addon.storage.record import EventRow
 from analysis import events
 from analysis.api.envelope import ApiError, answer, read_object
+from analysis.api.openapi import BOOLEAN, NULL, NUMBER, TEXT, Schema, documented, nullable, record
 from analysis.api.state import Api
 from analysis.known_calls import first_of_session, is_known
 from analysis.lake import Connection
@@ -25,6 +26,10 @@ Body = dict[str, Any]
 RowMaker = Callable[[str, Body, datetime], Sequence[EventRow]]  # of an id and a body; raises ValueError
 
 _SHOWN: Final = 100  # characters of an id in a message
+
+_SCORE: Final[Schema] = {"anyOf": [NUMBER, BOOLEAN]}
+_SCORES: Final[Schema] = {"type": "object", "additionalProperties": _SCORE}
+_RATING: Final = record(rating=BOOLEAN)
 
 
 def routes(api: Api) -> list[Route]:
@@ -97,16 +102,45 @@ def routes(api: Api) -> list[Route]:
         if not api.journal.tell(rows):
             raise ApiError(503, f"{api.journal.folder} cannot be written just now; try again")
 
+    told: dict[str, Any] = {"data": NULL, "errors": (400, 404)}
+    scores: dict[str, Any] = {"body": record(scores=_SCORES), "status": 201, **told}
+    session = "/v1/session/{id:path}"  # a session's id may have a slash
     return [
-        Route("/v1/request/{id}/feedback", rate, methods=["POST"]),
-        Route("/v1/request/{id}/score", score, methods=["POST"]),
-        Route("/v1/webhook/request/{id}/score", score, methods=["POST"]),
-        Route("/v1/request/{id}/property", set_property, methods=["PUT"]),
-        Route("/v1/evals/{id}", score_one, methods=["POST"]),
-        Route("/v1/feedback", rate_by_body, methods=["POST"]),
-        Route("/v1/session/{id:path}/feedback", rate_session, methods=["POST"]),  # a session's id may have a slash
-        Route("/v1/session/{id:path}/tag", tag_session, methods=["POST"]),
-        Route("/v1/session/{id:path}/tag", session_tag, methods=["GET"]),
+        documented("/v1/request/{id}/feedback", rate, summary="Rate a call", body=_RATING, **told),
+        documented("/v1/request/{id}/score", score, summary="Give a call scores", **scores),
+        documented("/v1/webhook/request/{id}/score", score, summary="The same, in old programs", **scores),
+        documented(
+            "/v1/request/{id}/property",
+            set_property,
+            method="PUT",
+            summary="Set a property of a call",
+            body=record(key=TEXT, value=TEXT),
+            **told,
+        ),
+        documented(
+            "/v1/evals/{id}", score_one, summary="Give a call one score", body=record(name=TEXT, score=_SCORE), **told
+        ),
+        documented(
+            "/v1/feedback",
+            rate_by_body,
+            summary="Rate a call, in old programs",
+            body={
+                "type": "object",
+                "properties": {"helicone-id": TEXT, "rating": BOOLEAN},
+                "required": ["helicone-id", "rating"],
+            },
+            **told,
+        ),
+        documented(f"{session}/feedback", rate_session, summary="Rate a session", body=_RATING, **told),
+        documented(f"{session}/tag", tag_session, summary="Tag a session", body=record(tag=TEXT), **told),
+        documented(
+            f"{session}/tag",
+            session_tag,
+            method="GET",
+            summary="The tag of a session",
+            data=nullable(TEXT),
+            errors=(404,),
+        ),
     ]
 
 

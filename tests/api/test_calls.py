@@ -1,9 +1,10 @@
 """Calls by id and by filter, with what was said of them and in them."""
 
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ import httpx
 import pytest
 
 from addon.storage.folders import Folders
-from addon.storage.record import BodyRow, RequestRow
+from addon.storage.record import BodyRow, FeedbackRow, RequestRow, ScoreRow
 from addon.storage.settled import SettledFile, row_fields
-from analysis.lake import Connection, Lake
-from tests.analysis.writing import made_up_rows, segment, to_parquet
+from tests.analysis.writing import made_up_rows, segment, tell, to_parquet
 from tests.api.conftest import Client, serving
 
 
@@ -269,35 +269,28 @@ def test_calls_are_found_by_what_was_said_in_them(talk: tuple[Client, list[Reque
     assert len(api.post("/v1/request/query", like)) == 1
 
 
-# What was said of calls. Written by others: here the views are filled by hand.
-
-
-class LakeWithNotes(Lake):
-    """Feedback and scores for the first calls of `made_up_rows`."""
-
-    def ask[T](self, question: Callable[[Connection], T]) -> T:
-        def noted(connection: Connection) -> T:
-            first, second, third = (row.request_id for row in made_up_rows(3))
-            connection.execute(
-                f"""
-                create view feedback as
-                select * from (values ('{first}', true, timestamptz '2026-11-20 10:00:00+00'),
-                                      ('{second}', false, timestamptz '2026-11-20 11:00:00+00'))
-                    notes(request_id, rating, created_at);
-                create view scores as
-                select request_id, name, cast(value as double) as value, timestamptz '2026-11-20 10:00:00+00' as created_at
-                from (values ('{first}', 'accuracy', 0.75), ('{first}', 'tone', 1.0), ('{third}', 'accuracy', 0.25))
-                    notes(request_id, name, value)
-                """
-            )
-            return question(connection)
-
-        return super().ask(noted)
+# What was said of calls.
 
 
 @pytest.fixture(scope="module")
-def noted(data: Path) -> Iterator[Client]:
-    with serving(data, LakeWithNotes(data)) as client:
+def noted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The same calls, the first of them with feedback and scores."""
+    copy = tmp_path_factory.mktemp("noted") / "data"
+    shutil.copytree(data, copy)
+    first, second, third = (row.request_id for row in made_up_rows(3))
+    at = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    tell(
+        copy,
+        [
+            FeedbackRow(request_id=first, created_at=at, rating=True),
+            FeedbackRow(request_id=second, created_at=at + timedelta(hours=1), rating=False),
+            ScoreRow(request_id=first, created_at=at, name="accuracy", value=0.75),
+            ScoreRow(request_id=first, created_at=at, name="tone", value=1.0),
+            ScoreRow(request_id=third, created_at=at, name="accuracy", value=0.25),
+        ],
+        5,
+    )
+    with serving(copy) as client:
         yield client
 
 
@@ -305,7 +298,7 @@ def test_a_call_says_what_was_said_of_it(noted: Client) -> None:
     first, second, third = (row.request_id for row in made_up_rows(3))
     call = noted.get(f"/v1/request/{first}")
     assert (call["feedback_rating"], call["feedback_created_at"]) == (True, "2026-11-20T10:00:00.000000Z")
-    assert call["scores"] == {"accuracy": 0.75, "tone": 1.0}
+    assert call["scores"] == {"accuracy": 0.75, "tone": 1.0, "helicone-score-feedback": 1.0}
     assert noted.get(f"/v1/request/{second}")["feedback_rating"] is False
     assert noted.get(f"/v1/request/{third}")["scores"] == {"accuracy": 0.25}
 
@@ -320,7 +313,7 @@ def test_a_call_says_what_was_said_of_it(noted: Client) -> None:
         ({"filter": {"request_response_rmt": {"scores": {"accuracy": {"gt": "0.25"}}}}}, [0]),
         ({"filter": {"request_response_rmt": {"scores": {"tone": {"equals": True}}}}}, [0]),
         ({"filter": {"request_response_rmt": {"scores_column": {"equals": "tone"}}}}, [0]),
-        ({"isScored": True}, [0, 2]),
+        ({"isScored": True}, [0, 1, 2]),  # a rating is a score
     ],
 )
 def test_calls_are_found_by_what_was_said_of_them(noted: Client, body: dict[str, object], found: list[int]) -> None:
@@ -330,4 +323,4 @@ def test_calls_are_found_by_what_was_said_of_them(noted: Client, body: dict[str,
 
 
 def test_calls_without_scores_are_found_if_asked_for(noted: Client, rows: list[RequestRow]) -> None:
-    assert noted.post("/v1/request/count/query", {"isScored": False}) == len(rows) - 2
+    assert noted.post("/v1/request/count/query", {"isScored": False}) == len(rows) - 3
