@@ -71,6 +71,11 @@ class Fallbacks:
         """All statuses that may lead to another target."""
         return tuple(codes for entry in self.entries for codes in entry.on_codes)
 
+    @property
+    def first(self) -> int | None:
+        """The index of the target that is asked first; None: it is the one that was called."""
+        return None if self.by_config else 0
+
     def after(self, at: int | None, status: int | None) -> int | None:
         """The index of the next target, or None: the call has ended. `at` is None where the called one failed; `status`
         where no answer came."""
@@ -229,7 +234,7 @@ def _code(where: str, code: Any) -> tuple[int, int]:
             low, high = 0, 0
     if not (100 <= low <= high <= _LAST_STATUS and high >= _FIRST_FAILURE):
         raise ValueError(
-            f"{where}: {str(code)[:60]} is no status of a failure; write numbers from {_FIRST_FAILURE} to {_LAST_STATUS}, "
+            f"{where}: {repr(code)[:60]} is no status of a failure; write numbers from {_FIRST_FAILURE} to {_LAST_STATUS}, "
             'or ranges as {"from": 500, "to": 599} or "500-599"'
         )
     return max(low, _FIRST_FAILURE), high
