@@ -9,6 +9,7 @@ from typing import Final
 from mitmproxy import http
 
 from addon.bodies import read_body
+from addon.call import Call
 from addon.marks import HIDES_USAGE
 from addon.proxy import Proxy
 from addon.sending.stream_usage import with_include_usage
@@ -22,17 +23,21 @@ class AskUsage:
 
     async def request(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
-        if call is None or flow.response or not call.operation.asks_usage:
-            return
-        headers, by_caller = flow.request.headers, call.controls.stream_usage
-        if not by_caller and (
-            not self.proxy.settings.inject_usage or headers.get("authorization", "").startswith(_AWS_SIGNED)
-        ):
-            return
-        body = flow.request.get_content(strict=False) or b""
-        if (asking := await read_body(with_include_usage, body)) is None:
-            return
-        flow.request.content = asking  # compressed again, if it was
-        if not by_caller:
-            flow.metadata[HIDES_USAGE] = True
-            headers["accept-encoding"] = "identity"  # nothing can be taken out of a compressed stream as it passes
+        if call and not flow.response:
+            await ask_usage(self.proxy, flow, call)
+
+
+async def ask_usage(proxy: Proxy, flow: http.HTTPFlow, call: Call) -> None:
+    """Of the target that the call goes to now, where it can be asked."""
+    headers, by_caller = flow.request.headers, call.controls.stream_usage
+    if not call.operation.asks_usage or not (by_caller or proxy.settings.inject_usage):
+        return
+    if not by_caller and headers.get("authorization", "").startswith(_AWS_SIGNED):
+        return
+    body = flow.request.get_content(strict=False) or b""
+    if (asking := await read_body(with_include_usage, body)) is None:
+        return
+    flow.request.content = asking  # compressed again, if it was
+    if not by_caller:
+        flow.metadata[HIDES_USAGE] = True
+        headers["accept-encoding"] = "identity"  # nothing can be taken out of a compressed stream as it passes

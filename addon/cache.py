@@ -54,6 +54,7 @@ class Cache:
                 headers=headers,
                 helicone_auth=call.controls.helicone_auth,
                 policy=policy,
+                fallbacks=call.fallbacks,
             )
 
         return await read_body(read, request.raw_content or b"")

@@ -1,12 +1,14 @@
 """One call of the program, from its headers to its end: what is known of it while it passes."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from addon.controls import Controls
 from addon.providers.model import Operation
 from addon.routing import Route
+from addon.sending.fallbacks import Fallbacks
 from addon.storage.journal_lines import CallStart, Charge
 from addon.terminal import TerminalScanner
 
@@ -21,8 +23,8 @@ class Reference(NamedTuple):
 @dataclass(slots=True, kw_only=True)
 class Call:
     id: str  # of this very call, never repeated; `request_id` may be the caller's
-    route: Route
-    operation: Operation
+    route: Route  # where the attempt goes that is under way, or went that was the last
+    operation: Operation  # of that target
     controls: Controls
     start: CallStart
     began_at: float = field(default_factory=time.time)  # epoch seconds, as mitmproxy stamps its messages
@@ -43,6 +45,13 @@ class Call:
     withheld: bytearray = field(default_factory=bytearray)  # an answer that must be in no file, until it is read
 
     attempts: int = 1  # upstream calls made so far
+    tries: int = 1  # those of them that the target under way got
+    fallbacks: Fallbacks | None = None  # other targets, where this one fails
+    targets: Sequence[Route] = ()  # one for each of them
+    fallback_index: int | None = None  # which of them is under way; None: the one that was called
+    overrides: Mapping[str, str] = field(default_factory=dict)  # members of the body that were set for it, as JSON text
+    came_headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)  # with fallbacks, these two are what
+    came_body: bytes = field(default=b"", repr=False)  # the caller sent: what each of them is made from
     gave_up: bool = False  # it could have been tried again, and was not
 
     cache_keys: tuple[str, ...] = ()  # one for each slot of its bucket; none: the cache is off
@@ -57,6 +66,11 @@ class Call:
     finished_at: float | None = None  # its terminal event or last byte went by
     closed: bool = False  # the final line is in the journal
     unlogged: bool = False  # the journal could not take it
+
+    @property
+    def has_moved_on(self) -> bool:
+        """Another target was tried than the one that was to be asked first."""
+        return self.fallbacks is not None and self.fallback_index != self.fallbacks.first
 
     @property
     def is_stream(self) -> bool:

@@ -15,9 +15,10 @@ from mitmproxy import http
 from addon import controls
 from addon.answers import error_answer
 from addon.call import Call
-from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, PROVIDER, SENT_AT, TIMEOUT
+from addon.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, PROVIDER, REFUSED, SENT_AT, TIMEOUT
 from addon.proxy import Proxy
 from addon.redaction import facts_only, reading_only
+from addon.routing import without_secrets
 from addon.storage.journal_lines import CallEnd
 from addon.terminal import TerminalScanner
 
@@ -29,6 +30,7 @@ _BROKEN = {
     PROVIDER: (-100, "upstream_disconnected"),
     CONNECT: (-100, "connection_failed"),
     TIMEOUT: (-2, "upstream_timeout"),
+    REFUSED: (403, "target_not_approved"),
 }
 
 
@@ -108,6 +110,8 @@ class Capture:
         response.headers[controls.ID] = call.start.request_id
         response.headers[controls.STATUS] = "success"
         response.headers[controls.ATTEMPTS] = str(call.attempts)
+        if call.fallback_index is not None:
+            response.headers[controls.FALLBACK_INDEX] = str(call.fallback_index)
         if call.gave_up:
             response.headers[controls.SHOULD_RETRY] = "false"  # or the SDK multiplies our attempts by its own
         if call.overhead_ms is not None:
@@ -133,11 +137,12 @@ class Capture:
         """No first byte came: the caller gets an error of its API's own shape."""
         call = self.proxy.calls.get(flow.id)
         who = flow.metadata.get(BROKEN_BY, PROVIDER)
-        status = 504 if who == TIMEOUT else 502
+        status = {TIMEOUT: 504, REFUSED: 403}.get(who, 502)
         host, port = flow.request.host, flow.request.port
         what = {
             CONNECT: f"heliograph could not connect to {host}:{port}",
             TIMEOUT: f"{host} sent no answer in time",
+            REFUSED: f"heliograph did not connect to {host}:{port}",
         }.get(who, f"{host} closed the connection without an answer")
         message = f"{what}: {flow.error.msg if flow.error else 'no reason given'}"
         flow.response = error_answer(call.route.provider if call else None, status, _BROKEN[who][1], message)
@@ -174,6 +179,8 @@ class Capture:
             ),
             overhead_ms=call.overhead_ms,
             attempts=call.attempts,
+            fallback_index=call.fallback_index,
+            **_answered_by(call),
             rate_limit_status=call.rate_limit_status,
             charges=call.charges,
             cache_status=call.cache_status,
@@ -188,6 +195,25 @@ class Capture:
             line.reading = _reading_of(call)
         call.closed = final
         self.proxy.journal.end(call.id, line, final)
+
+
+def _answered_by(call: Call) -> dict[str, Any]:
+    """Who answered, where a fallback did and it is not who was called, and what was set in the body for it."""
+    if call.fallback_index is None:
+        return {}
+    path = without_secrets(call.route.path)
+    told: dict[str, Any] = {}
+    if (call.route.provider.name, call.route.host, path) != (
+        call.start.provider_name,
+        call.start.host,
+        call.start.path,
+    ):
+        told = {"provider_name": call.route.provider.name, "host": call.route.host, "path": path}
+        told["operation_name"] = call.operation.name
+    if call.overrides:  # the words of a request that is to be in no file may be among them
+        model_only = {name: value for name, value in call.overrides.items() if name == "model"}
+        told["overrides"] = model_only if call.controls.omit_request else dict(call.overrides)
+    return told
 
 
 def _reading_of(call: Call) -> dict[str, Any]:

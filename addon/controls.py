@@ -13,6 +13,7 @@ from typing import Final
 from addon.caching.policy import CachePolicy, parse_bucket_size, parse_cache_control, parse_ignore_keys
 from addon.ids import parse_uuid
 from addon.limits.policy import Policy, parse_policy
+from addon.sending.fallbacks import Fallbacks, parse_fallbacks
 from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
 from addon.sending.timeouts import parse_timeouts
 
@@ -30,6 +31,8 @@ MODEL_OVERRIDE: Final = "helicone-model-override"
 OMIT_REQUEST: Final = "helicone-omit-request"
 OMIT_RESPONSE: Final = "helicone-omit-response"
 TARGET_URL: Final = "helicone-target-url"
+OPENAI_API_BASE: Final = "helicone-openai-api-base"
+FALLBACKS: Final = "helicone-fallbacks"  # has keys in it
 CACHE_ENABLED: Final = "helicone-cache-enabled"  # both of the next two
 CACHE_READ: Final = "helicone-cache-read"
 CACHE_SAVE: Final = "helicone-cache-save"
@@ -54,6 +57,7 @@ STATUS: Final = "Helicone-Status"
 OVERHEAD_MS: Final = "Helicone-Overhead-Ms"
 WARNING: Final = "Helicone-Warning"
 ATTEMPTS: Final = "Helicone-Attempts"
+FALLBACK_INDEX: Final = "Helicone-Fallback-Index"
 CACHE: Final = "Helicone-Cache"
 RATE_LIMIT_LIMIT: Final = "Helicone-RateLimit-Limit"
 RATE_LIMIT_REMAINING: Final = "Helicone-RateLimit-Remaining"
@@ -85,6 +89,8 @@ class Controls:
     omit_request: bool = False
     omit_response: bool = False
     target_url: str | None = None
+    openai_api_base: str | None = None
+    fallbacks: Fallbacks | None = None
     cache: CachePolicy | None = None
     rate_limit: Policy | None = None
     stream_usage: bool = False
@@ -115,6 +121,8 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
     request_id = None
     if REQUEST_ID in given and (request_id := parse_uuid(given[REQUEST_ID])) is None:
         warnings.append("Helicone-Request-Id is not a UUID; a new one was made")
+    fallbacks = _fallbacks(given, warnings)
+    sent = {name.lower(): value for name, value in fallbacks.entries[0].headers} if fallbacks else {}
     return Controls(
         request_id=request_id,
         user_id=given.get(USER_ID),
@@ -127,6 +135,8 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         omit_request=_flag(given, OMIT_REQUEST, "Helicone-Omit-Request", warnings),
         omit_response=_flag(given, OMIT_RESPONSE, "Helicone-Omit-Response", warnings),
         target_url=given.get(TARGET_URL),
+        openai_api_base=given.get(OPENAI_API_BASE),
+        fallbacks=fallbacks,
         cache=_cache(given, warnings),
         rate_limit=_rate_limit(given, warnings),
         stream_usage=_flag(given, STREAM_USAGE, "Helicone-Stream-Usage", warnings),
@@ -134,7 +144,7 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         timeouts=_timeouts(given, warnings),
         increase_timeout=_flag(given, INCREASE_TIMEOUT, "Helicone-Increase-Timeout", warnings),
         helicone_auth=given.get(AUTH),
-        credential=next((given[name] for name in CREDENTIALS if name in given), None),
+        credential=next((keys[name] for keys in (sent, given) for name in CREDENTIALS if name in keys), None),
         client=given.get("user-agent"),
         warnings=tuple(warnings),
     )
@@ -194,6 +204,16 @@ def _retry(given: dict[str, str], warnings: list[str]) -> RetryPolicy | None:
         return RetryPolicy(**named)  # type: ignore[arg-type]
     except ValueError as error:
         warnings.append(f"Helicone-Retry-*: {error}; retries are off")
+        return None
+
+
+def _fallbacks(given: dict[str, str], warnings: list[str]) -> Fallbacks | None:
+    if FALLBACKS not in given:
+        return None
+    try:
+        return Fallbacks(parse_fallbacks(given[FALLBACKS]))
+    except ValueError as error:
+        warnings.append(f"Helicone-Fallbacks: {error}; fallbacks are off")
         return None
 
 

@@ -35,7 +35,8 @@ class Fresh:
 
     @property
     def is_storable(self) -> bool:
-        return self.status == 200 and not self.call.response_truncated
+        """Not what a fallback answered: when the target that was asked first is back, it is to be asked again."""
+        return self.status == 200 and not self.call.response_truncated and not self.call.has_moved_on
 
 
 class Keep:

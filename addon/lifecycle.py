@@ -50,7 +50,9 @@ class Lifecycle:
         ctx.options.update(connection_strategy="lazy")
         self._loaded = True  # mitmproxy calls `configure` for each option above, before it has set any
 
-    def configure(self, _: set[str]) -> None:
+    def configure(self, changed: set[str]) -> None:
+        if changed & {"mode", "listen_host"}:
+            self.proxy.alone = not others_reach(ctx.options.mode, ctx.options.listen_host)
         if self.proxy.ready or not self._loaded:
             return
         try:
@@ -69,7 +71,8 @@ class Lifecycle:
             known = [name for name, _ in ctx.options.items() if name.startswith(_OPTION_PREFIX)]
             logger.error("--set %s: no such option; there are %s", unknown[0], ", ".join(sorted(known)))
             return  # an error in `running` ends mitmdump
-        if self.settings is None and others_reach(ctx.options.mode, ctx.options.listen_host):
+        self.proxy.alone = not others_reach(ctx.options.mode, ctx.options.listen_host)
+        if self.settings is None and not self.proxy.alone:
             logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
         self._start_settler()
         self._watch = asyncio.get_running_loop().create_task(self._keep_settler())

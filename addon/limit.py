@@ -48,7 +48,7 @@ class Limits:
             call.rate_limit_status = "unchecked"
             refusal = closed_refusal(str(error)) if settings.limits_fail_closed else None
         if refusal:
-            call.attempts = 0
+            call.attempts, call.fallback_index = 0, None
             call.rate_limit_status = refusal.kind
             flow.response = _refused(call, refusal)
             if refusal.standing:

@@ -14,6 +14,8 @@ from addon.ask_usage import AskUsage  # noqa: E402
 from addon.cache import Cache  # noqa: E402
 from addon.capture import Capture  # noqa: E402
 from addon.endpoints import Endpoints  # noqa: E402
+from addon.fall_back import FallBack, OverrideBody  # noqa: E402
+from addon.guard import Guard  # noqa: E402
 from addon.hide_usage import HideUsage  # noqa: E402
 from addon.keep import Keep  # noqa: E402
 from addon.lifecycle import Lifecycle  # noqa: E402
@@ -32,13 +34,16 @@ def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
         Wiring(proxy),  # our HTTP stream under every connection: JSON errors, timeouts, blind tunnels
         RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
         Endpoints(proxy),  # what is asked of us: health here, all else in a process of its own
+        Guard(proxy),  # no connection to an address that a caller's header may not name
+        FallBack(proxy),  # which other targets there are, by header or config
         AskUsage(proxy),  # lets a stream state its usage, where the caller or the config wishes it
-        Resend(proxy),  # retries, while the caller hears nothing
+        Resend(proxy),  # retries and fallbacks, while the caller hears nothing
         Capture(proxy),  # a copy of what passes, into the journal
         Cache(proxy),  # answers what was answered before; behind Capture, which has the request by then
         Limits(proxy),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
         Keep(proxy),  # a fresh answer: for the cache, and for identical calls that come meanwhile
         Share(proxy),  # feeds those; in place of an upstream call of their own
+        OverrideBody(proxy),  # what the first of several targets is to get; the journal has what the caller sent
         HideUsage(),  # takes out of a stream what only the config wished; behind all that copy it
     ]
 

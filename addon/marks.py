@@ -17,3 +17,4 @@ AGAIN: Final = "heliograph_again"  # True: the attempt that ended is to be follo
 HIDES_USAGE: Final = "heliograph_hides_usage"  # True: the stream was asked for its usage, and not by the caller
 BROKEN_BY: Final = "heliograph_broken_by"  # who ended the call early, one of:
 CALLER, PROVIDER, TIMEOUT, CONNECT = "caller", "provider", "timeout", "connect"
+REFUSED: Final = "refused"  # we ourselves: the target's address is one that a header may not name

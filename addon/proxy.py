@@ -17,6 +17,7 @@ from addon.call import Call
 from addon.flights import Flights
 from addon.limits.store import LimitStore
 from addon.routing import Router
+from addon.sending.fallbacks import FallbackRule, with_environment
 from addon.settings import ConfigError, Settings
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
@@ -44,11 +45,15 @@ class Proxy:
     connects: int = 0  # CONNECT requests and calls that arrived at all
     ready: bool = False
     started_at: float = field(default_factory=time.time)  # epoch seconds
+    alone: bool = False  # nobody but this machine can reach us
+    # Whose address is checked before anything is sent there, and the header that named it; by client connection id.
+    named_targets: dict[str, dict[tuple[str, int], str]] = field(default_factory=dict)
     has_own_streams: bool = False  # `upstream.py` could be laid under this mitmproxy
 
     settings: Settings = field(init=False)
     secret: bytes = field(init=False)
     router: Router = field(init=False)
+    fallbacks: tuple[FallbackRule, ...] = field(init=False)  # of the config, with their keys
     journal: Journal = field(init=False)
     cache: CacheStore = field(init=False)
     limits: LimitStore = field(init=False)
@@ -60,6 +65,10 @@ class Proxy:
         self.settings = settings
         self.secret = settings_module.secret(settings.data)
         self.router = Router(settings.upstreams, settings.targets)
+        try:
+            self.fallbacks = with_environment(settings.fallbacks, os.environ)
+        except ValueError as error:
+            raise ConfigError(f"{settings.config}: {error}") from error
         self.journal = Journal(
             Folders(settings.data).journal, on_trouble=lambda message: logger.warning("heliograph: %s", message)
         )

@@ -1,4 +1,5 @@
-"""Retries: acts on what `sending/retry.py` decides, while the caller hears nothing.
+"""Retries, then other targets: acts on what `sending/retry.py` and `sending/fallbacks.py` decide, while the caller hears
+nothing.
 
 Decided on the status line or on a failure before the first byte, never later: a retried stream keeps its time to the first
 piece. A caller who leaves while we wait ends the call at once; nothing is sent, and billed, for nobody.
@@ -12,7 +13,8 @@ from typing import Final
 
 from mitmproxy import connection, http
 
-from addon.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, SHARED, TIMEOUT
+from addon.fall_back import move_on
+from addon.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, REFUSED, SHARED, TIMEOUT
 from addon.proxy import Proxy
 from addon.sending.retry import RETRYABLE, Failure, Outcome, delay_before_retry, outcome_of
 
@@ -30,19 +32,25 @@ class Resend:
     def request(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
         if call and call.controls.retry and not flow.response:
-            flow.metadata[HOLD] = _ERRORS
+            flow.metadata[HOLD] = (*flow.metadata.get(HOLD, ()), *_ERRORS)
 
     async def attempt_ended(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
-        if call is None or call.controls.retry is None:
+        if call is None or flow.metadata.get(BROKEN_BY) == REFUSED:
             return
-        outcome = _outcome(flow)
-        delay_s = delay_before_retry(outcome, call.attempts, call.controls.retry, self._dice())
-        if delay_s is None:
-            call.gave_up = outcome.status is None or outcome.status in RETRYABLE
-        elif await self._is_still_there(flow, delay_s):
+        outcome, policy = _outcome(flow), call.controls.retry
+        delay_s = delay_before_retry(outcome, call.tries, policy, self._dice()) if policy else None
+        if delay_s is not None:
+            if await self._is_still_there(flow, delay_s):
+                call.attempts += 1
+                call.tries += 1
+                flow.metadata[AGAIN] = True
+        elif await move_on(self.proxy, flow, call, outcome.status):
             call.attempts += 1
+            call.tries = 1
             flow.metadata[AGAIN] = True
+        else:
+            call.gave_up = outcome.status is None or outcome.status in RETRYABLE
 
     async def _is_still_there(self, flow: http.HTTPFlow, delay_s: float) -> bool:
         """Waits; False as soon as the caller's connection is gone, unless others wait for the answer as well."""

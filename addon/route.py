@@ -11,13 +11,15 @@ from addon.access import may_call
 from addon.answers import error_answer
 from addon.call import Call
 from addon.controls import Controls, parse_controls
+from addon.fall_back import sent_headers
 from addon.ids import keyed_hash, uuid7
 from addon.marks import ENDPOINT, OWN, TIMEOUTS
 from addon.providers import registry
 from addon.proxy import Proxy
-from addon.routing import Arrival, Endpoint, Refusal, Route, Tunnel, is_loopback, path_of, without_secrets
+from addon.routing import Arrival, Endpoint, Named, Refusal, Route, Tunnel, path_of, without_secrets
+from addon.send_to import send_to, take_off
+from addon.sending.fallbacks import Fallbacks
 from addon.sending.timeouts import call_timeouts
-from addon.settings import Origin
 from addon.storage.journal_lines import CallStart
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,12 @@ class RouteRequests:
 
     def _route(self, flow: http.HTTPFlow) -> None:
         wishes = parse_controls(flow.request.headers.items(multi=True))
-        decision = self._decide(flow, wishes)
+        decision, targets = self._decide(flow, wishes), list[Route]()
+        if wishes.fallbacks and isinstance(decision, Route):
+            found = self.proxy.router.to_fallbacks(
+                wishes.fallbacks, decision, controls.FALLBACKS.title(), alone=self.proxy.alone
+            )
+            decision, targets = (found, []) if isinstance(found, Refusal) else (found[0], found)
         self.proxy.introduce(flow.client_conn.id, flow.request.headers.get(controls.PROXY_AUTHORIZATION))
         if isinstance(decision, Tunnel):
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
@@ -64,12 +71,19 @@ class RouteRequests:
         take_off(flow.request.headers)
         if isinstance(decision, Refusal):
             flow.response = error_answer(None, decision.status, decision.error_type, decision.message)
+            if wishes.warnings:
+                flow.response.headers[controls.WARNING] = "; ".join(wishes.warnings)
         elif not self._may_call(flow, wishes):
             flow.response = error_answer(decision.provider, 401, "heliograph_unauthorized", _NEEDS_KEY)
         else:
-            self._send_to(flow, decision)
-            if found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
-                operation, model = found
+            came = flow.request.headers.fields
+            if wishes.fallbacks:
+                _replace_headers(flow.request, wishes.fallbacks)
+            send_to(self.proxy, flow, decision)
+            if wishes.fallbacks:
+                flow.request.host_header = decision.upstream.authority
+            if operation_found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
+                operation, model = operation_found
                 self.proxy.counts.seen += 1
                 self.proxy.calls[flow.id] = Call(
                     id=uuid7(),
@@ -77,6 +91,10 @@ class RouteRequests:
                     operation=operation,
                     controls=wishes,
                     start=self._start(flow, decision, operation.name, model, wishes),
+                    fallbacks=wishes.fallbacks,
+                    targets=targets,
+                    fallback_index=wishes.fallbacks.first if wishes.fallbacks else None,
+                    came_headers=came if targets else (),
                 )
                 flow.metadata[TIMEOUTS] = call_timeouts(
                     self.proxy.settings.timeouts, wishes.timeouts, wishes.increase_timeout
@@ -96,23 +114,13 @@ class RouteRequests:
             port=request.port,
             path=request.path,
             own=flow.metadata.get(OWN, False),
-            target_url=wishes.target_url,
+            target=_target(wishes),
+            openai_base=_openai_base(wishes),
+            alone=self.proxy.alone,
         )
         if isinstance(flow.client_conn.proxy_mode, RegularMode | UpstreamMode):
             return self.proxy.router.route(arrival)
         return self.proxy.router.route_mode(arrival)
-
-    def _send_to(self, flow: http.HTTPFlow, route: Route) -> None:
-        """Nothing is touched that is right already: what goes through keeps its bytes."""
-        request, upstream = flow.request, route.upstream
-        if Origin(request.scheme, request.host.lower(), request.port) != upstream:
-            request.scheme = upstream.scheme
-            request.data.host, request.data.port = upstream.host, upstream.port  # the setters write the header twice
-            request.host_header = upstream.authority
-        if request.path != route.path:
-            request.path = route.path
-        if self.proxy.via and not is_loopback(upstream.host):
-            flow.server_conn.via = self.proxy.via
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """What is no call passes in both directions and is kept nowhere."""
@@ -165,11 +173,27 @@ def proxy_key_needed() -> http.Response:
     return response
 
 
-def take_off(headers: http.Headers) -> None:
-    """Remove what is for this proxy alone: `Helicone-*` and `Proxy-Authorization`, nothing else."""
-    ours = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
-    if any(name.lower().startswith(ours) for name, _ in headers.fields):
-        headers.fields = tuple(field for field in headers.fields if not field[0].lower().startswith(ours))
+def _target(wishes: Controls) -> Named | None:
+    """What the gateway is told by headers. With fallbacks the first of them is meant, whatever else is named."""
+    if wishes.fallbacks:
+        return Named(wishes.fallbacks.entries[0].origin or "", controls.FALLBACKS.title())
+    if wishes.openai_api_base:
+        return _openai_base(wishes)
+    return Named(wishes.target_url, controls.TARGET_URL.title()) if wishes.target_url else None
+
+
+def _openai_base(wishes: Controls) -> Named | None:
+    if wishes.fallbacks or not wishes.openai_api_base:
+        return None
+    return Named(wishes.openai_api_base, "Helicone-OpenAI-Api-Base", may_have_path=True)
+
+
+def _replace_headers(request: http.Request, fallbacks: Fallbacks) -> None:
+    """What goes to the first target. mitmproxy answers an `Expect` itself, and takes it off."""
+    expect = request.headers.get("expect")
+    request.headers.fields = sent_headers(request.headers.fields, fallbacks.entries[0], fallbacks)
+    if expect:
+        request.headers["expect"] = expect
 
 
 def came_reverse(flow: http.HTTPFlow) -> bool:

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 from addon.providers import openai_shaped, registry
 from addon.providers.model import Provider
+from addon.sending.fallbacks import Fallback, Fallbacks, target_path
 from addon.settings import Origin, origin_of
+from addon.targets import is_approved
 
 HELICONE_DOMAINS: Final = ("helicone.ai", "hconeai.com")
 HEALTH_PATH: Final = "/healthz"
@@ -40,6 +42,15 @@ _SECRET_PARAMETERS: Final = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A target that a header of the caller's names; the header as messages spell it."""
+
+    url: str
+    header: str
+    may_have_path: bool = False  # which is left out
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A request as it came in. `own` says that it was sent to this proxy as a server (origin-form), not through it."""
@@ -49,7 +60,9 @@ class Arrival:
     port: int
     path: str  # with its query
     own: bool
-    target_url: str | None = None  # Helicone-Target-Url
+    target: Named | None = None  # for the gateway
+    openai_base: Named | None = None  # for OpenAI's prefix and label
+    alone: bool = False  # nobody but this machine can reach the proxy: a target may be on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +73,7 @@ class Route:
     host: str
     path: str
     upstream: Origin
+    named_by: str | None = None  # the header that named the target, unless the config does, too: its address is checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +130,9 @@ class Router:
         if alternative := registry.UNSERVED_LABELS.get(label):
             return Refusal(status=501, error_type="not_implemented", message=f"{label}. is not served; {alternative}")
         if label == _GATEWAY:
-            return self._to_target(arrival.target_url, arrival.path)
+            return self._to_target(arrival, arrival.path)
         if provider := registry.by_label(label):
-            return self._to(provider, arrival.path)
+            return self._to_provider(provider, arrival, arrival.path)
         if label == "api" and is_helicone(arrival.host):
             return Endpoint(path_of(arrival.path))
         return None
@@ -132,26 +146,64 @@ class Router:
             rest = rest.removeprefix(_SELF_HOST_PREFIX.rstrip("/"))
         name, rest = _first_segment(rest)
         if name == _GATEWAY:
-            return self._to_target(arrival.target_url, rest)
+            return self._to_target(arrival, rest)
         if provider := registry.BY_NAME.get(name):
-            return self._to(provider, rest)
+            return self._to_provider(provider, arrival, rest)
         return Refusal(status=404, error_type="not_found", message=f"{path} is not served here; {what_is_served()}")
 
-    def _to_target(self, target_url: str | None, path: str) -> Route | Refusal:
-        if not target_url:
+    def _to_provider(self, provider: Provider, arrival: Arrival, path: str) -> Route | Refusal:
+        if provider is registry.BY_NAME["openai"] and arrival.openai_base:
+            return self.to_named(arrival.openai_base, path, alone=arrival.alone)
+        return self._to(provider, path)
+
+    def _to_target(self, arrival: Arrival, path: str) -> Route | Refusal:
+        if arrival.target is None:
             message = "send the header Helicone-Target-Url with the provider's origin, e.g. https://api.openai.com"
             return Refusal(status=400, error_type="missing_target", message=message)
-        if (target := _named_origin(target_url)) is None:
-            message = f"Helicone-Target-Url {target_url!r} is not an origin; write e.g. https://api.openai.com, without a path"
+        return self.to_named(arrival.target, path, alone=arrival.alone)
+
+    def to_named(self, named: Named, path: str, *, alone: bool) -> Route | Refusal:
+        """Where a header sends a call; of its URL only the origin counts."""
+        if (target := _named_origin(named)) is None:
+            message = (
+                f"{named.header}: {named.url!r} is not an origin; write e.g. https://api.openai.com, without a path"
+            )
             return Refusal(status=400, error_type="invalid_target", message=message)
-        if provider := registry.by_host(target.host):
-            return self._to(provider, path, target)
-        if provider := self._by_upstream(target):
-            return self._to(provider, path, target)
-        if target in self.targets:
-            return self._to(stranger(target.host), path, target)
-        message = f"{target_url} is not an approved target; add it to [targets] allow in heliograph.toml"
-        return Refusal(status=403, error_type="target_not_approved", message=message)
+        configured = {*self.targets, *self.upstreams.values()}
+        provider = registry.by_host(target.host) or self._by_upstream(target)
+        if provider is None:
+            if not (target in configured or is_approved(target.host) or (alone and is_loopback(target.host))):
+                message = f"{named.header}: {named.url} is not an approved target; add it to [targets] allow in heliograph.toml"
+                return Refusal(status=403, error_type="target_not_approved", message=message)
+            provider = stranger(target.host)
+        route = self._to(provider, path, target)
+        if isinstance(route, Refusal) or route.upstream in configured:
+            return route
+        return replace(route, named_by=named.header)
+
+    def to_fallback(self, fallback: Fallback, first: Route, header: str | None, *, alone: bool) -> Route | Refusal:
+        """Where a fallback sends a call; `first` is where it was sent at first. Without a `header` the config names it,
+        and a key in the query stays behind: it is none of the other provider's business."""
+        path = target_path(first.path, fallback.base)
+        if fallback.origin is None:
+            return replace(first, path=path)
+        if header:
+            return self.to_named(Named(fallback.origin, header), path, alone=alone)
+        target = origin_of(fallback.origin)
+        provider = registry.by_host(target.host) or self._by_upstream(target) or stranger(target.host)
+        return self._to(provider, without_secrets(path), target)
+
+    def to_fallbacks(
+        self, fallbacks: Fallbacks, first: Route, header: str | None, *, alone: bool
+    ) -> list[Route] | Refusal:
+        """One route for each, or what is wrong with one of them."""
+        routes = []
+        for fallback in fallbacks.entries:
+            route = self.to_fallback(fallback, first, header, alone=alone)
+            if isinstance(route, Refusal):
+                return route
+            routes.append(route)
+        return routes
 
     def _by_upstream(self, target: Origin) -> Provider | None:
         return next((registry.BY_NAME[name] for name, origin in self.upstreams.items() if origin == target), None)
@@ -201,7 +253,8 @@ def without_secrets(target: str) -> str:
 @lru_cache(maxsize=256)
 def stranger(host: str) -> Provider:
     """A target that is no provider we know: named after its host, believed to speak OpenAI's dialect, without a price."""
-    return Provider(name=host, origin=f"https://{host}", hosts=(host,), operations=openai_shaped.operations("/v1"))
+    authority = Origin("https", host, 443).authority
+    return Provider(name=host, origin=f"https://{authority}", hosts=(host,), operations=openai_shaped.operations("/v1"))
 
 
 def what_is_served() -> str:
@@ -209,13 +262,14 @@ def what_is_served() -> str:
     return f"use a provider's prefix ({names}), /gateway with Helicone-Target-Url, or {HEALTH_PATH}"
 
 
-def _named_origin(url: str) -> Origin | None:
+def _named_origin(named: Named) -> Origin | None:
     """The origin that a caller named; None where it is not one. urlsplit refuses some texts, and some ports when asked."""
     try:
-        parts, origin = urlsplit(url), origin_of(url)
+        parts, origin = urlsplit(named.url), origin_of(named.url)
     except ValueError:
         return None
-    return origin if origin.scheme in ("http", "https") and origin.host and parts.path in ("", "/") else None
+    is_one = origin.scheme in ("http", "https") and origin.host and (named.may_have_path or parts.path in ("", "/"))
+    return origin if is_one else None
 
 
 def _first_segment(target: str) -> tuple[str, str]:

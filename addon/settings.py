@@ -18,6 +18,7 @@ from addon.limits.config import parse_budgets, parse_limits
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride, parse_overrides
 from addon.providers import registry
+from addon.sending.fallbacks import FallbackRule, parse_fallback_rules
 from addon.webhooks import Webhook, parse_webhooks
 
 APP_NAME: Final = "heliograph"
@@ -71,7 +72,7 @@ class Settings:
     data: Path
     config: Path
     upstreams: Mapping[str, Origin] = field(default_factory=dict)  # provider name -> where it lives
-    targets: frozenset[Origin] = frozenset()  # more targets that Helicone-Target-Url may name
+    targets: frozenset[Origin] = frozenset()  # more targets that a caller's header may name
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_body_bytes: int = 16 * 2**20  # of each body, kept in the journal; what passes through has no limit
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently goes first
@@ -80,6 +81,7 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     webhooks: tuple[Webhook, ...] = ()  # who is told of finished calls
     keys: tuple[Key, ...] = ()  # none: everybody on this machine
+    fallbacks: tuple[FallbackRule, ...] = ()  # by model; variables in their headers are not put in yet
     inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage, and hide it from who did not ask
     limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
     upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
@@ -142,6 +144,7 @@ def load(
         budgets=_parsed(table, "budgets", parse_budgets),
         webhooks=_parsed(table, "webhooks", parse_webhooks),
         keys=_keys(table),
+        fallbacks=_parsed(table, "fallbacks", parse_fallback_rules),
         inject_usage=table.sub("usage").flag("inject", False),
         limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
         upstream_proxy=before_us,
@@ -149,7 +152,7 @@ def load(
     )
     for name, keys in _TABLES.items():
         table.sub(name).refuse_unknown(set(keys.split()))
-    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets", "keys", "webhooks"})
+    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets", "fallbacks", "keys", "webhooks"})
     return settings
 
 

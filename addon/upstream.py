@@ -296,10 +296,13 @@ class CallStream(HttpStream):
             del known[connection]
 
     def _forget_attempt(self) -> None:
-        """mitmproxy remembers an HTTP/2 stream as used."""
-        for known in self._known_connections().values():
-            if isinstance(client := known.context.layers[-1], Http2Client):
+        """mitmproxy remembers an HTTP/2 stream as used, and tells of a connection that we closed as of one of this attempt."""
+        for connection, known in self._known_connections().items():
+            client = known.context.layers[-1]
+            if isinstance(client, Http2Client):
                 client.our_stream_id.pop(self.stream_id, None)
+            elif isinstance(client, Http1Client) and client.stream_id == self.stream_id and not connection.connected:
+                client.stream_id = client.request = None
 
     def _give_up(self) -> layer.CommandGenerator[None]:
         _, message = self.deadline()

@@ -14,6 +14,7 @@ from addon.caching.policy import CachePolicy
 from addon.controls import CREDENTIALS
 from addon.ids import keyed_hash
 from addon.metering.content_coding import decode
+from addon.sending.fallbacks import Fallback, Fallbacks
 
 _FORM: Final = b"heliograph cache 1"  # another form of keys or of stored answers: another number, and nothing is shared
 _BEHAVIOUR: Final = (
@@ -38,13 +39,14 @@ def cache_keys(
     headers: Iterable[tuple[str, str]],
     helicone_auth: str | None,
     policy: CachePolicy,
+    fallbacks: Fallbacks | None = None,
 ) -> tuple[str, ...]:
     """The keys of a call, one for each slot of its bucket: 64 hex digits each.
 
     `url` is where the call is really sent (`https://api.openai.com/v1/...?...`), with all of its query; `body` is as it
     came. Takes about 5 ms a megabyte: large ones belong in a thread. Never raises.
     """
-    head = {
+    head: dict[str, Any] = {
         "method": method.upper(),
         "url": url,
         "seed": policy.seed,
@@ -53,6 +55,8 @@ def cache_keys(
         "helicone_auth": keyed_hash(_FORM, _hashable(helicone_auth)) if helicone_auth else None,
         "headers": _telling(headers),
     }
+    if fallbacks:  # any of them may answer
+        head["fallbacks"] = [_told(entry) for entry in fallbacks.entries]
     # JSON in ASCII knows no zero byte, so no two different calls can be written alike.
     shared = hashlib.sha256(_FORM + b"\0" + json.dumps(head).encode() + b"\0")
     shared.update(hashlib.sha256(canonical_body(body, content_encoding, policy.ignore_keys)).digest())
@@ -92,6 +96,12 @@ def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
         elif name in _BEHAVIOUR or name.startswith(_BEHAVIOUR_PREFIX):
             telling.setdefault(name, []).append(value)
     return dict(sorted(telling.items()))
+
+
+def _told(entry: Fallback) -> list[Any]:
+    """All that decides what a fallback answers, and when; its headers, in which keys are, as one hash."""
+    headers = keyed_hash(_FORM, json.dumps(sorted((name.lower(), value) for name, value in entry.headers)))
+    return [entry.origin, entry.base, headers, sorted(entry.body.items()), entry.on_codes]
 
 
 def _hashable(value: str) -> str:

@@ -88,6 +88,12 @@ class CallEnd:
     overhead_ms: float | None = None
     attempts: int = 1
     fallback_index: int | None = None
+    # Who answered, where that is not who was called; and what was set in the body for it: members, as JSON text.
+    provider_name: str | None = None
+    operation_name: str | None = None
+    host: str | None = None
+    path: str | None = None
+    overrides: dict[str, str] = field(default_factory=dict)
     cache_status: str | None = None
     cache_reference_id: str | None = None  # of a hit: the request id whose answer it is, and when that call began
     cache_reference_started_at_us: int | None = None

@@ -6,7 +6,7 @@ they came.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from addon.metering.price import FREE, Cost, PriceList
 from addon.metering.reading import begins_stream, decode, read_answer, request_facts, settle_usage
 from addon.providers import registry
 from addon.providers.model import Operation, Provider, Reading, Usage
+from addon.sending.fallbacks import overridden_body
 from addon.storage.journal_lines import CallEnd
 from addon.storage.record import BodyRow, RequestRow
 from addon.storage.run import Call
@@ -27,11 +28,18 @@ _READING: Final = frozenset(item.name for item in fields(Reading))
 
 
 def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
+    """The row names who answered; its `request_model` is what the caller asked for, its body what was sent to whom
+    answered."""
+    _, asked_path_model = _operation(call, registry.BY_NAME.get(call.start.provider_name))
+    call = _answered(call)
     start, end = call.start, call.end
     provider = registry.BY_NAME.get(start.provider_name)
     operation, path_model = _operation(call, provider)
     request_body, _ = decode(call.request, start.content_encoding)
-    facts = request_facts(request_body)
+    asked = facts = request_facts(request_body)
+    if end and end.overrides:
+        request_body = _overridden(request_body, end.overrides)
+        facts = request_facts(request_body)
     response_body, decoded = decode(call.response, end.content_encoding if end else None)
     # A server may leave the content type out; then the answer's first line tells.
     is_stream = (_is_event_stream(end) if end else facts.stream) or begins_stream(response_body)
@@ -60,7 +68,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         response_model=reading.response_model,
         response_id=reading.response_id,
         finish_reasons=tuple(reading.finish_reasons),
-        request_model=facts.model or path_model,
+        request_model=asked.model or asked_path_model,
         error_type=_error_type(end, reading),
         is_stream=is_stream,
         **{item.name: getattr(usage, item.name) for item in fields(Usage)} if usage else {},
@@ -69,24 +77,50 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         cost_nanousd=cost.nanousd,
         cost_source=cost.source,
         saved_nanousd=saved_nanousd,
-        user_id=start.user_id or facts.user,
-        session_id=start.session_id or facts.session_id,
+        user_id=start.user_id or asked.user,
+        session_id=start.session_id or asked.session_id,
     )
     return request, _body_row(call, request_body, response_body, reading.text)
 
 
 def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
     """What the journal says by itself, where reading the bodies failed."""
+    asked_path_model = call.start.path_model
+    call = _answered(call)
     start, end = call.start, call.end
     request = RequestRow(
         **_known(call),
-        request_model=start.path_model,
+        request_model=asked_path_model,
         error_type=error_type,
         is_stream=_is_event_stream(end),
         user_id=start.user_id,
         session_id=start.session_id,
     )
     return request, _body_row(call, call.request, call.response, None)
+
+
+def _answered(call: Call) -> Call:
+    """The call as if it had been made to whom answered it."""
+    end = call.end
+    if end is None or end.provider_name is None:
+        return call
+    start = replace(
+        call.start,
+        provider_name=end.provider_name,
+        operation_name=end.operation_name or call.start.operation_name,
+        host=end.host or call.start.host,
+        path=end.path or call.start.path,
+        path_model=None,  # of the path that was called
+    )
+    return replace(call, start=start)
+
+
+def _overridden(body: bytes, overrides: Mapping[str, str]) -> bytes:
+    """The body as it was sent; of one that was cut, or is in no file, what there is."""
+    try:
+        return overridden_body(body, None, overrides)
+    except ValueError:
+        return body
 
 
 def _known(call: Call) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from addon.caching.key import cache_keys, canonical_body
 from addon.caching.policy import CachePolicy
+from addon.sending.fallbacks import Fallback, Fallbacks
 
 BODY = b'{"model": "m", "n": 1, "messages": [{"role": "user", "content": "hi"}]}'
 URL = "https://api.openai.com/v1/chat/completions"
@@ -29,6 +30,7 @@ def keys(
     bucket_size: int = 1,
     seed: str | None = None,
     ignore: tuple[str, ...] = (),
+    fallbacks: Fallbacks | None = None,
 ) -> tuple[str, ...]:
     policy = CachePolicy(read=True, save=True, bucket_size=bucket_size, seed=seed, ignore_keys=ignore)
     return cache_keys(
@@ -39,6 +41,7 @@ def keys(
         headers=headers,
         helicone_auth=helicone_auth,
         policy=policy,
+        fallbacks=fallbacks,
     )
 
 
@@ -219,3 +222,29 @@ def test_other_bodies_are_the_same_only_byte_for_byte(one: bytes, other: bytes) 
 def test_nothing_a_caller_sends_makes_it_raise(url: str, value: str, encoding: str, body: bytes, seed: str) -> None:
     headers = (("authorization", value), ("openai-beta", value), (value, value), ("x-api-key", "\udcff"))
     assert keys(url=url, headers=headers, content_encoding=encoding, body=body, seed=seed, helicone_auth=value)
+
+
+FALLBACK: dict[str, Any] = {
+    "origin": "https://api.groq.com",
+    "base": "/openai/v1",
+    "headers": (("Authorization", "Bearer two"),),
+    "on_codes": ((429, 429),),
+    "body": {"model": '"llama"'},
+}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"origin": "https://api.together.xyz"},
+        {"base": ""},
+        {"headers": (("Authorization", "Bearer three"),)},
+        {"on_codes": ((500, 599),)},
+        {"body": {"model": '"llama-2"'}},
+    ],
+)
+def test_calls_with_other_fallbacks_share_nothing(other: dict[str, Any]) -> None:
+    one = Fallbacks((Fallback(**FALLBACK),))
+    changed = Fallbacks((Fallback(**{**FALLBACK, **other}),))
+    assert len({keys(), keys(fallbacks=one), keys(fallbacks=changed), keys(fallbacks=Fallbacks(one.entries * 2))}) == 4
+    assert keys(fallbacks=one) == keys(fallbacks=Fallbacks((Fallback(**FALLBACK),)))

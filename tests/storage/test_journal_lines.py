@@ -95,3 +95,8 @@ def test_fields_of_a_newer_version_are_left_out() -> None:
 def test_a_line_that_is_not_ours_is_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):
         parse_line(raw)
+
+
+def test_an_end_of_an_older_version_is_read() -> None:
+    raw = b'{"t":"end","id":"a","final":true,"call":{"status":200,"attempts":2}}'
+    assert parse_line(raw).call == CallEnd(status=200, attempts=2)

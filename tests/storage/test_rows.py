@@ -235,3 +235,53 @@ def test_a_terminal_event_ends_a_stream_that_gives_no_reason() -> None:
     usage = b'data: {"id":"c","model":"gpt-4o","choices":[],"usage":{"prompt_tokens":8,"completion_tokens":1}}\n\n'
     request, _ = rows(event("Hello there, all of you.") + usage + b"data: [DONE]\n\n", SSE)
     assert (request.output_tokens, request.usage_source) == (1, "provider")
+
+
+# Who answered in place of who was called.
+FALLEN = CallEnd(
+    status=200,
+    content_type="application/json",
+    attempts=2,
+    fallback_index=1,
+    provider_name="openai",
+    operation_name="chat",
+    host="api.openai.com",
+    path="/v1/chat/completions",
+    overrides={"model": '"gpt-4o-mini"', "temperature": "0"},
+)
+
+
+def test_a_row_names_who_answered_and_keeps_what_was_asked_for() -> None:
+    called = replace(
+        call_start("request"), provider_name="groq", host="api.groq.com", path="/openai/v1/chat/completions"
+    )
+    request, body = rows(end=FALLEN, start=called)
+    assert (request.provider_name, request.host, request.path) == (
+        "openai",
+        "api.openai.com",
+        "/v1/chat/completions",
+    )
+    assert (request.request_model, request.attempts, request.fallback_index) == ("gpt-4o", 2, 1)
+    assert request.cost_nanousd == 19 * 2_500 + 10 * 10_000  # OpenAI's price; that of Groq is none
+    sent = orjson.loads(body.request_body or "")
+    assert sent == {**QUESTION, "model": "gpt-4o-mini", "temperature": 0}
+    bare, _ = bare_rows(Call(call_id="c", start=called, end=FALLEN, request=b"", response=b""), "heliograph_error")
+    assert (bare.provider_name, bare.host) == ("openai", "api.openai.com")
+
+
+def test_an_answer_that_names_no_model_is_priced_by_the_one_that_was_set() -> None:
+    request, _ = rows(response={key: value for key, value in ANSWER.items() if key != "model"}, end=FALLEN)
+    assert (request.request_model, request.response_model) == ("gpt-4o", None)
+    assert request.cost_nanousd == 19 * 150 + 10 * 600
+
+
+def test_a_request_that_was_cut_is_shown_as_far_as_it_is_there() -> None:
+    _, body = rows(request=b'{"model": "gpt-4o", "mess', end=replace(FALLEN, request_truncated=True))
+    assert body.request_body == '{"model": "gpt-4o", "mess'
+
+
+def test_a_model_that_a_path_names_stays_what_was_asked_for() -> None:
+    path = "/openai/deployments/dear/chat/completions"
+    called = replace(call_start("request"), provider_name="azure", path=path, path_model="dear")
+    request, _ = rows(end=FALLEN, start=called, request={"messages": []})
+    assert (request.request_model, request.provider_name) == ("dear", "openai")
