@@ -100,9 +100,9 @@ async def move_on(proxy: Proxy, flow: http.HTTPFlow, call: Call, status: int | N
     await _override(flow, call, fallback)
     flow.metadata.pop(HIDES_USAGE, None)
     await ask_usage(proxy, flow, call)
-    flow.server_conn = connection.Server(address=None)  # the old one is open, and keeps the proxy that it goes through
+    before = flow.server_conn.via  # of an open connection it cannot be changed; that of an upstream mode is for all
+    flow.server_conn = connection.Server(address=None, via=None if before == proxy.via else before)
     send_to(proxy, flow, route)
-    flow.request.host_header = route.upstream.authority
     return True
 
 
@@ -135,12 +135,12 @@ def sent_headers(came: Fields, fallback: Fallback, fallbacks: Fallbacks) -> Fiel
     kept = []
     for name, value in came:
         known = name.lower().decode("latin-1")
-        if name.lower() in replaced or known == "expect":
+        if name.lower() in replaced or known in ("host", "expect"):
             continue
         if fallbacks.by_config:
             is_kept = fallback.origin is None or (known not in _WHO and not known.startswith(_WHO_AWS))
         else:
-            is_kept = known in _FRAMING or known in ("content-type", "host")
+            is_kept = known in _FRAMING or known == "content-type"
         if is_kept:
             kept.append((name, value))
     headers = http.Headers((*kept, *own))

@@ -50,12 +50,7 @@ class RouteRequests:
 
     def _route(self, flow: http.HTTPFlow) -> None:
         wishes = parse_controls(flow.request.headers.items(multi=True))
-        decision, targets = self._decide(flow, wishes), list[Route]()
-        if wishes.fallbacks and isinstance(decision, Route):
-            found = self.proxy.router.to_fallbacks(
-                wishes.fallbacks, decision, controls.FALLBACKS.title(), alone=self.proxy.alone
-            )
-            decision, targets = (found, []) if isinstance(found, Refusal) else (found[0], found)
+        decision, targets = self._with_fallbacks(self._decide(flow, wishes), wishes)
         self.proxy.introduce(flow.client_conn.id, flow.request.headers.get(controls.PROXY_AUTHORIZATION))
         if isinstance(decision, Tunnel):
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
@@ -80,10 +75,8 @@ class RouteRequests:
             if wishes.fallbacks:
                 _replace_headers(flow.request, wishes.fallbacks)
             send_to(self.proxy, flow, decision)
-            if wishes.fallbacks:
-                flow.request.host_header = decision.upstream.authority
-            if operation_found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
-                operation, model = operation_found
+            if found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
+                operation, model = found
                 self.proxy.counts.seen += 1
                 self.proxy.calls[flow.id] = Call(
                     id=uuid7(),
@@ -105,6 +98,16 @@ class RouteRequests:
 
     def _may_call(self, flow: http.HTTPFlow, wishes: Controls) -> bool:
         return flow.client_conn.id in self.proxy.admitted or may_call(self.proxy.settings.keys, wishes.helicone_auth)
+
+    def _with_fallbacks(
+        self, decision: Route | Refusal | Endpoint | Tunnel, wishes: Controls
+    ) -> tuple[Route | Refusal | Endpoint | Tunnel, list[Route]]:
+        """The first of the targets that the header names takes the place of the one that was called."""
+        if not (wishes.fallbacks and isinstance(decision, Route)):
+            return decision, []
+        header = controls.FALLBACKS.title()
+        routes = self.proxy.router.to_fallbacks(wishes.fallbacks, decision, header, alone=self.proxy.alone)
+        return (routes, []) if isinstance(routes, Refusal) else (routes[0], routes)
 
     def _decide(self, flow: http.HTTPFlow, wishes: Controls) -> Route | Refusal | Endpoint | Tunnel:
         request = flow.request

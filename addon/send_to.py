@@ -9,9 +9,10 @@ from addon.settings import Origin
 
 
 def send_to(proxy: Proxy, flow: http.HTTPFlow, route: Route) -> None:
-    """Nothing is touched that is right already: what goes through keeps its bytes."""
+    """Nothing is touched that is right already: what goes through keeps its bytes. A request with other headers than it
+    came with has lost its `Host`."""
     request, upstream = flow.request, route.upstream
-    if Origin(request.scheme, request.host.lower(), request.port) != upstream:
+    if Origin(request.scheme, request.host.lower(), request.port) != upstream or not request.host_header:
         request.scheme = upstream.scheme
         request.data.host, request.data.port = upstream.host, upstream.port  # the setters write the header twice
         request.host_header = upstream.authority

@@ -1,5 +1,6 @@
 """Other targets for a failed call, by header and by config; each provider counts what it gets."""
 
+import gzip
 import json
 import time
 import uuid
@@ -364,6 +365,49 @@ def test_other_paths_go_to_the_first_target_with_its_key(
     assert client.models.list().data
     assert [request.header("authorization") for request in second.requests] == [f"Bearer {SECOND_KEY}"]
     assert not provider.requests
+
+
+def test_a_body_that_came_compressed_and_in_chunks_reaches_each_target_whole(
+    pair: Proxy, provider: FakeProviders, second: FakeProviders
+) -> None:
+    provider.script(Behaviour(status=500))
+    sent = json.dumps({**CHAT, "model": "o3-mini"}).encode()
+    packed = gzip.compress(sent)
+    headers = {**listed(OPENAI, GROQ), "content-type": "application/json", "content-encoding": "gzip"}
+    answer = plain(pair).post(GATEWAY, content=iter((packed[:20], packed[20:])), headers=headers)
+    assert (answer.status_code, answer.headers["helicone-fallback-index"]) == (200, "1")
+    assert gzip.decompress(provider.requests[0].body) == sent
+    assert second.requests[0].header("content-encoding") is None
+    assert second.requests[0].body == sent.replace(b"o3-mini", b"llama-3.3-70b-versatile")
+    body = pair.body(answer.headers["helicone-id"])
+    assert body["request_body"].encode() == second.requests[0].body
+
+
+def test_words_that_are_to_be_in_no_file_are_in_none_where_a_target_is_given_others(
+    pair: Proxy, provider: FakeProviders
+) -> None:
+    provider.script(Behaviour(status=500))
+    entry = {**OPENAI, "bodyKeyOverride": {"model": "gpt-4o", "metadata": {"note": "words-of-the-override"}}}
+    answer = ask(pair, {**listed(OPENAI, entry), "Helicone-Omit-Request": "true"})
+    row = pair.row(answer.headers["helicone-id"])
+    assert (row["request_model"], row["response_model"]) == ("o3-mini", "gpt-4o-2024-08-06")
+    assert pair.body(row["request_id"])["request_body"] is None
+    files = [path for path in pair.data.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"words-of-the-override" in path.read_bytes()]
+
+
+def test_usage_is_asked_of_those_who_can_be_asked(tmp_path: Path, second: FakeProviders) -> None:
+    """`[usage] inject` changes the request; Mistral would refuse it with the change."""
+    with FakeProviders() as mistral:
+        (tmp_path / "heliograph.toml").write_text("[usage]\ninject = true\n")
+        with run_up(tmp_path, f"--upstream=groq={second.url}", f"--upstream=mistral={mistral.url}") as proxy:
+            second.script(Behaviour(status=500))
+            entry: dict[str, Any] = {**OPENAI, "target-url": "https://api.mistral.ai"}
+            assert ask(proxy, listed(GROQ, entry), stream=True).status_code == 200
+            mistral.script(Behaviour(status=500))
+            assert "[DONE]" in ask(proxy, listed(entry, GROQ), stream=True).text
+        assert ["stream_options" in json.loads(request.body) for request in second.requests] == [True, True]
+        assert ["stream_options" in json.loads(request.body) for request in mistral.requests] == [False, False]
 
 
 # With the cache.
