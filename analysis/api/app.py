@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from analysis.api import calls, feedback, helicone_sql, metrics, prometheus, properties, sessions, users
 from analysis.api.envelope import ApiError, error_answer
-from analysis.api.filters import FilterError
+from analysis.api.filters import FilterError, FilterNotAnswerable
 from analysis.api.openapi import openapi_route
 from analysis.api.state import Api
 
@@ -40,7 +40,7 @@ def _told(_: Request, error: Exception) -> Response:
 
 
 def _unreadable(_: Request, error: Exception) -> Response:
-    return error_answer(400, str(error))
+    return error_answer(422 if isinstance(error, FilterNotAnswerable) else 400, str(error))
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -45,7 +45,6 @@ _NEVER: Final = Column(Kind.BOOLEAN, "false")
 _IN_BODIES: Final = "exists (from bodies where bodies.request_id = requests.request_id and bodies.started_at = requests.started_at and {})"
 _IN_FEEDBACK: Final = "request_id in (select request_id from feedback where {})"
 _IN_SCORES: Final = "request_id in (select request_id from scores where {})"
-JOINS: Final = (_IN_BODIES, _IN_FEEDBACK, _IN_SCORES)
 
 # Helicone keeps these as properties, we as columns.
 PROPERTY_COLUMNS: Final[Mapping[str, str]] = {

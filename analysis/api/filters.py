@@ -50,6 +50,10 @@ class FilterError(ValueError):
     """A filter that cannot be read; says where and what is allowed."""
 
 
+class FilterNotAnswerable(FilterError):
+    """A filter that can be read, and asks for too much or for what has no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """SQL for `where`, and the values it binds by name."""
@@ -59,7 +63,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """One comparison."""
 
     table: str
@@ -77,9 +81,8 @@ class Branch:
     nodes: "tuple[Node, ...]"
 
 
-Node = Test | Branch
+Node = Comparison | Branch
 ALL: Final = Branch(False, ())
-EVERYTHING: Final = Condition("true", {})
 
 
 def read_filter(tree: object, tables: Tables) -> Node:
@@ -87,9 +90,9 @@ def read_filter(tree: object, tables: Tables) -> Node:
     node = _read(tree, tables, "filter", MOST_DEPTH)
     tests = list(_tests(node))
     if len(tests) > MOST_CONDITIONS:
-        raise FilterError(f"filter: has {len(tests)} conditions; at most {MOST_CONDITIONS} are allowed")
+        raise FilterNotAnswerable(f"filter: has {len(tests)} conditions; at most {MOST_CONDITIONS} are allowed")
     if sum(test.column.inside != "{}" for test in tests) > MOST_JOINED:
-        raise FilterError(f"filter: has more than {MOST_JOINED} conditions over bodies, feedback and scores")
+        raise FilterNotAnswerable(f"filter: has more than {MOST_JOINED} conditions over bodies, feedback and scores")
     return node
 
 
@@ -108,14 +111,16 @@ def condition(node: Node, prefix: str = "filter") -> Condition:
 def split(node: Node, tables: Tables) -> tuple[Node, Node]:
     """(what is asked of calls, what is asked of groups), for questions that gather calls. `tables`: those of groups.
 
-    Raises FilterError where one `or` asks both: no call can answer for its group.
+    Raises FilterNotAnswerable where one `or` asks both: no call can answer for its group.
     """
     calls: list[Node] = []
     groups: list[Node] = []
     for part in _conjuncts(node):
         of_groups = {test.table in tables for test in _tests(part)}
         if len(of_groups) > 1:
-            raise FilterError(f"filter: an `or` joins {', '.join(tables)} with another table; use `and` between them")
+            raise FilterNotAnswerable(
+                f"filter: an `or` joins {', '.join(tables)} with another table; use `and` between them"
+            )
         (groups if True in of_groups else calls).append(part)
     return Branch(False, tuple(calls)), Branch(False, tuple(groups))
 
@@ -141,7 +146,7 @@ def both(*nodes: Node) -> Node:
 
 def _read(tree: object, tables: Tables, where: str, depth: int) -> Node:
     if depth <= 0:
-        raise FilterError(f"filter: is nested more than {MOST_DEPTH} deep")
+        raise FilterNotAnswerable(f"filter: is nested more than {MOST_DEPTH} deep")
     if tree == "all":
         return ALL
     if not isinstance(tree, dict):
@@ -154,6 +159,8 @@ def _read(tree: object, tables: Tables, where: str, depth: int) -> Node:
         for side in ("left", "right"):
             if side not in tree:
                 raise FilterError(f"{where}.{side}: is missing")
+        if len(tree) > 3:
+            raise FilterError(f"{where}: has more than left, operator and right")
         # Lists, not generators: those would take two more frames of Python's stack for each level.
         nodes = [_read(tree[side], tables, f"{where}.{side}", depth - 1) for side in ("left", "right")]
         return _branch(tree["operator"] == "or", nodes)
@@ -202,10 +209,10 @@ def _read_tests(table: str, column: Column, key: str | None, value: object, wher
     return _branch(False, [_read_test(table, column, key, name, item, where) for name, item in operators.items()])
 
 
-def _read_test(table: str, column: Column, key: str | None, operator: str, value: object, where: str) -> Test:
+def _read_test(table: str, column: Column, key: str | None, operator: str, value: object, where: str) -> Comparison:
     if operator not in OPERATORS[column.kind]:
         raise FilterError(f"{where}.{operator}: no such operator; allowed are {', '.join(OPERATORS[column.kind])}")
-    return Test(table, column, key, operator, _value(column, value, f"{where}.{operator}"))
+    return Comparison(table, column, key, operator, _value(column, value, f"{where}.{operator}"))
 
 
 def _value(column: Column, value: object, where: str) -> object:
@@ -269,8 +276,8 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _tests(node: Node) -> Iterator[Test]:
-    if isinstance(node, Test):
+def _tests(node: Node) -> Iterator[Comparison]:
+    if isinstance(node, Comparison):
         yield node
     else:
         for part in node.nodes:
@@ -285,7 +292,7 @@ def _conjuncts(node: Node) -> Sequence[Node]:
 
 
 def _sql(node: Node, bind: Callable[[object], str]) -> str:
-    if isinstance(node, Test):
+    if isinstance(node, Comparison):
         return _test_sql(node, bind)
     if not node.nodes:
         return "true"
@@ -293,7 +300,7 @@ def _sql(node: Node, bind: Callable[[object], str]) -> str:
     return f"({(' or ' if node.is_any else ' and ').join(parts)})"
 
 
-def _test_sql(test: Test, bind: Callable[[object], str]) -> str:
+def _test_sql(test: Comparison, bind: Callable[[object], str]) -> str:
     column, operator, value = test.column, test.operator, test.value
     expression, inside = column.sql, column.inside
     if test.key is not None:

@@ -29,7 +29,7 @@ _ERRORS: Final[Mapping[int, str]] = {
     400: "What was sent cannot be used; `error` names the field and says what is allowed.",
     404: "There is no such thing.",
     413: "The body is too long.",
-    422: "This asks for too much at once; `error` says how to ask for less.",
+    422: "Well-formed, but too much at once or without an answer; `error` says how to ask instead.",
 }
 
 
@@ -40,7 +40,6 @@ class Operation:
     summary: str
     data: Schema = field(default_factory=dict)
     body: Schema | None = None
-    body_required: bool = True
     query: Mapping[str, Schema] = field(default_factory=dict)
     status: int = 200
     errors: Sequence[int] = ()
@@ -126,7 +125,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
     if parameters:
         result["parameters"] = parameters
     if operation.body is not None:
-        result["requestBody"] = {"required": operation.body_required, "content": _json(operation.body)}
+        result["requestBody"] = {"required": True, "content": _json(operation.body)}
     return result | dict(operation.replaced)
 
 

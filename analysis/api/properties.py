@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from analysis.api.envelope import answer, read_bytes
+from analysis.api.envelope import answer, read_object
 from analysis.api.filters import pattern
 from analysis.api.given import body_schema, read_given, required_window, text
 from analysis.api.openapi import NUMBER, TEXT, documented, list_of, record
@@ -21,7 +21,7 @@ _WINDOW: Final = required_window()
 
 def routes(api: Api) -> list[Route]:
     async def query(request: Request) -> Response:
-        await read_bytes(request)  # Helicone's clients send {}
+        await read_object(request)  # {}: it takes nothing
         return answer(await api.ask(lambda connection: records(connection, "property_names")))
 
     async def search(request: Request) -> Response:
@@ -45,9 +45,8 @@ def routes(api: Api) -> list[Route]:
             query,
             summary="Names of all properties",
             body={"type": "object"},
-            body_required=False,
             data=list_of(record(property=TEXT)),
-            errors=(413, 422),
+            errors=(400, 413, 422),
         ),
         documented(
             "/v1/property/{key}/search",

@@ -123,7 +123,8 @@ async def _serve(api: Api, token: str) -> None:
         with contextlib.suppress(RuntimeError):  # ended by SIGTERM meanwhile: the loop is closed
             loop.call_soon_threadsafe(end)
 
-    with socket.socket() as listener:
+    # With its protocol named: else asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for an ACK.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         threading.Thread(target=watch_lifeline, name="lifeline", daemon=True).start()
         telling = asyncio.create_task(dispatcher.run()) if (dispatcher := _dispatcher(api)) else None

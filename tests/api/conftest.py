@@ -59,7 +59,7 @@ def serving(data: Path, lake: Lake | None = None, questions: Questions | None = 
     )
     journal.open()
     server = uvicorn.Server(uvicorn.Config(make_app(api), log_config=None, access_log=False, lifespan="off", ws="none"))
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

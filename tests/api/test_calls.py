@@ -206,6 +206,18 @@ def test_a_body_that_is_no_object_or_too_long_is_refused(api: Client) -> None:
         assert (answer.status_code, answer.json()["data"]) == (status, None)
 
 
+def test_a_filter_may_be_nested_deep_but_not_endlessly(api: Client) -> None:
+    def nested(depth: int) -> object:
+        tree: object = {"request": {"path": {"equals": "/v1/chat/completions"}}}
+        for level in range(depth):
+            tree = {"left": tree, "operator": ("and", "or")[level % 2], "right": "all"}
+        return {"filter": tree}
+
+    assert api.post("/v1/request/count/query", nested(499)) == 400
+    assert "500 deep" in api.post("/v1/request/count/query", nested(600), 422)
+    assert "depth limit" in api.post("/v1/request/count/query", nested(1200), 400)
+
+
 # Bodies
 
 STREAM = 'data: {"choices": []}\n\ndata: [DONE]\n\n'

@@ -82,7 +82,7 @@ def test_a_filter_may_ask_of_calls_and_of_sessions(api: Client, rows: list[Reque
             expected[session_id] = len(calls)
     assert {session["session_id"]: session["total_requests"] for session in sessions} == expected
     mixed = {"left": of_calls, "operator": "or", "right": of_sessions}
-    assert "use `and`" in api.post("/v1/session/query", {"filter": mixed}, 400)
+    assert "use `and`" in api.post("/v1/session/query", {"filter": mixed}, 422)
 
 
 def test_sessions_are_counted_and_averaged(api: Client, rows: list[RequestRow]) -> None:

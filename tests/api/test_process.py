@@ -1,0 +1,137 @@
+"""The API as the proxy starts it: a child process on a lifeline that only the proxy may talk to."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from addon.endpoint_headers import TOKEN, TOKEN_VARIABLE
+from addon.storage.folders import Folders
+
+TOKEN = "s3cret-of-this-run"
+
+
+def start(data: Path, *options: str, token: str | None = TOKEN) -> subprocess.Popen[bytes]:
+    environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    if token is not None:
+        environ[TOKEN_VARIABLE] = token
+    return subprocess.Popen(
+        [sys.executable, "-m", "analysis.api", "--data", str(data), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ,
+    )
+
+
+@contextmanager
+def started(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The process and its URL. It is gone after the block."""
+    process = start(data)
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        yield process, f"http://127.0.0.1:{json.loads(line)['port']}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def hang_up(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process's standard input, as the death of the proxy does."""
+    assert process.stdin
+    process.stdin.close()
+    process.stdin = None  # so that `communicate` leaves it alone
+
+
+def ended(process: subprocess.Popen[bytes]) -> str:
+    """What it said on stderr; it must end by itself and well."""
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0, said
+    return said.decode()
+
+
+def can_be_locked(segment: Path) -> bool:
+    with segment.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_it_answers_whoever_has_the_token(data: Path) -> None:
+    with started(data) as (process, url):
+        count = f"{url}/v1/request/count/query"
+        answer = httpx.post(count, json={}, headers={TOKEN: TOKEN})
+        assert (answer.status_code, answer.json()["data"]) == (200, 400)
+        for headers in ({}, {TOKEN: ""}, {TOKEN: TOKEN[:-1]}, {TOKEN: TOKEN + "x"}):
+            refused = httpx.post(count, json={}, headers=headers)
+            assert refused.status_code == 401
+            assert refused.json()["data"] is None and refused.json()["error"]
+        assert httpx.get(f"{url}/openapi.json").status_code == 401
+        hang_up(process)
+        assert ended(process) == ""
+
+
+def test_it_ends_with_the_proxy_and_leaves_its_run_to_the_settler(tmp_path: Path) -> None:
+    with started(tmp_path) as (process, _):
+        (segment,) = Folders(tmp_path).journal.glob("*.jsonl")
+        assert not can_be_locked(segment)  # alive, to a settler
+        assert process.poll() is None
+        hang_up(process)
+        assert ended(process) == ""
+        assert can_be_locked(segment)
+
+
+def test_it_ends_by_sigterm_whatever_runs(data: Path) -> None:
+    endless = {"sql": "select count(*) from range(100000000000) t(i) where i % 7 = 3"}
+    with started(data) as (process, url):
+        answers: list[int] = []
+
+        def ask() -> None:
+            headers = {TOKEN: TOKEN}
+            path = f"{url}/v1/helicone-sql/execute"
+            answers.append(httpx.post(path, json=endless, headers=headers, timeout=60).status_code)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == ""
+        asking.join()
+        assert answers == [503]
+
+
+def test_ctrl_c_in_the_terminal_is_the_proxys(data: Path) -> None:
+    with started(data) as (process, url):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        answer = httpx.get(f"{url}/v1/session/has-session", headers={TOKEN: TOKEN})
+        assert answer.json() == {"data": True, "error": None}
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_without_a_token_it_does_not_start(tmp_path: Path, token: str | None) -> None:
+    process = start(tmp_path, token=token)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, TOKEN_VARIABLE in said.decode()) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[timeouts]\nidle_s = -1\n")
+    process = start(tmp_path, "--config", str(config))
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, "timeouts.idle_s" in said.decode()) == (2, True)

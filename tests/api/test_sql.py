@@ -1,0 +1,112 @@
+"""SQL over HTTP: one question at a time, read-only, with an end."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from addon.storage.record import RequestRow
+from analysis.api import helicone_sql
+from analysis.api.asking import PLACES_FOR_SQL, Questions
+from tests.api.conftest import Client, serving
+
+ENDLESS = "select count(*) from range(100000000000) t(i) where i % 7 = 3"
+
+
+def execute(api: Client, sql: str, status: int = 200) -> object:
+    return api.post("/v1/helicone-sql/execute", {"sql": sql}, status)
+
+
+def test_a_question_is_answered_with_rows(api: Client, rows: list[RequestRow]) -> None:
+    told = api.post(
+        "/v1/helicone-sql/execute",
+        {"sql": "select started_at, properties, cost_usd, 1 as a, 2 as a from requests order by 1 limit 2;"},
+    )
+    first = rows[0]
+    assert told["rowCount"] == len(told["rows"]) == 2
+    assert told["size"] > 0 and told["elapsedMilliseconds"] > 0
+    row = told["rows"][0]
+    assert row["started_at"].startswith("2026-11-19T00:00:00")
+    assert row["properties"] == first.properties
+    assert (row["a"], row["a_2"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "sql", ["from sessions", "describe requests", "explain from users", "show tables", "values (1)"]
+)
+def test_all_that_asks_is_allowed(api: Client, sql: str) -> None:
+    assert execute(api, sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("selec 1", "syntax error"),
+        ("select nothing from requests", "nothing"),
+        ("select 1; select 2", "one statement at a time"),
+        ("", "one statement at a time"),
+        ("create table t as select 1", "read-only"),
+        ("copy requests to 'x.csv'", "read-only"),
+        ("set threads = 1", "read-only"),
+        ("from read_text('/etc/passwd')", "Permission"),
+        ("attach 'x.db'", "read-only"),
+    ],
+)
+def test_all_else_is_400(api: Client, sql: str, named: str) -> None:
+    assert named.lower() in str(execute(api, sql, 400)).lower()
+
+
+def test_sql_must_be_a_text(api: Client) -> None:
+    assert "sql: 5 is not a text" in api.post("/v1/helicone-sql/execute", {"sql": 5}, 400)
+    assert "sql: is missing" in api.post("/v1/helicone-sql/execute", {}, 400)
+
+
+def test_too_many_rows_or_bytes_are_refused_and_not_cut_off(api: Client) -> None:
+    assert "add a limit" in str(execute(api, "select i from range(300001) t(i)", 422))
+    megabyte = "select repeat('x', 1000000) from range(100)"
+    assert "64 MiB" in str(execute(api, megabyte, 422))
+    assert helicone_sql.MOST_ROWS == 300_000
+
+
+def test_the_views_are_listed_with_their_columns(api: Client) -> None:
+    schema = {table["table_name"]: table["columns"] for table in api.get("/v1/helicone-sql/schema")}
+    assert set(schema) == {"requests", "bodies", "feedback", "scores", "sessions", "users"}
+    assert schema["requests"][0] == {"name": "request_id", "type": "VARCHAR"}
+    assert {"name": "properties", "type": "MAP(VARCHAR, VARCHAR)"} in schema["requests"]
+
+
+def test_a_question_that_takes_too_long_is_ended(data: Path) -> None:
+    with serving(data, questions=Questions(most_s=0.5)) as api:
+        assert "took longer than 0.5 s" in str(execute(api, ENDLESS, 422))
+        assert "took longer" in str(execute(api, "select i from range(100000000000) t(i) where i < 0", 422))
+        assert execute(api, "select 1")
+
+
+def test_slow_sql_does_not_hold_up_other_questions(data: Path) -> None:
+    answers: list[object] = []
+    with serving(data, questions=Questions(most_s=600, wait_s=600)) as api:
+        asking = Client(api.url)
+        slow = [
+            threading.Thread(target=lambda: answers.append(execute(asking, ENDLESS, 503)))
+            for _ in range(PLACES_FOR_SQL + 2)
+        ]
+        for thread in slow:
+            thread.start()
+        time.sleep(1)
+        assert api.post("/v1/request/count/query", {"filter": "all"}) == 400
+        assert api.get("/v1/session/has-session") is True
+        assert not answers  # all places for SQL are still taken
+    for thread in slow:
+        thread.join()
+    assert answers == ["heliograph is ending"] * (PLACES_FOR_SQL + 2)
+
+
+def test_who_finds_no_place_in_time_is_told_so(data: Path) -> None:
+    with serving(data, questions=Questions(places=1, most_s=4, wait_s=0.5)) as api:
+        slow = threading.Thread(target=lambda: execute(Client(api.url), ENDLESS, 422))
+        slow.start()
+        time.sleep(1)
+        assert "too many questions at once" in api.post("/v1/request/count/query", {}, 503)
+        slow.join()
+        assert api.post("/v1/request/count/query", {}) == 400
