@@ -15,16 +15,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from addon.endpoint_headers import TOKEN, TOKEN_VARIABLE
+from addon import endpoint_headers
 from addon.storage.folders import Folders
 
 TOKEN = "s3cret-of-this-run"
 
 
 def start(data: Path, *options: str, token: str | None = TOKEN) -> subprocess.Popen[bytes]:
-    environ = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    environ = {name: value for name, value in os.environ.items() if name != endpoint_headers.TOKEN_VARIABLE}
     if token is not None:
-        environ[TOKEN_VARIABLE] = token
+        environ[endpoint_headers.TOKEN_VARIABLE] = token
     return subprocess.Popen(
         [sys.executable, "-m", "analysis.api", "--data", str(data), *options],
         stdin=subprocess.PIPE,
@@ -73,9 +73,14 @@ def can_be_locked(segment: Path) -> bool:
 def test_it_answers_whoever_has_the_token(data: Path) -> None:
     with started(data) as (process, url):
         count = f"{url}/v1/request/count/query"
-        answer = httpx.post(count, json={}, headers={TOKEN: TOKEN})
+        answer = httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN})
         assert (answer.status_code, answer.json()["data"]) == (200, 400)
-        for headers in ({}, {TOKEN: ""}, {TOKEN: TOKEN[:-1]}, {TOKEN: TOKEN + "x"}):
+        for headers in (
+            {},
+            {endpoint_headers.TOKEN: ""},
+            {endpoint_headers.TOKEN: TOKEN[:-1]},
+            {endpoint_headers.TOKEN: TOKEN + "x"},
+        ):
             refused = httpx.post(count, json={}, headers=headers)
             assert refused.status_code == 401
             assert refused.json()["data"] is None and refused.json()["error"]
@@ -100,7 +105,7 @@ def test_it_ends_by_sigterm_whatever_runs(data: Path) -> None:
         answers: list[int] = []
 
         def ask() -> None:
-            headers = {TOKEN: TOKEN}
+            headers = {endpoint_headers.TOKEN: TOKEN}
             path = f"{url}/v1/helicone-sql/execute"
             answers.append(httpx.post(path, json=endless, headers=headers, timeout=60).status_code)
 
@@ -117,7 +122,7 @@ def test_ctrl_c_in_the_terminal_is_the_proxys(data: Path) -> None:
     with started(data) as (process, url):
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
-        answer = httpx.get(f"{url}/v1/session/has-session", headers={TOKEN: TOKEN})
+        answer = httpx.get(f"{url}/v1/session/has-session", headers={endpoint_headers.TOKEN: TOKEN})
         assert answer.json() == {"data": True, "error": None}
 
 
@@ -125,7 +130,7 @@ def test_ctrl_c_in_the_terminal_is_the_proxys(data: Path) -> None:
 def test_without_a_token_it_does_not_start(tmp_path: Path, token: str | None) -> None:
     process = start(tmp_path, token=token)
     _, said = process.communicate(timeout=30)
-    assert (process.returncode, TOKEN_VARIABLE in said.decode()) == (2, True)
+    assert (process.returncode, endpoint_headers.TOKEN_VARIABLE in said.decode()) == (2, True)
     assert not list(tmp_path.iterdir())
 
 
