@@ -38,6 +38,11 @@ class Cost:
 FREE: Final = Cost(0, "free", None)
 
 
+def stated(nanousd: int | None, otherwise: str) -> Cost:
+    """The cost that a call is said to have; `otherwise` is the reason why it has none."""
+    return Cost(None, None, otherwise) if nanousd is None else Cost(nanousd, "provider", None)
+
+
 class _Unpriced(Exception):
     """The reason why this call has no price."""
 
@@ -58,15 +63,19 @@ class PriceList:
         factors: Mapping[str, str],
         started_at: datetime,
         operation: str,
+        stated_nanousd: int | None = None,
     ) -> Cost:
-        """`models`: the names to try, best first; `host`: the one the caller named; `factors`: Reading.price_factors."""
+        """`models`: the names to try, best first; `host`: the one the caller named; `factors`: Reading.price_factors;
+        `stated_nanousd`: what the call is said to have cost."""
         names = [name for name in models if name]
         if usage is None:
-            return Cost(None, None, "usage unknown")
+            return stated(stated_nanousd, "usage unknown")
         for name in names:
             if override := find_override(self._overrides, provider, name, started_at.astimezone(UTC).date()):
                 usd = override.cost_usd(usage)
                 return Cost(None, None, usd) if isinstance(usd, str) else _cost(usd, f"override {override.name}")
+        if stated_nanousd is not None:
+            return stated(stated_nanousd, "")
         try:
             _refuse_host(provider, host)
             seller, model = self._find(provider, names)

@@ -83,7 +83,7 @@ class CallEnd:
     complete: bool = True  # the whole answer or its terminal event went by
     content_type: str | None = None  # of the answer
     content_encoding: str | None = None
-    duration_ms: int = 0
+    duration_ms: int | None = 0
     time_to_first_token_ms: int | None = None
     overhead_ms: float | None = None
     attempts: int = 1
@@ -103,9 +103,12 @@ class CallEnd:
     request_truncated: bool = False
     response_truncated: bool = False
     charges: list[Charge] = field(default_factory=list)  # none for a hit or a refusal
-    # Where the caller wants the answer in no file: what it says of itself (the fields of providers.model.Reading,
-    # without `text`), read before it was forgotten.
+    # What the answer says of itself (fields of providers.model.Reading), where the body cannot tell it: the caller wants
+    # the answer in no file (then without `text`), or it was logged in a form of its own.
     reading: dict[str, Any] | None = None
+    stated_cost_nanousd: int | None = None  # by whoever logged the call
+    session_path: str | None = None  # these two win over the start's: a span's ancestors become known after it
+    session_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

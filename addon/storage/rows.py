@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from addon.metering.price import FREE, Cost, PriceList
+from addon.metering.price import FREE, Cost, PriceList, stated
 from addon.metering.reading import begins_stream, decode, read_answer, request_facts, settle_usage
 from addon.providers import registry
 from addon.providers.model import Operation, Provider, Reading, Usage
@@ -55,6 +55,8 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         if is_stream and end and end.reading is None:  # an end of the connection is none of the stream
             complete = complete and operation.is_finished(response_body)
         usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=is_stream, complete=complete)
+    elif reading.usage:  # logged by somebody who says what it used, of an API that we cannot read
+        usage, usage_source = reading.usage, "provider"
     if usage_source == "estimated" and (start.omit_request or start.omit_response):
         usage, usage_source = None, None  # the words to count are in no file
 
@@ -135,8 +137,8 @@ def _known(call: Call) -> dict[str, Any]:
         "host": start.host,
         "path": start.path,
         "mode": start.mode,
-        "session_path": start.session_path,
-        "session_name": start.session_name,
+        "session_path": (end and end.session_path) or start.session_path,
+        "session_name": (end and end.session_name) or start.session_name,
         "properties": start.properties,
         "prompt_id": start.prompt_id,
         "api_key_hash": start.api_key_hash,
@@ -172,7 +174,7 @@ def _is_event_stream(end: CallEnd | None) -> bool:
 
 
 def _told(given: Mapping[str, Any]) -> Reading:
-    """What the proxy read of an answer that may be in no file."""
+    """What was read of an answer before it came here."""
     known = {name: value for name, value in given.items() if name in _READING}
     if known.get("usage") is not None:
         known["usage"] = Usage(**known["usage"])
@@ -194,10 +196,11 @@ def _cost(
     usage: Usage | None,
     models: tuple[str | None, ...],
 ) -> Cost:
-    if usage is None and call.end and _cost_nothing(call.end):
+    stated_nanousd = call.end.stated_cost_nanousd if call.end else None
+    if usage is None and stated_nanousd is None and call.end and _cost_nothing(call.end):
         return FREE
     if provider is None:
-        return Cost(None, None, f"no price list for provider {call.start.provider_name}")
+        return stated(stated_nanousd, f"no price list for provider {call.start.provider_name}")
     return price_list.price(
         provider=provider,
         host=call.start.host,
@@ -207,6 +210,7 @@ def _cost(
         factors=reading.price_factors,
         started_at=_priced_at(call),
         operation=call.start.operation_name,
+        stated_nanousd=stated_nanousd,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from addon.metering.overrides import parse_overrides
 from addon.metering.price import PriceList
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
@@ -285,3 +286,43 @@ def test_a_model_that_a_path_names_stays_what_was_asked_for() -> None:
     called = replace(call_start("request"), provider_name="azure", path=path, path_model="dear")
     request, _ = rows(end=FALLEN, start=called, request={"messages": []})
     assert (request.request_model, request.provider_name) == ("dear", "openai")
+
+
+def test_a_stated_cost_wins_over_the_list_and_loses_to_ones_own_prices() -> None:
+    end = replace(JSON, stated_cost_nanousd=7)
+    request, _ = rows(end=end)
+    assert (request.cost_nanousd, request.cost_source) == (7, "provider")
+    own = PriceList(
+        parse_overrides([{"provider": "openai", "model": "gpt-4o", "input_usd_per_million": 1, "name": "mine"}])
+    )
+    call = Call(
+        call_id="call",
+        start=call_start("request"),
+        end=end,
+        request=orjson.dumps(QUESTION),
+        response=orjson.dumps(ANSWER | {"usage": {"prompt_tokens": 19, "completion_tokens": 0}}),
+    )
+    request, _ = make_rows(call, own)
+    assert (request.cost_nanousd, request.cost_source) == (19_000, "override mine")
+
+
+def test_a_stated_cost_needs_neither_usage_nor_a_provider() -> None:
+    start = replace(call_start("request"), provider_name="custom", path="")
+    request, _ = rows({}, replace(JSON, stated_cost_nanousd=7), start)
+    assert (request.cost_nanousd, request.input_tokens) == (7, None)
+
+
+def test_what_was_read_elsewhere_counts_also_of_an_api_that_we_cannot_read() -> None:
+    start = replace(call_start("request"), provider_name="custom", path="")
+    reading = {"usage": {"input_tokens": 3, "output_tokens": 4}, "text": "Hello."}
+    request, body = rows({"any": "form"}, replace(JSON, reading=reading), start)
+    assert (request.input_tokens, request.output_tokens, request.usage_source) == (3, 4, "provider")
+    assert (request.cost_nanousd, body.response_text) == (None, "Hello.")
+
+
+def test_the_session_path_of_an_end_wins() -> None:
+    start = replace(call_start("request"), session_path="/early", session_name="flow")
+    request, _ = rows(start=start)
+    assert (request.session_path, request.session_name) == ("/early", "flow")
+    request, _ = rows(end=replace(JSON, session_path="/flow/step", duration_ms=None), start=start)
+    assert (request.session_path, request.session_name, request.duration_ms) == ("/flow/step", "flow", None)
