@@ -21,6 +21,9 @@ from analysis.api.asking import Questions
 from analysis.api.state import Api
 from analysis.lake import Lake
 from tests.analysis.writing import made_up_rows, settle, to_parquet
+from tests.api.served import server
+
+__all__ = ["server"]
 
 
 class Client:

@@ -1,0 +1,89 @@
+"""The API over a real socket, on a data folder of its own that a real settler settles."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from addon import settings
+from addon.storage.folders import Folders
+from addon.storage.journal import Journal
+from analysis.api.app import make_app
+from analysis.api.state import Api
+from analysis.lake import Lake
+from analysis.table import fetch
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An API under test: where it listens, and what is recorded."""
+
+    url: str
+    data: Path
+
+    def rows(self, where: str = "true", **values: object) -> list[Row]:
+        """Settled rows by a condition over `$name`s."""
+        return self._ask(f"select * from requests where {where} order by started_at", values)
+
+    def wait_rows(self, number: int, where: str, **values: object) -> list[Row]:
+        """The rows of a condition, once there are so many."""
+        return wait_for(lambda: found if len(found := self.rows(where, **values)) >= number else [])
+
+    def row(self, request_id: str) -> Row:
+        """The one row of a call, once it is settled."""
+        (row,) = self.wait_rows(1, "request_id = $id", id=request_id)
+        return row
+
+    def body(self, request_id: str) -> Row:
+        """What was said in a call, once it is settled."""
+        self.row(request_id)
+        (body,) = self._ask("select * from bodies where request_id = $id", {"id": request_id})
+        return body
+
+    def _ask(self, sql: str, values: dict[str, object]) -> list[Row]:
+        return list(Lake(self.data).ask(lambda connection: fetch(connection, sql, values)).records())
+
+
+def wait_for[T](condition: Callable[[], T], timeout_s: float = 20.0) -> T:
+    """What `condition` returns once it is true. Fails the test when time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return result
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests: each looks for its own rows."""
+    data = tmp_path_factory.mktemp("api")
+    journal = Journal(Folders(data).journal)
+    journal.open()
+    loaded = settings.load(data)
+    api = Api(settings=loaded, secret=settings.secret(data), lake=Lake(data), journal=journal)
+    listener = socket.create_server(("127.0.0.1", 0))
+    uvicorn_server = uvicorn.Server(uvicorn.Config(make_app(api), log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=uvicorn_server.run, args=([listener],), name="api")
+    command = [sys.executable, "-m", "addon.storage.settle", "--data", str(data), "--run", journal.run]
+    settler = subprocess.Popen(command, stdin=subprocess.PIPE)
+    thread.start()
+    try:
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", data)
+    finally:
+        uvicorn_server.should_exit = True
+        thread.join(10)
+        journal.close()
+        assert settler.stdin
+        settler.stdin.close()
+        assert settler.wait(60) == 0
+        listener.close()
