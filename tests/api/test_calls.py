@@ -292,11 +292,11 @@ class LakeWithNotes(Lake):
             first, second, third = (row.request_id for row in made_up_rows(3))
             connection.execute(
                 f"""
-                create view feedback as
+                create or replace view feedback as
                 select * from (values ('{first}', true, timestamptz '2026-11-20 10:00:00+00'),
                                       ('{second}', false, timestamptz '2026-11-20 11:00:00+00'))
                     notes(request_id, rating, created_at);
-                create view scores as
+                create or replace view scores as
                 select request_id, name, cast(value as double) as value, timestamptz '2026-11-20 10:00:00+00' as created_at
                 from (values ('{first}', 'accuracy', 0.75), ('{first}', 'tone', 1.0), ('{third}', 'accuracy', 0.25))
                     notes(request_id, name, value)
