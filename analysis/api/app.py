@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from analysis.api import calls, feedback, helicone_sql, logs, metrics, prometheus, properties, sessions, users
+from analysis.api import calls, feedback, helicone_sql, logs, metrics, otlp, prometheus, properties, sessions, users
 from analysis.api.envelope import ApiError, error_answer
 from analysis.api.filters import FilterError, FilterNotAnswerable
 from analysis.api.openapi import openapi_route
@@ -23,6 +23,7 @@ def make_app(api: Api) -> Starlette:
         *helicone_sql.routes(api),
         *prometheus.routes(api),
         *logs.routes(api),
+        *otlp.routes(api),
     ]
     return Starlette(
         routes=[*routes, openapi_route(routes)],

@@ -59,7 +59,7 @@ CONFIG = SchemathesisConfig.from_dict(
         # Not every text is SQL, and what a log's parts may be is more than a schema says; test_logs.py has it.
         "operations": [
             {
-                "include-path-regex": "/log",
+                "include-path-regex": "/(log|trace)",
                 "checks": {"positive_data_acceptance": {"enabled": False}},
             },
             {

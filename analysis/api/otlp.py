@@ -1,0 +1,93 @@
+"""Traces by OTLP over HTTP, as JSON or protobuf: the standard path and Helicone's two.
+
+https://opentelemetry.io/docs/specs/otlp/#otlphttp. What can be decoded is taken; spans that are no calls make no row.
+"""
+
+import base64
+import binascii
+import time
+from typing import Any, Final
+
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from addon.providers.fields import parse
+from analysis.api.envelope import ApiError
+from analysis.api.logged import write
+from analysis.api.logs import read_decoded
+from analysis.api.openapi import documented
+from analysis.api.spans import Memory, read_traces
+from analysis.api.state import Api
+
+MOST_BYTES: Final = 64 * 2**20  # exporters gather hundreds of spans with whole conversations
+PROTOBUF: Final = "application/x-protobuf"
+_IDS: Final = ("traceId", "spanId", "parentSpanId")
+
+
+def routes(api: Api) -> list[Route]:
+    memory = Memory()
+
+    async def export(request: Request) -> Response:
+        content_type = request.headers.get("content-type", "")
+        is_protobuf = PROTOBUF in content_type or (
+            request.url.path.endswith("/log-python") and "json" not in content_type
+        )
+        body = await read_decoded(request, MOST_BYTES, "the export is too large")
+        await run_in_threadpool(take, decode(body) if is_protobuf else decode_json(body), request.headers.items())
+        if is_protobuf:
+            return Response(ExportTraceServiceResponse().SerializeToString(), media_type=PROTOBUF)
+        return Response(b"{}", media_type="application/json")
+
+    def take(traces: TracesData, headers: list[tuple[str, str]]) -> None:
+        now_us = time.time_ns() // 1000
+        for call in read_traces(traces, headers, memory=memory, secret=api.secret, now_us=now_us):
+            write(api.journal, call, api.settings.max_body_bytes)
+
+    answers = {"responses": {"200": {"description": "Taken"}, "400": {"description": "Not OTLP"}}}
+    body = {"type": "object", "properties": {"resourceSpans": {"type": "array"}}}
+    about: dict[str, Any] = {"summary": "Take OpenTelemetry traces", "body": body, "replaced": answers}
+    return [
+        documented("/v1/traces", export, **about),
+        documented("/v1/trace/log", export, **about),
+        documented("/v1/trace/log-python", export, **about),
+    ]
+
+
+def decode(body: bytes) -> TracesData:
+    """Raises ApiError 400."""
+    try:
+        traces: TracesData = TracesData.FromString(body)
+    except DecodeError as error:
+        raise ApiError(400, f"the body is no OTLP protobuf: {error}") from error
+    return traces
+
+
+def decode_json(body: bytes) -> TracesData:
+    """OTLP's JSON is protobuf's, but for ids in hex. Raises ApiError 400."""
+    given = parse(body)
+    if not isinstance(given, dict):
+        raise ApiError(400, "the body is no OTLP JSON: write an object with resourceSpans")
+    try:
+        traces: TracesData = ParseDict(_with_base64_ids(given), TracesData(), ignore_unknown_fields=True)
+    except (ParseError, binascii.Error, ValueError, RecursionError) as error:
+        raise ApiError(400, f"the body is no OTLP JSON: {str(error)[:200]}") from error
+    return traces
+
+
+def _with_base64_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_base64_ids(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: base64.b64encode(bytes.fromhex(item)).decode()
+        if name in _IDS and isinstance(item, str)
+        else _with_base64_ids(item)
+        for name, item in value.items()
+    }
