@@ -5,7 +5,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from analysis.api import calls, feedback, helicone_sql, logs, metrics, otlp, prometheus, properties, sessions, users
+from analysis.api import (
+    calls,
+    clients,
+    feedback,
+    helicone_sql,
+    logs,
+    metrics,
+    otlp,
+    prometheus,
+    properties,
+    sessions,
+    users,
+)
 from analysis.api.envelope import ApiError, error_answer
 from analysis.api.filters import FilterError, FilterNotAnswerable
 from analysis.api.openapi import openapi_route
@@ -24,6 +36,7 @@ def make_app(api: Api) -> Starlette:
         *prometheus.routes(api),
         *logs.routes(api),
         *otlp.routes(api),
+        *clients.routes(api),
     ]
     return Starlette(
         routes=[*routes, openapi_route(routes)],
