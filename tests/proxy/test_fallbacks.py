@@ -251,6 +251,15 @@ def test_the_last_targets_failure_is_the_calls_and_ends_the_sdks_own_retries(
     assert (row["attempts"], row["fallback_index"], row["cost_nanousd"]) == (2, 1, 0)
 
 
+def test_where_nothing_was_tried_instead_the_sdk_may_try_again_itself(pair: Proxy, provider: FakeProviders) -> None:
+    provider.script(Behaviour(status=500))
+    client = openai_client(pair, headers=listed(OPENAI)).with_options(max_retries=1)
+    assert client.chat.completions.create(model="o3-mini", messages=HELLO).choices
+    provider.script(Behaviour(no_answer=True))
+    assert client.chat.completions.create(model="o3-mini", messages=HELLO).choices
+    assert len(provider.requests) == 4
+
+
 def test_retries_are_made_at_each_target_before_the_next(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
