@@ -49,7 +49,7 @@ class Resend:
             call.attempts += 1
             call.tries = 1
             flow.metadata[AGAIN] = True
-        else:
+        elif policy or call.has_moved_on:
             call.gave_up = outcome.status is None or outcome.status in RETRYABLE
 
     async def _is_still_there(self, flow: http.HTTPFlow, delay_s: float) -> bool:

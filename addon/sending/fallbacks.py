@@ -69,7 +69,8 @@ class Fallbacks:
     @property
     def codes(self) -> Codes:
         """All statuses that may lead to another target."""
-        return tuple(codes for entry in self.entries for codes in entry.on_codes)
+        leading = self.entries if self.by_config else self.entries[:-1]
+        return tuple(codes for entry in leading for codes in entry.on_codes)
 
     @property
     def first(self) -> int | None:

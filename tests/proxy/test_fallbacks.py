@@ -251,6 +251,15 @@ def test_the_last_targets_failure_is_the_calls_and_ends_the_sdks_own_retries(
     assert (row["attempts"], row["fallback_index"], row["cost_nanousd"]) == (2, 1, 0)
 
 
+def test_where_nothing_was_tried_instead_the_sdk_may_try_again_itself(pair: Proxy, provider: FakeProviders) -> None:
+    provider.script(Behaviour(status=500))
+    client = openai_client(pair, headers=listed(OPENAI)).with_options(max_retries=1)
+    assert client.chat.completions.create(model="o3-mini", messages=HELLO).choices
+    provider.script(Behaviour(no_answer=True))
+    assert client.chat.completions.create(model="o3-mini", messages=HELLO).choices
+    assert len(provider.requests) == 4
+
+
 def test_retries_are_made_at_each_target_before_the_next(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
@@ -478,18 +487,28 @@ def test_who_shares_a_call_that_fell_back_has_its_row_say_so(
 
 def test_a_rule_of_the_config_takes_over_by_model(pair: Proxy, provider: FakeProviders, second: FakeProviders) -> None:
     provider.script(Behaviour(status=429))
-    client = openai_client(pair, "forward", {"x-own": "kept", "openai-organization": "org-1"})
+    client = openai_client(pair, "forward", {"x-own": "kept"})
     answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
     assert answer.headers["helicone-fallback-index"] == "0"
     (then,) = second.requests
     assert then.header("authorization") == f"Bearer {CONFIG_KEY}"
-    assert (then.header("x-own"), then.header("openai-organization")) == ("kept", None)
+    assert then.header("x-own") == "kept"
     assert "sk-test-openai" not in str(then.headers)
     assert then.body == provider.requests[0].body.replace(GPT.encode(), b"llama-3.3-70b-versatile")
     row = pair.row(answer.headers["helicone-id"])
     assert (row["provider_name"], row["fallback_index"], row["attempts"]) == ("groq", 0, 2)
     assert (row["request_model"], row["response_model"]) == (GPT, "llama-3.3-70b-versatile")
     assert row["path"] == "/openai/v1/chat/completions"
+
+
+def test_nothing_that_says_who_asks_goes_to_another_provider(
+    pair: Proxy, provider: FakeProviders, second: FakeProviders
+) -> None:
+    provider.script(Behaviour(status=429))
+    who = ("x-api-key", "api-key", "x-goog-api-key", "cookie", "openai-organization", "x-amz-security-token")
+    assert ask(pair, dict.fromkeys(who, "of-the-caller"), CHAT_PATH, model=GPT).status_code == 200
+    assert all(provider.requests[0].header(name) == "of-the-caller" for name in who)
+    assert "of-the-caller" not in str(second.requests[0].headers)
 
 
 def test_a_call_that_succeeds_is_none_of_the_rules_business(

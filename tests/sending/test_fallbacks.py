@@ -81,6 +81,13 @@ def test_a_list_of_one_leads_nowhere(status: int | None) -> None:
     assert parsed(GROQ).after(0, status) is None
 
 
+def test_only_answers_that_may_lead_on_are_held_back() -> None:
+    assert parsed(OPENAI, GROQ).codes == ((429, 429), (500, 503))
+    assert parsed(OPENAI).codes == ()
+    found = find_fallbacks(rules(), "gpt-4o")
+    assert found and found.codes == ((429, 429), (500, 503), (529, 529))
+
+
 def test_no_answer_at_all_is_a_failure_whatever_the_codes_say() -> None:
     assert should_fall_back((), None)
     assert not should_fall_back((), 500)
