@@ -82,16 +82,17 @@ class HeliconeAsyncLogger:
         """Logs an answer of an SDK, a dict, a text or an exception. Times are epoch seconds or datetimes. Returns the
         call's id, for feedback."""
         call_id = request_id or str(uuid.uuid4())
-        named = {
-            "User-Id": user_id,
-            "Session-Id": session_id,
-            "Session-Path": session_path,
-            "Session-Name": session_name,
-            **{f"Property-{name}": value for name, value in (properties or {}).items()},
-        }
-        meta = {f"Helicone-{name}": str(value) for name, value in named.items() if value is not None}
         try:
-            path, body = _described(response, request, {**meta, "Helicone-Request-Id": call_id}, start_time, end_time)
+            named = {
+                "Request-Id": call_id,
+                "User-Id": user_id,
+                "Session-Id": session_id,
+                "Session-Path": session_path,
+                "Session-Name": session_name,
+                **{f"Property-{name}": value for name, value in (properties or {}).items()},
+            }
+            meta = {f"Helicone-{name}": str(value) for name, value in named.items() if value is not None}
+            path, body = _described(response, request, meta, start_time, end_time)
             self._add(path, json.dumps(body, default=_plain).encode())
         except Exception as error:  # whatever an answer is, it must not cost the program anything
             self._lose(f"a log was not made: {type(error).__name__}: {error}")
