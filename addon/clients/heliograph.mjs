@@ -34,11 +34,16 @@ export class HeliconeAsyncLogger {
     this.#headers = { ...headers, "content-type": "application/json", authorization: `Bearer ${apiKey}` };
   }
 
-  /** Delivers what is left when the program ends by itself. */
+  /** Delivers what is left when a signal ends the program; at its own end Node waits for what is on its way. */
   init() {
     if (this.#ready) return;
     this.#ready = true;
-    globalThis.process?.once?.("beforeExit", () => void this.flush(LAST_MS));
+    for (const signal of ["SIGINT", "SIGTERM"]) {
+      globalThis.process?.once?.(signal, async () => {
+        await this.flush(LAST_MS);
+        if (process.listenerCount(signal) === 0) process.kill(process.pid, signal); // what it does without us
+      });
+    }
   }
 
   /**
@@ -96,6 +101,7 @@ export class HeliconeAsyncLogger {
       if (!answer.ok) this.#lose(`${path}: HTTP ${answer.status} ${text.slice(0, 200)}`);
     } catch (error) {
       this.#lose(`${this.#url} did not take a log: ${error?.cause ?? error}`);
+      if (error?.name === "TimeoutError") this.lost += this.#waiting.splice(0).length; // or the program's end waits for each
     }
   }
 

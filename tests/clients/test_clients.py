@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -188,6 +190,29 @@ def test_without_heliograph_the_program_ends_as_ever_and_is_told_once(folder: Pa
     assert uuid.UUID(done.stdout.strip())
     assert done.stderr.count("heliograph:") == 1
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_heliograph_that_never_answers_keeps_no_program_from_ending(folder: Path, language: str) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=2000) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        text = program("many", language, "s").replace("flush(30)", "flush()")
+        done = LANGUAGES[language](folder, url, text)
+    assert done.returncode == 0
+    assert time.monotonic() - began < 25
+
+
+def test_what_is_on_its_way_arrives_when_a_signal_ends_the_program(proxy: Proxy, folder: Path) -> None:
+    session = str(uuid.uuid4())
+    done = node(
+        folder,
+        proxy.url,
+        f"for (let i = 0; i < 50; i++) logger.log(ANSWER, {{sessionId: {session!r}}});\n"
+        "process.kill(process.pid, 'SIGTERM');\nsetInterval(() => 0, 1000);",
+    )
+    assert done.returncode == -signal.SIGTERM
+    wait_for(lambda: len(proxy.rows("session_id = $id", id=session)) == 50)
 
 
 def test_the_async_snippet_of_the_seed_runs_with_its_import_changed(proxy: Proxy, folder: Path, tmp_path: Path) -> None:
