@@ -10,22 +10,22 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
 
-from addon.ask_usage import AskUsage  # noqa: E402
-from addon.cache import Cache  # noqa: E402
-from addon.capture import Capture  # noqa: E402
-from addon.endpoints import Endpoints  # noqa: E402
-from addon.fall_back import FallBack, OverrideBody  # noqa: E402
-from addon.guard import Guard  # noqa: E402
-from addon.hide_usage import HideUsage  # noqa: E402
-from addon.keep import Keep  # noqa: E402
-from addon.lifecycle import Lifecycle  # noqa: E402
-from addon.limit import Limits  # noqa: E402
-from addon.proxy import Proxy  # noqa: E402
-from addon.resend import Resend  # noqa: E402
-from addon.route import RouteRequests  # noqa: E402
-from addon.settings import Settings  # noqa: E402
-from addon.share import Share  # noqa: E402
-from addon.wiring import Wiring  # noqa: E402
+from addon.config.settings import Settings  # noqa: E402
+from addon.hooks.ask_usage import AskUsage  # noqa: E402
+from addon.hooks.cache import Cache  # noqa: E402
+from addon.hooks.cache_store import Keep  # noqa: E402
+from addon.hooks.capture import Capture  # noqa: E402
+from addon.hooks.coalesce import Share  # noqa: E402
+from addon.hooks.endpoints import Endpoints  # noqa: E402
+from addon.hooks.fallback import FallBack, OverrideBody  # noqa: E402
+from addon.hooks.guard import Guard  # noqa: E402
+from addon.hooks.hide_usage import HideUsage  # noqa: E402
+from addon.hooks.lifecycle import Lifecycle  # noqa: E402
+from addon.hooks.limits import Limits  # noqa: E402
+from addon.hooks.proxy import Proxy  # noqa: E402
+from addon.hooks.retry import Resend  # noqa: E402
+from addon.hooks.route import RouteRequests  # noqa: E402
+from addon.hooks.wiring import Wiring  # noqa: E402
 
 
 def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:

@@ -12,11 +12,11 @@ from typing import Self
 from mitmproxy import ctx
 from mitmproxy.options import Options
 
-from addon import trust
+from addon.config import trust
+from addon.config.settings import ConfigError, Settings
+from addon.hooks.proxy import Proxy
 from addon.main import make_addons
-from addon.master import LeanMaster
-from addon.proxy import Proxy
-from addon.settings import ConfigError, Settings
+from addon.mitm.lean_master import LeanMaster
 
 Address = tuple[str, int]
 

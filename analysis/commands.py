@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from addon.cli_options import Failure, data_options
-from addon.settings import ConfigError
+from addon.commands.options import Failure, data_options
+from addon.config.settings import ConfigError
 
 if TYPE_CHECKING:
     from analysis.lake import Lake
@@ -210,7 +210,7 @@ def _width() -> int | None:
 
 def _settle(data: Path, config: Path | None) -> None:
     """What a proxy left that was killed is settled first, so that its calls are in the answer."""
-    from addon.storage.settle import settle_leftovers
+    from addon.settling.settle import settle_leftovers
 
     try:
         settle_leftovers(data, config)

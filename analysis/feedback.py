@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from addon.cli_options import Failure, data_options
+from addon.commands.options import Failure, data_options
+from addon.config.settings import ConfigError, load
 from addon.ids import parse_uuid
-from addon.settings import ConfigError, load
 
 
 @click.command(short_help="Rate, score or label a call.")
@@ -31,10 +31,10 @@ def feedback(
     heliograph feedback 0199f000-0000-7000-8000-00000000002a down --score accuracy=0.25 --score polite=true
     heliograph feedback 0199f000-0000-7000-8000-00000000002a --property stage=checked
     """
+    from addon.settling.settle import settle_leftovers
     from addon.storage.folders import Folders
     from addon.storage.journal import Journal
     from addon.storage.record import EventRow
-    from addon.storage.settle import settle_leftovers
     from analysis import events
     from analysis.known_calls import is_known
     from analysis.lake import Lake

@@ -6,7 +6,7 @@ import sys
 
 from mitmproxy.options import Options
 
-from addon.master import LeanMaster
+from addon.mitm.lean_master import LeanMaster
 
 
 async def serve(mode: str, port: int) -> None:

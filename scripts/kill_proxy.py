@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from addon.demo.providers import FakeProviders
+from addon.settling.settle import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
-from addon.storage.settle import settle_leftovers, unsettled_segments
 from analysis.lake import Lake
 from analysis.table import fetch
 from scripts.bench import free_port

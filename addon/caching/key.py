@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from addon.caching.policy import CachePolicy
-from addon.controls import CREDENTIALS
+from addon.config.controls import CREDENTIALS
 from addon.ids import keyed_hash
 from addon.metering.content_coding import decode
 from addon.sending.fallbacks import Fallback, Fallbacks

@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from addon.caching.database import Broken, Database, transaction
-from addon.controls import PREFIX
+from addon.config.controls import PREFIX
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from addon.config.settings import Settings, origin_of
 from addon.demo.load import run_load
 from addon.demo.providers import FakeProviders
 from addon.serve import ProxyThread
-from addon.settings import Settings, origin_of
 
 # The reports to show, and how many rows of each.
 REPORTS = {"sessions": 5, "properties": 10, "latency": 8, "errors": 10, "users": 10, "models": 20}

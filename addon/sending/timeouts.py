@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from addon.settings import Timeouts
+from addon.config.settings import Timeouts
 
 # Longer silence than an hour would not be heard to its end: `heliograph up` closes a connection that is still for 4000 s.
 LONGEST_SILENCE_S: Final = 3600

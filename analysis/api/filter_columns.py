@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from addon import controls
+from addon.config import controls
 
 
 class Kind(StrEnum):

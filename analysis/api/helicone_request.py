@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from addon import controls
+from addon.config import controls
 from analysis.api.filter_columns import HELICONE_PROVIDERS
 from analysis.api.openapi import ANY, BOOLEAN, INTEGER, NUMBER, TEXT, TIME, Schema, list_of, nullable, record
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from addon.controls import parse_controls
+from addon.config.controls import parse_controls
 from addon.ids import uuid7
 from addon.metering.reading import read_answer
 from addon.providers.fields import at, string

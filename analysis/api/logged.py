@@ -1,12 +1,12 @@
-"""A call that somebody logged after the fact, ready for the journal: what `addon/capture.py` makes of a call that passes."""
+"""A call that somebody logged after the fact, ready for the journal: what `addon/hooks/capture.py` makes of a call that passes."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from addon.controls import Controls
+from addon.config.controls import Controls
 from addon.ids import keyed_hash, uuid7
+from addon.metering.redaction import facts_only, reading_only
 from addon.providers.model import Operation
-from addon.redaction import facts_only, reading_only
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd, CallStart
 

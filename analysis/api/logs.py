@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from addon import controls
+from addon.config import controls
 from addon.metering.content_coding import decode
 from addon.providers.fields import parse
 from analysis.api.envelope import ApiError, read_bytes

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from addon.providers import anthropic, openai, registry
 from addon.providers.fields import at, items, string
 from addon.providers.model import Json, Operation, Provider
-from addon.routing import is_helicone, label_of, without_secrets
+from addon.routing.router import is_helicone, label_of, without_secrets
 
 CUSTOM: Final = "custom"  # the provider of what nobody else is named for
 UNKNOWN: Final = "unknown"  # the operation of what has no shape that we know

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from addon.endpoint_headers import COUNTS
+from addon.hooks.endpoint_headers import COUNTS
 from analysis.api.openapi import documented
 from analysis.api.question import records
 from analysis.api.state import Api

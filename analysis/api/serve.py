@@ -25,8 +25,8 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from addon.endpoint_headers import TOKEN, TOKEN_VARIABLE
-from addon.settings import ConfigError, load, secret
+from addon.config.settings import ConfigError, load, secret
+from addon.hooks.endpoint_headers import TOKEN, TOKEN_VARIABLE
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app

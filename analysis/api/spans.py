@@ -19,7 +19,7 @@ import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
-from addon.controls import parse_controls
+from addon.config.controls import parse_controls
 from addon.providers.model import Reading, Usage
 from addon.storage.journal_lines import CallEnd, CallStart
 from analysis.api.log_answers import JSON_TYPE

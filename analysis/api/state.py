@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from addon.settings import Settings
+from addon.config.settings import Settings
 from addon.storage.journal import Journal
 from analysis.api.asking import Questions
 from analysis.lake import Connection, Lake

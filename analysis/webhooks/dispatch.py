@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from addon.config.webhooks import Webhook
 from addon.storage.folders import Folders
-from addon.webhooks import Webhook
 from analysis.lake import Connection, Lake
 from analysis.table import fetch
 from analysis.webhooks.message import SIGNATURE, is_wanted, message, signature, wait_s

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from addon.webhooks import Webhook
+from addon.config.webhooks import Webhook
 
 SIGNATURE: Final = "Helicone-Signature"
 LONGEST_BODY_BYTES: Final = 10 * 1024

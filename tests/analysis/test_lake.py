@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from addon.settling.settled import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.lake import duckdb_columns
 from addon.storage.record import RequestRow
-from addon.storage.settled import SettledFile, row_fields
 from analysis.lake import Connection, Lake, connect, view_definitions
 from analysis.table import NotAllowed, Table, fetch, fetch_user_sql
 from tests.analysis.writing import body_of, made_up_rows, segment, settle, to_parquet

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from addon.config.webhooks import Webhook, parse_webhooks
 from addon.storage.record import RequestRow
-from addon.webhooks import Webhook, parse_webhooks
 from analysis.webhooks.dispatch import Dispatcher
 from analysis.webhooks.message import LONGEST_BODY_BYTES, is_wanted, message, wait_s
 from analysis.webhooks.queue import CLAIM_S

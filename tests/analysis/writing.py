@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from addon.settling.parquet import read_parts, write_parquet
+from addon.settling.settled import EventFile, SettledFile, dump_line, row_fields
 from addon.storage.folders import Folders
-from addon.storage.parquet import read_parts, write_parquet
 from addon.storage.record import EVENT_TABLES, BodyRow, EventRow, RequestRow
-from addon.storage.settled import EventFile, SettledFile, dump_line, row_fields
 
 FIRST_DAY = datetime(2026, 11, 19, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from addon.settings import load, secret
+from addon.config.settings import load, secret
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.record import RequestRow

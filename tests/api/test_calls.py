@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from addon.settling.settled import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, FeedbackRow, RequestRow, ScoreRow
-from addon.storage.settled import SettledFile, row_fields
 from tests.analysis.writing import made_up_rows, segment, tell, to_parquet
 from tests.api.conftest import Client, serving
 

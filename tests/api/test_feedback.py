@@ -15,8 +15,8 @@ import httpx
 import pytest
 import uvicorn
 
+from addon.config.settings import load
 from addon.ids import uuid7
-from addon.settings import load
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
@@ -91,7 +91,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     proxy.open()
     journal.open()
     settler = subprocess.Popen(
-        [sys.executable, "-m", "addon.storage.settle", "--data", str(data), "--run", proxy.run], stdin=subprocess.PIPE
+        [sys.executable, "-m", "addon.settling.settle", "--data", str(data), "--run", proxy.run], stdin=subprocess.PIPE
     )
     try:
         with serving(Api(settings=load(data), secret=b"secret", lake=Lake(data), journal=journal)) as http:

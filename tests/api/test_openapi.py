@@ -10,7 +10,7 @@ from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 from starlette.routing import BaseRoute, Route
 
-from addon.settings import Settings
+from addon.config.settings import Settings
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app

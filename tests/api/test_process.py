@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from addon import endpoint_headers
+from addon.hooks import endpoint_headers
 from addon.storage.folders import Folders
 
 TOKEN = "s3cret-of-this-run"

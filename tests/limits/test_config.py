@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from addon.config.settings import ConfigError, Settings, load
 from addon.limits.policy import Policy
 from addon.limits.rules import Budget, Limit, Match
-from addon.settings import ConfigError, Settings, load
 
 GOOD = """
 [limits_store]

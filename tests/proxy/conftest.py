@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from addon import trust
+from addon.config import trust
 from addon.demo.providers import FakeProviders
 from analysis.lake import Lake
 from analysis.table import fetch

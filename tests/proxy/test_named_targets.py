@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from addon.config.settings import Origin
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
-from addon.routing import Named, Refusal, Route, Router
-from addon.settings import Origin
+from addon.routing.router import Named, Refusal, Route, Router
 from tests.proxy.clients import CHAT, openai_client, plain
 from tests.proxy.conftest import Proxy, run_up
 

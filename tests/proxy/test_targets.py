@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from addon.targets import first_private, is_approved, is_public, resolve
+from addon.routing.targets import first_private, is_approved, is_public, resolve
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::1.1.1.1"])

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
+from addon.config.settings import ConfigError, load
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
-from addon.settings import ConfigError, load
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, WAYS, anthropic_client, openai_client, plain
 from tests.proxy.conftest import Proxy, run_up, to, wait_for
 from tests.proxy.test_http2 import http2_client

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from mitmproxy.io import FlowReader
 
+from addon.config.settings import Origin
 from addon.demo.providers import FakeProviders
-from addon.lifecycle import others_reach
-from addon.routing import Arrival, Route, Router
-from addon.settings import Origin
+from addon.hooks.lifecycle import others_reach
+from addon.routing.router import Arrival, Route, Router
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
 from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump
 

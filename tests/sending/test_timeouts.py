@@ -2,8 +2,8 @@
 
 import pytest
 
+from addon.config.settings import Timeouts
 from addon.sending.timeouts import call_timeouts, parse_timeouts
-from addon.settings import Timeouts
 
 CONFIG = Timeouts(connect_s=10, first_byte_s=600, idle_s=300, total_s=3600)
 

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
+from addon.settling.rows import bare_rows
+from addon.settling.run import Call
+from addon.settling.settler import Settler
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.lake import time_column, visible_files
 from addon.storage.record import BodyRow, EventRow, FeedbackRow, PropertyChangeRow, RequestRow, ScoreRow
-from addon.storage.rows import bare_rows
-from addon.storage.run import Call
-from addon.storage.settler import Settler
 
 NOON_US = 1_795_262_400_000_000  # 2026-11-21 12:00 UTC
 DAY_US = 86_400_000_000

@@ -6,11 +6,11 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from addon.settling.parquet import arrow_schema, read_parts, write_parquet
+from addon.settling.settled import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import duckdb_columns, visible_files
-from addon.storage.parquet import arrow_schema, read_parts, write_parquet
 from addon.storage.record import SCHEMA_VERSION, TABLES, BodyRow, EventRow, RequestRow
-from addon.storage.settled import dump_line, row_fields
 from tests.storage.calls import events
 
 DAY = date(2026, 11, 21)

@@ -1,0 +1,101 @@
+"""`heliograph cache stats` and `cache clear`."""
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from addon.caching.store import CacheDown, CacheStore
+from addon.commands.options import Failure, data_options
+from addon.storage.folders import Folders
+
+_SPAN: Final = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+@click.group(short_help="Look at the cache, or empty it.")
+def cache() -> None:
+    """Look at the answers that may be given again, or remove them.
+
+    \b
+    heliograph cache stats
+    heliograph cache clear --older-than 7d
+    """
+
+
+@cache.command(short_help="How much is in the cache?")
+@click.option("--json", "as_json", is_flag=True, help="One object.")
+@data_options
+def stats(as_json: bool, data: Path, config: Path | None) -> None:
+    """How many answers the cache has, what space they take, and how old they are. Times are UTC.
+
+    \b
+    heliograph cache stats
+    heliograph cache stats --json
+    """
+    try:
+        found = CacheStore(Folders(data).cache).stats()
+    except CacheDown as error:
+        raise Failure(str(error)) from error
+    facts: dict[str, int | str | None] = {
+        "entries": found.entries,
+        "bytes": found.bytes,
+        "max_bytes": found.max_bytes,
+        "oldest_stored_at": _moment(found.oldest_stored_at),
+        "newest_stored_at": _moment(found.newest_stored_at),
+    }
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:<16}  {'-' if value is None else f'{value:,}' if isinstance(value, int) else value}")
+
+
+@cache.command(short_help="Remove answers from the cache.")
+@click.option("--seed", metavar="TEXT", help="Only those stored under this Helicone-Cache-Seed.")
+@click.option("--model", metavar="NAME", help="Only those of this model.")
+@click.option(
+    "--older-than",
+    "older_than_s",
+    metavar="SPAN",
+    callback=lambda context, parameter, value: None if value is None else _seconds(value),
+    help="Only those stored longer ago: 90s, 30m, 24h, 7d, 4w.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One object.")
+@data_options
+def clear(
+    seed: str | None,
+    model: str | None,
+    older_than_s: float | None,
+    as_json: bool,
+    data: Path,
+    config: Path | None,
+) -> None:
+    """Remove the answers that meet every option given; without options, all. A running proxy goes on.
+
+    \b
+    heliograph cache clear
+    heliograph cache clear --model gpt-4o-mini --older-than 24h
+    heliograph cache clear --seed experiment-1
+    """
+    store = CacheStore(Folders(data).cache)
+    try:
+        removed = store.clear(now=time.time(), seed=seed, model=model, older_than_s=older_than_s)
+    except CacheDown as error:
+        raise Failure(str(error)) from error
+    click.echo(json.dumps({"removed": removed}) if as_json else f"{removed:,} answers removed")
+
+
+def _seconds(span: str) -> float:
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        raise click.BadParameter(f"{span!r} is no span of time; write 90s, 30m, 24h, 7d or 4w")
+    return float(int(found[1]) * _UNIT_S[found[2]])
+
+
+def _moment(epoch_s: float | None) -> str | None:
+    return None if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,84 @@
+"""`heliograph run`: a proxy for one program, and what the program's calls cost."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import FrameType
+
+import click
+
+from addon.commands import environment
+from addon.config import trust
+from addon.config.settings import Settings
+from addon.hooks.proxy import Proxy
+from addon.serve import ProxyThread
+
+# What a shell answers for a command that it cannot start.
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+def run_through_proxy(settings: Settings, command: Sequence[str], project: str | None) -> int:
+    """Run `command` with the variables of `environment`, print the summary to stderr. Returns the command's status."""
+    # The program cannot know a key, and nobody else can know this proxy.
+    with ProxyThread(replace(settings, keys=())) as thread:
+        thread.proxy.request_ids = []
+        url = environment.proxy_url(*thread.address, project)
+        bundle = trust.write_bundle(settings.data, os.environ)
+        began_at, began = datetime.now(UTC), time.monotonic()
+        try:
+            child = subprocess.Popen(command, env=os.environ | environment.variables(url, bundle, os.environ))
+        except FileNotFoundError:
+            click.echo(f"heliograph: {command[0]}: no such command", err=True)
+            return _NOT_FOUND
+        except PermissionError:
+            click.echo(f"heliograph: {command[0]}: not an executable file", err=True)
+            return _NOT_EXECUTABLE
+        status = _wait(child)
+        took_s = time.monotonic() - began
+    _summarise(settings, thread.proxy, began_at, took_s)
+    return status
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """The child's status, as a shell gives it."""
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        child.send_signal(number)
+
+    # Ctrl-C reaches the program by itself; it decides when it ends, and we settle afterwards.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, pass_on)
+    status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _summarise(settings: Settings, proxy: Proxy, began_at: datetime, took_s: float) -> None:
+    from analysis.summary import summarise
+
+    ids = proxy.request_ids or []
+    if ids:
+        click.echo(summarise(settings.data, ids, began_at, took_s), err=True)
+    else:
+        click.echo("heliograph: no call came through. " + _why_nothing(proxy), err=True)
+    for host in proxy.untrusted:
+        click.echo(
+            f"heliograph: a program did not trust the proxy's certificate for {host}; "
+            f"it needs {trust.bundle_path(settings.data)} as its roots, see `heliograph doctor`",
+            err=True,
+        )
+
+
+def _why_nothing(proxy: Proxy) -> str:
+    if proxy.untrusted:
+        return "The program reached the proxy and broke off at its certificate."
+    if proxy.connects or proxy.counts.passed:
+        return "The program used the proxy, but called no LLM operation that heliograph knows."
+    return (
+        "The program did not use the proxy: it made no calls, or its HTTP library ignores HTTPS_PROXY "
+        "(Node before 22.21, aiohttp without trust_env, bare urllib3). For those set the base URL instead: "
+        "`heliograph up` prints it."
+    )

@@ -1,0 +1,67 @@
+"""The certificate authority that opens providers' connections, and the bundle that programs are told to trust."""
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import certifi
+from mitmproxy.certs import CertStore
+
+from addon.config.settings import BUNDLE_NAME
+
+# Variables by which a user may already have named roots of their own; what they name goes into the bundle.
+CA_VARIABLES: Final = (
+    *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"),
+    *("CODEX_CA_CERTIFICATE", "NODE_EXTRA_CA_CERTS"),
+)
+
+
+def ca_folder(data: Path) -> Path:
+    """mitmproxy's `confdir`. The key of the authority lies here, for this user alone."""
+    return data / "ca"
+
+
+def ca_certificate(data: Path) -> Path:
+    return ca_folder(data) / "mitmproxy-ca-cert.pem"
+
+
+def bundle_path(data: Path) -> Path:
+    return data / BUNDLE_NAME
+
+
+def make_ca(data: Path) -> Path:
+    """Make the authority if there is none. Returns the path of its certificate."""
+    folder = ca_folder(data)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    CertStore.from_store(folder, "mitmproxy", 2048)
+    return ca_certificate(data)
+
+
+def write_bundle(data: Path, environ: Mapping[str, str]) -> Path:
+    """One PEM: the system's roots, every file the user's own variables name, and our authority.
+
+    The variables replace a program's roots, so the bundle has to hold all of them: tunnelled hosts keep verifying.
+    """
+    target = bundle_path(data)
+    own = (Path(environ[name]) for name in CA_VARIABLES if environ.get(name))
+    parts = [_system_roots(), *(path for path in own if path != target and path.is_file()), make_ca(data)]
+    text = "\n".join(dict.fromkeys(path.read_text(encoding="utf-8").strip() for path in parts)) + "\n"
+    if target.is_file() and target.read_text(encoding="utf-8") == text:
+        return target
+    fresh = target.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(target)
+    return target
+
+
+def _system_roots() -> Path:
+    known: Iterable[str | None] = (
+        ssl.get_default_verify_paths().openssl_cafile,  # not `cafile`: SSL_CERT_FILE moves that one
+        "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+        "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    )
+    return next((Path(path) for path in known if path and Path(path).is_file()), Path(certifi.where()))

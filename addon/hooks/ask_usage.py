@@ -1,0 +1,43 @@
+"""Asks an OpenAI-shaped stream for its usage: `Helicone-Stream-Usage: true`, where the caller sees the chunk that brings
+it, or `[usage] inject = true` in the config, where `hide_usage.py` takes it out again.
+
+One of the few wishes for which a request's bytes change; what is journalled is what was sent.
+"""
+
+from typing import Final
+
+from mitmproxy import http
+
+from addon.hooks.call import Call
+from addon.hooks.marks import HIDES_USAGE
+from addon.hooks.proxy import Proxy
+from addon.hooks.request_body import read_body
+from addon.sending.stream_usage import with_include_usage
+
+_AWS_SIGNED: Final = "AWS4-"  # such a signature covers the body: no byte of it can be changed
+
+
+class AskUsage:
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.get(flow.id)
+        if call and not flow.response:
+            await ask_usage(self.proxy, flow, call)
+
+
+async def ask_usage(proxy: Proxy, flow: http.HTTPFlow, call: Call) -> None:
+    """Of the target that the call goes to now, where it can be asked."""
+    headers, by_caller = flow.request.headers, call.controls.stream_usage
+    if not call.operation.asks_usage or not (by_caller or proxy.settings.inject_usage):
+        return
+    if not by_caller and headers.get("authorization", "").startswith(_AWS_SIGNED):
+        return
+    body = flow.request.get_content(strict=False) or b""
+    if (asking := await read_body(with_include_usage, body)) is None:
+        return
+    flow.request.content = asking  # compressed again, if it was
+    if not by_caller:
+        flow.metadata[HIDES_USAGE] = True
+        headers["accept-encoding"] = "identity"  # nothing can be taken out of a compressed stream as it passes

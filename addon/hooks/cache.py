@@ -1,0 +1,79 @@
+"""Answers a repeated call: from the store, or from an identical call that is under way. Acts on what `caching/` decides.
+
+A hit needs no provider and opens no connection. Whatever is wrong with the store is a miss, never an error.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from addon.caching.key import cache_keys
+from addon.caching.policy import CachePolicy
+from addon.caching.store import Hit
+from addon.config import controls
+from addon.hooks.call import Call, Reference
+from addon.hooks.coalesce import follow
+from addon.hooks.proxy import Proxy
+from addon.hooks.request_body import read_body
+from addon.metering.reading import decode
+
+
+class Cache:
+    def __init__(self, proxy: Proxy, dice: Callable[[int], int] = random.randrange) -> None:
+        self.proxy = proxy
+        self._dice = dice
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.get(flow.id)
+        if call is None or call.controls.cache is None or flow.response:
+            return
+        call.cache_keys = await self._keys(flow, call, call.controls.cache)
+        if not call.controls.cache.read:
+            return
+        if hit := self.proxy.cache.get(call.cache_keys, time.time(), self._dice):
+            call.cache_status, call.attempts = "hit", 0
+            call.reference = Reference(hit.stored.request_id, hit.stored.started_at_us)
+            flow.response = answer_from(hit, flow.request.headers.get("accept-encoding", ""))
+        elif not follow(self.proxy, flow, call):
+            call.cache_status = "miss"
+
+    @staticmethod
+    async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> tuple[str, ...]:
+        request, upstream = flow.request, call.route.upstream
+        url = f"{upstream.scheme}://{upstream.authority}{call.route.path}"
+        headers = request.headers.items(multi=True)
+
+        def read(body: bytes) -> tuple[str, ...]:
+            return cache_keys(
+                method=request.method,
+                url=url,
+                body=body,
+                content_encoding=call.start.content_encoding,
+                headers=headers,
+                helicone_auth=call.controls.helicone_auth,
+                policy=policy,
+                fallbacks=call.fallbacks,
+            )
+
+        return await read_body(read, request.raw_content or b"")
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.get(flow.id)
+        if call and call.cache_status and flow.response:
+            flow.response.headers[controls.CACHE] = call.cache_status.upper()
+
+
+def answer_from(hit: Hit, accepted: str) -> http.Response:
+    """The stored answer; decoded where the caller does not take the encoding that it was stored in."""
+    stored = hit.stored
+    body = b"".join(stored.chunks)
+    headers = http.Headers(stored.headers)
+    encoding = (stored.content_encoding or "identity").lower()
+    if encoding != "identity" and encoding not in accepted.lower():
+        body, _ = decode(body, encoding)
+        del headers["content-encoding"]
+    headers[controls.CACHE_BUCKET_IDX] = str(hit.bucket_idx)
+    headers[controls.CACHE_LATENCY] = str(stored.latency_ms)
+    return http.Response.make(stored.status, body, headers)

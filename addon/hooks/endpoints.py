@@ -1,0 +1,86 @@
+"""Our own endpoints, on the proxy's own host and for Helicone's host label `api.`: who may ask, and who answers.
+
+`/healthz` is answered here. All else goes to a process of its own (`api_process.py`), so that no question, however slow,
+delays a call.
+"""
+
+import orjson
+from mitmproxy import http
+from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
+
+from addon.config.controls import AUTH
+from addon.hooks.answers import JSON_TYPE, error_answer, json_answer
+from addon.hooks.api_process import ApiDown
+from addon.hooks.endpoint_headers import COUNTS, TOKEN
+from addon.hooks.marks import ENDPOINT
+from addon.hooks.proxy import Proxy
+from addon.routing.access import Denial, deny_endpoint, role_for
+from addon.routing.router import HEALTH_PATH, is_helicone, is_loopback
+
+
+class Endpoints:
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        path = flow.metadata.get(ENDPOINT)
+        if path is None or flow.response or flow.error:
+            return
+        if path == HEALTH_PATH:
+            flow.response = self._health(flow.request.method)
+        elif denial := self._denial(flow, path):
+            flow.response = told(denial.status, denial.message)
+        else:
+            try:
+                self._hand_on(flow, await self.proxy.api.port())
+            except ApiDown as error:
+                flow.response = told(503, str(error))
+
+    def _hand_on(self, flow: http.HTTPFlow, port: int) -> None:
+        request = flow.request
+        request.scheme, request.data.host, request.data.port = "http", "127.0.0.1", port
+        request.host_header = f"127.0.0.1:{port}"
+        request.headers[TOKEN] = self.proxy.api.token
+        request.headers[COUNTS] = orjson.dumps(self._counts() | {"started_at": self.proxy.started_at}).decode()
+        request.stream = True
+        flow.server_conn.via = None
+
+    def _denial(self, flow: http.HTTPFlow, path: str) -> Denial | None:
+        headers, client = flow.request.headers, flow.client_conn
+        # mitmproxy's other modes have put the target's name in the place of the one that was asked for.
+        asked = flow.request.pretty_host.lower() if isinstance(client.proxy_mode, RegularMode | UpstreamMode) else None
+        return deny_endpoint(
+            self.proxy.settings.keys,
+            role_for(flow.request.method, path),
+            credentials=[headers[name] for name in ("authorization", AUTH) if name in headers],
+            is_local=is_loopback(client.peername[0]),
+            host_is_ours=None if asked is None else is_loopback(asked) or is_helicone(asked),
+            origin=headers.get("origin"),
+            fetch_site=headers.get("sec-fetch-site"),
+        )
+
+    def upstream_failed(self, flow: http.HTTPFlow) -> None:
+        if ENDPOINT in flow.metadata:
+            flow.response = told(503, "the API ended while it answered; heliograph's messages say why")
+
+    def _health(self, method: str) -> http.Response:
+        if method not in ("GET", "HEAD"):
+            return error_answer(None, 405, "method_not_allowed", f"{HEALTH_PATH} answers GET only")
+        counts = self._counts()
+        passed = counts.pop("passed")
+        return json_answer(200, {"status": "ok", "calls": counts, "passed": passed})
+
+    def _counts(self) -> dict[str, float]:
+        return {
+            "passed": self.proxy.counts.passed,
+            "seen": self.proxy.counts.seen,
+            "under_way": len(self.proxy.calls),
+            "journalled": self.proxy.journal.journalled,
+            "unlogged": self.proxy.journal.unlogged,
+        }
+
+
+def told(status: int, message: str) -> http.Response:
+    """An error in the shape that our endpoints have."""
+    body = orjson.dumps({"data": None, "error": message})
+    return http.Response.make(status, body, {"content-type": JSON_TYPE})

@@ -1,0 +1,73 @@
+"""`[usage] inject = true`: hides from the caller the usage that it did not ask for.
+
+The outermost hand on the caller's stream: journal and cache have the provider's own bytes by then. A cached answer is
+whole, and filtered as a whole.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from mitmproxy import http
+
+from addon.config import controls
+from addon.hooks.marks import HIDES_USAGE
+from addon.sending.stream_usage import UsageChunkFilter
+
+logger = logging.getLogger(__name__)
+
+type PassOn = Callable[[bytes], bytes | Iterable[bytes]]
+
+
+class HideUsage:
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        response = flow.response
+        if response is None or not _is_to_filter(flow):
+            return
+        if "content-encoding" in response.headers:
+            known = response.headers.get(controls.WARNING)
+            told = "[usage] inject: the answer came compressed all the same; its usage chunk stays"
+            response.headers[controls.WARNING] = f"{known}; {told}" if known else told
+        elif callable(response.stream) and response.raw_content is None:
+            response.stream = HidingStream(response.stream)
+            if response.headers.pop("content-length", None) and flow.request.is_http11 and not response.is_http10:
+                response.headers["transfer-encoding"] = "chunked"
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """An answer out of the cache, before it goes out."""
+        response = flow.response
+        if response and response.raw_content and _is_to_filter(flow) and "content-encoding" not in response.headers:
+            hiding = HidingStream(lambda piece: piece)
+            response.content = b"".join([*hiding(response.raw_content), *hiding(b"")])
+
+
+class HidingStream:
+    """A `flow.response.stream` around another one. Never raises, and gives no empty piece."""
+
+    def __init__(self, pass_on: PassOn) -> None:
+        self._pass_on = pass_on
+        self._filter = UsageChunkFilter()
+
+    def __call__(self, piece: bytes) -> list[bytes]:
+        passed = self._pass_on(piece)
+        pieces = [passed] if isinstance(passed, bytes) else list(passed)
+        shown = [part for given in pieces if given for part in self._feed(given)]
+        return shown if piece else [*shown, *self.cut()]
+
+    def cut(self) -> list[bytes]:
+        """What is held back, where no further piece will come: mitmproxy tells a stream of its end only if it has one."""
+        rest = self._filter.finish()
+        return [rest] if rest else []
+
+    def _feed(self, piece: bytes) -> list[bytes]:
+        held = self._filter.held
+        try:
+            return self._filter.feed(piece)
+        except Exception:
+            logger.exception("heliograph: a stream's usage could not be hidden")
+            self._filter.held = b""
+            return [held + piece]
+
+
+def _is_to_filter(flow: http.HTTPFlow) -> bool:
+    kind = flow.response.headers.get("content-type", "") if flow.response else ""
+    return HIDES_USAGE in flow.metadata and kind.lower().startswith("text/event-stream")

@@ -1,0 +1,136 @@
+"""Start and end of the addon: mitmproxy's options, the journal, the settler process, the orderly goodbye."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mitmproxy import ctx, exceptions
+from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+from addon.config.settings import ConfigError, Settings, data_folder, load
+from addon.hooks.api_process import ApiDown
+from addon.hooks.proxy import Proxy
+from addon.routing.router import is_loopback
+
+logger = logging.getLogger(__name__)
+
+_OPTION_PREFIX: Final = "heliograph_"
+# Calls under way may end before the process does, up to here; an agent's long answer is worth waiting for.
+_DRAIN_S: Final = 30.0
+# The settler writes what is left to Parquet before it goes; a backlog after a flood takes a while.
+_SETTLE_S: Final = 120.0
+_LONGEST_RESTART_PAUSE_S: Final = 30.0
+_HOME: Final = Path(__file__).resolve().parents[2]
+
+
+class Lifecycle:
+    """`settings` are given by `heliograph up`; under plain mitmdump they come from `--set heliograph_...`."""
+
+    def __init__(self, proxy: Proxy, settings: Settings | None = None) -> None:
+        self.proxy = proxy
+        self.settings = settings
+        self._settler: subprocess.Popen[bytes] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._webhooks: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._loaded = False
+
+    def load(self, loader: Loader) -> None:
+        loader.add_option("heliograph_data", str, "", "Folder of the journal, the lake and the settings.")
+        loader.add_option("heliograph_config", str, "", "Settings file; default: heliograph.toml in the data folder.")
+        loader.add_option("heliograph_upstreams", Sequence[str], [], "Where providers live: NAME=URL, repeatable.")
+        # A call that is answered from here must not open a connection, and the provider may be out of reach.
+        ctx.options.update(connection_strategy="lazy")
+        self._loaded = True  # mitmproxy calls `configure` for each option above, before it has set any
+
+    def configure(self, changed: set[str]) -> None:
+        if changed & {"mode", "listen_host"}:
+            self.proxy.alone = not others_reach(ctx.options.mode, ctx.options.listen_host)
+        if self.proxy.ready or not self._loaded:
+            return
+        try:
+            self.proxy.open(self.settings or self._from_options())
+        except (ConfigError, OSError) as error:
+            raise exceptions.OptionsError(f"heliograph: {error}") from error
+
+    @staticmethod
+    def _from_options() -> Settings:
+        options = ctx.options
+        config = Path(options.heliograph_config).expanduser() if options.heliograph_config else None
+        return load(data_folder(options.heliograph_data), config, options.heliograph_upstreams)
+
+    def running(self) -> None:
+        if unknown := [name for name in ctx.options.deferred if name.startswith(_OPTION_PREFIX)]:
+            known = [name for name, _ in ctx.options.items() if name.startswith(_OPTION_PREFIX)]
+            logger.error("--set %s: no such option; there are %s", unknown[0], ", ".join(sorted(known)))
+            return  # an error in `running` ends mitmdump
+        self.proxy.alone = not others_reach(ctx.options.mode, ctx.options.listen_host)
+        if self.settings is None and not self.proxy.alone:
+            logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
+        self._start_settler()
+        self._watch = asyncio.get_running_loop().create_task(self._keep_settler())
+        if self.proxy.settings.webhooks:
+            self._webhooks = asyncio.get_running_loop().create_task(self._keep_webhooks())
+
+    def _start_settler(self) -> None:
+        settings = self.proxy.settings
+        self._settler = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "addon.settling.settle"),
+                *("--data", str(settings.data), "--run", self.proxy.journal.run, "--config", str(settings.config)),
+            ],
+            stdin=subprocess.PIPE,  # its lifeline: when we die, however we die, it reads the end
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))},
+            start_new_session=True,  # Ctrl-C is for us; the settler ends when we have
+        )
+
+    async def _keep_settler(self) -> None:
+        pause_s = 1.0
+        while not self._stopping:
+            await asyncio.sleep(pause_s)
+            if self._settler and self._settler.poll() is not None and not self._stopping:
+                logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.returncode)
+                self._start_settler()
+                pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
+
+    async def _keep_webhooks(self) -> None:
+        """They are told by the process of the endpoints, which otherwise starts when somebody asks."""
+        while not self._stopping:
+            with contextlib.suppress(ApiDown):  # it has said why
+                await self.proxy.api.port()
+            await asyncio.sleep(_LONGEST_RESTART_PAUSE_S)
+
+    async def done(self) -> None:
+        """Finish what runs, then settle, then go. What does not finish in time is in the journal all the same."""
+        if not self.proxy.ready:
+            return
+        ctx.options.update(server=False)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DRAIN_S
+        while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
+            await asyncio.sleep(0.05)
+        await self.proxy.api.stop()
+        self._stopping = True
+        for task in filter(None, (self._watch, self._webhooks)):
+            task.cancel()
+        self.proxy.close()
+        if self._settler and self._settler.poll() is not None:
+            self._start_settler()  # it died a moment ago: what is left is settled all the same
+        if self._settler and self._settler.stdin:
+            self._settler.stdin.close()
+            try:
+                await asyncio.to_thread(self._settler.wait, _SETTLE_S)
+            except subprocess.TimeoutExpired:
+                logger.warning("heliograph: still settling; the settler goes on by itself")
+
+
+def others_reach(modes: Sequence[str], listen_host: str) -> bool:
+    """Whether a mode listens beyond this machine: mitmdump does, on all interfaces, unless it is told otherwise."""
+    return any(not is_loopback(ProxyMode.parse(mode).listen_host(listen_host)) for mode in modes)

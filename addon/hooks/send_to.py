@@ -1,0 +1,32 @@
+"""Points a request at its upstream, and takes off what is for this proxy alone."""
+
+from mitmproxy import http
+
+from addon.config import controls
+from addon.config.settings import Origin
+from addon.hooks.proxy import Proxy
+from addon.routing.router import Route, is_loopback
+
+
+def send_to(proxy: Proxy, flow: http.HTTPFlow, route: Route) -> None:
+    """Nothing is touched that is right already: what goes through keeps its bytes. A request with other headers than it
+    came with has lost its `Host`."""
+    request, upstream = flow.request, route.upstream
+    if Origin(request.scheme, request.host.lower(), request.port) != upstream or not request.host_header:
+        request.scheme = upstream.scheme
+        request.data.host, request.data.port = upstream.host, upstream.port  # the setters write the header twice
+        request.host_header = upstream.authority
+    if request.path != route.path:
+        request.path = route.path
+    if proxy.via and not is_loopback(upstream.host):
+        flow.server_conn.via = proxy.via
+    if route.named_by and not proxy.alone:
+        named = proxy.named_targets.setdefault(flow.client_conn.id, {})
+        named[upstream.host, upstream.port] = route.named_by
+
+
+def take_off(headers: http.Headers) -> None:
+    """Remove what is for this proxy alone: `Helicone-*` and `Proxy-Authorization`, nothing else."""
+    ours = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
+    if any(name.lower().startswith(ours) for name, _ in headers.fields):
+        headers.fields = tuple(field for field in headers.fields if not field[0].lower().startswith(ours))

@@ -1,0 +1,128 @@
+"""Charges limits and budgets with what a call used, once its row is made. Runs in the settler.
+
+A call is charged before its row is written: dying in between it is settled again, and the store knows that it is
+charged. The other way round the charge would be lost.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from addon.limits.policy import Policy
+from addon.limits.rules import Budget, CallFacts, period_of
+from addon.limits.store import BucketCharge, LimitStore, Spend
+from addon.settling.recount import recount
+from addon.storage.journal_lines import CallEnd, Charge
+from addon.storage.record import RequestRow
+
+NANOUSD_PER_CENT: Final = 10_000_000
+WAITING: Final = 10_000  # calls whose charge waits while the store is down: buckets are approximate
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    call_id: str
+    charges: tuple[BucketCharge, ...]
+
+
+class Charger:
+    """Raises StoreDown where the store cannot be reached: rows do not wait for it, charges do."""
+
+    def __init__(self, data: Path, store: LimitStore, budgets: Sequence[Budget], say: Callable[[str], None]) -> None:
+        self._data, self._store, self._budgets, self._say = data, store, budgets, say
+        self._recount_due = False
+        self._waiting: deque[_Waiting] = deque(maxlen=WAITING)
+        self._charged: set[str] = set()  # their rows are not written yet
+        self._settled: list[str] = []  # now they are
+
+    def recount(self, now: float) -> None:
+        """Makes the budgets exact. Only between calls: none may be charged whose row is about to be written."""
+        if not self._budgets:
+            return
+        self._recount_due = True
+        self._store.is_recounted()  # down? then without reading the lake
+        self._store.replace_spend(recount(self._data, self._budgets, datetime.fromtimestamp(now, UTC), self._say), now)
+        self._recount_due = False
+
+    def charge(self, call_id: str, end: CallEnd | None, row: RequestRow, now: float) -> None:
+        """Charges one call. May be repeated. `now` in epoch seconds."""
+        charges = bucket_charges(end.charges, row) if end else ()
+        spends = spends_of(self._budgets, row)
+        if not charges and not spends:
+            return
+        try:
+            self.catch_up(now)
+            if spends and not self._store.is_recounted():  # somebody removed the file: this one is new
+                self.recount(now)
+            self._store.charge(call_id, charges, spends, now, self._settled)
+        except Exception:
+            # Its row will be there when the budgets are recounted.
+            self._recount_due = bool(self._budgets)
+            if charges:
+                self._waiting.append(_Waiting(call_id, charges))
+            raise
+        self._charged.add(call_id)
+        self._settled.clear()
+
+    def settled(self, call_id: str) -> None:
+        """The call's row is written: it will not be charged again."""
+        if call_id in self._charged:
+            self._charged.remove(call_id)
+            self._settled.append(call_id)
+
+    def catch_up(self, now: float) -> None:
+        """Charges what waited for the store."""
+        if self._recount_due:
+            self.recount(now)
+        while self._waiting:
+            self._store.charge(self._waiting[0].call_id, self._waiting[0].charges, (), now)
+            self._waiting.popleft()
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def bucket_charges(charges: Sequence[Charge], row: RequestRow) -> tuple[BucketCharge, ...]:
+    """What a call takes from its buckets. A hit, a refused call and unknown cost or usage take nothing."""
+    if row.cache_status in ("hit", "coalesced") or row.attempts == 0:
+        return ()
+    used = {"cents": cents_of(row), "tokens": tokens_of(row)}
+    return tuple(
+        BucketCharge(
+            charge.key,
+            Policy(quota=Decimal(str(charge.quota)), window_s=charge.window_s, unit=charge.unit),
+            used[charge.unit],
+        )
+        for charge in charges
+        if used[charge.unit] > 0
+    )
+
+
+def spends_of(budgets: Sequence[Budget], row: RequestRow) -> tuple[Spend, ...]:
+    """What a call costs which budgets, as `recount` will find it."""
+    if not row.cost_nanousd:
+        return ()
+    facts = CallFacts(
+        user=row.user_id,
+        properties=row.properties,
+        model=row.request_model,
+        key_hash=row.api_key_hash,
+        helicone_key_hash=row.helicone_key_hash,
+    )
+    return tuple(
+        Spend(budget.key(facts), period_of(budget.period, row.started_at), row.cost_nanousd)
+        for budget in budgets
+        if budget.match.covers(facts)
+    )
+
+
+def cents_of(row: RequestRow) -> float:
+    return (row.cost_nanousd or 0) / NANOUSD_PER_CENT
+
+
+def tokens_of(row: RequestRow) -> int:
+    return (row.input_tokens or 0) + (row.output_tokens or 0)

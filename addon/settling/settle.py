@@ -1,0 +1,165 @@
+"""The settler process: turns what the journal holds into rows. One per data folder does it, beside the proxies.
+
+    python -m addon.settling.settle --data DIR --run RUN [--config FILE]
+
+Its standard input is a lifeline to the proxy that started it: end of file means that the proxy is gone. It then settles
+what the proxy left, and goes. With several proxies on one folder the holder of `settle.lock` settles for all; the
+others wait for the lock. `docs/reliability.md` tells why no call is lost or doubled, wherever a process is killed.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import functools
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from addon.storage.folders import Folders, entries, make_folder, parse_segment
+
+if TYPE_CHECKING:
+    from addon.settling.settler import Settler
+
+POLL_S: Final = 0.1  # rows must be there a second after the call
+IDLE_POLL_S: Final = 0.25
+IDLE_AFTER_S: Final = 5.0
+CHARGE_PATIENCE_S: Final = 1.0  # for the lock of the limits: nobody waits for the settler
+GIVE_UP_S: Final = 30.0  # the proxy is gone and the disk still refuses: the next start settles
+
+
+@contextlib.contextmanager
+def _locked(folders: Folders) -> Iterator[bool]:
+    """Tries the lock of the data folder, without waiting; yields whether we have it."""
+    make_folder(folders.data)
+    descriptor = os.open(folders.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _new_settler(folders: Folders, config: Path | None) -> "Settler":
+    """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends."""
+    from addon.config import settings
+    from addon.limits.store import LimitStore
+    from addon.metering.price import PriceList
+    from addon.settling.charging import Charger
+    from addon.settling.rows import bare_rows, make_rows
+    from addon.settling.settler import Settler, say
+
+    loaded = settings.load(folders.data, config if config and config.exists() else None)
+    prices = PriceList(loaded.prices)
+    charger = Charger(folders.data, LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S), loaded.budgets, say)
+    return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows, charger=charger)
+
+
+def settle_leftovers(data: Path, config: Path | None = None) -> int:
+    """Settles what dead runs left, if no settler is at work. Returns the number of calls that got their rows.
+
+    Raises ConfigError where the prices of the config cannot be read.
+    """
+    folders = Folders(data)
+    if not unsettled_segments(folders):
+        return 0
+    with _locked(folders) as ours:
+        if not ours:
+            return 0
+        settler = _new_settler(folders, config)
+        try:
+            settler.step()
+            while settler.unsettled() and settler.troubled_since is None:
+                settler.step()
+        finally:
+            settler.close()
+        return settler.calls_settled
+
+
+def unsettled_segments(folders: Folders, run: str = "") -> set[str]:
+    """Names of the segments (of one run) that have no note yet."""
+    names = {entry.name for entry in entries(folders.journal) if entry.name.startswith(run)}
+    stems = {name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl")}
+    return {stem for stem in stems if parse_segment(stem) and f"{stem}.done" not in names}
+
+
+class _Lifeline:
+    """Standard input, held open by the proxy for as long as it lives."""
+
+    def __init__(self) -> None:
+        self.gone = False
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, or less if the proxy goes meanwhile."""
+        if self.gone:
+            time.sleep(seconds)
+        elif select.select([0], [], [], seconds)[0] and not os.read(0, 4096):
+            self.gone = True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="addon.settling.settle", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", required=True, help="the run of the proxy at the other end of standard input")
+    parser.add_argument("--config", type=Path)
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the lifeline decides, so that a proxy's last calls are settled
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(10)  # calls go first: what is behind is in the journal
+    folders, lifeline = Folders(options.data), _Lifeline()
+    try:
+        while True:
+            with _locked(folders) as ours:
+                if ours:
+                    return _work(folders, options.run, options.config, lifeline)
+            if lifeline.gone and not unsettled_segments(folders, options.run):
+                return 0
+            lifeline.wait(IDLE_POLL_S)
+    except OSError as error:  # of the lock and the folders: the rows' own trouble is the settler's to tell
+        print(f"heliograph: the settler cannot work in {folders.data}: {error}", file=sys.stderr)
+        return 1
+
+
+def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) -> int:
+    """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
+    from addon.config.settings import ConfigError
+    from addon.settling.merge import Merger
+    from addon.settling.settler import say
+
+    try:
+        settler = _new_settler(folders, config)
+    except (ConfigError, ValueError) as error:
+        say(str(error))
+        return 2
+    settler.recount_budgets()
+    merger = Merger(folders)
+    busy_at = time.monotonic()
+    try:
+        while True:
+            if settler.step():
+                busy_at = time.monotonic()
+            now = time.monotonic()
+            if lifeline.gone and settler.troubled_since is None and not settler.unsettled(run):
+                return 0
+            if lifeline.gone and settler.troubled_since is not None and now - settler.troubled_since > GIVE_UP_S:
+                say("gives up for now; the next start settles the journal")
+                return 1
+            if not lifeline.gone:
+                merger.start_if_due()
+            if not settler.backlog:
+                lifeline.wait(POLL_S if now - busy_at < IDLE_AFTER_S else IDLE_POLL_S)
+    finally:
+        settler.close()
+        merger.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,345 @@
+"""One settler's work: takes runs in, writes the rows of their calls, brings finished segments into Parquet, cleans up.
+
+Every step may be the last one before a kill. What the next settler needs to know is on the disk before anything that
+depends on it: `docs/reliability.md` goes through the order.
+"""
+
+import contextlib
+import functools
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from addon.limits.store import StoreDown
+from addon.settling.charging import Charger
+from addon.settling.parquet import read_parts, write_parquet
+from addon.settling.run import Call, OpenCall, Run, Segment
+from addon.settling.settled import EventFile, SettledFile, row_fields
+from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_note
+from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
+
+RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
+
+GRACE_S: Final = 15.0  # how long a reader may take to open the settled files it has listed
+RETRY_AFTER_S: Final = 1.0  # after the disk refused
+TMP_AGE_S: Final = 60.0
+REPEAT_MESSAGE_S: Final = 60.0
+
+
+class Settler:
+    """Settles all runs in one data folder. Whoever has one holds `settle.lock`."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        make_rows: RowMaker,
+        bare_rows: Callable[[Call, str], tuple[RequestRow, BodyRow]],
+        *,
+        charger: Charger | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self.folders = folders
+        self.calls_settled = 0
+        self.troubled_since: float | None = None  # the disk refuses
+        self.backlog = False  # a dead run has more to settle
+        self._make_rows, self._bare_rows = make_rows, bare_rows
+        self._charger = charger
+        self._clock, self._grace_s = clock, grace_s
+        self._runs: dict[str, Run] = {}
+        self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
+        self._files: dict[tuple[str, date], SettledFile] = {}
+        self._event_files: dict[tuple[str, date, str], EventFile] = {}
+        self._retry_at = 0.0
+        self._said: dict[str, float] = {}
+
+    def step(self) -> bool:
+        """Does what can be done now. True: there was something. `backlog` says whether to step again at once."""
+        self.backlog = False
+        if self._clock() < self._retry_at:
+            return False
+        trouble: OSError | None = None
+        busy = False
+        try:
+            self._discover()
+            for run in self._runs.values():
+                run.look()
+        except OSError as error:
+            trouble = error
+        # Live runs first and to their end: somebody may be watching. The dead wait their turn, a segment at a time.
+        for run in sorted(self._runs.values(), key=lambda run: run.dead):
+            if run.broken or (self.backlog and run.dead):
+                continue
+            try:
+                busy |= self._advance(run)
+                busy |= self._finish(run)
+                self._clean(run)
+            except OSError as error:
+                trouble = error
+            except Exception:
+                say(f"run {run.name}: its journal stays until a better version settles it\n{traceback.format_exc()}")
+                run.broken = True
+            self.backlog |= run.dead and self._is_unsettled(run)
+        if trouble is None:
+            self.troubled_since = None
+        else:
+            now = self._clock()
+            self.troubled_since = self.troubled_since or now
+            self._retry_at = now + RETRY_AFTER_S
+            self.backlog = False
+            self._say(f"cannot settle: {trouble}; the journal keeps everything, trying again")
+        if self._charger:
+            self._try_charging(functools.partial(self._charger.catch_up, time.time()))
+        return busy
+
+    def recount_budgets(self) -> None:
+        """Sets what is spent to what the rows say. Before the first step: no call may be charged without its row."""
+        if self._charger:
+            self._try_charging(functools.partial(self._charger.recount, time.time()))
+
+    def unsettled(self, run: str | None = None) -> bool:
+        """Whether dead runs (or `run`, dead or alive) have rows that are not in Parquet, and can still get there."""
+        return any(self._is_unsettled(known) for known in self._runs.values() if known.dead or known.name == run)
+
+    @staticmethod
+    def _is_unsettled(run: Run) -> bool:
+        return not (run.stuck or run.broken) and any(not segment.done for segment in run.segments.values())
+
+    def close(self) -> None:
+        files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
+        for file in files:
+            file.close()
+        if self._charger:
+            self._charger.close()
+
+    # Taking in what is in the journal
+
+    def _discover(self) -> None:
+        """Takes in new segments, each only with all that came before it.
+
+        A folder is not listed in one instant: of two files made meanwhile the second may show up without the first. The
+        second listing has all that was made before anything in the first one.
+        """
+        newest = {run: max(sequences) for run, sequences in self._fresh().items()}
+        fresh = self._fresh() if newest else {}
+        outputs = self._outputs() if fresh else {}
+        for name, sequences in fresh.items():
+            run = self._runs.get(name) or Run(self.folders, name, self._say)
+            taken = {number: suffixes for number, suffixes in sequences.items() if number <= newest.get(name, -1)}
+            for sequence, suffixes in sorted(taken.items()):
+                self._take_in(run, sequence, suffixes, outputs)
+            if taken:
+                self._runs[name] = run
+                self._seen |= {f"{name}-{number:06d}.{suffix}" for number in taken for suffix in taken[number]}
+
+    def _fresh(self) -> dict[str, dict[int, set[str]]]:
+        """Files of segments that are not taken in: run -> sequence -> suffixes. Names what is foreign."""
+        fresh: dict[str, dict[int, set[str]]] = {}
+        names: set[str] = set()
+        for entry in entries(self.folders.journal):
+            names.add(entry.name)
+            if entry.name in self._seen:
+                continue
+            stem, _, suffix = entry.name.rpartition(".")
+            parsed = parse_segment(stem)
+            if parsed and suffix in ("jsonl", "done") and entry.is_file(follow_symlinks=False):
+                run, sequence = parsed
+                fresh.setdefault(run, {}).setdefault(sequence, set()).add(suffix)
+            elif entry.name.startswith(".") and parse_segment(stem.removeprefix(".")):
+                _remove_abandoned(entry)
+            else:
+                self._say(f"{entry.path}: not a file of the journal; skipped")
+                self._seen.add(entry.name)
+        self._seen &= names
+        return fresh
+
+    def _take_in(self, run: Run, sequence: int, suffixes: set[str], outputs: dict[str, set[tuple[str, date]]]) -> None:
+        name = f"{run.name}-{sequence:06d}"
+        if sequence in run.segments:  # our own note
+            return
+        settled: list[str] = []
+        age_s = 0.0
+        found = outputs.get(name, set())
+        if "done" in suffixes:
+            note = _note(self.folders, name)
+            settled = note.read_text(encoding="utf-8").split()
+            age_s = max(0.0, time.time() - note.stat().st_mtime)
+        else:
+            for day in {day for table, day in found if table not in EVENT_TABLES}:
+                settled += self._file(name, day).recover()
+        for table, day in found:
+            if table in EVENT_TABLES:  # also of a done segment: the note may be of a settler that knew no events
+                settled += self._event_file(name, day, table).recover()
+        run.add_segment(sequence, data="jsonl" in suffixes, settled=dict.fromkeys(settled), done="done" in suffixes)
+        run.segments[sequence].done_at = self._clock() - age_s
+
+    def _outputs(self) -> dict[str, set[tuple[str, date]]]:
+        """Tables and dates of the settled files of each segment."""
+        found: dict[str, set[tuple[str, date]]] = {}
+        for table in TABLES:
+            for entry in entries(self.folders.settled(table)):
+                if parsed := parse_settled(entry.name):
+                    found.setdefault(parsed[0], set()).add((table, parsed[1]))
+        return found
+
+    # Calls become rows
+
+    def _advance(self, run: Run) -> bool:
+        """Reads what is new (of a dead run: one segment) and settles the calls that are ready."""
+        busy = False
+        while True:
+            more = run.read(self._clock())
+            busy |= more
+            for call_id, call in run.due(self._clock()):
+                self._settle(run, call_id, call)
+                busy = True
+            for event_id, (sequence, row) in list(run.events.items()):
+                self._settle_event(run.segments[sequence], event_id, row)
+                run.event_settled(event_id)
+                busy = True
+            if run.dead or not more:
+                return busy
+
+    def _settle(self, run: Run, call_id: str, open_call: OpenCall) -> None:
+        """Writes the call's rows. Raises OSError: then it is still to be settled."""
+        sequence = run.segment_of(open_call)
+        if sequence is None:
+            self._say(f"call {call_id} of run {run.name} began, but the end of its journal is gone; skipped")
+            run.decided(call_id, None)
+            return
+        call = run.load(call_id, open_call)
+        row, *lines = self._rows(call)
+        if self._charger:
+            self._try_charging(functools.partial(self._charger.charge, call_id, call.end, row, time.time()))
+        self._file(run.segments[sequence].name, call.start.started_at.date()).append(call_id, *lines)
+        run.decided(call_id, sequence)
+        self.calls_settled += 1
+        if self._charger:
+            self._charger.settled(call_id)
+
+    def _settle_event(self, segment: Segment, event_id: str, row: EventRow) -> None:
+        """Writes the event's row. Raises OSError: then it is still to be settled."""
+        (table,) = (table for table, record in EVENT_TABLES.items() if isinstance(row, record))
+        self._event_file(segment.name, row.created_at.date(), table).append(event_id, row_fields(row))
+
+    def _try_charging(self, action: Callable[[], None]) -> None:
+        """Rows do not wait for limits: what fails here is said, and a charge that waits is made later."""
+        try:
+            action()
+        except StoreDown as error:
+            self._say(f"limits and budgets are not charged: {error}; trying again", about="limits")
+        except Exception:
+            self._say(f"limits and budgets are not charged\n{traceback.format_exc()}", about="limits")
+
+    def _rows(self, call: Call) -> tuple[RequestRow, dict[str, Any], dict[str, Any]]:
+        """The call's row, and its lines; where our reading of it fails, a row that says so and keeps the raw bodies."""
+        try:
+            request, body = self._make_rows(call)
+            return request, row_fields(request), row_fields(body)
+        except Exception as error:
+            kind = type(error).__name__
+            self._say(f"call {call.call_id}: {kind}: {error}; its row keeps the raw bodies", about=kind)
+            request, body = self._bare_rows(call, f"heliograph_{kind}")
+            return request, row_fields(request), row_fields(body)
+
+    def _file(self, segment: str, day: date) -> SettledFile:
+        key = segment, day
+        if key not in self._files:
+            self._files[key] = SettledFile(self.folders, segment, day)
+        return self._files[key]
+
+    def _event_file(self, segment: str, day: date, table: str) -> EventFile:
+        key = segment, day, table
+        if key not in self._event_files:
+            self._event_files[key] = EventFile(self.folders, table, segment, day)
+        return self._event_files[key]
+
+    # Segments become Parquet, and go
+
+    def _finish(self, run: Run) -> bool:
+        """Brings finished segments into Parquet and leaves a note. Raises OSError; repeating it does no harm."""
+        busy = False
+        for _, segment in run.finished():
+            # The rows of calls that ended here may lie in later segments: after this note they cannot be made again.
+            names = {segment.name} | {run.segments[number].name for number in run.row_segments(segment)}
+            files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
+            for file in files:
+                if file.segment in names:
+                    file.sync()
+            for file in files:
+                if file.segment == segment.name:
+                    file.close()
+                    for table, source in file.paths().items():
+                        _to_parquet(source, self.folders.parquet(table, file.segment, file.day), table)
+            self._files = {key: file for key, file in self._files.items() if file.segment != segment.name}
+            self._event_files = {key: file for key, file in self._event_files.items() if file.segment != segment.name}
+            write_note(_note(self.folders, segment.name), segment.settled)
+            segment.done, segment.done_at = True, self._clock()
+            segment.ends.clear()
+            busy = True
+        return busy
+
+    def _clean(self, run: Run) -> None:
+        """Removes what has served: segments at once, settled rows after the grace, then the notes, oldest first.
+
+        A note goes last and only after all earlier ones of its run: until then it says which of the calls that began in
+        them have their rows.
+        """
+        oldest = True
+        for sequence, segment in list(run.segments.items()):
+            if segment.data and segment.foreign is None and run.data_is_spent(segment):
+                segment.path.unlink(missing_ok=True)
+                segment.data = False
+            oldest = oldest and segment.done and not segment.data
+            if oldest and self._clock() - segment.done_at >= self._grace_s:
+                self._remove_settled(segment)
+                _note(self.folders, segment.name).unlink(missing_ok=True)
+                run.forget(sequence)
+        if not run.segments:
+            del self._runs[run.name]
+
+    def _remove_settled(self, segment: Segment) -> None:
+        for table in TABLES:
+            folder = self.folders.settled(table)
+            paths = list(folder.glob(f"{segment.name}.*.jsonl"))
+            for path in paths:
+                path.unlink(missing_ok=True)
+            if paths:
+                sync_folder(folder)  # before the note goes: a row that comes back after a power cut would count twice
+
+    def _say(self, message: str, about: str | None = None) -> None:
+        """Says it, unless the same (or something `about` the same) was said within the minute."""
+        now = self._clock()
+        self._said = {key: at for key, at in self._said.items() if now - at < REPEAT_MESSAGE_S}
+        if self._said.setdefault(about or message, now) == now:
+            say(message)
+
+
+def say(message: str) -> None:
+    """A line on stderr. Who listened there may be gone with the proxy; the rows are still to be written."""
+    with contextlib.suppress(OSError):
+        print(f"heliograph settle: {message}", file=sys.stderr, flush=True)
+
+
+def _note(folders: Folders, segment: str) -> Path:
+    return folders.journal / f"{segment}.done"
+
+
+def _to_parquet(source: Path, target: Path, table: str) -> None:
+    """Settled rows into their Parquet file, unless it is there already. No rows, no file."""
+    if target.exists() or not source.exists() or not source.stat().st_size:
+        return
+    with source.open("rb") as lines:
+        write_parquet(target, table, read_parts(lines, table))
+
+
+def _remove_abandoned(entry: os.DirEntry[str]) -> None:
+    """A hidden file of ours that a killed process left; young ones are about to be renamed."""
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - entry.stat().st_mtime > TMP_AGE_S:
+            Path(entry.path).unlink()
