@@ -1,0 +1,170 @@
+"""The rooms of the code and the imports between them: `python -m scripts.rooms` prints both, `--check` fails at an arrow that points up.
+
+A room is a folder of `addon/` or `analysis/`; the modules directly in `addon/` are two rooms, `start` (main.py, serve.py)
+and `ids`. An arrow is one room that imports another, wherever in a file the import stands.
+"""
+
+import argparse
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+# From top to bottom. A room may import every room that stands below it, and none above it.
+ORDER: Final = (
+    "commands",
+    "demo",
+    "start",
+    "analysis.api",
+    "analysis.webhooks",
+    "analysis",
+    "mitm",
+    "hooks",
+    "settling",
+    "config",
+    "routing",
+    "caching",
+    "sending",
+    "limits",
+    "metering",
+    "providers",
+    "storage",
+    "clients",
+    "ids",
+)
+# Arrows that still point up: what has to move, and where. The check fails when one of them is gone, so the list only shrinks.
+KNOWN: Final = {
+    ("analysis", "commands"): "the verbs report, sql and tail belong into commands/",
+    ("hooks", "mitm"): "wiring.py lays our stream into mitmproxy; serve.py could",
+    ("routing", "config"): "Origin belongs into routing/",
+    ("caching", "config"): "names of headers",
+    ("sending", "config"): "Timeouts belongs into sending/",
+}
+
+
+class Import(NamedTuple):
+    """One import statement that leaves its room."""
+
+    room: str
+    imported: str  # a room
+    file: Path  # relative to the project
+    line: int
+
+
+class Function(NamedTuple):
+    lines: int  # from the first decorator to the last line
+    name: str
+    file: Path
+
+
+def source_files(root: Path = ROOT) -> list[Path]:
+    """Every Python file of the two packages, relative to `root`."""
+    return sorted(
+        file.relative_to(root) for package in ("addon", "analysis") for file in (root / package).rglob("*.py")
+    )
+
+
+def room_of(parts: Sequence[str], root: Path = ROOT) -> str:
+    """The room of a module, given by the parts of its dotted name."""
+    package, name = parts[0], parts[1] if len(parts) > 1 else ""
+    if name and (root / package / name).is_dir():
+        return name if package == "addon" else f"analysis.{name}"
+    if package == "addon":
+        return "ids" if name == "ids" else "start"
+    return package
+
+
+def imports(root: Path = ROOT) -> Iterator[Import]:
+    """Every import from one room into another."""
+    for file in source_files(root):
+        room = room_of(file.with_suffix("").parts, root)
+        for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
+            for name in _imported(node):
+                if name.split(".")[0] in ("addon", "analysis") and (other := room_of(name.split("."), root)) != room:
+                    yield Import(room, other, file, node.lineno)  # type: ignore[attr-defined]
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """Dotted names. `from addon import ids` counts as `addon.ids`."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def complaints(
+    found: Sequence[Import],
+    order: Sequence[str] = ORDER,
+    known: Mapping[tuple[str, str], str] = KNOWN,
+) -> list[str]:
+    """What is wrong, one sentence each."""
+    place = {room: index for index, room in enumerate(order)}
+    unknown = sorted({room for each in found for room in (each.room, each.imported)} - place.keys())
+    if unknown:
+        return [f"scripts/rooms.py: the room {room} has no place in ORDER" for room in unknown]
+    up = [each for each in found if place[each.imported] < place[each.room]]
+    wrong = [
+        f"{each.file}:{each.line}: {each.room} imports {each.imported}, which stands above it (ORDER in scripts/rooms.py)"
+        for each in up
+        if (each.room, each.imported) not in known
+    ]
+    gone = known.keys() - {(each.room, each.imported) for each in up}
+    return wrong + [f"scripts/rooms.py: {room} no longer imports {other}: take it out of KNOWN" for room, other in gone]
+
+
+def functions(root: Path = ROOT) -> list[Function]:
+    """Every function and method, the longest first."""
+    return sorted(
+        (
+            Function(
+                (node.end_lineno or node.lineno)
+                - min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                + 1,
+                node.name,
+                file,
+            )
+            for file in source_files(root)
+            for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8")))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ),
+        reverse=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.rooms", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail where an import points up, and print nothing else")
+    found = list(imports())
+    wrong = complaints(found)
+    if not parser.parse_args().check:
+        _show(found)
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+def _show(found: Sequence[Import]) -> None:
+    arrows = Counter((each.room, each.imported) for each in found)
+    rooms = [room for room in ORDER if any(room in arrow for arrow in arrows)]
+    place = {room: index for index, room in enumerate(ORDER)}
+    up = [arrow for arrow in arrows if place.get(arrow[1], 0) < place.get(arrow[0], 0)]
+    print(f"{len(rooms)} rooms, {len(arrows)} arrows, {len(up)} of them up")
+    for room in rooms:
+        print(f"  {room} -> {', '.join(other for other in rooms if (room, other) in arrows) or '(nothing)'}")
+    sizes = sorted(
+        ((len((ROOT / file).read_text(encoding="utf-8").splitlines()), file) for file in source_files()), reverse=True
+    )
+    lengths = [function.lines for function in functions()]
+    print(f"{len(sizes)} files; longest: " + ", ".join(f"{file} {lines}" for lines, file in sizes[:5]))
+    print(
+        f"{len(lengths)} functions; median {lengths[len(lengths) // 2]}, p95 {lengths[len(lengths) // 20]}; longest: "
+        + ", ".join(f"{each.name} ({each.file}) {each.lines}" for each in functions()[:5])
+    )
+
+
+if __name__ == "__main__":
+    main()
