@@ -210,7 +210,7 @@ def _width() -> int | None:
 
 def _settle(data: Path, config: Path | None) -> None:
     """What a proxy left that was killed is settled first, so that its calls are in the answer."""
-    from addon.settling.settle import settle_leftovers
+    from addon.settling.process import settle_leftovers
 
     try:
         settle_leftovers(data, config)

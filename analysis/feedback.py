@@ -31,7 +31,7 @@ def feedback(
     heliograph feedback 0199f000-0000-7000-8000-00000000002a down --score accuracy=0.25 --score polite=true
     heliograph feedback 0199f000-0000-7000-8000-00000000002a --property stage=checked
     """
-    from addon.settling.settle import settle_leftovers
+    from addon.settling.process import settle_leftovers
     from addon.storage.folders import Folders
     from addon.storage.journal import Journal
     from addon.storage.record import EventRow

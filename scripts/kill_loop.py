@@ -26,7 +26,7 @@ import orjson
 import pyarrow.parquet as pq
 
 from addon.ids import uuid7
-from addon.settling.settle import settle_leftovers, unsettled_segments
+from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd, CallStart
@@ -98,7 +98,7 @@ def write_calls(data: Path, acks: Path) -> None:
 
 
 def start_settler(data: Path, run: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "addon.settling.settle", "--data", str(data), "--run", run]
+    command = [sys.executable, "-m", "addon.settling.process", "--data", str(data), "--run", run]
     settler = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     with (data / "settlers").open("a") as pids:
         pids.write(f"{settler.pid}\n")
@@ -220,7 +220,7 @@ def is_settler(pid: int, data: Path) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return b"addon.settling.settle" in command and os.fsencode(data) in command
+    return b"addon.settling.process" in command and os.fsencode(data) in command
 
 
 def look(data: Path, acks: Path, tally: Tally) -> None:

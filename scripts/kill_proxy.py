@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from addon.demo.providers import FakeProviders
-from addon.settling.settle import settle_leftovers, unsettled_segments
+from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from analysis.lake import Lake
 from analysis.table import fetch

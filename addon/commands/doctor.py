@@ -21,8 +21,8 @@ from cryptography import x509
 
 from addon.config import trust
 from addon.config.settings import ConfigError, load
-from addon.settling.run import is_free
-from addon.settling.settle import unsettled_segments
+from addon.settling.journal_reader import is_free
+from addon.settling.process import unsettled_segments
 from addon.storage.folders import Folders
 
 _ENOUGH_FREE_BYTES: Final = 2**30

@@ -83,7 +83,7 @@ class Lifecycle:
         settings = self.proxy.settings
         self._settler = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "addon.settling.settle"),
+                *(sys.executable, "-P", "-m", "addon.settling.process"),
                 *("--data", str(settings.data), "--run", self.proxy.journal.run, "--config", str(settings.config)),
             ],
             stdin=subprocess.PIPE,  # its lifeline: when we die, however we die, it reads the end

@@ -17,7 +17,7 @@ from addon.metering.reading import begins_stream, decode, read_answer, request_f
 from addon.providers import registry
 from addon.providers.model import Operation, Provider, Reading, Usage
 from addon.sending.fallbacks import overridden_body
-from addon.settling.run import Call
+from addon.settling.journal_reader import Call
 from addon.storage.journal_lines import CallEnd
 from addon.storage.record import BodyRow, RequestRow
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from addon.limits.store import StoreDown
 from addon.settling.charging import Charger
+from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.parquet import read_parts, write_parquet
-from addon.settling.run import Call, OpenCall, Run, Segment
-from addon.settling.settled import EventFile, SettledFile, row_fields
+from addon.settling.settled_files import EventFile, SettledFile, row_fields
 from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_note
 from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
 

@@ -64,7 +64,7 @@ def test_without_a_proxy_it_is_in_the_lake_when_the_command_ends(tmp_path: Path,
 def test_beside_a_proxy_its_settler_does_the_work(tmp_path: Path, proxy: Journal) -> None:
     call_id = uuid7()
     proxy.start(call_id, call_start(call_id))  # still under way
-    command = [sys.executable, "-m", "addon.settling.settle", "--data", str(tmp_path), "--run", proxy.run]
+    command = [sys.executable, "-m", "addon.settling.process", "--data", str(tmp_path), "--run", proxy.run]
     settler = subprocess.Popen(command, stdin=subprocess.PIPE)
     try:
         said = heliograph(tmp_path, call_id, "up")

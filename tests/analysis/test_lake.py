@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from addon.settling.settled import SettledFile, row_fields
+from addon.settling.settled_files import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.lake import duckdb_columns
 from addon.storage.record import RequestRow

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from addon.settling.parquet import read_parts, write_parquet
-from addon.settling.settled import EventFile, SettledFile, dump_line, row_fields
+from addon.settling.settled_files import EventFile, SettledFile, dump_line, row_fields
 from addon.storage.folders import Folders
 from addon.storage.record import EVENT_TABLES, BodyRow, EventRow, RequestRow
 

@@ -74,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     listener = socket.create_server(("127.0.0.1", 0))
     uvicorn_server = uvicorn.Server(uvicorn.Config(make_app(api), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=uvicorn_server.run, args=([listener],), name="api")
-    command = [sys.executable, "-m", "addon.settling.settle", "--data", str(data), "--run", journal.run]
+    command = [sys.executable, "-m", "addon.settling.process", "--data", str(data), "--run", journal.run]
     settler = subprocess.Popen(command, stdin=subprocess.PIPE)
     thread.start()
     try:

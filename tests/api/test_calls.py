@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from addon.settling.settled import SettledFile, row_fields
+from addon.settling.settled_files import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, FeedbackRow, RequestRow, ScoreRow
 from tests.analysis.writing import made_up_rows, segment, tell, to_parquet

@@ -91,7 +91,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     proxy.open()
     journal.open()
     settler = subprocess.Popen(
-        [sys.executable, "-m", "addon.settling.settle", "--data", str(data), "--run", proxy.run], stdin=subprocess.PIPE
+        [sys.executable, "-m", "addon.settling.process", "--data", str(data), "--run", proxy.run], stdin=subprocess.PIPE
     )
     try:
         with serving(Api(settings=load(data), secret=b"secret", lake=Lake(data), journal=journal)) as http:

@@ -21,10 +21,10 @@ from addon.limits.rules import NANO, Budget, Match
 from addon.limits.store import Check, LimitStore, StoreDown
 from addon.metering.price import PriceList
 from addon.settling.charging import Charger, bucket_charges, spends_of
+from addon.settling.journal_reader import Call
 from addon.settling.merge import merge_day
 from addon.settling.recount import recount
 from addon.settling.rows import bare_rows, make_rows
-from addon.settling.run import Call
 from addon.settling.settler import Settler
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
@@ -327,7 +327,7 @@ def test_a_charge_of_the_journal_reads_back_and_one_of_a_later_version_as_well(t
 def test_the_settler_process_charges_while_the_proxy_runs_and_recounts_at_its_start(tmp_path: Path) -> None:
     (tmp_path / "heliograph.toml").write_text('[[budgets]]\nname = "all"\nusd = 1\nperiod = "day"\n')
     journal, store = journal_in(tmp_path), LimitStore(Folders(tmp_path).limits)
-    command = [sys.executable, "-m", "addon.settling.settle", "--data", str(tmp_path), "--run", journal.run]
+    command = [sys.executable, "-m", "addon.settling.process", "--data", str(tmp_path), "--run", journal.run]
 
     def spent() -> int:
         try:

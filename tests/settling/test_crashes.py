@@ -19,10 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from addon.settling.journal_reader import Call
 from addon.settling.merge import finish_merges, merge_day
 from addon.settling.rows import bare_rows
-from addon.settling.run import Call
-from addon.settling.settled import EventFile, SettledFile, row_fields
+from addon.settling.settled_files import EventFile, SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd

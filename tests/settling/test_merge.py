@@ -9,7 +9,7 @@ import pytest
 
 from addon.settling.merge import Stopped, finish_merges, merge_all, merge_day, sorted_rows
 from addon.settling.parquet import read_parts, write_parquet
-from addon.settling.settled import dump_line, row_fields
+from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import visible_files
 from addon.storage.record import RequestRow

@@ -9,8 +9,8 @@ import pytest
 
 from addon.metering.overrides import parse_overrides
 from addon.metering.price import PriceList
+from addon.settling.journal_reader import Call
 from addon.settling.rows import bare_rows, make_rows
-from addon.settling.run import Call
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
 from tests.storage.calls import NOON_US, call_start

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from addon.settling.settle import settle_leftovers, unsettled_segments
+from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from tests.storage.calls import ids, journal_call, names, stored
@@ -23,7 +23,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def start_settler(data: Path, run: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "addon.settling.settle", "--data", str(data), "--run", run]
+    command = [sys.executable, "-m", "addon.settling.process", "--data", str(data), "--run", run]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 
+from addon.settling.journal_reader import Call
 from addon.settling.rows import bare_rows
-from addon.settling.run import Call
 from addon.settling.settler import Settler
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal

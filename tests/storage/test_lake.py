@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from addon.settling.parquet import arrow_schema, read_parts, write_parquet
-from addon.settling.settled import dump_line, row_fields
+from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import duckdb_columns, visible_files
 from addon.storage.record import SCHEMA_VERSION, TABLES, BodyRow, EventRow, RequestRow

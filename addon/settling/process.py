@@ -1,6 +1,6 @@
 """The settler process: turns what the journal holds into rows. One per data folder does it, beside the proxies.
 
-    python -m addon.settling.settle --data DIR --run RUN [--config FILE]
+    python -m addon.settling.process --data DIR --run RUN [--config FILE]
 
 Its standard input is a lifeline to the proxy that started it: end of file means that the proxy is gone. It then settles
 what the proxy left, and goes. With several proxies on one folder the holder of `settle.lock` settles for all; the
@@ -106,7 +106,7 @@ class _Lifeline:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="addon.settling.settle", description=__doc__)
+    parser = argparse.ArgumentParser(prog="addon.settling.process", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", required=True, help="the run of the proxy at the other end of standard input")
     parser.add_argument("--config", type=Path)
