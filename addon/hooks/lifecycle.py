@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +13,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from addon.config.settings import ConfigError, Settings, data_folder, load
 from addon.hooks.api_process import ApiDown
+from addon.hooks.child_process import ChildProcess
 from addon.hooks.proxy import Proxy
 from addon.routing.router import is_loopback
 
@@ -27,7 +25,6 @@ _DRAIN_S: Final = 30.0
 # The settler writes what is left to Parquet before it goes; a backlog after a flood takes a while.
 _SETTLE_S: Final = 120.0
 _LONGEST_RESTART_PAUSE_S: Final = 30.0
-_HOME: Final = Path(__file__).resolve().parents[2]
 
 
 class Lifecycle:
@@ -36,7 +33,7 @@ class Lifecycle:
     def __init__(self, proxy: Proxy, settings: Settings | None = None) -> None:
         self.proxy = proxy
         self.settings = settings
-        self._settler: subprocess.Popen[bytes] | None = None
+        self._settler: ChildProcess | None = None
         self._watch: asyncio.Task[None] | None = None
         self._webhooks: asyncio.Task[None] | None = None
         self._stopping = False
@@ -81,22 +78,17 @@ class Lifecycle:
 
     def _start_settler(self) -> None:
         settings = self.proxy.settings
-        self._settler = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", "addon.settling.process"),
-                *("--data", str(settings.data), "--run", self.proxy.journal.run, "--config", str(settings.config)),
-            ],
-            stdin=subprocess.PIPE,  # its lifeline: when we die, however we die, it reads the end
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))},
-            start_new_session=True,  # Ctrl-C is for us; the settler ends when we have
+        self._settler = ChildProcess(
+            "addon.settling.process",
+            *("--data", str(settings.data), "--run", self.proxy.journal.run, "--config", str(settings.config)),
         )
 
     async def _keep_settler(self) -> None:
         pause_s = 1.0
         while not self._stopping:
             await asyncio.sleep(pause_s)
-            if self._settler and self._settler.poll() is not None and not self._stopping:
-                logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.returncode)
+            if self._settler and self._settler.exit_status is not None and not self._stopping:
+                logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.exit_status)
                 self._start_settler()
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
 
@@ -121,14 +113,10 @@ class Lifecycle:
         for task in filter(None, (self._watch, self._webhooks)):
             task.cancel()
         self.proxy.close()
-        if self._settler and self._settler.poll() is not None:
+        if self._settler and self._settler.exit_status is not None:
             self._start_settler()  # it died a moment ago: what is left is settled all the same
-        if self._settler and self._settler.stdin:
-            self._settler.stdin.close()
-            try:
-                await asyncio.to_thread(self._settler.wait, _SETTLE_S)
-            except subprocess.TimeoutExpired:
-                logger.warning("heliograph: still settling; the settler goes on by itself")
+        if self._settler and not await self._settler.end(_SETTLE_S):
+            logger.warning("heliograph: still settling; the settler goes on by itself")
 
 
 def others_reach(modes: Sequence[str], listen_host: str) -> bool:
