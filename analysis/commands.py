@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from addon.commands.options import Failure, data_options
+from addon.commands.options import Failure, data_options, examples
 from addon.config.settings import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +28,17 @@ def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return as_json(as_csv(command))
 
 
-@click.command(short_help="Answer a named question, as a table.")
+@click.command(
+    short_help="Answer a named question, as a table.",
+    epilog=examples(
+        "heliograph report",
+        "heliograph report models --since 7d",
+        "heliograph report costs --by model,user,property:feature",
+        "heliograph report latency --by provider,model --since 24h",
+        "heliograph report feedback --by prompt",
+        "heliograph report errors --since 2026-11-01 --until 2026-11-08 --json",
+    ),
+)
 @click.argument("name", required=False)
 @click.option("--since", metavar="TIME", help="From: 30m, 24h, 7d, 2026-11-01 or an ISO time; UTC. Default: 30d.")
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
@@ -50,16 +60,7 @@ def report(
     data: Path,
     config: Path | None,
 ) -> None:
-    """Answer a named question about the calls; without NAME list the questions and show the costs.
-
-    \b
-    heliograph report
-    heliograph report models --since 7d
-    heliograph report costs --by model,user,property:feature
-    heliograph report latency --by provider,model --since 24h
-    heliograph report feedback --by prompt
-    heliograph report errors --since 2026-11-01 --until 2026-11-08 --json
-    """
+    """Answer a named question about the calls; without NAME list the questions and show the costs."""
     from analysis import report as reports
     from analysis.window import parse_window
 
@@ -78,7 +79,16 @@ def report(
         click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
 
 
-@click.command(short_help="Ask in SQL (DuckDB), read-only.")
+@click.command(
+    short_help="Ask in SQL (DuckDB), read-only.",
+    epilog=examples(
+        'heliograph sql "select response_model, sum(cost_usd) from requests group by all"',
+        'heliograph sql --json "from sessions order by cost_usd desc limit 10"',
+        'heliograph sql --csv "from requests where date = current_date" > today.csv',
+        'echo "select count(*) from requests" | heliograph sql -',
+        "heliograph sql --views > views.sql; duckdb -init views.sql",
+    ),
+)
 @click.argument("statement", required=False)
 @click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
 @style_options
@@ -87,13 +97,6 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
     """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
 
     `-` reads standard input. Times are UTC. `describe requests` shows the columns.
-
-    \b
-    heliograph sql "select response_model, sum(cost_usd) from requests group by all"
-    heliograph sql --json "from sessions order by cost_usd desc limit 10"
-    heliograph sql --csv "from requests where date = current_date" > today.csv
-    echo "select count(*) from requests" | heliograph sql -
-    heliograph sql --views > views.sql; duckdb -init views.sql
     """
     import duckdb
 
@@ -116,7 +119,12 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
     _say_if_empty(lake, data)
 
 
-@click.command(short_help="Show calls as they finish.")
+@click.command(
+    short_help="Show calls as they finish.",
+    epilog=examples(
+        "heliograph tail", "heliograph tail -n 100 --no-follow", "heliograph tail --follow --json | jq .cost_usd"
+    ),
+)
 @click.option(
     "-n", "--lines", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="Calls to begin with."
 )
@@ -126,13 +134,7 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @data_options
 def tail(limit: int, follow: bool | None, as_json: bool, data: Path, config: Path | None) -> None:
-    """Show the last calls, then calls as they finish; Ctrl-C ends it. Times are UTC.
-
-    \b
-    heliograph tail
-    heliograph tail -n 100 --no-follow
-    heliograph tail --follow --json | jq .cost_usd
-    """
+    """Show the last calls, then calls as they finish; Ctrl-C ends it. Times are UTC."""
     from analysis.render import json_object
     from analysis.tail import Tail, line
 

@@ -5,12 +5,19 @@ from pathlib import Path
 
 import click
 
-from addon.commands.options import Failure, data_options
+from addon.commands.options import Failure, data_options, examples
 from addon.config.settings import ConfigError, load
 from addon.ids import parse_uuid
 
 
-@click.command(short_help="Rate, score or label a call.")
+@click.command(
+    short_help="Rate, score or label a call.",
+    epilog=examples(
+        "heliograph feedback 0199f000-0000-7000-8000-00000000002a up",
+        "heliograph feedback 0199f000-0000-7000-8000-00000000002a down --score accuracy=0.25 --score polite=true",
+        "heliograph feedback 0199f000-0000-7000-8000-00000000002a --property stage=checked",
+    ),
+)
 @click.argument("request_id", metavar="ID")
 @click.argument("rating", metavar="[up|down]", required=False, type=click.Choice(["up", "down"]))
 @click.option("--score", "scores", multiple=True, metavar="NAME=NUMBER", help="A number, true or false. Repeatable.")
@@ -24,13 +31,7 @@ def feedback(
     data: Path,
     config: Path | None,
 ) -> None:
-    """Rate, score or label a call; ID is its Helicone-Id. What is said again of the same call replaces what was said.
-
-    \b
-    heliograph feedback 0199f000-0000-7000-8000-00000000002a up
-    heliograph feedback 0199f000-0000-7000-8000-00000000002a down --score accuracy=0.25 --score polite=true
-    heliograph feedback 0199f000-0000-7000-8000-00000000002a --property stage=checked
-    """
+    """Rate, score or label a call; ID is its Helicone-Id. What is said again of the same call replaces what was said."""
     from addon.settling.process import settle_leftovers
     from addon.storage.folders import Folders
     from addon.storage.journal import Journal

@@ -9,34 +9,31 @@ from typing import Final
 
 import click
 
-from addon.caching.store import CacheDown, CacheStore
-from addon.commands.options import Failure, data_options
-from addon.storage.folders import Folders
+from addon.commands.options import Failure, data_options, examples
 
 _SPAN: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@click.group(short_help="Look at the cache, or empty it.")
+@click.group(
+    short_help="Show or clear the cache.",
+    epilog=examples("heliograph cache stats", "heliograph cache clear --older-than 7d"),
+)
 def cache() -> None:
-    """Look at the answers that may be given again, or remove them.
-
-    \b
-    heliograph cache stats
-    heliograph cache clear --older-than 7d
-    """
+    """Show how much the cache holds, or remove answers from it."""
 
 
-@cache.command(short_help="How much is in the cache?")
+@cache.command(
+    short_help="How much is in the cache?",
+    epilog=examples("heliograph cache stats", "heliograph cache stats --json"),
+)
 @click.option("--json", "as_json", is_flag=True, help="One object.")
 @data_options
 def stats(as_json: bool, data: Path, config: Path | None) -> None:
-    """How many answers the cache has, what space they take, and how old they are. Times are UTC.
+    """How many answers the cache has, what space they take, and how old they are. Times are UTC."""
+    from addon.caching.store import CacheDown, CacheStore
+    from addon.storage.folders import Folders
 
-    \b
-    heliograph cache stats
-    heliograph cache stats --json
-    """
     try:
         found = CacheStore(Folders(data).cache).stats()
     except CacheDown as error:
@@ -55,7 +52,12 @@ def stats(as_json: bool, data: Path, config: Path | None) -> None:
         click.echo(f"{name:<16}  {'-' if value is None else f'{value:,}' if isinstance(value, int) else value}")
 
 
-@cache.command(short_help="Remove answers from the cache.")
+@cache.command(
+    short_help="Remove answers from the cache.",
+    epilog=examples(
+        "heliograph cache clear --model gpt-4o-mini --older-than 24h", "heliograph cache clear --seed experiment-1"
+    ),
+)
 @click.option("--seed", metavar="TEXT", help="Only those stored under this Helicone-Cache-Seed.")
 @click.option("--model", metavar="NAME", help="Only those of this model.")
 @click.option(
@@ -75,13 +77,10 @@ def clear(
     data: Path,
     config: Path | None,
 ) -> None:
-    """Remove the answers that meet every option given; without options, all. A running proxy goes on.
+    """Remove the answers that match every option given; without options, all. A proxy may run meanwhile."""
+    from addon.caching.store import CacheDown, CacheStore
+    from addon.storage.folders import Folders
 
-    \b
-    heliograph cache clear
-    heliograph cache clear --model gpt-4o-mini --older-than 24h
-    heliograph cache clear --seed experiment-1
-    """
     store = CacheStore(Folders(data).cache)
     try:
         removed = store.clear(now=time.time(), seed=seed, model=model, older_than_s=older_than_s)
@@ -93,7 +92,7 @@ def clear(
 def _seconds(span: str) -> float:
     found = _SPAN.fullmatch(span)
     if found is None:
-        raise click.BadParameter(f"{span!r} is no span of time; write 90s, 30m, 24h, 7d or 4w")
+        raise click.BadParameter(f"{span!r} is not a span of time; write 90s, 30m, 24h, 7d or 4w")
     return float(int(found[1]) * _UNIT_S[found[2]])
 
 

@@ -1,4 +1,4 @@
-"""`heliograph doctor`: what a working set-up needs, each point with what to do where it is wrong."""
+"""`heliograph doctor`: checks each thing that a working set-up needs, and says what to do where one is wrong."""
 
 import errno
 import http.client
@@ -17,16 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import click
-from cryptography import x509
 
-from addon.config import trust
+from addon.commands.options import data_options, examples, listen_option
 from addon.config.settings import ConfigError, load
-from addon.settling.journal_reader import is_free
-from addon.settling.process import unsettled_segments
-from addon.storage.folders import Folders
 
 _ENOUGH_FREE_BYTES: Final = 2**30
-# From these on Node's fetch reads HTTPS_PROXY (with NODE_USE_ENV_PROXY=1, which `run` and `env` set).
+# The first versions (major: minor) whose fetch reads HTTPS_PROXY, with NODE_USE_ENV_PROXY=1, which `run` and `env` set.
 _NODE_WITH_PROXY: Final = {22: 21, 24: 5}
 _TAKEN: Final = "is taken by another program; use --listen with another port"
 GOOD, NOTE, BAD = "ok", "note", "WRONG"
@@ -37,6 +33,17 @@ class Finding:
     level: str
     subject: str
     says: str
+
+
+@click.command(
+    short_help="Check the set-up and say what to do.",
+    epilog=examples("heliograph doctor", "heliograph doctor --data ./data --listen 127.0.0.1:9000"),
+)
+@data_options
+@listen_option("Where the proxy listens.")
+def doctor(data: Path, config: Path | None, listen: tuple[str, int]) -> None:
+    """Check what a working set-up needs, and say what to do about what is wrong. Exit 1 if something is."""
+    sys.exit(examine(data, config, listen))
 
 
 def examine(data: Path, config: Path | None, listen: tuple[str, int]) -> int:
@@ -75,6 +82,8 @@ def _machine() -> Iterator[Finding]:
 
 
 def _data(data: Path, config: Path | None) -> Iterator[Finding]:
+    from addon.storage.folders import Folders
+
     try:
         settings = load(data, config)
     except ConfigError as error:
@@ -101,6 +110,10 @@ def _data(data: Path, config: Path | None) -> Iterator[Finding]:
 
 
 def _certificates(data: Path) -> Iterator[Finding]:
+    from cryptography import x509
+
+    from addon.config import trust
+
     path = trust.ca_certificate(data)
     if not path.exists():
         yield Finding(NOTE, "certificate authority", "not made yet; `heliograph up`, `run` and `env` make it")
@@ -130,7 +143,7 @@ def _port(host: str, port: int) -> Iterator[Finding]:
         connection.request("GET", "/healthz")
         state = json.loads(connection.getresponse().read())
         calls = state["calls"]
-    except OSError:  # refused, silent, or not an address of this machine: trying to listen there tells which
+    except OSError:  # refused, silent, or not an address of this machine: an attempt to listen there tells which
         yield Finding(*_free(host, port))
     except (ValueError, KeyError, TypeError, http.client.HTTPException):
         yield Finding(BAD, "port", f"{where} {_TAKEN}")
@@ -154,6 +167,9 @@ def _free(host: str, port: int) -> tuple[str, str, str]:
 
 
 def _lake(data: Path) -> Iterator[Finding]:
+    from addon.settling.journal_reader import is_free
+    from addon.settling.process import unsettled_segments
+    from addon.storage.folders import Folders
     from analysis.unpriced import unpriced
 
     folders = Folders(data)
@@ -162,7 +178,7 @@ def _lake(data: Path) -> Iterator[Finding]:
         yield Finding(
             NOTE,
             "journal",
-            f"what a proxy left that was killed is still to be settled ({len(waiting)} files); `heliograph report` does it",
+            f"{len(waiting)} files of a proxy that was killed are not settled yet; `heliograph report` settles them",
         )
     for provider, model, calls, why in unpriced(data):
         yield Finding(NOTE, "no price", f"{provider} {model or 'without a model'}: {calls} calls, {why}")

@@ -5,22 +5,23 @@ from pathlib import Path
 
 import click
 
-from addon.commands.options import Failure, data_options
+from addon.commands.options import Failure, data_options, examples
 from addon.config.settings import CONFIG_NAME, ConfigError, load
 from addon.routing.access import ROLES, Key, hash_of, is_name, new_key
 
 
-@click.group(short_help="Say who may use the proxy and its endpoints.")
+@click.group(
+    short_help="Say who may use the proxy and its endpoints.",
+    epilog=examples("heliograph keys add ci --role write", "heliograph keys list"),
+)
 def keys() -> None:
-    """Say who may use the proxy and its endpoints. Without keys that is everybody on this machine.
-
-    \b
-    heliograph keys add ci --role write
-    heliograph keys list
-    """
+    """Say who may use the proxy and its endpoints. Without keys, every program on this machine may."""
 
 
-@keys.command(short_help="Make a key.")
+@keys.command(
+    short_help="Make a key.",
+    epilog=examples("heliograph keys add laptop", "heliograph keys add grafana --role read"),
+)
 @click.argument("name")
 @click.option(
     "--role",
@@ -31,12 +32,7 @@ def keys() -> None:
 )
 @data_options
 def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> None:
-    """Make a key, print it once, and keep its hash in the settings file. From then on everything needs a key.
-
-    \b
-    heliograph keys add laptop
-    heliograph keys add grafana --role read
-    """
+    """Make a key, print it once, and keep its hash in the settings file. From then on calls and endpoints need a key."""
     if not is_name(name):
         raise click.UsageError(f"{name!r}: use letters, digits, _ and - only, at most 64")
     path = config or data / CONFIG_NAME
@@ -57,14 +53,14 @@ def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> N
     )
 
 
-@keys.command(name="list", short_help="Which keys are there?")
+@keys.command(
+    name="list",
+    short_help="List the keys.",
+    epilog=examples("heliograph keys list", "heliograph keys list --data ./data"),
+)
 @data_options
 def list_keys(data: Path, config: Path | None) -> None:
-    """The names of the keys and what they may do.
-
-    \b
-    heliograph keys list
-    """
+    """The names of the keys and what they may do."""
     for key in _settings_keys(data, config):
         click.echo(f"{key.name:<20}  {', '.join(role for role in ROLES if role in key.roles)}")
 

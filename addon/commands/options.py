@@ -1,21 +1,28 @@
-"""What all commands share: the options for data and settings, and how a command fails."""
+"""What the commands share: their common options, how they read the settings, and how they fail."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from addon.config.settings import data_folder
+from addon.config.settings import DEFAULT_LISTEN, ConfigError, Settings, data_folder, load, parse_listen
 
 
 class Failure(click.ClickException):
-    """Something did not work: exit 1. Wrong usage is click.UsageError: exit 2."""
+    """The command did not succeed: exit 1. Wrong usage is click.UsageError: exit 2."""
 
     exit_code = 1
 
 
+def examples(*commands: str) -> str:
+    """The last lines of a command's `--help`, for `epilog`: commands that work as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--data` and `--config`."""
     data = click.option(
         "--data",
         type=click.Path(file_okay=False, path_type=Path),
@@ -28,3 +35,82 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Settings file. Default: heliograph.toml in the data folder.",
     )
     return data(config(command))
+
+
+def upstream_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--upstream` and `--upstream-timeout`, of each command that starts a proxy."""
+    upstream = click.option(
+        "--upstream", "upstreams", multiple=True, metavar="NAME=URL", help="Provider NAME lives at URL. Repeatable."
+    )
+    timeout = click.option(
+        "--upstream-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="S",
+        help="Seconds to wait for a provider's first byte. Default: 600.",
+    )
+    return upstream(timeout(command))
+
+
+def listen_option(says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--listen HOST:PORT`, as the argument `listen`: (host, port)."""
+    return click.option(
+        "--listen",
+        default=DEFAULT_LISTEN,
+        show_default=True,
+        metavar="HOST:PORT",
+        callback=lambda context, parameter, value: _address(value),
+        help=says,
+    )
+
+
+def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--project NAME`."""
+    return click.option(
+        "--project",
+        metavar="NAME",
+        callback=lambda context, parameter, value: _label(value),
+        help="Label of the calls. Default: the git checkout's name.",
+    )(command)
+
+
+def read_settings(
+    data: Path, config: Path | None, upstreams: tuple[str, ...] = (), upstream_timeout: float | None = None
+) -> Settings:
+    """The settings, or wrong usage with all that is wrong in them."""
+    try:
+        return load(data, config, upstreams, upstream_timeout, os.environ)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def unwritable(data: Path, error: OSError) -> Failure:
+    """The failure of a command that cannot write into the data folder."""
+    where = f"{error.filename}: " if error.filename else ""
+    return Failure(
+        f"{where}{error.strerror or error}; is {data} a folder that you can write? Else name one with --data or $HELIOGRAPH_DATA"
+    )
+
+
+_WINDOWS: Final = (
+    "heliograph runs on Linux and macOS; on Windows use it inside WSL (https://learn.microsoft.com/windows/wsl/install)"
+)
+
+
+def unsupported(platform: str) -> str | None:
+    """Why heliograph does not run on this `sys.platform`; None where it does. WSL is "linux"."""
+    return _WINDOWS if platform in ("win32", "cygwin", "msys") else None
+
+
+def _address(listen: str) -> tuple[str, int]:
+    try:
+        return parse_listen(listen)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _label(project: str | None) -> str | None:
+    from addon.config.controls import is_label
+
+    if project is not None and not is_label(project):
+        raise click.UsageError(f"--project {project!r}: use letters, digits and . _ ~ - only")
+    return project

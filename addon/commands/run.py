@@ -3,27 +3,71 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from addon.commands import environment
-from addon.config import trust
-from addon.config.settings import Settings
-from addon.hooks.proxy import Proxy
-from addon.serve import ProxyThread
+from addon.commands.options import (
+    Failure,
+    data_options,
+    examples,
+    project_option,
+    read_settings,
+    unwritable,
+    upstream_options,
+)
+from addon.config.settings import ConfigError, Settings
 
-# What a shell answers for a command that it cannot start.
+if TYPE_CHECKING:
+    from addon.hooks.proxy import Proxy
+
+# The exit status that a shell gives for a command that it cannot start.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+@click.command(
+    short_help="Run a program and say what its calls cost.",
+    context_settings={"allow_interspersed_args": False},
+    epilog=examples(
+        "heliograph run -- python app.py", 'heliograph run --project shop -- claude -p "fix the failing test"'
+    ),
+)
+@data_options
+@upstream_options
+@project_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(
+    data: Path,
+    config: Path | None,
+    upstreams: tuple[str, ...],
+    upstream_timeout: float | None,
+    project: str | None,
+    command: tuple[str, ...],
+) -> None:
+    """Run a program with a proxy of its own, then say what its calls cost. Exits with the program's status."""
+    settings = read_settings(data, config, upstreams, upstream_timeout)
+    try:
+        sys.exit(run_through_proxy(settings, command, project or environment.project_name(Path.cwd())))
+    except ConfigError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise unwritable(data, error) from error
 
 
 def run_through_proxy(settings: Settings, command: Sequence[str], project: str | None) -> int:
     """Run `command` with the variables of `environment`, print the summary to stderr. Returns the command's status."""
-    # The program cannot know a key, and nobody else can know this proxy.
+    from addon.config import trust
+    from addon.serve import ProxyThread
+
+    # The program cannot know a key, and no other program knows this proxy's port.
     with ProxyThread(replace(settings, keys=())) as thread:
         thread.proxy.request_ids = []
         url = environment.proxy_url(*thread.address, project)
@@ -49,14 +93,15 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     def pass_on(number: int, _: FrameType | None) -> None:
         child.send_signal(number)
 
-    # Ctrl-C reaches the program by itself; it decides when it ends, and we settle afterwards.
+    # Ctrl-C reaches the program as well. The program decides when it ends; we settle afterwards.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, pass_on)
     status = child.wait()
     return status if status >= 0 else 128 - status
 
 
-def _summarise(settings: Settings, proxy: Proxy, began_at: datetime, took_s: float) -> None:
+def _summarise(settings: Settings, proxy: "Proxy", began_at: datetime, took_s: float) -> None:
+    from addon.config import trust
     from analysis.summary import summarise
 
     ids = proxy.request_ids or []
@@ -72,9 +117,9 @@ def _summarise(settings: Settings, proxy: Proxy, began_at: datetime, took_s: flo
         )
 
 
-def _why_nothing(proxy: Proxy) -> str:
+def _why_nothing(proxy: "Proxy") -> str:
     if proxy.untrusted:
-        return "The program reached the proxy and broke off at its certificate."
+        return "The program reached the proxy and did not accept its certificate."
     if proxy.connects or proxy.counts.passed:
         return "The program used the proxy, but called no LLM operation that heliograph knows."
     return (

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-import certifi
-from mitmproxy.certs import CertStore
-
 from addon.config.settings import BUNDLE_NAME
 
 # Variables by which a user may already have named roots of their own; what they name goes into the bundle.
@@ -19,7 +16,7 @@ CA_VARIABLES: Final = (
 
 
 def ca_folder(data: Path) -> Path:
-    """mitmproxy's `confdir`. The key of the authority lies here, for this user alone."""
+    """mitmproxy's `confdir`. It holds the private key of the authority; only this user can read it."""
     return data / "ca"
 
 
@@ -34,6 +31,8 @@ def bundle_path(data: Path) -> Path:
 def make_ca(data: Path) -> Path:
     """Make the authority if there is none. Returns the path of its certificate."""
     folder = ca_folder(data)
+    from mitmproxy.certs import CertStore  # with cryptography half a second, for one command of many
+
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     CertStore.from_store(folder, "mitmproxy", 2048)
     return ca_certificate(data)
@@ -59,6 +58,8 @@ def write_bundle(data: Path, environ: Mapping[str, str]) -> Path:
 
 
 def _system_roots() -> Path:
+    import certifi
+
     known: Iterable[str | None] = (
         ssl.get_default_verify_paths().openssl_cafile,  # not `cafile`: SSL_CERT_FILE moves that one
         "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
