@@ -20,7 +20,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
             yield from commands(command, (*path, name))
 
 
-@pytest.mark.parametrize("words", commands(main), ids=" ".join)
+@pytest.mark.parametrize("words", list(commands(main)), ids=" ".join)
 def test_the_help_of_every_command_ends_with_two_examples_of_it(words: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(main, [*words, "--help"])
     assert shown.exit_code == 0
