@@ -101,7 +101,7 @@ def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 def _told(entry: Fallback) -> list[Any]:
     """All that decides what a fallback answers, and when; its headers, in which keys are, as one hash."""
     headers = keyed_hash(_FORM, json.dumps(sorted((name.lower(), value) for name, value in entry.headers)))
-    return [entry.origin, entry.base, headers, sorted(entry.body.items()), entry.on_codes]
+    return [entry.origin, entry.base, headers, sorted(entry.body.items()), entry.after_codes]
 
 
 def _hashable(value: str) -> str:

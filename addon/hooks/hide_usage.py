@@ -11,6 +11,7 @@ from mitmproxy import http
 
 from addon.config import controls
 from addon.hooks.marks import HIDES_USAGE
+from addon.providers.stream_types import EVENT_STREAM, media_type
 from addon.sending.stream_usage import UsageChunkFilter
 
 logger = logging.getLogger(__name__)
@@ -70,4 +71,4 @@ class HidingStream:
 
 def _is_to_filter(flow: http.HTTPFlow) -> bool:
     kind = flow.response.headers.get("content-type", "") if flow.response else ""
-    return HIDES_USAGE in flow.metadata and kind.lower().startswith("text/event-stream")
+    return HIDES_USAGE in flow.metadata and media_type(kind) == EVENT_STREAM

@@ -41,12 +41,12 @@ _TAILS: Final = ("/chat/completions", "/completions", "/embeddings", "/responses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """One target. `on_codes`: by header, which of its own answers lead on to the next; by config, which answers lead here."""
+    """One target, and the statuses of the target before it that lead to it."""
 
     origin: str | None  # "https://api.groq.com"; None: where the call was sent first
     base: str = ""  # the URL's path, "/openai/v1" or ""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    on_codes: Codes = ()
+    after_codes: Codes = ()  # a failure without a status (no connection, no answer in time) leads to it as well
     body: Mapping[str, str] = field(default_factory=dict, repr=False)  # members of the body that are set, as JSON text
 
 
@@ -60,8 +60,8 @@ class FallbackRule:
 
 @dataclass(frozen=True, slots=True)
 class Fallbacks:
-    """Where one call may go, in this order. A header names all targets, the first as well; the config names those that
-    come after the called one."""
+    """Where one call may go, in this order. A header names all targets, the first included; the config names those that
+    come after the called one, and a rule that does not fit a failure is skipped."""
 
     entries: tuple[Fallback, ...]
     by_config: bool = False
@@ -69,8 +69,7 @@ class Fallbacks:
     @property
     def codes(self) -> Codes:
         """All statuses that may lead to another target."""
-        leading = self.entries if self.by_config else self.entries[:-1]
-        return tuple(codes for entry in leading for codes in entry.on_codes)
+        return tuple(codes for entry in self.entries for codes in entry.after_codes)
 
     @property
     def first(self) -> int | None:
@@ -78,30 +77,30 @@ class Fallbacks:
         return None if self.by_config else 0
 
     def after(self, at: int | None, status: int | None) -> int | None:
-        """The index of the next target, or None: the call has ended. `at` is None where the called one failed; `status`
-        where no answer came."""
-        if self.by_config:
-            later = range(0 if at is None else at + 1, len(self.entries))
-            return next((index for index in later if should_fall_back(self.entries[index].on_codes, status)), None)
-        here = at or 0
-        leads_on = here + 1 < len(self.entries) and should_fall_back(self.entries[here].on_codes, status)
-        return here + 1 if leads_on else None
+        """The index of the next target, or None when the call has ended. `at` is None when the called target failed;
+        `status` is None when no answer came."""
+        here = -1 if at is None else at
+        candidates = range(here + 1, len(self.entries) if self.by_config else min(here + 2, len(self.entries)))
+        return next((index for index in candidates if leads_to(self.entries[index], status)), None)
 
 
-def should_fall_back(on_codes: Codes, status: int | None) -> bool:
-    """Whether what an attempt ended with leads on. `status` None: no connection, or no answer in time."""
-    return status is None or any(low <= status <= high for low, high in on_codes)
+def leads_to(fallback: Fallback, status: int | None) -> bool:
+    """Whether the last attempt's outcome leads to this target. `status` None: no connection, or no answer in time."""
+    return status is None or any(low <= status <= high for low, high in fallback.after_codes)
 
 
 def parse_fallbacks(text: str) -> tuple[Fallback, ...]:
-    """The header's value. Raises ValueError that names the entry and says what is allowed."""
+    """The header's value. An entry of the header states which of its own answers lead on; the result states of each target
+    which answers lead to it, as the config does. Raises ValueError that names the entry and says what is allowed."""
     try:
         given = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise ValueError("not JSON; write a list of objects with target-url, headers and onCodes") from None
     if not isinstance(given, list) or not 0 < len(given) <= MOST_FALLBACKS:
         raise ValueError(f"not a list of 1 to {MOST_FALLBACKS} objects with target-url, headers and onCodes")
-    return tuple(_entry(f"entry {index}", entry) for index, entry in enumerate(given))
+    entries = [_entry(f"entry {index}", entry) for index, entry in enumerate(given)]
+    codes_before = [(), *(codes for _, codes in entries)]
+    return tuple(replace(target, after_codes=codes) for (target, _), codes in zip(entries, codes_before, strict=False))
 
 
 def parse_fallback_rules(tables: Sequence[Mapping[str, Any]]) -> tuple[FallbackRule, ...]:
@@ -143,7 +142,8 @@ def overridden_body(body: bytes, content_encoding: str | None, overrides: Mappin
     return with_members(decoded.decode(), overrides).encode()
 
 
-def _entry(where: str, entry: Any) -> Fallback:
+def _entry(where: str, entry: Any) -> tuple[Fallback, Codes]:
+    """The target, and the statuses of its answers that lead to the next one."""
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: not an object with target-url, headers and onCodes")
     if unknown := sorted(set(entry) - set(_ENTRY_KEYS)):
@@ -151,13 +151,13 @@ def _entry(where: str, entry: Any) -> Fallback:
     if missing := [key for key in _NEEDED_KEYS if key not in entry]:
         raise ValueError(f"{where}: {missing[0]} is missing; needed are {', '.join(_NEEDED_KEYS)}")
     origin, base = _target(f"{where}: target-url", entry["target-url"])
-    return Fallback(
+    target = Fallback(
         origin=origin,
         base=base,
         headers=_headers(f"{where}: headers", entry["headers"]),
-        on_codes=_codes(f"{where}: onCodes", entry["onCodes"]),
         body=_body(f"{where}: bodyKeyOverride", entry.get("bodyKeyOverride", {})),
     )
+    return target, _codes(f"{where}: onCodes", entry["onCodes"])
 
 
 def _rule(where: str, table: Mapping[str, Any]) -> FallbackRule:
@@ -175,7 +175,7 @@ def _rule(where: str, table: Mapping[str, Any]) -> FallbackRule:
             origin=origin,
             base=base,
             headers=_headers(f"{where}.headers", table.get("headers", {})),
-            on_codes=_codes(f"{where}.on_codes", table["on_codes"]) if "on_codes" in table else _USUAL_CODES,
+            after_codes=_codes(f"{where}.on_codes", table["on_codes"]) if "on_codes" in table else _USUAL_CODES,
             body=_body(f"{where}.body", table.get("body", {})),
         ),
     )

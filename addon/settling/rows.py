@@ -16,6 +16,7 @@ from addon.metering.price import FREE, Cost, PriceList, stated
 from addon.metering.reading import begins_stream, decode, read_answer, request_facts, settle_usage
 from addon.providers import registry
 from addon.providers.model import Operation, Provider, Reading, Usage
+from addon.providers.stream_types import is_stream
 from addon.sending.fallbacks import overridden_body
 from addon.settling.journal_reader import Call
 from addon.storage.journal_lines import CallEnd
@@ -42,19 +43,19 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         facts = request_facts(request_body)
     response_body, decoded = decode(call.response, end.content_encoding if end else None)
     # A server may leave the content type out; then the answer's first line tells.
-    is_stream = (_is_event_stream(end) if end else facts.stream) or begins_stream(response_body)
+    came_in_parts = (_is_stream(end) if end else facts.stream) or begins_stream(response_body)
 
     reading = Reading()
     if end and end.reading is not None:
         reading = _told(end.reading)
     elif operation:
-        reading = read_answer(operation, response_body, is_stream)
+        reading = read_answer(operation, response_body, came_in_parts)
     usage, usage_source = None, None
     if operation:
         complete = end is not None and end.complete and not end.response_truncated and decoded
-        if is_stream and end and end.reading is None:  # an end of the connection is none of the stream
+        if came_in_parts and end and end.reading is None:  # an end of the connection is none of the stream
             complete = complete and operation.is_finished(response_body)
-        usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=is_stream, complete=complete)
+        usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=came_in_parts, complete=complete)
     elif reading.usage:  # logged by somebody who says what it used, of an API that we cannot read
         usage, usage_source = reading.usage, "provider"
     if usage_source == "estimated" and (start.omit_request or start.omit_response):
@@ -72,7 +73,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         finish_reasons=tuple(reading.finish_reasons),
         request_model=asked.model or asked_path_model,
         error_type=_error_type(end, reading),
-        is_stream=is_stream,
+        is_stream=came_in_parts,
         **{item.name: getattr(usage, item.name) for item in fields(Usage)} if usage else {},
         usage_raw=None if reading.usage_raw is None else orjson.dumps(reading.usage_raw).decode(),
         usage_source=usage_source,
@@ -94,7 +95,7 @@ def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
         **_known(call),
         request_model=asked_path_model,
         error_type=error_type,
-        is_stream=_is_event_stream(end),
+        is_stream=_is_stream(end),
         user_id=start.user_id,
         session_id=start.session_id,
     )
@@ -169,8 +170,8 @@ def _operation(call: Call, provider: Provider | None) -> tuple[Operation | None,
     return (found[0], start.path_model or found[1]) if found else (None, start.path_model)
 
 
-def _is_event_stream(end: CallEnd | None) -> bool:
-    return end is not None and (end.content_type or "").lower().startswith("text/event-stream")
+def _is_stream(end: CallEnd | None) -> bool:
+    return end is not None and is_stream(end.content_type)
 
 
 def _told(given: Mapping[str, Any]) -> Reading:

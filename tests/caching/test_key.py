@@ -228,7 +228,7 @@ FALLBACK: dict[str, Any] = {
     "origin": "https://api.groq.com",
     "base": "/openai/v1",
     "headers": (("Authorization", "Bearer two"),),
-    "on_codes": ((429, 429),),
+    "after_codes": ((429, 429),),
     "body": {"model": '"llama"'},
 }
 
@@ -239,7 +239,7 @@ FALLBACK: dict[str, Any] = {
         {"origin": "https://api.together.xyz"},
         {"base": ""},
         {"headers": (("Authorization", "Bearer three"),)},
-        {"on_codes": ((500, 599),)},
+        {"after_codes": ((500, 599),)},
         {"body": {"model": '"llama-2"'}},
     ],
 )

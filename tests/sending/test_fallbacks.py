@@ -7,12 +7,13 @@ import pytest
 import zstandard
 
 from addon.sending.fallbacks import (
+    Fallback,
     Fallbacks,
     find_fallbacks,
+    leads_to,
     overridden_body,
     parse_fallback_rules,
     parse_fallbacks,
-    should_fall_back,
     target_path,
     with_environment,
 )
@@ -57,7 +58,8 @@ def rules(text: str = RULES) -> Any:
 
 def test_the_header_is_a_list_of_targets() -> None:
     first, second = parsed(OPENAI, GROQ).entries
-    assert (first.origin, first.base, first.on_codes) == ("https://api.openai.com", "", ((429, 429), (500, 503)))
+    assert (first.origin, first.base, first.after_codes) == ("https://api.openai.com", "", ())
+    assert second.after_codes == ((429, 429), (500, 503))  # the first entry's onCodes
     assert (second.origin, second.base) == ("https://api.groq.com", "/openai/v1")
     assert second.headers == (("Authorization", "Bearer gsk-second"), ("X-Team", "shop"))
     assert second.body == {"model": '"llama-3.3-70b"', "temperature": "0.1"}
@@ -68,11 +70,11 @@ def test_no_key_is_in_what_a_fallback_says_of_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "leads_to"), [(429, 1), (500, 1), (503, 1), (None, 1), (504, None), (400, None), (200, None)]
+    ("status", "to"), [(429, 1), (500, 1), (503, 1), (None, 1), (504, None), (400, None), (200, None)]
 )
-def test_each_entry_of_the_header_says_which_of_its_answers_lead_on(status: int | None, leads_to: int | None) -> None:
+def test_each_entry_of_the_header_says_which_of_its_answers_lead_on(status: int | None, to: int | None) -> None:
     fallbacks = parsed(OPENAI, GROQ)
-    assert fallbacks.after(0, status) == leads_to
+    assert fallbacks.after(0, status) == to
     assert fallbacks.after(1, status) is None  # the last one's answer is the call's
 
 
@@ -89,13 +91,13 @@ def test_only_answers_that_may_lead_on_are_held_back() -> None:
 
 
 def test_no_answer_at_all_is_a_failure_whatever_the_codes_say() -> None:
-    assert should_fall_back((), None)
-    assert not should_fall_back((), 500)
+    assert leads_to(Fallback(origin=None), None)
+    assert not leads_to(Fallback(origin=None), 500)
 
 
 def test_a_success_is_never_a_failure() -> None:
-    (entry,) = parsed({**OPENAI, "onCodes": [{"from": 100, "to": 599}]}).entries
-    assert entry.on_codes == ((300, 599),)
+    _, second = parsed({**OPENAI, "onCodes": [{"from": 100, "to": 599}]}, GROQ).entries
+    assert second.after_codes == ((300, 599),)
 
 
 @pytest.mark.parametrize(
@@ -145,20 +147,18 @@ def test_the_rules_of_the_config_are_found_by_the_calls_model() -> None:
     only_first = find_fallbacks(rules(), "gpt-4o-mini")
     assert only_first and len(only_first.entries) == 1
     claude = find_fallbacks(rules(), "claude-haiku-4-5")
-    assert claude and claude.entries[0].on_codes == ((408, 408), (429, 429), (500, 599))
+    assert claude and claude.entries[0].after_codes == ((408, 408), (429, 429), (500, 599))
     assert find_fallbacks(rules(), "o3") is None
     assert find_fallbacks(rules(), None) is None
 
 
 @pytest.mark.parametrize(
-    ("at", "status", "leads_to"),
+    ("at", "status", "to"),
     [(None, 429, 0), (None, 503, 1), (None, 400, None), (0, 529, 1), (0, 429, None), (None, None, 0), (1, 500, None)],
 )
-def test_a_rule_of_the_config_says_which_answers_lead_to_it(
-    at: int | None, status: int | None, leads_to: int | None
-) -> None:
+def test_a_rule_of_the_config_says_which_answers_lead_to_it(at: int | None, status: int | None, to: int | None) -> None:
     found = find_fallbacks(rules(), "gpt-4o")
-    assert found and found.after(at, status) == leads_to
+    assert found and found.after(at, status) == to
 
 
 def test_keys_come_from_the_environment() -> None:
