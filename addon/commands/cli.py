@@ -13,7 +13,7 @@ from addon.commands.options import Failure, examples, unsupported
 from addon.commands.run import run
 from addon.commands.up import up
 from analysis.commands import report, sql, tail
-from analysis.feedback import feedback
+from addon.commands.feedback import feedback
 
 
 @click.group(

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.ids import parse_uuid
+from addon.intake import events
 from addon.storage.record import EventRow
-from analysis import events
 from analysis.api.envelope import ApiError, answer, read_object
 from analysis.api.openapi import BOOLEAN, NULL, NUMBER, TEXT, Schema, documented, nullable, record
 from analysis.api.state import Api

@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from addon.config import controls
+from addon.intake.log_format import LogError, read_log
+from addon.intake.logged import Logged, write
 from addon.metering.content_coding import decode
 from addon.providers.fields import parse
 from analysis.api.envelope import ApiError, read_bytes
-from analysis.api.log_format import LogError, read_log
-from analysis.api.logged import Logged, write
 from analysis.api.openapi import INTEGER, NUMBER, TEXT, documented, record
 from analysis.api.state import Api
 

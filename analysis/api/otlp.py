@@ -17,12 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from addon.intake.logged import write
+from addon.intake.spans import Memory, read_traces
 from addon.providers.fields import parse
 from analysis.api.envelope import ApiError
-from analysis.api.logged import write
 from analysis.api.logs import read_decoded
 from analysis.api.openapi import documented
-from analysis.api.spans import Memory, read_traces
 from analysis.api.state import Api
 
 MOST_BYTES: Final = 64 * 2**20  # exporters gather hundreds of spans with whole conversations

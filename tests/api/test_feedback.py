@@ -17,11 +17,11 @@ import uvicorn
 
 from addon.config.settings import load
 from addon.ids import uuid7
+from addon.intake.events import NAME_CHARS, VALUE_CHARS
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
 from analysis.api.state import Api
-from analysis.events import NAME_CHARS, VALUE_CHARS
 from analysis.lake import Lake
 from analysis.table import fetch
 from tests.storage.calls import OK, call_start, journal_call

@@ -20,13 +20,9 @@ import orjson
 
 from addon.config.controls import parse_controls
 from addon.ids import uuid7
-from addon.metering.reading import read_answer
-from addon.providers.fields import at, string
-from addon.providers.model import Json
-from addon.storage.journal_lines import CallEnd, CallStart
-from analysis.api.log_answers import JSON_TYPE, STREAM_TYPE, bodies, streamed_answer, text_answer
-from analysis.api.logged import Logged, said_by, without_omitted
-from analysis.api.placing import (
+from addon.intake.log_answers import JSON_TYPE, STREAM_TYPE, bodies, streamed_answer, text_answer
+from addon.intake.logged import Logged, said_by, without_omitted
+from addon.intake.placing import (
     CUSTOM,
     Place,
     Shape,
@@ -36,6 +32,10 @@ from analysis.api.placing import (
     shape_of,
     short_name,
 )
+from addon.metering.reading import read_answer
+from addon.providers.fields import at, string
+from addon.providers.model import Json
+from addon.storage.journal_lines import CallEnd, CallStart
 
 LAST_S: Final = 4_102_444_800  # 2100: what is later is milliseconds, sent as seconds
 DEAREST_USD: Final = 1_000_000  # no call costs that much

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from addon.commands.feedback import feedback
 from addon.ids import uuid7
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.lake import visible_files
-from analysis.feedback import feedback
 from analysis.lake import Lake
 from analysis.table import fetch
 from tests.storage.calls import call_start, journal_call

@@ -20,11 +20,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from addon.config.controls import parse_controls
+from addon.intake.log_answers import JSON_TYPE
+from addon.intake.logged import Logged, said_by, without_omitted
+from addon.intake.placing import CUSTOM, Place, Shape, place_at, provider_named, provider_of_model, short_name
 from addon.providers.model import Reading, Usage
 from addon.storage.journal_lines import CallEnd, CallStart
-from analysis.api.log_answers import JSON_TYPE
-from analysis.api.logged import Logged, said_by, without_omitted
-from analysis.api.placing import CUSTOM, Place, Shape, place_at, provider_named, provider_of_model, short_name
 
 Attributes = Mapping[str, Any]
 

@@ -32,11 +32,11 @@ def feedback(
     config: Path | None,
 ) -> None:
     """Rate, score or label a call; ID is its Helicone-Id. What is said again of the same call replaces what was said."""
+    from addon.intake import events
     from addon.settling.process import settle_leftovers
     from addon.storage.folders import Folders
     from addon.storage.journal import Journal
     from addon.storage.record import EventRow
-    from analysis import events
     from analysis.known_calls import is_known
     from analysis.lake import Lake
 
