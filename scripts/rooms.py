@@ -24,6 +24,7 @@ ORDER: Final = (
     "analysis",
     "mitm",
     "hooks",
+    "intake",
     "settling",
     "config",
     "routing",
@@ -38,7 +39,6 @@ ORDER: Final = (
 )
 # Arrows that still point up: what has to move, and where. The check fails when one of them is gone, so the list only shrinks.
 KNOWN: Final = {
-    ("analysis", "commands"): "the verbs report, sql and tail belong into commands/",
     ("hooks", "mitm"): "wiring.py lays our stream into mitmproxy; serve.py could",
     ("routing", "config"): "Origin belongs into routing/",
     ("caching", "config"): "names of headers",

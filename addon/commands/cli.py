@@ -12,7 +12,7 @@ from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
 from addon.commands.run import run
 from addon.commands.up import up
-from analysis.commands import report, sql, tail
+from addon.commands.reports import report, sql, tail
 from addon.commands.feedback import feedback
 
 

@@ -13,15 +13,15 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from addon.commands import reports
 from addon.storage.folders import Folders
 from addon.storage.record import TABLES, RequestRow
-from analysis import commands
 from analysis.report import REPORTS
 from analysis.summary import summarise
 from analysis.tail import Tail, line
 from tests.analysis.writing import made_up_rows, settle, to_parquet
 
-VERBS: dict[str, click.Command] = {"report": commands.report, "sql": commands.sql, "tail": commands.tail}
+VERBS: dict[str, click.Command] = {"report": reports.report, "sql": reports.sql, "tail": reports.tail}
 SINCE = ("--since", "2026-11-01")
 
 
@@ -244,7 +244,7 @@ def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[Req
 
 def test_a_report_into_a_pipe_is_whole_lines(tmp_path: Path) -> None:
     to_parquet(tmp_path, made_up_rows(30), 1)
-    command = [sys.executable, "-c", "from analysis.commands import sql; sql()"]
+    command = [sys.executable, "-c", "from addon.commands.reports import sql; sql()"]
     command += ["--data", str(tmp_path), "select repeat('x', 500) as long from requests"]
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     result = subprocess.run(command, capture_output=True, text=True, env=environ, check=True)
@@ -253,7 +253,7 @@ def test_a_report_into_a_pipe_is_whole_lines(tmp_path: Path) -> None:
 
 def test_the_commands_can_be_loaded_without_duckdb_and_rich() -> None:
     """`heliograph up` loads them too, and has 100 MB for everything."""
-    code = "import sys, analysis.commands; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"
+    code = "import sys, addon.commands.reports; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
