@@ -8,12 +8,12 @@ from addon.commands.cache import cache
 from addon.commands.demo import demo
 from addon.commands.doctor import doctor
 from addon.commands.env import env
+from addon.commands.feedback import feedback
 from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
+from addon.commands.reports import report, sql, tail
 from addon.commands.run import run
 from addon.commands.up import up
-from addon.commands.reports import report, sql, tail
-from addon.commands.feedback import feedback
 
 
 @click.group(
