@@ -1,5 +1,5 @@
-"""What a caller may wish of the cache, out of the values of its headers. Every mistake is a ValueError that says what
-is allowed."""
+"""What a caller may wish of the cache, by the values of its headers. Every mistake is a ValueError that says what is
+allowed. All parsers read each character a constant number of times."""
 
 import json
 import re
@@ -11,7 +11,10 @@ LONGEST_MAX_AGE_S: Final = 365 * 24 * 3600
 LARGEST_BUCKET: Final = 20  # Helicone's
 
 _SECONDS: Final = re.compile(r"[0-9]+")
-_LISTED_KEY: Final = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|([^,"\[\]]*))\s*(?:,|\Z)')
+_QUOTED: Final = json.JSONDecoder()
+# Each ignored key is looked for in all of a body: few and short ones keep that cheap.
+_MOST_KEYS, _LONGEST_KEY, _DEEPEST_KEY = 20, 200, 8
+_SHOWN_CHARACTERS: Final = 60  # of a value in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +62,24 @@ def parse_bucket_size(text: str) -> int:
     """Raises ValueError."""
     size = int(text) if re.fullmatch(r"[0-9]{1,4}", text.strip()) else 0
     if not 1 <= size <= LARGEST_BUCKET:
-        raise ValueError(f"{text!r} is no bucket size; write a whole number from 1 to {LARGEST_BUCKET}")
+        raise ValueError(f"{_shown(text)} is not a bucket size; write a whole number from 1 to {LARGEST_BUCKET}")
     return size
 
 
 def parse_ignore_keys(text: str) -> tuple[str, ...]:
     """`a,metadata.trace_id`, `"a","b"` or `["a", "b"]`; each key once, in the order given. Raises ValueError."""
-    keys = _json_list(text) if text.lstrip().startswith("[") else _listed(text)
-    return tuple(dict.fromkeys(keys))
+    keys = tuple(dict.fromkeys(_json_list(text) if text.lstrip().startswith("[") else _listed(text)))
+    if len(keys) > _MOST_KEYS or any(len(key) > _LONGEST_KEY or key.count(".") >= _DEEPEST_KEY for key in keys):
+        raise ValueError(
+            f"too many or too long keys to ignore; write at most {_MOST_KEYS}, each of up to {_LONGEST_KEY} characters "
+            f"and {_DEEPEST_KEY} levels"
+        )
+    return keys
 
 
 def _seconds(name: str, value: str) -> int:
     if not _SECONDS.fullmatch(value):
-        raise ValueError(f"{name}={value} is no age; write whole seconds, e.g. {name}=3600")
+        raise ValueError(f"{name}={_shown(value)} is not an age; write whole seconds, e.g. {name}=3600")
     digits = value.lstrip("0") or "0"
     return LONGEST_MAX_AGE_S if len(digits) > 9 else min(int(digits), LONGEST_MAX_AGE_S)
 
@@ -87,26 +95,47 @@ def _json_list(text: str) -> list[str]:
 
 
 def _listed(text: str) -> list[str]:
-    keys, position = [], 0
-    while position < len(text):
-        found = _LISTED_KEY.match(text, position)
-        if found is None:
-            raise _not_keys(text)
-        quoted, bare = found.groups()
-        if key := _unquoted(quoted, text) if quoted else bare.strip():
+    """Keys between commas, each bare or a JSON string. Reads each character once."""
+    keys, at = [], 0
+    while at < len(text):
+        start = _skip_space(text, at)
+        if text.startswith('"', start):
+            key, end = _quoted(text, start)
+            at = _skip_space(text, end)
+            if at < len(text) and text[at] != ",":
+                raise _not_keys(text)
+        else:
+            comma = text.find(",", start)
+            at = len(text) if comma < 0 else comma
+            key = text[start:at].rstrip()
+            if any(sign in key for sign in '"[]'):
+                raise _not_keys(text)
+        if key:
             keys.append(key)
-        position = found.end()
+        at += 1
     return keys
 
 
-def _unquoted(quoted: str, text: str) -> str:
+def _quoted(text: str, start: int) -> tuple[str, int]:
+    """The JSON string that begins at `start`, and where it ends."""
     try:
-        return str(json.loads(quoted))
+        key, end = _QUOTED.raw_decode(text, start)
     except ValueError as error:
         raise _not_keys(text) from error
+    return str(key), end
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 def _not_keys(text: str) -> ValueError:
     return ValueError(
-        f'{text!r} is no list of keys; write a,b or "a","b" or ["a", "b"]; dots lead downwards: metadata.id'
+        f'{_shown(text)} is not a list of keys; write a,b or "a","b" or ["a", "b"]; dots lead downwards: metadata.id'
     )
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_SHOWN_CHARACTERS]) + ("..." if len(text) > _SHOWN_CHARACTERS else "")

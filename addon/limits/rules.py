@@ -4,15 +4,14 @@ What a rule depends on is in `CallFacts`, which a request gives (while it waits 
 (when it is charged or recounted): both must come to the same keys.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Final, Literal
 
 from addon.limits.policy import Policy
+from addon.wildcard import matches
 
 Period = Literal["day", "month"]
 BudgetState = Literal["ok", "warn", "over"]
@@ -52,7 +51,7 @@ class Match:
             (self.user is None or self.user == facts.user)
             and (self.key_hash is None or self.key_hash in (facts.key_hash, facts.helicone_key_hash))
             and all(facts.properties.get(name) == value for name, value in self.properties)
-            and (self.model is None or _pattern(self.model).fullmatch(facts.model or "") is not None)
+            and (self.model is None or matches(self.model, facts.model or ""))
         )
 
 
@@ -123,8 +122,3 @@ def period_end(period: Period, at: datetime) -> datetime:
     if period == "day":
         return midnight + timedelta(days=1)
     return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
-
-
-@cache
-def _pattern(model: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in model.split("*")), re.IGNORECASE | re.DOTALL)

@@ -10,7 +10,6 @@ from = 2026-11-01
 name = "rack 4"
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from addon.providers.model import Provider, Usage
+from addon.wildcard import matches
 
 PRICES: Final = (
     "input_usd_per_million",
@@ -44,10 +44,9 @@ class PriceOverride:
     name: str
 
     def covers(self, provider: Provider, model: str, on: date) -> bool:
-        pattern = ".*".join(re.escape(part) for part in self.model.lower().split("*"))
         return (
             self.provider in (provider.name, *provider.aliases)
-            and re.fullmatch(pattern, model.lower()) is not None
+            and matches(self.model, model)
             and (self.start is None or self.start <= on)
         )
 
