@@ -5,6 +5,7 @@ from typing import Final
 import orjson
 from mitmproxy import http
 
+from addon.providers.dialect import error_body
 from addon.providers.model import Json, Provider
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
@@ -17,6 +18,4 @@ def json_answer(status: int, body: Json) -> http.Response:
 def error_answer(provider: Provider | None, status: int, error_type: str, message: str) -> http.Response:
     """Without a provider OpenAI's shape, which most SDKs can read. `message` may quote bytes that are not UTF-8."""
     message = message.encode(errors="replace").decode()
-    if provider and provider.error_body:
-        return json_answer(status, provider.error_body(status, error_type, message))
-    return json_answer(status, {"error": {"message": message, "type": error_type, "param": None, "code": error_type}})
+    return json_answer(status, error_body(provider, status, error_type, message))

@@ -107,6 +107,6 @@ def _refused(call: Call, refusal: Refusal) -> http.Response:
     response = error_answer(call.route.provider, 429, refusal.kind, refusal.message)
     response.headers[controls.ERROR] = refusal.kind
     response.headers["retry-after"] = str(refusal.retry_after_s)
-    if refusal.hard:
+    if not refusal.should_retry:
         response.headers[controls.SHOULD_RETRY] = "false"
     return response

@@ -7,16 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, Literal
 
 from addon.limits.admission import Admission
-from addon.limits.bucket import Decision
+from addon.limits.bucket import ROUNDING, Decision
 from addon.limits.policy import Policy
 from addon.limits.rules import NANO, budget_state, period_end
 from addon.limits.store import Check, Verdict
 
-# SDKs sleep as told; longer than this and a program looks hung.
-LEAST_RETRY_S, LONGEST_RETRY_S = 1, 60
+# SDKs sleep as told: up to a minute that is what a caller wants, for longer the program looks hung and fails all the same.
+LEAST_RETRY_S, LONGEST_SLEEP_S = 1, 60
 _UNITS: Final = {"request": "requests", "cents": "cents", "tokens": "tokens"}
 
 
@@ -32,13 +33,18 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """The 429 of a call that does not go. `hard`: trying again is of no use, SDKs are told so."""
+    """The 429 of a call that is not let through."""
 
     kind: Literal["rate_limited", "budget_exceeded"]
     message: str
-    retry_after_s: int  # 1 to 60
+    retry_after_s: int  # from 1 on: when the limit really opens again
     standing: Standing | None = None
-    hard: bool = False
+    hard: bool = False  # the stop of a budget
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether an SDK may wait and try again by itself."""
+        return not self.hard and self.retry_after_s <= LONGEST_SLEEP_S
 
 
 def standing(admission: Admission, verdict: Verdict) -> Standing | None:
@@ -64,7 +70,7 @@ def limit_refusal(admission: Admission, verdict: Verdict) -> Refusal | None:
     return Refusal(
         kind="rate_limited",
         message=f"{_quota(policy)}{check.per} are used up; the next call may go in "
-        f"{max(1, math.ceil(decision.wait_s))} s ({whose}: {policy})",
+        f"{_retry_after_s(decision.wait_s)} s ({whose}: {policy})",
         retry_after_s=_retry_after_s(decision.wait_s),
         standing=_standing(check, decision),
     )
@@ -79,7 +85,7 @@ def judge_budgets(admission: Admission, spent: Sequence[int], now: float) -> tup
         budget, state = due.budget, budget_state(due.budget, nanousd)
         if state == "ok":
             continue
-        used = f"{nanousd / NANO:.2f} of {budget.usd:.2f} USD a {budget.period}"
+        used = f"{_usd(Decimal(nanousd) / NANO)} of {_usd(budget.usd)} USD a {budget.period}"
         words = f"budget {budget.name!r}{due.per}: {used} are spent"
         if state == "warn" or not budget.hard:
             warnings.append(words)
@@ -118,4 +124,12 @@ def _quota(policy: Policy) -> str:
 
 
 def _retry_after_s(seconds: float) -> int:
-    return max(LEAST_RETRY_S, min(LONGEST_RETRY_S, math.ceil(seconds)))
+    return max(LEAST_RETRY_S, math.ceil(seconds - ROUNDING))
+
+
+def _usd(amount: Decimal) -> str:
+    """At least cents; of a smaller amount its first two digits: 5.00, 0.000021."""
+    decimals = max(2, 1 - amount.adjusted()) if amount else 2
+    text = f"{amount:.{min(decimals, 9)}f}"
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"

@@ -18,6 +18,8 @@ from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseHeaders, ResponseProtocolError
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
+from addon.providers.dialect import openai_error
+
 
 class JsonHttp1Server(Http1Server):
     """Speaks to an HTTP/1 caller; what mitmproxy would say in HTML is said in JSON."""
@@ -79,9 +81,7 @@ def mend() -> None:
 
 
 def _error_answer(status: int, message: str) -> bytes:
-    body = json.dumps(
-        {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
-    ).encode()
+    body = json.dumps(openai_error(status, "invalid_request_error", message)).encode()
     reason = {400: "Bad Request", 413: "Payload Too Large"}.get(status, "Bad Gateway")
     head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return head.encode() + body

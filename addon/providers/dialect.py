@@ -1,15 +1,23 @@
 """Errors that this proxy makes, in the words of the called provider's API, so that its SDK shows the message."""
 
+from typing import Final
+
 from addon.providers.model import Json, Provider
+
+# Our error types whose meaning an API has a word of its own for; all others go out as they are.
+# https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
+_OPENAI_TYPES: Final = {"rate_limited": "rate_limit_exceeded", "budget_exceeded": "insufficient_quota"}
+_ANTHROPIC_TYPES: Final = {"rate_limited": "rate_limit_error", "budget_exceeded": "rate_limit_error"}
 
 
 def openai_error(_status: int, error_type: str, message: str) -> Json:
     """What the OpenAI SDK and all that copy its API read."""
-    return {"error": {"message": message, "type": error_type, "param": None, "code": error_type}}
+    known = _OPENAI_TYPES.get(error_type, error_type)
+    return {"error": {"message": message, "type": known, "param": None, "code": known}}
 
 
 def anthropic_error(_status: int, error_type: str, message: str) -> Json:
-    return {"type": "error", "error": {"type": error_type, "message": message}}
+    return {"type": "error", "error": {"type": _ANTHROPIC_TYPES.get(error_type, error_type), "message": message}}
 
 
 def error_body(provider: Provider | None, status: int, error_type: str, message: str) -> Json:

@@ -183,9 +183,12 @@ def _told(given: Mapping[str, Any]) -> Reading:
 
 
 def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
-    """The provider's own word first, then what we saw on the wire."""
+    """Our own word for a refusal of ours, whose body speaks the provider's dialect; else the provider's own, then what
+    we saw on the wire."""
     if end is None:
         return INTERRUPTED
+    if end.attempts == 0 and end.rate_limit_status in ("rate_limited", "budget_exceeded"):
+        return end.rate_limit_status
     return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
 
 

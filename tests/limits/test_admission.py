@@ -102,7 +102,7 @@ def test_a_refusal_says_which_limit_for_whom_and_when(tmp_path: Path) -> None:
         kind="rate_limited",
         message="1 requests per 3600 s for user 'u1' are used up; the next call may go in 3600 s "
         "(limit 'one' of this proxy: 1;w=3600;s=user)",
-        retry_after_s=60,
+        retry_after_s=3600,
         standing=Standing(policy="1;w=3600;s=user", limit="1", remaining=0, reset_s=3600),
     )
 
@@ -114,7 +114,7 @@ def test_a_spent_hard_budget_refuses_until_its_period_ends() -> None:
         kind="budget_exceeded",
         message="budget 'day' for user 'u1': 5.12 of 5.00 USD a day are spent; calls are refused until "
         "2026-11-22 00:00 UTC, unless the budget is raised in heliograph.toml",
-        retry_after_s=60,
+        retry_after_s=43_200,
         hard=True,
     )
     assert warnings == ("budget 'soft': 2.00 of 1.00 USD a month are spent",)
@@ -136,3 +136,30 @@ def test_fail_closed_says_why() -> None:
     refusal = closed_refusal("limits.sqlite: database is locked")
     assert "database is locked" in refusal.message
     assert 1 <= refusal.retry_after_s <= 60
+
+
+@pytest.mark.parametrize(("window_s", "should_retry"), [(60, True), (61, False)])
+def test_an_sdk_is_told_not_to_try_again_where_the_limit_opens_after_more_than_a_minute(
+    tmp_path: Path, window_s: int, should_retry: bool
+) -> None:
+    store = LimitStore(tmp_path / "limits.sqlite")
+    admitted = admission(FACTS, parse_policy(f"1;w={window_s}"), (), (), NOW)
+    store.decide(admitted.checks, NOW)
+    refusal = limit_refusal(admitted, store.decide(admitted.checks, NOW))
+    assert refusal
+    assert (refusal.retry_after_s, refusal.should_retry) == (window_s, should_retry)
+
+
+@pytest.mark.parametrize(
+    ("usd", "spent_nanousd", "words"),
+    [
+        ("0.00002", 21_000, "0.000021 of 0.00002 USD"),
+        ("0.5", 490_000_000, "0.49 of 0.50 USD"),
+        ("50", 50_123_456_789, "50.12 of 50.00 USD"),
+        ("0.001", 1_000_000, "0.001 of 0.001 USD"),
+    ],
+)
+def test_small_sums_are_told_with_digits_enough(usd: str, spent_nanousd: int, words: str) -> None:
+    budget = Budget(name="b", usd=Decimal(usd), period="day", hard=False)
+    _, (warning,) = judge_budgets(admission(FACTS, None, (), (budget,), NOW), [spent_nanousd], NOW)
+    assert words in warning

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
@@ -55,9 +56,37 @@ def test_a_refusal_is_in_the_dialect_of_the_called_api(proxy: Proxy) -> None:
         client.chat.completions.create(model=GPT, messages=HELLO)
     claude = anthropic_client(proxy, headers={**headers, "Helicone-User-Id": str(uuid.uuid4())})
     claude.messages.create(model=CLAUDE, max_tokens=9, messages=HELLO)
-    with pytest.raises(Exception, match="used up") as caught:
+    with pytest.raises(anthropic.RateLimitError, match="used up") as caught:
         claude.messages.create(model=CLAUDE, max_tokens=9, messages=HELLO)
-    assert type(caught.value).__name__ == "RateLimitError"
+    assert caught.value.response.json()["error"]["type"] == "rate_limit_error"
+    row = proxy.row(caught.value.response.headers["helicone-id"])
+    assert (row["error_type"], row["rate_limit_status"]) == ("rate_limited", "rate_limited")
+
+
+def test_sdks_fail_at_once_where_the_limit_opens_only_after_more_than_a_minute(proxy: Proxy) -> None:
+    """Both SDKs obey Retry-After: without x-should-retry a program would stand still for its 90 seconds, twice."""
+    headers = {"Helicone-RateLimit-Policy": "1;w=90;s=user", "Helicone-User-Id": str(uuid.uuid4())}
+    gpt = openai_client(proxy, headers=headers).with_options(max_retries=2)
+    claude = anthropic_client(proxy, headers={**headers, "Helicone-User-Id": str(uuid.uuid4())})
+    claude = claude.with_options(max_retries=2)
+    gpt.chat.completions.create(model=GPT, messages=HELLO)
+    claude.messages.create(model=CLAUDE, max_tokens=9, messages=HELLO)
+    began = time.monotonic()
+    with pytest.raises(openai.RateLimitError) as refused_gpt:
+        gpt.chat.completions.create(model=GPT, messages=HELLO)
+    with pytest.raises(anthropic.RateLimitError) as refused_claude:
+        claude.messages.create(model=CLAUDE, max_tokens=9, messages=HELLO)
+    assert time.monotonic() - began < 30
+    for answer in (refused_gpt.value.response, refused_claude.value.response):
+        assert answer.headers["x-should-retry"] == "false"
+        assert 61 <= int(answer.headers["retry-after"]) <= 90
+
+
+def test_sdks_wait_for_a_limit_that_opens_soon_and_go_on(proxy: Proxy) -> None:
+    headers = {"Helicone-RateLimit-Policy": "1;w=2;s=user", "Helicone-User-Id": str(uuid.uuid4())}
+    gpt = openai_client(proxy, headers=headers).with_options(max_retries=2)
+    for _ in range(2):
+        assert gpt.chat.completions.create(model=GPT, messages=HELLO).choices
 
 
 def test_users_and_properties_have_buckets_of_their_own(proxy: Proxy) -> None:
@@ -158,7 +187,7 @@ def test_a_budget_warns_and_then_stops_hard_and_is_counted_exactly_after_a_resta
         assert "budget 'team'" in second.headers["helicone-warning"]
         (stopped,) = wait_for(lambda: [answer] if (answer := post(proxy, headers)).status_code == 429 else [])
         assert stopped.headers["x-should-retry"] == "false"
-        assert stopped.json()["error"]["type"] == "budget_exceeded"
+        assert stopped.json()["error"]["type"] == "insufficient_quota"
         assert "heliograph.toml" in stopped.json()["error"]["message"]
         assert proxy.row(stopped.headers["helicone-id"])["rate_limit_status"] == "budget_exceeded"
     for path in tmp_path.glob("limits.sqlite*"):
