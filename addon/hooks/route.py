@@ -105,7 +105,7 @@ class RouteRequests:
         """The first of the targets that the header names takes the place of the one that was called."""
         if not (wishes.fallbacks and isinstance(decision, Route)):
             return decision, []
-        header = controls.FALLBACKS.title()
+        header = controls.spelled(controls.FALLBACKS)
         routes = self.proxy.router.to_fallbacks(wishes.fallbacks, decision, header, alone=self.proxy.alone)
         return (routes, []) if isinstance(routes, Refusal) else (routes[0], routes)
 
@@ -179,16 +179,16 @@ def proxy_key_needed() -> http.Response:
 def _target(wishes: Controls) -> Named | None:
     """What the gateway is told by headers. With fallbacks the first of them is meant, whatever else is named."""
     if wishes.fallbacks:
-        return Named(wishes.fallbacks.entries[0].origin or "", controls.FALLBACKS.title())
+        return Named(wishes.fallbacks.entries[0].origin or "", controls.spelled(controls.FALLBACKS))
     if wishes.openai_api_base:
         return _openai_base(wishes)
-    return Named(wishes.target_url, controls.TARGET_URL.title()) if wishes.target_url else None
+    return Named(wishes.target_url, controls.spelled(controls.TARGET_URL)) if wishes.target_url else None
 
 
 def _openai_base(wishes: Controls) -> Named | None:
     if wishes.fallbacks or not wishes.openai_api_base:
         return None
-    return Named(wishes.openai_api_base, "Helicone-OpenAI-Api-Base", may_have_path=True)
+    return Named(wishes.openai_api_base, controls.spelled(controls.OPENAI_API_BASE), may_have_path=True)
 
 
 def _replace_headers(request: http.Request, fallbacks: Fallbacks) -> None:
