@@ -90,7 +90,7 @@ CACHE_BUCKET_MAX_SIZE: Final = _request(
 )
 CACHE_SEED: Final = _request("Helicone-Cache-Seed", "Calls with different seeds share no stored answers")
 CACHE_IGNORE_KEYS: Final = _request(
-    "Helicone-Cache-Ignore-Keys", "Members of the JSON body that make no difference, e.g. a,metadata.id"
+    "Helicone-Cache-Ignore-Keys", "Members of the JSON body that make no difference, e.g. a,metadata.id", 2048
 )
 STREAM_USAGE: Final = _request("Helicone-Stream-Usage", "`true`: ask an OpenAI-shaped stream to state its usage")
 RATE_LIMIT_POLICY: Final = _request(
