@@ -14,9 +14,12 @@ from addon.caching.policy import CachePolicy
 from addon.config.controls import CREDENTIALS
 from addon.ids import keyed_hash
 from addon.metering.content_coding import decode
+from addon.providers.fields import values_at_most
 from addon.sending.fallbacks import Fallback, Fallbacks
 
 _FORM: Final = b"heliograph cache 1"  # another form of keys or of stored answers: another number, and nothing is shared
+# Python's own JSON takes about a microsecond a value, and 100 bytes of memory. Beyond this only equal bytes are equal.
+_MOST_VALUES: Final = 300_000
 _BEHAVIOUR: Final = (
     "anthropic-version",
     "anthropic-beta",
@@ -72,11 +75,13 @@ def canonical_body(body: bytes, content_encoding: str | None, ignore_keys: Itera
     """The same bytes for equal JSON values, less the ignored keys; of anything else, the bytes as they came.
 
     Numbers are equal as RFC 8785 has it, as doubles, but whole numbers are compared digit by digit. JSON that readers
-    may take differently (a name twice in one object, NaN, not UTF-8) counts as no JSON.
+    may take differently (a name twice in one object, NaN, not UTF-8), or with very many values, counts as no JSON.
     """
     decoded, whole = decode(body, content_encoding)
     if not whole:
         return b"coded\0%b\0%b" % (json.dumps(content_encoding).encode(), body)
+    if values_at_most(decoded) > _MOST_VALUES:
+        return b"raw\0" + decoded
     try:
         value = _DECODER.decode(decoded.decode())
         for key in ignore_keys:

@@ -12,6 +12,7 @@ from addon.hooks.call import Call
 from addon.hooks.marks import HIDES_USAGE
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
+from addon.metering.content_coding import decode
 from addon.sending.stream_usage import with_include_usage
 
 _AWS_SIGNED: Final = "AWS4-"  # such a signature covers the body: no byte of it can be changed
@@ -34,10 +35,17 @@ async def ask_usage(proxy: Proxy, flow: http.HTTPFlow, call: Call) -> None:
         return
     if not by_caller and headers.get("authorization", "").startswith(_AWS_SIGNED):
         return
-    body = flow.request.get_content(strict=False) or b""
-    if (asking := await read_body(with_include_usage, body)) is None:
+    encoding = headers.get("content-encoding")
+    asking = await read_body(lambda body: _asking(body, encoding), flow.request.raw_content or b"", encoding)
+    if asking is None:
         return
     flow.request.content = asking  # compressed again, if it was
     if not by_caller:
         flow.metadata[HIDES_USAGE] = True
         headers["accept-encoding"] = "identity"  # nothing can be taken out of a compressed stream as it passes
+
+
+def _asking(body: bytes, content_encoding: str | None) -> bytes | None:
+    """The decoded request with the wish for usage in it; None where there is nothing to do, or it cannot be decoded."""
+    decoded, complete = decode(body, content_encoding)
+    return with_include_usage(decoded) if complete else None

@@ -3,6 +3,7 @@
 A hit needs no provider and opens no connection. Whatever is wrong with the store is a miss, never an error.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -32,10 +33,11 @@ class Cache:
         call.cache_keys = await self._keys(flow, call, call.controls.cache)
         if not call.controls.cache.read:
             return
-        if hit := self.proxy.cache.get(call.cache_keys, time.time(), self._dice):
+        hit = self.proxy.cache.get(call.cache_keys, time.time(), self._dice)
+        if hit and (answer := await _answer(hit, flow.request.headers.get("accept-encoding", ""))):
             call.cache_status, call.attempts = "hit", 0
             call.reference = Reference(hit.stored.request_id, hit.stored.started_at_us)
-            flow.response = answer_from(hit, flow.request.headers.get("accept-encoding", ""))
+            flow.response = answer
         elif not follow(self.proxy, flow, call):
             call.cache_status = "miss"
 
@@ -57,7 +59,7 @@ class Cache:
                 fallbacks=call.fallbacks,
             )
 
-        return await read_body(read, request.raw_content or b"")
+        return await read_body(read, request.raw_content or b"", call.start.content_encoding)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
@@ -65,14 +67,29 @@ class Cache:
             flow.response.headers[controls.CACHE] = call.cache_status.upper()
 
 
-def answer_from(hit: Hit, accepted: str) -> http.Response:
-    """The stored answer; decoded where the caller does not take the encoding that it was stored in."""
+async def _answer(hit: Hit, accepted: str) -> http.Response | None:
+    """The stored answer as this caller takes it, or None; in a thread where it must be decoded."""
+    if _is_taken(hit, accepted):
+        return answer_from(hit, accepted)
+    return await asyncio.to_thread(answer_from, hit, accepted)
+
+
+def _is_taken(hit: Hit, accepted: str) -> bool:
+    """Whether the caller takes the answer in the encoding that it was stored in."""
+    encoding = (hit.stored.content_encoding or "identity").lower()
+    return encoding == "identity" or encoding in accepted.lower()
+
+
+def answer_from(hit: Hit, accepted: str) -> http.Response | None:
+    """The stored answer; decoded where the caller does not take the encoding that it was stored in. None where it cannot
+    be decoded, or not in whole: it is then a miss."""
     stored = hit.stored
     body = b"".join(stored.chunks)
     headers = http.Headers(stored.headers)
-    encoding = (stored.content_encoding or "identity").lower()
-    if encoding != "identity" and encoding not in accepted.lower():
-        body, _ = decode(body, encoding)
+    if not _is_taken(hit, accepted):
+        body, complete = decode(body, stored.content_encoding)
+        if not complete:
+            return None
         del headers["content-encoding"]
     headers[controls.CACHE_BUCKET_IDX] = str(hit.bucket_idx)
     headers[controls.CACHE_LATENCY] = str(stored.latency_ms)

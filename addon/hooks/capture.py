@@ -5,9 +5,10 @@ the terminal event of a stream, else with the end of the body. What happens to t
 Nothing here may raise into mitmproxy: it would cost the caller the answer.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mitmproxy import http
@@ -17,6 +18,8 @@ from addon.hooks.answers import error_answer
 from addon.hooks.call import Call
 from addon.hooks.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, PROVIDER, REFUSED, SENT_AT, TIMEOUT
 from addon.hooks.proxy import Proxy
+from addon.hooks.request_body import READ_HERE_BYTES, read_body
+from addon.metering.content_coding import is_small
 from addon.metering.redaction import facts_only, reading_only
 from addon.metering.terminal import TerminalScanner
 from addon.routing.router import without_secrets
@@ -46,14 +49,22 @@ class Capture:
             if self.proxy.request_ids is not None:
                 self.proxy.request_ids.append(call.start.request_id)
 
-    def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.get(flow.id)
         if call is None:
-            return
+            return None
         body = flow.request.raw_content or b""
         call.request_bytes = len(body)
         if call.controls.omit_request:
-            body = facts_only(body, call.start.content_encoding)
+            return self._keep_facts(call, body)
+        self._keep_request(call, body)
+        return None
+
+    async def _keep_facts(self, call: Call, body: bytes) -> None:
+        encoding = call.start.content_encoding
+        self._keep_request(call, await read_body(lambda body: facts_only(body, encoding), body, encoding))
+
+    def _keep_request(self, call: Call, body: bytes) -> None:
         kept = body[: self.proxy.settings.max_body_bytes]
         call.request_truncated = len(kept) < len(body)
         if kept:
@@ -192,9 +203,25 @@ class Capture:
             response_truncated=call.response_truncated,
         )
         if call.controls.omit_response and call.withheld:
-            line.reading = _reading_of(call)
+            if is_small(bytes(call.withheld), call.content_encoding, READ_HERE_BYTES):
+                line.reading = _reading_of(call)
+            elif final:
+                self._read_withheld(call, line)
+                return
         call.closed = final
         self.proxy.journal.end(call.id, line, final)
+
+    def _read_withheld(self, call: Call, line: CallEnd) -> None:
+        """Closes a call whose omitted answer takes a while to read: the end goes into the journal now, what the answer
+        says of itself amends it."""
+        call.closed = True
+        self.proxy.journal.end(call.id, line, False)
+
+        def amend() -> None:
+            line.reading = _reading_of(call)
+            self.proxy.journal.end(call.id, line, True)
+
+        asyncio.get_running_loop().run_in_executor(None, amend)
 
 
 def _answered_by(call: Call) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class FallBack:
     async def _find(self, flow: http.HTTPFlow, call: Call) -> None:
         """What the config has for the call's model."""
         encoding = call.start.content_encoding
-        facts = await read_body(lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b"")
+        facts = await read_body(
+            lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b"", encoding
+        )
         found = find_fallbacks(self.proxy.fallbacks, facts.model or call.start.path_model)
         if found is None:
             return
@@ -113,7 +115,7 @@ async def _override(flow: http.HTTPFlow, call: Call, fallback: Fallback) -> None
     encoding = flow.request.headers.get("content-encoding")
     try:
         body = await read_body(
-            lambda body: overridden_body(body, encoding, fallback.body), flow.request.raw_content or b""
+            lambda body: overridden_body(body, encoding, fallback.body), flow.request.raw_content or b"", encoding
         )
     except ValueError:
         call.warnings.append("fallbacks: the body is no JSON object, so nothing was set in it for the other target")

@@ -37,7 +37,9 @@ class Limits:
             encoding = call.start.content_encoding
             facts = _facts(
                 call,
-                await read_body(lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b""),
+                await read_body(
+                    lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b"", encoding
+                ),
             )
         now = time.time()
         met = admission(facts, policy, settings.limits, settings.budgets, now)

@@ -4,10 +4,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from addon.metering.content_coding import is_small
+
 # Up to here a body is read on the loop, in less time than a thread takes to begin.
-_READ_HERE_BYTES: Final = 256 * 2**10
+READ_HERE_BYTES: Final = 256 * 2**10
 
 
-async def read_body[T](read: Callable[[bytes], T], body: bytes) -> T:
-    """What `read` makes of the body; in a thread where it is large, so that no other call waits for it."""
-    return read(body) if len(body) <= _READ_HERE_BYTES else await asyncio.to_thread(read, body)
+async def read_body[T](read: Callable[[bytes], T], body: bytes, content_encoding: str | None) -> T:
+    """What `read` makes of the body as it came; in a thread where the decoded body is large, so that no other call waits
+    for it. `read` decodes with a bound of its own."""
+    if is_small(body, content_encoding, READ_HERE_BYTES):
+        return read(body)
+    return await asyncio.to_thread(read, body)

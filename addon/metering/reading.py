@@ -21,6 +21,8 @@ STREAM_START: Final = re.compile(rb"(?:data|event|id|retry)?:")
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
 TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN = 4, 3
 # Claude Code up to 1.x: user_<hash>_account_<uuid>_session_<uuid>; since then JSON in a string.
+# The pattern takes time with the square of the length, and nobody honest is called by more than a line.
+LONGEST_CLAIM: Final = 1000
 OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]{36})")
 
 
@@ -39,9 +41,10 @@ def request_facts(body: bytes) -> RequestFacts:
     """`body` is decoded. The user of a body that carries a session beside it (Claude Code) is an installation, not one."""
     request = parse(body)
     claimed = string(at(request, "metadata", "user_id"))
-    packed = parse(claimed) if claimed and claimed.startswith("{") else None
+    short = claimed if claimed and len(claimed) <= LONGEST_CLAIM else ""
+    packed = parse(short) if short.startswith("{") else None
     session = string(at(packed, "session_id"))
-    if claimed and (match := OLD_CLAUDE_CODE.fullmatch(claimed)):
+    if match := OLD_CLAUDE_CODE.fullmatch(short):
         session = match[1]
     return RequestFacts(
         model=string(at(request, "model")),

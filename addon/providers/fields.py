@@ -10,19 +10,31 @@ from addon.providers.model import Json
 
 # No honest count is near it, and millions of them still add up to a BIGINT.
 LARGEST_COUNT: Final = 10**12
+# A parsed value takes up to some 100 times the bytes of its text (`[[],[],...`). A megabyte of text is harmless; a longer
+# one may have as many values as the longest honest answer, a list of embeddings.
+UNCHECKED_BYTES, MOST_VALUES = 2**20, 2_000_000
 SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse(data: str | bytes) -> Json:
-    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep).
+    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep) or has more than MOST_VALUES values.
 
     An emoji cut in half (an answer that ends at its limit, a prompt cut by JavaScript) is half a pair of surrogates:
     legal in JSON, refused by orjson. It becomes a "?"; the usage beside it is what we are here for.
     """
+    if len(data) > UNCHECKED_BYTES and values_at_most(data) > MOST_VALUES:
+        return None
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         return _parse_halves(data.encode() if isinstance(data, str) else data)
+
+
+def values_at_most(data: str | bytes) -> int:
+    """An upper bound on the values in a JSON text, by its punctuation."""
+    if isinstance(data, str):
+        return 1 + sum(map(data.count, ",[{"))
+    return 1 + sum(map(data.count, (b",", b"[", b"{")))
 
 
 def _parse_halves(data: bytes) -> Json:

@@ -248,3 +248,13 @@ def test_calls_with_other_fallbacks_share_nothing(other: dict[str, Any]) -> None
     changed = Fallbacks((Fallback(**{**FALLBACK, **other}),))
     assert len({keys(), keys(fallbacks=one), keys(fallbacks=changed), keys(fallbacks=Fallbacks(one.entries * 2))}) == 4
     assert keys(fallbacks=one) == keys(fallbacks=Fallbacks((Fallback(**FALLBACK),)))
+
+
+def test_a_body_that_expands_beyond_the_bound_is_told_by_its_bytes() -> None:
+    bomb = gzip.compress(bytes(100 * 2**20))
+    assert len(canonical_body(bomb, "gzip", ())) < 2 * len(bomb)
+
+
+def test_json_of_very_many_values_is_told_by_its_bytes() -> None:
+    body = b"[" + b"{}, " * 1_000_000 + b"0]"
+    assert canonical_body(body, None, ()) == b"raw\0" + body

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.metering.content_coding import MAX_DECODED_BYTES, decode
+from addon.metering.content_coding import MAX_DECODED_BYTES, Decoder, decode
 
 
 def bare_deflate(data: bytes) -> bytes:
@@ -74,3 +75,52 @@ def test_names_are_read_in_any_case_and_unknown_ones_leave_the_body() -> None:
 @given(st.binary(max_size=300), st.sampled_from(sorted(ENCODERS)))
 def test_nothing_raises(body: bytes, name: str) -> None:
     decode(body, name)
+
+
+@given(st.binary(max_size=200), st.lists(st.sampled_from(sorted(ENCODERS)), max_size=3), st.integers(1, 50))
+def test_in_pieces_of_any_size_a_body_is_the_same(body: bytes, names: list[str], size: int) -> None:
+    encoded = body
+    for name in names:
+        encoded = ENCODERS[name](encoded)
+    decoder = Decoder(", ".join(names))
+    pieces = [decoder.feed(encoded[start : start + size]) for start in range(0, len(encoded), size)]
+    assert b"".join(pieces) == body
+    assert decoder.ended and not decoder.failed
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_a_piece_that_expands_beyond_its_bound_ends_the_decoding(name: str) -> None:
+    decoder = Decoder(name)
+    assert len(decoder.feed(ENCODERS[name](bytes(2**20)), at_most=1000)) == 1000
+    assert decoder.overflowed
+    assert decoder.feed(b"more") == b""
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_no_more_memory_is_taken_than_may_come_out(name: str) -> None:
+    bomb = ENCODERS[name](bytes(200 * 2**20))
+    tracemalloc.start()
+    try:
+        decoded, complete = decode(bomb, name, at_most=2**20)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(decoded), complete) == (2**20, False)
+    assert peak < 10 * 2**20
+
+
+def test_a_coding_under_another_that_expands_to_nothing_is_bounded_too() -> None:
+    nothing = b"\x1f\x8b\x08" + bytes(7) + b"\x00\x00\x00\xff\xff" * 10_000_000  # empty blocks without an end
+    decoder = Decoder("gzip, gzip", at_most=2**20)
+    assert decoder.feed(gzip.compress(nothing)) == b""
+    assert decoder.overflowed
+
+
+def test_very_many_frames_or_codings_are_refused() -> None:
+    frames = gzip.compress(b"") * 10_000
+    assert decode(frames, "gzip") == (frames, False)
+    body = b"a"
+    for _ in range(5):
+        body = gzip.compress(body)
+    assert decode(body, ",".join(["gzip"] * 5)) == (body, False)
+    assert decode(b"a", ",".join(["gzip"] * 10_000)) == (b"a", False)

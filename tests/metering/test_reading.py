@@ -171,3 +171,8 @@ def test_numbers_of_a_provider_that_we_cannot_read_yet_are_not_replaced_by_a_gue
     groq = operation(registry.BY_NAME["groq"], "/openai/v1/chat/completions")
     assert settled(groq, CHAT_STREAM) == (None, None)
     assert settled(groq, sse(chunk({"content": "Hi"}), "[DONE]")) == (None, None)
+
+
+def test_a_very_long_user_is_one_and_is_not_searched_for_a_session() -> None:
+    claimed = "user_" + "_account_" * 20_000  # the pattern's time grows with the cube of the length
+    assert request_facts(json.dumps({"metadata": {"user_id": claimed}}).encode()).user == claimed
