@@ -14,8 +14,9 @@ from addon.hooks.api_process import ApiDown
 from addon.hooks.endpoint_headers import COUNTS, TOKEN
 from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
-from addon.routing.access import Denial, deny_endpoint, role_for
-from addon.routing.router import HEALTH_PATH, is_helicone, is_loopback
+from addon.routing.access import Denial, deny_endpoint
+from addon.routing.own_endpoints import HEALTH_PATH, role_for
+from addon.routing.router import is_helicone, is_loopback
 
 
 class Endpoints:
@@ -49,9 +50,11 @@ class Endpoints:
         headers, client = flow.request.headers, flow.client_conn
         # mitmproxy's other modes have put the target's name in the place of the one that was asked for.
         asked = flow.request.pretty_host.lower() if isinstance(client.proxy_mode, RegularMode | UpstreamMode) else None
+        if (role := role_for(flow.request.method, path)) is None:
+            return None
         return deny_endpoint(
             self.proxy.settings.keys,
-            role_for(flow.request.method, path),
+            role,
             credentials=[headers[name] for name in ("authorization", AUTH) if name in headers],
             is_local=is_loopback(client.peername[0]),
             host_is_ours=None if asked is None else is_loopback(asked) or is_helicone(asked),

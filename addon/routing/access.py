@@ -11,19 +11,15 @@ import secrets
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-Role = Literal["proxy", "write", "read"]
+from addon.routing.own_endpoints import Role
+
 ROLES: Final[tuple[Role, ...]] = ("proxy", "write", "read")
 
 _PREFIX: Final = "sha256:"
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
-# What tells us something; every other endpoint is a question.
-_WRITES: Final = re.compile(
-    r"/v1/(webhook/)?request/[^/]+/(feedback|score|property)|/v1/session/.+/(feedback|tag)|/v1/feedback|/v1/evals/[^/]+"
-    r"|/(oai|anthropic|googleapis|custom)/v1/log|/v1/trace/.*|/v1/traces"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +83,6 @@ def holder(keys: Sequence[Key], credential: str | None) -> Key | None:
 def may_call(keys: Sequence[Key], *credentials: str | None) -> bool:
     """Whether a proxied call may go out, by Helicone-Auth or by the password of the proxy URL."""
     return not keys or any((key := holder(keys, each)) and "proxy" in key.roles for each in credentials if each)
-
-
-def role_for(method: str, path: str) -> Role:
-    """What an endpoint needs."""
-    return "write" if method not in ("GET", "HEAD") and _WRITES.fullmatch(path) else "read"
 
 
 def deny_endpoint(

@@ -18,24 +18,15 @@ from urllib.parse import urlsplit
 from addon.config.settings import Origin, origin_of
 from addon.providers import openai_shaped, registry
 from addon.providers.model import Provider
+from addon.routing.canonical_path import canonical_path
+from addon.routing.own_endpoints import HEALTH_PATH, LEGACY_FEEDBACK, is_own
 from addon.routing.targets import is_approved
 from addon.sending.fallbacks import Fallback, Fallbacks, target_path
 
 HELICONE_DOMAINS: Final = ("helicone.ai", "hconeai.com")
-HEALTH_PATH: Final = "/healthz"
 _SELF_HOST_PREFIX: Final = "/v1/gateway/"  # Helicone's self-hosted form: /v1/gateway/oai/v1/chat/completions
 _GATEWAY: Final = "gateway"
-_LEGACY_FEEDBACK: Final = "/v1/feedback"  # on every host of Helicone's, in old programs
 _NOWHERE: Final = ".invalid"  # the origin of a provider that lives at a different host for each customer
-# Our endpoints by path, on our own host and in mitmproxy's reverse modes, where the target has others.
-_ENDPOINTS: Final = re.compile(
-    r"/v1/(webhook/)?request/.+|/v1/(session|user|property|metrics|helicone-sql|evals)/.+|/v1/feedback"
-    r"|/(oai|anthropic|googleapis|custom)/v1/log|/v1/trace/.+|/v1/traces"
-)
-# These on our own host only: a target may have its own.
-_OWN_ENDPOINTS: Final = frozenset(
-    (HEALTH_PATH, "/metrics", "/openapi.json", "/heliograph.mjs", "/heliograph_client.py")
-)
 # What a query may carry of a credential; a row's path must not.
 _SECRET_PARAMETERS: Final = re.compile(
     r"(?i)(?<=[?&])(key|api[-_]?key|access_token|token|sig|signature|x-amz-[^=&]*|x-goog-[^=&]*)=[^&]*&?"
@@ -85,11 +76,19 @@ class Refusal:
     message: str
 
 
+_AMBIGUOUS: Final = Refusal(
+    status=400,
+    error_type="ambiguous_path",
+    message="the path can be read in two ways: send it without empty or dot segments, and without %2F, %5C, double "
+    "escapes or control characters",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One of our own endpoints is meant."""
 
-    path: str
+    path: str  # canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,8 @@ class Router:
             if arrival.own:  # scheme and port are those of the way to us, not of the provider: keys go out encrypted
                 called = replace(origin_of(provider.origin), host=arrival.host)
             return self._to(provider, arrival.path, called)
-        if is_helicone(arrival.host) and path_of(arrival.path) == _LEGACY_FEEDBACK:
-            return Endpoint(_LEGACY_FEEDBACK)
+        if is_helicone(arrival.host) and canonical_path(arrival.path) == LEGACY_FEEDBACK:
+            return Endpoint(LEGACY_FEEDBACK)
         if arrival.own or is_helicone(arrival.host):
             return self._by_label(arrival) or self._by_path(arrival)
         return Tunnel()
@@ -117,8 +116,8 @@ class Router:
     def route_mode(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
         """For `--mode reverse:` and the like: the mode has named the target already."""
         target = Origin(arrival.scheme, arrival.host, arrival.port)
-        path = path_of(arrival.path)
-        if path == HEALTH_PATH or _ENDPOINTS.fullmatch(path):
+        path = canonical_path(arrival.path)
+        if path is not None and is_own(path, on_own_host=False):
             return Endpoint(path)
         provider = self._by_upstream(target) or registry.by_host(arrival.host) or stranger(arrival.host)
         return self._to(provider, arrival.path, target)
@@ -134,21 +133,24 @@ class Router:
         if provider := registry.by_label(label):
             return self._to_provider(provider, arrival, arrival.path)
         if label == "api" and is_helicone(arrival.host):
-            return Endpoint(path_of(arrival.path))
+            path = canonical_path(arrival.path)
+            return _AMBIGUOUS if path is None else Endpoint(path)
         return None
 
     def _by_path(self, arrival: Arrival) -> Route | Refusal | Endpoint:
-        path = path_of(arrival.path)
-        if path in _OWN_ENDPOINTS or _ENDPOINTS.fullmatch(path):
+        path = canonical_path(arrival.path)
+        if path is not None and is_own(path, on_own_host=True):
             return Endpoint(path)
         rest = arrival.path
-        if path.startswith(_SELF_HOST_PREFIX):
+        if rest.startswith(_SELF_HOST_PREFIX):
             rest = rest.removeprefix(_SELF_HOST_PREFIX.rstrip("/"))
         name, rest = _first_segment(rest)
         if name == _GATEWAY:
             return self._to_target(arrival, rest)
         if provider := registry.BY_NAME.get(name):
             return self._to_provider(provider, arrival, rest)
+        if path is None:
+            return _AMBIGUOUS
         return Refusal(status=404, error_type="not_found", message=f"{path} is not served here; {what_is_served()}")
 
     def _to_provider(self, provider: Provider, arrival: Arrival, path: str) -> Route | Refusal:

@@ -14,7 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from addon.routing.own_endpoints import ENDPOINTS
+
 Schema = Mapping[str, Any]
+
+_IN_TABLE: Final = {(own.method, own.pattern) for own in ENDPOINTS if own.served_by == "api"}
 
 PATH: Final = "/openapi.json"
 ANY: Final[Schema] = {}
@@ -51,6 +55,8 @@ class Documented(Route):
     """A route that says what it takes and answers."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], method: str, operation: Operation) -> None:
+        if (method, path) not in _IN_TABLE:
+            raise ValueError(f"{method} {path} is not in addon/routing/own_endpoints.py")
         super().__init__(path, endpoint, methods=[method])
         self.method, self.operation = method, operation
 

@@ -11,6 +11,7 @@ from schemathesis.config import SchemathesisConfig
 from starlette.routing import BaseRoute, Route
 
 from addon.config.settings import Settings
+from addon.routing.own_endpoints import ENDPOINTS
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
@@ -39,6 +40,16 @@ def test_every_route_is_in_the_document_and_nothing_else(api: Client) -> None:
     said = {(path, method) for path, operations in served["paths"].items() for method in operations}
     assert said == there
     assert served == document(routes)
+
+
+def test_the_api_serves_what_the_table_of_endpoints_says_and_nothing_else() -> None:
+    served = {
+        (method, route.path)
+        for route in app_routes()
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert served == {(own.method, own.pattern) for own in ENDPOINTS if own.served_by == "api"}
 
 
 def test_every_reference_leads_somewhere(api: Client) -> None:

@@ -99,7 +99,8 @@ def test_an_endpoint_without_a_key_is_401_in_its_own_shape(guarded: Guarded) -> 
     assert plain(guarded.proxy).post("/v1/request/query", json={"filter": "all"}, headers=headers).status_code == 403
     headers = {"authorization": f"Bearer {guarded.keys['read']}"}
     path = "/v1/request/0199a0c2-0000-7000-8000-000000000000/feedback"
-    assert plain(guarded.proxy).post(path, json={"rating": True}, headers=headers).status_code == 403
+    for spelled in (path, path.replace("feedback", "%66eedback"), path.replace("v1", "%76%31")):
+        assert plain(guarded.proxy).post(spelled, json={"rating": True}, headers=headers).status_code == 403
 
 
 def test_health_needs_no_key(guarded: Guarded) -> None:
