@@ -32,5 +32,6 @@ def keyed_hash(key: bytes, credential: str) -> str:
     """32 hex digits that stand for a credential. AWS signatures change with each call, so the access key id stands for them."""
     if credential.startswith("AWS4-") and (found := _ACCESS_KEY_ID.search(credential)):
         credential = found.group(1)
-    credential = credential.removeprefix("Bearer ").strip()
+    scheme, _, token = credential.strip().partition(" ")
+    credential = (token if scheme.lower() == "bearer" else credential).strip()
     return hmac.new(key, credential.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:32]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mitmproxy import http
 
-from addon.caching.key import cache_keys
+from addon.caching.key import cache_keys, is_signed
 from addon.caching.policy import CachePolicy
 from addon.caching.store import Hit
 from addon.config import controls
@@ -30,7 +30,12 @@ class Cache:
         call = self.proxy.calls.get(flow.id)
         if call is None or call.controls.cache is None or flow.response:
             return
-        call.cache_keys = await self._keys(flow, call, call.controls.cache)
+        request, upstream = flow.request, call.route.upstream
+        url = f"{upstream.scheme}://{upstream.authority}{call.route.path}"
+        if is_signed(url, request.headers.items(multi=True)):
+            call.warnings.append("Helicone-Cache-Enabled: calls signed for AWS are not cached")
+            return
+        call.cache_keys = await self._keys(flow, call, call.controls.cache, url)
         if not call.controls.cache.read:
             return
         hit = self.proxy.cache.get(call.cache_keys, time.time(), self._dice)
@@ -42,9 +47,8 @@ class Cache:
             call.cache_status = "miss"
 
     @staticmethod
-    async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> tuple[str, ...]:
-        request, upstream = flow.request, call.route.upstream
-        url = f"{upstream.scheme}://{upstream.authority}{call.route.path}"
+    async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy, url: str) -> tuple[str, ...]:
+        request = flow.request
         headers = request.headers.items(multi=True)
 
         def read(body: bytes) -> tuple[str, ...]:
@@ -54,7 +58,7 @@ class Cache:
                 body=body,
                 content_encoding=call.start.content_encoding,
                 headers=headers,
-                helicone_auth=call.controls.helicone_auth,
+                key_holder=call.start.helicone_key_hash,
                 policy=policy,
                 fallbacks=call.fallbacks,
             )

@@ -50,7 +50,7 @@ class Keep:
         if call is None or call.reference or flow.response:
             return
         policy = call.controls.cache
-        if policy is None or not policy.save or call.controls.omit_response:
+        if policy is None or not call.cache_keys or not policy.save or call.controls.omit_response:
             return
         if policy.read and follow(self.proxy, flow, call):
             return  # somebody began while the limits were asked

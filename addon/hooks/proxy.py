@@ -15,6 +15,7 @@ from addon.config.settings import ConfigError, Settings
 from addon.hooks.api_process import ApiProcess
 from addon.hooks.call import Call
 from addon.hooks.flights import Flights
+from addon.ids import keyed_hash
 from addon.limits.store import LimitStore
 from addon.routing.access import may_call
 from addon.routing.router import Router
@@ -36,7 +37,7 @@ class Counts:
 @dataclass(slots=True)
 class Proxy:
     calls: dict[str, Call] = field(default_factory=dict)  # under way, by flow id
-    admitted: set[str] = field(default_factory=set)  # client connections whose proxy URL brought a key
+    admitted: dict[str, str] = field(default_factory=dict)  # client connections whose proxy URL brought a key: its hash
     projects: dict[str, str] = field(default_factory=dict)  # label in the proxy URL, by client connection id
     counts: Counts = field(default_factory=Counts)
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
@@ -87,8 +88,9 @@ class Proxy:
         """What the proxy URL says of the caller: a project's name, a key."""
         if label := controls.project_label(proxy_authorization):
             self.projects[client_id] = label
-        if self.settings.keys and may_call(self.settings.keys, controls.proxy_password(proxy_authorization)):
-            self.admitted.add(client_id)
+        password = controls.proxy_password(proxy_authorization)
+        if password and self.settings.keys and may_call(self.settings.keys, password):
+            self.admitted[client_id] = keyed_hash(self.secret, password)
 
     def is_closed_to(self, client_id: str) -> bool:
         """Whether a key is needed that this connection did not bring."""
@@ -96,7 +98,7 @@ class Proxy:
 
     def forget(self, client_id: str) -> None:
         self.projects.pop(client_id, None)
-        self.admitted.discard(client_id)
+        self.admitted.pop(client_id, None)
 
     @property
     def via(self) -> ServerSpec | None:

@@ -164,7 +164,11 @@ class RouteRequests:
             omit_request=wishes.omit_request,
             omit_response=wishes.omit_response,
             api_key_hash=keyed_hash(secret, wishes.credential) if wishes.credential else None,
-            helicone_key_hash=keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else None,
+            helicone_key_hash=(
+                keyed_hash(secret, wishes.helicone_auth)
+                if wishes.helicone_auth
+                else self.proxy.admitted.get(flow.client_conn.id)
+            ),
             client=wishes.client,
         )
 

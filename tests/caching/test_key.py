@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.caching.key import cache_keys, canonical_body
+from addon.caching.key import cache_keys, canonical_body, is_signed
 from addon.caching.policy import CachePolicy
 from addon.sending.fallbacks import Fallback, Fallbacks
 
@@ -26,7 +26,7 @@ def keys(
     body: bytes = BODY,
     content_encoding: str | None = None,
     headers: Iterable[tuple[str, str]] = (("authorization", "Bearer one"),),
-    helicone_auth: str | None = None,
+    key_holder: str | None = None,
     bucket_size: int = 1,
     seed: str | None = None,
     ignore: tuple[str, ...] = (),
@@ -39,33 +39,27 @@ def keys(
         body=body,
         content_encoding=content_encoding,
         headers=headers,
-        helicone_auth=helicone_auth,
+        key_holder=key_holder,
         policy=policy,
         fallbacks=fallbacks,
     )
-
-
-def aws(key_id: str, signature: str) -> tuple[tuple[str, str], ...]:
-    value = f"AWS4-HMAC-SHA256 Credential={key_id}/20261121/us-east-1/bedrock/aws4_request, Signature={signature}"
-    return (("authorization", value),)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         ({"body": b'{"a":1,"b":[1,2]}'}, {"body": b' { "b" : [1, 2],\n"a" : 1 } '}),
-        ({"body": b'{"a":1}'}, {"body": b'{"a":1.0}'}),
-        ({"body": b'{"a":10}'}, {"body": b'{"a":1e1}'}),
-        ({"body": b'{"a":0}'}, {"body": b'{"a":-0.0}'}),
+        ({"body": b'{"a":0.10}'}, {"body": b'{"a":1e-1}'}),
         ({"body": "{'a':'ü'}".replace("'", '"').encode()}, {"body": b'{"a":"\\u00fc"}'}),
         ({"body": BODY}, {"body": gzip.compress(BODY), "content_encoding": "gzip"}),
         ({"body": BODY}, {"body": zstandard.compress(BODY), "content_encoding": "zstd"}),
         ({"body": BODY}, {"body": gzip.compress(zlib.compress(BODY)), "content_encoding": "deflate, gzip"}),
         ({"headers": (("Authorization", "Bearer k"),)}, {"headers": (("authorization", " Bearer k "),)}),
         ({"headers": ()}, {"headers": (("helicone-user-id", "u"), ("helicone-session-id", "s"))}),
-        ({"headers": ()}, {"headers": (("helicone-property-a", "b"), ("cookie", "c"))}),
+        ({"headers": ()}, {"headers": (("helicone-property-a", "b"), ("Date", "Sat, 21 Nov 2026 12:00:00 GMT"))}),
         ({"headers": ()}, {"headers": (("accept-encoding", "br"), ("user-agent", "sdk"), ("x-stainless-retry", "1"))}),
-        ({"headers": aws("AKIA1", "one")}, {"headers": aws("AKIA1", "other")}),
+        ({"headers": ()}, {"headers": (("accept", "*/*"),)}),
+        ({"headers": ()}, {"headers": (("traceparent", "00-1-2-01"), ("X-Request-Id", "7"), ("Content-Length", "9"))}),
         ({"ignore": ("a", "b")}, {"ignore": ("b", "a")}),
         ({"method": "post"}, {"method": "POST"}),
     ],
@@ -90,6 +84,12 @@ def test_these_are_the_same_call(one: dict[str, Any], other: dict[str, Any]) -> 
         ({"body": b"null"}, {"body": b""}),
         ({"body": b'{"a":null}'}, {"body": b"{}"}),
         ({"body": b'{"seed":9007199254740993}'}, {"body": b'{"seed":9007199254740992}'}),
+        ({"body": b'{"a":1}'}, {"body": b'{"a":1.0}'}),
+        ({"body": b'{"a":10}'}, {"body": b'{"a":1e1}'}),
+        ({"body": b'{"a":0}'}, {"body": b'{"a":-0.0}'}),
+        ({"body": b'{"a":0.1}'}, {"body": b'{"a":0.10000000000000000001}'}),
+        ({"body": b'{"a":1e-9999999999999999999}'}, {"body": b'{"a":0.0}'}),
+        ({"body": b'{"a":NaN}'}, {"body": b'{"a":NaN }'}),
         ({"body": b"1e400"}, {"body": b"1e401"}),
         ({"body": b'{"a":1,"a":2}'}, {"body": b'{"a":2}'}),
         ({"body": b'"\\ud800"'}, {"body": b'"?"'}),
@@ -99,12 +99,15 @@ def test_these_are_the_same_call(one: dict[str, Any], other: dict[str, Any]) -> 
         ({"body": BODY, "content_encoding": "json"}, {"body": BODY}),
         ({"seed": "a"}, {"seed": "b"}),
         ({"seed": None}, {"seed": ""}),
-        ({"helicone_auth": "Bearer a"}, {"helicone_auth": "Bearer b"}),
-        ({"helicone_auth": "Bearer a"}, {"helicone_auth": None}),
+        ({"key_holder": "Bearer a"}, {"key_holder": "Bearer b"}),
+        ({"key_holder": "Bearer a"}, {"key_holder": None}),
         ({"headers": ()}, {"headers": (("authorization", "k"),)}),
         ({"headers": (("x-api-key", "k"),)}, {"headers": (("api-key", "k"),)}),
         ({"headers": (("x-api-key", "k"),)}, {"headers": (("x-api-key", "k"), ("x-api-key", "l"))}),
-        ({"headers": aws("AKIA1", "s")}, {"headers": aws("AKIA2", "s")}),
+        ({"headers": ()}, {"headers": (("cookie", "session=1"),)}),
+        ({"headers": (("x-portkey-api-key", "a"),)}, {"headers": (("x-portkey-api-key", "b"),)}),
+        ({"headers": (("session-id", "a"),)}, {"headers": (("session-id", "b"),)}),
+        ({"headers": (("accept", "application/json"),)}, {"headers": (("accept", "text/event-stream"),)}),
         ({"headers": ()}, {"headers": (("x-amzn-bedrock-guardrailidentifier", "g"),)}),
         ({"body": b"{}", "ignore": ("a",)}, {"body": b"{}"}),
     ],
@@ -113,14 +116,29 @@ def test_these_never_share_an_answer(one: dict[str, Any], other: dict[str, Any])
     assert keys(**one) != keys(**other)
 
 
-@pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
-@given(one=st.text(min_size=1), other=st.text(min_size=1))
-def test_two_credentials_never_share_an_answer(name: str, one: str, other: str) -> None:
-    def bare(value: str) -> str:
-        return value.strip().removeprefix("Bearer ").strip()  # a key is the same with and without the scheme
-
-    if bare(one) != bare(other):
+@given(
+    name=st.sampled_from(["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "x-account"])
+    | st.from_regex(r"x-[a-z]{1,8}-(key|token|secret|account)", fullmatch=True),
+    one=st.text(min_size=1),
+    other=st.text(min_size=1),
+)
+def test_callers_that_differ_in_a_header_nobody_knows_never_share_an_answer(name: str, one: str, other: str) -> None:
+    if one.strip() != other.strip():
         assert keys(headers=((name, one),)) != keys(headers=((name, other),))
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "signed"),
+    [
+        (URL, (("Authorization", "AWS4-HMAC-SHA256 Credential=AKIA1/20261121/us-east-1, Signature=1"),), True),
+        (URL, (("authorization", "aws4-hmac-sha256 Credential=AKIA1"),), True),
+        (URL + "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=1", (), True),
+        (URL, (("authorization", "Bearer AWS4"),), False),
+        (URL, (), False),
+    ],
+)
+def test_a_call_signed_for_aws_is_told_apart(url: str, headers: tuple[tuple[str, str], ...], signed: bool) -> None:
+    assert is_signed(url, headers) is signed
 
 
 @pytest.mark.parametrize(
@@ -140,7 +158,7 @@ def test_a_header_that_chooses_behaviour_tells_calls_apart(name: str) -> None:
 
 def test_values_cannot_move_from_one_field_to_the_next() -> None:
     assert keys(method="POST", url="x") != keys(method="POS", url="Tx")
-    assert keys(seed="ab", helicone_auth="c") != keys(seed="a", helicone_auth="bc")
+    assert keys(seed="ab", key_holder="c") != keys(seed="a", key_holder="bc")
     assert keys(headers=(("openai-beta", "a"), ("openai-beta", "b"))) != keys(headers=(("openai-beta", "a, b"),))
 
 
@@ -221,7 +239,7 @@ def test_other_bodies_are_the_same_only_byte_for_byte(one: bytes, other: bytes) 
 @given(st.text(), st.text(), st.text(), st.binary(max_size=50), st.text())
 def test_nothing_a_caller_sends_makes_it_raise(url: str, value: str, encoding: str, body: bytes, seed: str) -> None:
     headers = (("authorization", value), ("openai-beta", value), (value, value), ("x-api-key", "\udcff"))
-    assert keys(url=url, headers=headers, content_encoding=encoding, body=body, seed=seed, helicone_auth=value)
+    assert keys(url=url, headers=headers, content_encoding=encoding, body=body, seed=seed, key_holder=value)
 
 
 FALLBACK: dict[str, Any] = {

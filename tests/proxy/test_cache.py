@@ -110,6 +110,8 @@ def test_anthropic_is_cached(proxy: Proxy, provider: FakeProviders) -> None:
         ({"helicone-auth": "Bearer other"}, {}),
         ({"Helicone-Cache-Seed": "another"}, {}),
         ({"openai-project": "another"}, {}),
+        ({"x-nobody-knows": "another"}, {}),
+        ({"cookie": "session=another"}, {}),
         ({}, {"temperature": 1}),
     ],
 )
@@ -118,6 +120,15 @@ def test_what_makes_a_difference_is_no_hit(proxy: Proxy, headers: dict[str, str]
     post(proxy, mine)
     until_stored(proxy, mine)
     assert post(proxy, {**mine, **headers}, **body).headers["helicone-cache"] == "MISS"
+
+
+def test_a_call_signed_for_aws_is_not_cached(proxy: Proxy) -> None:
+    signed = {"authorization": "AWS4-HMAC-SHA256 Credential=AKIA1/20261121/us-east-1/bedrock/aws4_request, Signature=1"}
+    for _ in range(2):
+        answer = post(proxy, {**cached(), **signed})
+        assert answer.status_code == 200
+        assert "helicone-cache" not in answer.headers
+        assert "signed for AWS" in answer.headers["helicone-warning"]
 
 
 def test_what_makes_no_difference_is_a_hit(proxy: Proxy) -> None:

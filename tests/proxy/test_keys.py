@@ -78,6 +78,9 @@ def test_the_key_may_stand_in_the_proxy_url(guarded: Guarded, provider: FakeProv
     answer = client.messages.with_raw_response.create(model="claude-haiku-4-5", max_tokens=9, messages=HELLO)
     row = guarded.proxy.row(answer.headers["helicone-id"])
     assert row["properties"] == {"project": "shop"}
+    by_header = plain(guarded.proxy).post(CHAT_PATH, json=CHAT, headers={"Helicone-Auth": guarded.keys["proxy"]})
+    assert row["helicone_key_hash"] == guarded.proxy.row(by_header.headers["helicone-id"])["helicone_key_hash"]
+    assert row["helicone_key_hash"] is not None
     assert "proxy-authorization" not in {name.lower() for name, _ in provider.requests[-1].headers}
 
 
