@@ -101,6 +101,7 @@ def settle_and_clean(data: Path) -> None:
         settler.step()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_settler_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
     template = tmp_path / "template"
