@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,11 @@ class RequestRow:
     provider_name: str  # who bills
     operation_name: str  # chat, responses, text_completion, embeddings, ...
     request_model: str | None = None  # what the caller asked for
-    response_model: str | None = None
+    response_model: str | None = None  # what the provider says it used
     response_id: str | None = None  # the provider's own id
     finish_reasons: tuple[str, ...] = ()  # in the provider's own words
 
-    method: str = "POST"
+    method: str = "POST"  # of the HTTP request
     host: str = ""  # the provider's own, whatever --upstream says
     path: str = ""  # the provider's own, without our prefix and without secrets of the query
     mode: str = "forward"  # forward | reverse | async
@@ -46,42 +46,30 @@ class RequestRow:
     output_tokens: int | None = None  # reasoning included
     reasoning_output_tokens: int | None = None  # part of output_tokens
     usage_raw: str | None = None  # the provider's usage object as JSON; of a stream: the merged final object
-    usage_units: dict[str, str] = field(default_factory=dict)  # what is priced beside the columns above: unit -> count
     usage_source: str | None = None  # provider | estimated | None
-    usage_quality: str | None = None  # what is odd about the stated usage, in words; None: nothing
 
     cost_nanousd: int | None = None  # 1e-9 USD; None = unknown
-    cost_source: str | None = (
-        None  # "genai-prices <version>", "heliograph prices", "override <name>", "provider", "free"
-    )
-    cost_missing: str | None = None  # why cost_nanousd is None, in words
-    list_cost_nanousd: int | None = None  # of a call paid by a subscription: what it would have cost by tokens
-    price_factors: dict[str, str] = field(
-        default_factory=dict
-    )  # service_tier, speed, region, ...: what changes the price
+    cost_source: str | None = None  # "genai-prices <version>", "override <name>", "provider", "free"
 
     cache_status: str | None = None  # hit | miss | coalesced
     cache_reference_id: str | None = None  # the row whose answer was given again
     saved_nanousd: int | None = None  # what the original call cost
 
-    user_id: str | None = None
-    session_id: str | None = None
-    session_path: str | None = None
-    session_name: str | None = None
+    user_id: str | None = None  # Helicone-User-Id, else the body's `user`
+    session_id: str | None = None  # Helicone-Session-Id, else the client's own
+    session_path: str | None = None  # Helicone-Session-Path: the call's place in it, e.g. /plan/search
+    session_name: str | None = None  # Helicone-Session-Name
     properties: dict[str, str] = field(default_factory=dict)  # lower-case names
-    prompt_id: str | None = None
+    prompt_id: str | None = None  # Helicone-Prompt-Id
     api_key_hash: str | None = None  # keyed hash of the caller's provider key
     helicone_key_hash: str | None = None  # keyed hash of Helicone-Auth
 
     attempts: int = 1  # upstream calls made; 0 for a cache hit or our own refusal
-    fallback_index: int | None = None
-    rate_limit_status: str | None = None
+    fallback_index: int | None = None  # which target answered, from 0; None: the call has no fallbacks
+    rate_limit_status: str | None = None  # allowed | rate_limited | budget_exceeded | unchecked; None: no limit applied
     client: str | None = None  # the user agent
-    client_command: str | None = None  # the calling process on this machine: its command, without arguments
-    client_cwd: str | None = None  # its working directory
-    client_repository: str | None = None  # name of the git repository that the working directory is in
     request_bytes: int | None = None  # body as sent, compressed if it was
-    response_bytes: int | None = None
+    response_bytes: int | None = None  # body as received, compressed if it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

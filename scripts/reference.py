@@ -1,0 +1,216 @@
+"""The pages under docs/reference/, made from the code: `scripts/reference` writes them, `--check` fails where one is stale.
+
+Headers come from addon/config/controls.py, commands from click, columns from addon/storage/record.py and the views,
+endpoints from the OpenAPI document.
+"""
+
+import argparse
+import inspect
+import io
+import sys
+import tempfile
+import tokenize
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+FOLDER: Final = ROOT / "docs" / "reference"
+_NOTE: Final = "<!-- Made by scripts/reference; edit {source} and run it again. -->"
+_WIDTH: Final = 100  # of help texts
+
+
+def headers() -> str:
+    from addon.config.controls import HEADERS
+
+    def rows(direction: str, support: str) -> list[tuple[str, str]]:
+        return [
+            (f"`{each.spelled}`", each.meaning)
+            for each in HEADERS
+            if (each.direction, each.support) == (direction, support)
+        ]
+
+    def names(support: str) -> str:
+        return ", ".join(name for name, _ in rows("request", support)) + "."
+
+    return _page(
+        "Headers",
+        "addon/config/controls.py",
+        "Names are compared without regard to case. `Helicone-*` headers and `Proxy-Authorization` never reach a provider. A value "
+        "that cannot be read turns its feature off; the call is served, and `Helicone-Warning` says which header and why.",
+        "## What a program can send",
+        _table(("header", "meaning"), rows("request", "served")),
+        "## What an answer carries",
+        _table(("header", "meaning"), rows("response", "served")),
+        "## Helicone's headers that do nothing here",
+        f"Accepted without a word: {names('ignored')}",
+        f"Not supported, which `Helicone-Warning` says: {names('not supported')}",
+    )
+
+
+def commands() -> str:
+    from addon.commands.cli import main
+
+    found = list(_commands(main, "heliograph"))
+    return _page(
+        "Commands",
+        "the command in addon/commands/",
+        "Data goes to stdout, messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage; `run` exits with its program's.",
+        *(f"## {name}\n\n```text\n{text}\n```" for name, text in found),
+    )
+
+
+def _commands(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
+    """(name, help) of a command and of those below it."""
+    context = click.Context(
+        command,
+        info_name=name.rpartition(" ")[2],
+        parent=parent,
+        terminal_width=_WIDTH,
+        max_content_width=_WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    yield name, command.get_help(context).rstrip()
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            below = command.get_command(context, each)
+            assert below
+            yield from _commands(below, f"{name} {each}", context)
+
+
+def row() -> str:
+    from addon.storage import record
+    from analysis.lake import Lake
+    from analysis.table import fetch
+
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake(Path(folder))
+        for view, (source, about) in _VIEWS.items():
+            meanings = (_comments(getattr(record, source)) if source else {}) | _DERIVED
+            columns = lake.ask(lambda connection, view=view: list(fetch(connection, f"describe {view}", {}).records()))  # type: ignore[misc]
+            rows = [
+                (f"`{each['column_name']}`", each["column_type"].lower(), meanings.get(each["column_name"], ""))
+                for each in columns
+            ]
+            parts += [f"## {view}", about, _table(("column", "type", "meaning"), rows)]
+    return _page(
+        "The row",
+        "addon/storage/record.py",
+        "The views of `heliograph sql`, which are also the columns of the Parquet files. Names follow OpenTelemetry's GenAI conventions; "
+        "units are in the names. NULL means that a value is not known; it is never 0.",
+        *parts,
+    )
+
+
+# View -> the class in record.py that says what its columns mean, and one line about a row.
+_VIEWS: Final = {
+    "requests": ("RequestRow", "One call of a program, its retries and fallbacks included."),
+    "bodies": ("BodyRow", "What was said in a call. Its own files, so that bodies can be deleted and numbers kept."),
+    "sessions": ("", "One session: all calls with one `session_id`."),
+    "users": ("", "One user: all calls with one `user_id`."),
+    "feedback": ("FeedbackRow", "The newest rating of a call."),
+    "scores": (
+        "ScoreRow",
+        "The newest score of each name of a call. A rating is also the score `helicone-score-feedback`.",
+    ),
+    "property_changes": ("PropertyChangeRow", "The newest value of each property that was set after a call."),
+}
+# Columns that only the views have.
+_DERIVED: Final = {
+    "date": "the day of started_at, UTC: the partition",
+    "cost_usd": "cost_nanousd in US dollars",
+    "saved_usd": "saved_nanousd in US dollars",
+    "calls": "how many calls",
+    "errors": "how many of them have an error_type",
+    "unpriced": "how many of them have no cost",
+    "sessions": "how many sessions",
+    "first_call_at": "when the first call began",
+    "last_call_at": "when the last call began",
+}
+
+
+def _comments(record: type) -> dict[str, str]:
+    """The comment beside each field of a dataclass."""
+    found: dict[str, str] = {}
+    name, at_start = "", True
+    for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(record)).readline):
+        if token.type == tokenize.NAME and at_start:
+            name = token.string
+        elif token.type == tokenize.COMMENT and name:
+            found[name] = token.string.lstrip("# ").replace("None", "NULL")
+        at_start = token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
+    return found
+
+
+def endpoints() -> str:
+    from addon.config.settings import Settings
+    from addon.routing.own_endpoints import role_for
+    from addon.storage.journal import Journal
+    from analysis.api.app import make_app
+    from analysis.api.openapi import document
+    from analysis.api.state import Api
+    from analysis.lake import Lake
+
+    nowhere = Path("nowhere")  # only the routes are looked at
+    journal = Journal(nowhere, on_trouble=lambda _: None)
+    api = Api(settings=Settings(data=nowhere, config=nowhere), secret=b"", lake=Lake(nowhere), journal=journal)
+    rows = [("GET", "`/healthz`", "", "200 once calls are served; what was counted since the start")]
+    for path, methods in document(make_app(api).routes)["paths"].items():
+        for method, operation in methods.items():
+            rows.append((method.upper(), f"`{path}`", role_for(method.upper(), path) or "", operation["summary"]))
+    return _page(
+        "Endpoints",
+        "the route in analysis/api/",
+        "On the proxy's own address, and through the proxy as `https://api.helicone.ai/...`. Bodies, answers and errors are in OpenAPI at "
+        "`/openapi.json`. The role is what a key needs, where the proxy has [keys](../keys.md).",
+        _table(("method", "path", "role", "what it does"), rows),
+    )
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "headers": headers,
+    "commands": commands,
+    "row": row,
+    "endpoints": endpoints,
+}
+
+
+def _page(title: str, source: str, *parts: str) -> str:
+    return "\n\n".join((f"# {title}", _NOTE.format(source=source), *parts)) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *(tuple(cell.replace("|", r"\|") for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Names of pages that are not what the code says."""
+    return [
+        name
+        for name, make in PAGES.items()
+        if not (file := folder / f"{name}.md").exists() or file.read_text(encoding="utf-8") != make()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/reference", description="Makes the pages under docs/reference/.")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a page is not what the code says"
+    )
+    if parser.parse_args().check:
+        if old := stale():
+            sys.exit(
+                f"stale: {', '.join(f'docs/reference/{name}.md' for name in old)}; run scripts/reference and commit them"
+            )
+        return
+    FOLDER.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (FOLDER / f"{name}.md").write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
