@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from addon.config.controls import Controls
-from addon.metering.terminal import TerminalScanner, answer_framing
+from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
+from addon.providers.stream_types import is_stream
 from addon.routing.router import Route
 from addon.sending.fallbacks import Fallbacks
 from addon.storage.journal_lines import CallStart, Charge
@@ -74,4 +75,4 @@ class Call:
 
     @property
     def is_stream(self) -> bool:
-        return answer_framing(self.operation, self.content_type).is_stream
+        return is_stream(self.content_type)

@@ -54,7 +54,8 @@ def without_omitted(
         if end.reading is not None:
             end.reading = {name: value for name, value in end.reading.items() if name not in ("text", "other_output")}
         elif operation:
-            end.reading = reading_only(operation, response, None, end.content_type)
+            is_stream = (end.content_type or "").startswith("text/event-stream")
+            end.reading = reading_only(operation, response, None, is_stream)
         response = b""
     return request, response
 

@@ -13,5 +13,4 @@ PROVIDER = Provider(
         *operations("/openai/deployments/(?P<model>[^/]+)", "chat", "text_completion", "embeddings"),
     ),
     prices="azure",
-    source="https://learn.microsoft.com/azure/ai-services/openai/reference",
 )

@@ -9,5 +9,4 @@ PROVIDER = Provider(
     hosts=("api.cohere.com", "api.cohere.ai"),
     operations=operations("/compatibility/v1", "chat", "embeddings"),
     prices="cohere",
-    source="https://docs.cohere.com/docs/compatibility-api",
 )
