@@ -3,6 +3,7 @@
 import errno
 import http.client
 import json
+import os
 import platform
 import re
 import shutil
@@ -19,7 +20,7 @@ from typing import Final
 import click
 
 from addon.commands.options import data_options, examples, listen_option
-from addon.config.settings import ConfigError, load
+from addon.config.settings import load_what_can_be_read
 
 _ENOUGH_FREE_BYTES: Final = 2**30
 # The first versions (major: minor) whose fetch reads HTTPS_PROXY, with NODE_USE_ENV_PROXY=1, which `run` and `env` set.
@@ -84,11 +85,10 @@ def _machine() -> Iterator[Finding]:
 def _data(data: Path, config: Path | None) -> Iterator[Finding]:
     from addon.storage.folders import Folders
 
-    try:
-        settings = load(data, config)
-    except ConfigError as error:
-        yield Finding(BAD, "settings", str(error))
-    else:
+    settings, problems = load_what_can_be_read(data, config, environ=os.environ)
+    for problem in problems:
+        yield Finding(BAD, "settings", problem.text)
+    if not problems:
         yield Finding(GOOD, "settings", f"{settings.config}" if settings.config.exists() else "defaults")
     try:
         Folders(data).make()

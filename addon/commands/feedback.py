@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from addon.commands.options import Failure, data_options, examples
-from addon.config.settings import ConfigError, load
+from addon.config.settings import ConfigError
 from addon.ids import parse_uuid
 
 
@@ -45,14 +45,13 @@ def feedback(
     call, now = parse_uuid(request_id) or "", datetime.now(UTC)
     rows: list[EventRow] = []
     try:
-        load(data, config)  # the settler needs it; better told before anything is written
         if rating:
             rows.append(events.feedback(call, rating == "up", now))
         given = {name: events.parse_score(value) for name, value in events.pairs("--score", scores).items()}
         rows += events.scores(call, given, now)
         for name, value in events.pairs("--property", properties).items():
             rows.append(events.property_change(call, name, value, now))
-    except (ConfigError, ValueError) as error:
+    except ValueError as error:
         raise click.UsageError(str(error)) from error
     if not call or not is_known(Lake(data, _warn), data, call):
         raise Failure(f"{data}: no call has the id {request_id}; `heliograph report requests` shows the latest")

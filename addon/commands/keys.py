@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from addon.commands.options import Failure, data_options, examples
+from addon.config.keys import ROLES, Key, is_name, new_key, section
 from addon.config.settings import CONFIG_NAME, ConfigError, load
-from addon.routing.access import ROLES, Key, hash_of, is_name, new_key
 
 
 @click.group(
@@ -39,10 +39,8 @@ def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> N
     if name in {key.name for key in _settings_keys(data, config)}:
         raise Failure(f"{path} has a key {name} already; delete its section [keys.{name}] to make it anew")
     key = new_key()
-    wanted = ", ".join(f'"{role}"' for role in roles or ROLES)
-    section = f'[keys.{name}]\nhash = "{hash_of(key)}"\nroles = [{wanted}]\n'
     try:
-        _append(path, section)
+        _append(path, section(name, key, roles or ROLES))
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
     click.echo(key)
@@ -72,8 +70,8 @@ def _settings_keys(data: Path, config: Path | None) -> tuple[Key, ...]:
         raise Failure(str(error)) from error
 
 
-def _append(path: Path, section: str) -> None:
+def _append(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
-        file.write(f"\n{section}" if os.fstat(descriptor).st_size else section)
+        file.write(f"\n{text}" if os.fstat(descriptor).st_size else text)

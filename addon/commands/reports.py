@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from addon.commands.options import Failure, data_options, examples
-from addon.config.settings import ConfigError
+from addon.config.settings import ConfigError, load_what_can_be_read
 
 if TYPE_CHECKING:
     from analysis.lake import Lake
@@ -214,10 +214,15 @@ def _settle(data: Path, config: Path | None) -> None:
     """What a proxy left that was killed is settled first, so that its calls are in the answer."""
     from addon.settling.process import settle_leftovers
 
+    _, problems = load_what_can_be_read(data, config)
+    for problem in problems:  # what is stored can be answered all the same
+        _warn(problem.text)
     try:
         settle_leftovers(data, config)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from error
+    except ConfigError:  # of the prices or budgets: told above
+        _warn(
+            "calls that a stopped proxy left are not shown until the settings are mended: their price depends on them"
+        )
     except OSError as error:
         _warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
 

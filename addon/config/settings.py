@@ -1,38 +1,31 @@
-"""What a person can set: command line first, then `heliograph.toml`, then the defaults here.
+"""Settings: the command line first, then `heliograph.toml`, then the defaults here.
 
-Every mistake is one ConfigError that names the file, the key, the value and what is allowed.
+All mistakes are in one ConfigError: one line each, with the file, the key, the value and what is allowed. What the file
+may hold is in `addon/config/models.py`, which is imported only where there is a file: pydantic takes 10 MB and 0.1 s.
 """
 
 import os
 import secrets
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from addon.config.webhooks import Webhook, parse_webhooks
-from addon.limits.config import parse_budgets, parse_limits
+from addon.config.keys import Key
+from addon.config.mistakes import did_you_mean
+from addon.config.webhooks import Webhook
 from addon.limits.rules import Budget, Limit
-from addon.metering.overrides import PriceOverride, parse_overrides
+from addon.metering.overrides import PriceOverride
 from addon.providers import registry
-from addon.routing.access import Key, parse_keys
-from addon.sending.fallbacks import FallbackRule, parse_fallback_rules
+from addon.sending.fallbacks import FallbackRule
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
 BUNDLE_NAME: Final = "heliograph-ca-bundle.pem"
-# The tables of the config file and their keys; those with names of the user's own are read elsewhere.
-_TABLES: Final = {
-    "timeouts": "connect_s first_byte_s idle_s total_s",
-    "targets": "allow",
-    "capture": "max_body_bytes",
-    "cache": "max_bytes",
-    "limits_store": "fail_closed",
-    "usage": "inject",
-}
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
 
@@ -56,7 +49,7 @@ class Origin:
 
 
 class Timeouts(NamedTuple):
-    """Seconds. The official SDKs give up at 600 s themselves; ours must not be what ends a call they still wait for.
+    """Seconds. The official SDKs give up after 600 s themselves; ours must not end a call that they still wait for.
 
     A tuple, since it is in the metadata of flows: `mitmdump -w` and mitmweb's download can write nothing else of ours.
     """
@@ -74,17 +67,17 @@ class Settings:
     upstreams: Mapping[str, Origin] = field(default_factory=dict)  # provider name -> where it lives
     targets: frozenset[Origin] = frozenset()  # more targets that a caller's header may name
     timeouts: Timeouts = field(default_factory=Timeouts)
-    max_body_bytes: int = 16 * 2**20  # of each body, kept in the journal; what passes through has no limit
-    cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently goes first
+    max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
+    cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently is removed first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
     budgets: tuple[Budget, ...] = ()
-    webhooks: tuple[Webhook, ...] = ()  # who is told of finished calls
-    keys: tuple[Key, ...] = ()  # none: everybody on this machine
-    fallbacks: tuple[FallbackRule, ...] = ()  # by model; variables in their headers are not put in yet
-    inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage, and hide it from who did not ask
-    limits_fail_closed: bool = False  # refuse what cannot be checked, else let it go unlimited
-    upstream_proxy: Origin | None = None  # a proxy that was already set for this shell becomes ours
+    webhooks: tuple[Webhook, ...] = ()  # addresses that are told of finished calls
+    keys: tuple[Key, ...] = ()  # none: every program on this machine may call
+    fallbacks: tuple[FallbackRule, ...] = ()  # by model; the variables in their headers are still names
+    inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage; remove it for callers that did not ask
+    limits_fail_closed: bool = False  # refuse calls that cannot be checked, else let them pass unlimited
+    upstream_proxy: Origin | None = None  # the proxy that this shell used before; our calls go through it
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
 
 
@@ -101,6 +94,14 @@ def data_folder(option: str | Path | None = None) -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / APP_NAME
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake, as one line for the person who made it."""
+
+    section: str  # of the file; "" where the whole file cannot be read; else "--upstream" or "HTTPS_PROXY"
+    text: str
+
+
 def load(
     data: Path,
     config: Path | None = None,
@@ -108,56 +109,61 @@ def load(
     upstream_timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Settings from the config file, the command line's `NAME=URL`s and a proxy that `environ` names. Raises ConfigError."""
-    path = config or data / CONFIG_NAME
-    table = _Table(path, "", _read(path, must_exist=config is not None))
-    origins: dict[str, Origin] = {}
-    for name, url in table.table("upstreams").items():
-        origins[_provider(table.where(f"upstreams.{name}"), name)] = _origin(table.where(f"upstreams.{name}"), url)
-    for item in upstreams:
-        name, equals, url = item.partition("=")
-        if not equals:
-            raise ConfigError(f"--upstream {item!r}: write NAME=URL, e.g. openai=http://127.0.0.1:9001")
-        origins[_provider(f"--upstream {name}", name)] = _origin(f"--upstream {name}", url)
-    before_us, before_us_auth = _proxy_before_us(environ or {})
-    timeouts = table.sub("timeouts")
-    defaults = Timeouts(first_byte_s=upstream_timeout_s) if upstream_timeout_s is not None else Timeouts()
-    settings = Settings(
-        data=data,
-        config=path,
-        upstreams=origins,
-        targets=frozenset(_origin(table.where("targets.allow"), url) for url in table.sub("targets").strings("allow")),
-        timeouts=Timeouts(
-            connect_s=timeouts.seconds("connect_s", defaults.connect_s),
-            first_byte_s=(
-                defaults.first_byte_s
-                if upstream_timeout_s is not None
-                else timeouts.seconds("first_byte_s", defaults.first_byte_s)
-            ),
-            idle_s=timeouts.seconds("idle_s", defaults.idle_s),
-            total_s=timeouts.seconds("total_s", defaults.total_s),
-        ),
-        max_body_bytes=table.sub("capture").count("max_body_bytes", 16 * 2**20),
-        cache_bytes=table.sub("cache").count("max_bytes", 2**30),
-        prices=_parsed(table, "prices", parse_overrides),
-        limits=_parsed(table, "limits", parse_limits),
-        budgets=_parsed(table, "budgets", parse_budgets),
-        webhooks=_parsed(table, "webhooks", parse_webhooks),
-        keys=_keys(table),
-        fallbacks=_parsed(table, "fallbacks", parse_fallback_rules),
-        inject_usage=table.sub("usage").flag("inject", False),
-        limits_fail_closed=table.sub("limits_store").flag("fail_closed", False),
-        upstream_proxy=before_us,
-        upstream_proxy_auth=before_us_auth,
-    )
-    for name, keys in _TABLES.items():
-        table.sub(name).refuse_unknown(set(keys.split()))
-    table.refuse_unknown({*_TABLES, "upstreams", "prices", "limits", "budgets", "fallbacks", "keys", "webhooks"})
+    """Settings from the config file, the command line's `NAME=URL`s and a proxy that `environ` names.
+
+    With `environ` each `$NAME` in the file must be set in it. Raises ConfigError with every mistake.
+    """
+    settings, problems = load_what_can_be_read(data, config, upstreams, upstream_timeout_s, environ)
+    if problems:
+        raise ConfigError("\n".join(problem.text for problem in problems))
     return settings
 
 
+def load_what_can_be_read(
+    data: Path,
+    config: Path | None = None,
+    upstreams: Sequence[str] = (),
+    upstream_timeout_s: float | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, tuple[Problem, ...]]:
+    """Like `load`, but a section with a mistake counts as left out, and the mistakes are returned."""
+    path = config or data / CONFIG_NAME
+    fields: dict[str, Any] = {}
+    problems: list[Problem] = []
+    try:
+        if table := _read(path, must_exist=config is not None):
+            from addon.config.read import read_table
+
+            fields, found = read_table(path, table, environ)
+            problems.extend(found)
+    except ConfigError as error:
+        problems.append(Problem("", str(error)))
+    named = dict(fields.get("upstreams", {}))
+    for item in upstreams:
+        try:
+            named |= [_upstream(item)]
+        except ConfigError as error:
+            problems.append(Problem("--upstream", str(error)))
+    timeouts = fields.get("timeouts", Timeouts())
+    if upstream_timeout_s is not None:
+        timeouts = timeouts._replace(first_byte_s=upstream_timeout_s)
+    proxy = proxy_auth = None
+    try:
+        proxy, proxy_auth = _proxy_before_us(environ or {})
+    except ConfigError as error:
+        problems.append(Problem("HTTPS_PROXY", str(error)))
+    fields |= {"upstreams": named, "timeouts": timeouts}
+    settings = Settings(data=data, config=path, upstream_proxy=proxy, upstream_proxy_auth=proxy_auth, **fields)
+    return settings, tuple(problems)
+
+
+def problems_of(problems: Iterable[Problem], sections: Sequence[str]) -> str:
+    """The lines about these sections, or about the whole file; "" where there are none."""
+    return "\n".join(problem.text for problem in problems if problem.section in ("", *sections))
+
+
 def secret(data: Path) -> bytes:
-    """The key of all keyed hashes, `DATA/secret`: made once, 0600. Whoever has it can test a guess, so it stays private."""
+    """The key of all keyed hashes, `DATA/secret`: made once, 0600. With it a guessed key can be tested, so it stays private."""
     path = data / "secret"
     try:
         return path.read_bytes()
@@ -185,24 +191,9 @@ def parse_listen(value: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _parsed[T](table: "_Table", key: str, parse: Callable[[Sequence[Mapping[str, Any]]], T]) -> T:
-    """Sections [[key]], read by whoever knows what they mean. Raises ConfigError."""
-    try:
-        return parse(table.tables(key))
-    except ValueError as error:
-        raise ConfigError(f"{table.path}: {error}") from error
-
-
-def _keys(table: "_Table") -> tuple[Key, ...]:
-    try:
-        return parse_keys(table.table("keys"))
-    except ValueError as error:
-        raise ConfigError(f"{table.path}: {error}") from error
-
-
 def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | None]:
-    """The proxy that this shell used before us, and the user and password for it: it becomes our way out. Not one that
-    `heliograph env` has put there."""
+    """The proxy that this shell used before us, and its user and password. Our calls go through it, unless `heliograph env`
+    set it: then it is ourselves."""
     url = environ.get("HTTPS_PROXY") or environ.get("https_proxy") or ""
     if environ.get("NODE_EXTRA_CA_CERTS", "").endswith(f"/{BUNDLE_NAME}"):
         return None, None
@@ -216,69 +207,10 @@ def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | N
         raise ConfigError(f"HTTPS_PROXY: not a URL ({error}); write e.g. http://proxy.example.org:3128") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """One table of the config file, for messages that name file, key, value and what is allowed."""
-
-    path: Path
-    name: str
-    values: Mapping[str, Any]
-
-    def where(self, key: str) -> str:
-        return f"{self.path}: {f'{self.name}.' if self.name else ''}{key}"
-
-    def sub(self, key: str) -> "_Table":
-        return _Table(self.path, key, self.table(key))
-
-    def table(self, key: str) -> Mapping[str, Any]:
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            raise ConfigError(f"{self.where(key)}: {value!r} is not a table; write a section [{key}]")
-        return value
-
-    def tables(self, key: str) -> list[Mapping[str, Any]]:
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise ConfigError(f"{self.where(key)}: {value!r} is not a list of tables; write sections [[{key}]]")
-        return value
-
-    def strings(self, key: str) -> list[str]:
-        value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ConfigError(
-                f'{self.where(key)}: {value!r} is not a list of texts; write e.g. ["https://example.org"]'
-            )
-        return value
-
-    def seconds(self, key: str, default: float) -> float:
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"{self.where(key)}: {value!r} is not a time; write seconds above 0, e.g. {default:g}")
-        return float(value)
-
-    def count(self, key: str, default: int) -> int:
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ConfigError(
-                f"{self.where(key)}: {value!r} is not a count; write a whole number from 0, e.g. {default}"
-            )
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.values.get(key, default)
-        if not isinstance(value, bool):
-            raise ConfigError(f"{self.where(key)}: {value!r} is neither true nor false")
-        return value
-
-    def refuse_unknown(self, allowed: set[str]) -> None:
-        for key in self.values:
-            if key not in allowed:
-                raise ConfigError(f"{self.where(key)}: unknown; allowed are {', '.join(sorted(allowed))}")
-
-
 def _read(path: Path, must_exist: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Decimals stay as they are written: 0.1 is not the nearest binary fraction.
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"{path}: no such file") from None
@@ -289,23 +221,37 @@ def _read(path: Path, must_exist: bool) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def _provider(where: str, name: str) -> str:
-    """The provider's own name, of what may be another name of it."""
-    if provider := registry.BY_NAME.get(name):
-        return provider.name
-    raise ConfigError(f"{where}: no provider of this name; allowed are {', '.join(sorted(registry.BY_NAME))}")
+def no_provider(name: str) -> str:
+    """The message for a name that no provider has."""
+    near = did_you_mean(name, registry.BY_NAME)
+    return f"no provider is called {name!r}{near}; allowed are {', '.join(sorted(registry.BY_NAME))}"
 
 
-def _origin(where: str, url: object) -> Origin:
-    parts = urlsplit(url) if isinstance(url, str) else SplitResult("", "", "", "", "")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"{where}: {url!r} is not an http(s) URL; write e.g. http://127.0.0.1:8000")
-    if (rest := urlunsplit(("", "", parts.path, parts.query, parts.fragment))) not in ("", "/"):
-        raise ConfigError(f"{where}: {url!r} has a path; it replaces scheme, host and port only, so leave {rest!r} out")
+def _upstream(item: str) -> tuple[str, Origin]:
+    """`NAME=URL` of the command line. Raises ConfigError."""
+    name, equals, url = item.partition("=")
+    if not equals:
+        raise ConfigError(f"--upstream {item!r}: write NAME=URL, e.g. openai=http://127.0.0.1:9001")
+    if name not in registry.BY_NAME:
+        raise ConfigError(f"--upstream {name}: {no_provider(name)}")
     try:
-        return _split_origin(parts)
+        return registry.BY_NAME[name].name, parse_origin(url)
     except ValueError as error:
-        raise ConfigError(f"{where}: {url!r}: {error}") from error
+        raise ConfigError(f"--upstream {name}: {error}") from error
+
+
+def parse_origin(url: str) -> Origin:
+    """Raises ValueError that says what is allowed."""
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}") from error
+    if not is_one:
+        raise ValueError(f"{url!r} is not an http(s) URL; write e.g. http://127.0.0.1:8000")
+    if (rest := urlunsplit(("", "", parts.path, parts.query, parts.fragment))) not in ("", "/"):
+        raise ValueError(f"{url!r} has a path; it replaces scheme, host and port only, so leave {rest!r} out")
+    return _split_origin(parts)
 
 
 def _split_origin(parts: SplitResult) -> Origin:

@@ -1,31 +1,14 @@
-"""Prices of the user's own: `[[prices]]` tables in heliograph.toml, for local servers, contracts and corrections.
+"""Prices of the user's own, `[[prices]]` in heliograph.toml: for local servers, contracts and corrections. Pure."""
 
-[[prices]]
-provider = "vllm"                  # as in the column provider_name
-model = "llama-3.3-*"              # `*` stands for anything
-input_usd_per_million = 0.20
-output_usd_per_million = 0.60
-cached_input_usd_per_million = 0.02      # the rest is optional
-from = 2026-11-01
-name = "rack 4"
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from addon.providers.model import Provider, Usage
 from addon.wildcard import matches
 
-PRICES: Final = (
-    "input_usd_per_million",
-    "cached_input_usd_per_million",
-    "cache_creation_usd_per_million",
-    "cache_creation_1h_usd_per_million",
-    "output_usd_per_million",
-)
 MILLION: Final = 1_000_000
 
 
@@ -76,11 +59,6 @@ class PriceOverride:
         return per_million / MILLION
 
 
-def parse_overrides(tables: Sequence[Mapping[str, Any]]) -> tuple[PriceOverride, ...]:
-    """The tables as tomllib reads them. Raises ValueError that names key and value and says what is allowed."""
-    return tuple(_parse(f"prices[{index}]", table) for index, table in enumerate(tables))
-
-
 def find_override(overrides: Sequence[PriceOverride], provider: Provider, model: str, on: date) -> PriceOverride | None:
     """The override that says most about this call: an exact name before a pattern, a long pattern before a short one,
     the latest start; of equals the one written last."""
@@ -97,32 +75,3 @@ def _weight(override: PriceOverride) -> tuple[bool, int, date]:
 
 def _or(price: Decimal | None, otherwise: Decimal) -> Decimal:
     return otherwise if price is None else price  # a price of 0 is a price
-
-
-def _parse(where: str, table: Mapping[str, Any]) -> PriceOverride:
-    allowed = ("provider", "model", "name", "from", *PRICES)
-    if unknown := sorted(set(table) - set(allowed)):
-        raise ValueError(f"{where}.{unknown[0]}: no such key; allowed are {', '.join(allowed)}")
-    for key in ("provider", "model", "input_usd_per_million"):
-        if key not in table:
-            raise ValueError(f"{where}.{key}: missing; every price needs provider, model and input_usd_per_million")
-    provider, model = _text(where, table, "provider"), _text(where, table, "model")
-    prices = {key: _price(where, key, table[key]) for key in PRICES if key in table}
-    start = table.get("from")
-    if start is not None and (not isinstance(start, date) or isinstance(start, datetime)):
-        raise ValueError(f"{where}.from: {start!r} is not a date; write e.g. from = 2026-11-01, without quotes")
-    name = _text(where, table, "name") if "name" in table else f"{provider}/{model}"
-    return PriceOverride(provider=provider, model=model, start=start, name=name, **prices)
-
-
-def _text(where: str, table: Mapping[str, Any], key: str) -> str:
-    value = table[key]
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f'{where}.{key}: {value!r} is not a name; write e.g. {key} = "gpt-4o"')
-    return value.strip()
-
-
-def _price(where: str, key: str, value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ValueError(f"{where}.{key}: {value!r} is not a price; write USD per million tokens, from 0 on, e.g. 0.25")
-    return Decimal(str(value))  # 0.1 as it is written, not as the nearest binary fraction

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
-Role = Literal["proxy", "write", "read"]  # of a key; `proxy` is for calls
+from addon.config.keys import Role
+
 Server = Literal["proxy", "api"]
 
 HEALTH_PATH: Final = "/healthz"

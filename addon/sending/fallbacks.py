@@ -1,19 +1,12 @@
-"""Other targets for a call whose own fails: the header `Helicone-Fallbacks`, and `[[fallbacks]]` of heliograph.toml. Pure.
+"""Fallbacks: other targets for a call that fails, by the header `Helicone-Fallbacks` or by `[[fallbacks]]` of heliograph.toml. Pure.
 
-[[fallbacks]]
-model = "gpt-4o*"                               # of calls to such a model; * stands for anything
-on_codes = [429, "500-599"]                     # what they ended with before; optional: 408, 429, 500-599
-target_url = "https://api.groq.com/openai/v1"   # as an SDK's base_url; left out: the same provider once more
-headers = { Authorization = "Bearer $GROQ_API_KEY" }    # $NAME is the environment's; no key need stand here
-body = { model = "llama-3.3-70b-versatile" }    # optional: members of the body that are set
-
-No connection, and no answer in time, count as a failure whatever the codes say. Messages quote no header's value: it may
-be a key.
+No connection and no answer in time count as a failure whatever the codes say. Messages never quote a header's value: it
+may be a key.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,8 +20,7 @@ Codes = tuple[tuple[int, int], ...]  # ranges, both ends included
 MOST_FALLBACKS: Final = 20
 _ENTRY_KEYS: Final = ("target-url", "headers", "onCodes", "bodyKeyOverride")
 _NEEDED_KEYS: Final = _ENTRY_KEYS[:3]
-_RULE_KEYS: Final = ("model", "on_codes", "target_url", "headers", "body")
-_USUAL_CODES: Final[Codes] = ((408, 408), (429, 429), (500, 599))
+USUAL_CODES: Final[Codes] = ((408, 408), (429, 429), (500, 599))
 # An answer of less than 300 is one: it goes to the caller as it comes, and is never held back.
 _FIRST_FAILURE, _LAST_STATUS = 300, 599
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -103,17 +95,23 @@ def parse_fallbacks(text: str) -> tuple[Fallback, ...]:
     return tuple(replace(target, after_codes=codes) for (target, _), codes in zip(entries, codes_before, strict=False))
 
 
-def parse_fallback_rules(tables: Sequence[Mapping[str, Any]]) -> tuple[FallbackRule, ...]:
-    """The tables as tomllib reads them. Raises ValueError that names key and value and says what is allowed."""
-    return tuple(_rule(f"fallbacks[{index}]", table) for index, table in enumerate(tables))
-
-
 def with_environment(rules: Sequence[FallbackRule], environ: Mapping[str, str]) -> tuple[FallbackRule, ...]:
-    """The rules with each $NAME in their headers put in. Raises ValueError that names what is not set."""
+    """The rules with each $NAME in their headers replaced. Raises ValueError that names what is not set."""
     return tuple(
-        replace(rule, fallback=replace(rule.fallback, headers=_put_in(f"fallbacks[{index}]", rule.fallback, environ)))
+        replace(
+            rule,
+            fallback=replace(rule.fallback, headers=_put_in(f"fallbacks[{index}].headers", rule.fallback, environ)),
+        )
         for index, rule in enumerate(rules)
     )
+
+
+def variables_in(value: str) -> tuple[str, ...]:
+    """The environment variables that a header's value in the config names. Raises ValueError for a `$` without a name."""
+    found = list(_VARIABLE.finditer(value))
+    if any(not (match[1] or match[2] or match[3]) for match in found):
+        raise ValueError("a lone $; write $NAME for a variable, $$ for the sign")
+    return tuple(match[2] or match[3] for match in found if not match[1])
 
 
 def find_fallbacks(rules: Sequence[FallbackRule], model: str | None) -> Fallbacks | None:
@@ -150,38 +148,18 @@ def _entry(where: str, entry: Any) -> tuple[Fallback, Codes]:
         raise ValueError(f"{where}: {unknown[0][:40]!r} is unknown; allowed are {', '.join(_ENTRY_KEYS)}")
     if missing := [key for key in _NEEDED_KEYS if key not in entry]:
         raise ValueError(f"{where}: {missing[0]} is missing; needed are {', '.join(_NEEDED_KEYS)}")
-    origin, base = _target(f"{where}: target-url", entry["target-url"])
+    origin, base = _at(f"{where}: target-url", parse_target, entry["target-url"])
     target = Fallback(
         origin=origin,
         base=base,
-        headers=_headers(f"{where}: headers", entry["headers"]),
-        body=_body(f"{where}: bodyKeyOverride", entry.get("bodyKeyOverride", {})),
+        headers=_at(f"{where}: headers", _headers, entry["headers"]),
+        body=_at(f"{where}: bodyKeyOverride", parse_members, entry.get("bodyKeyOverride", {})),
     )
-    return target, _codes(f"{where}: onCodes", entry["onCodes"])
+    return target, _at(f"{where}: onCodes", _codes, entry["onCodes"])
 
 
-def _rule(where: str, table: Mapping[str, Any]) -> FallbackRule:
-    if unknown := sorted(set(table) - set(_RULE_KEYS)):
-        raise ValueError(f"{where}.{unknown[0]}: no such key; allowed are {', '.join(_RULE_KEYS)}")
-    model = table.get("model")
-    if not isinstance(model, str) or not model.strip():
-        raise ValueError(f'{where}.model: write the model that it is for, e.g. "gpt-4o*", or "*" for every one')
-    if "target_url" not in table and "body" not in table:
-        raise ValueError(f"{where}: neither target_url nor body: that is the same call once more; see Helicone-Retry-*")
-    origin, base = _target(f"{where}.target_url", table["target_url"]) if "target_url" in table else (None, "")
-    return FallbackRule(
-        Match(model=model.strip()),
-        Fallback(
-            origin=origin,
-            base=base,
-            headers=_headers(f"{where}.headers", table.get("headers", {})),
-            after_codes=_codes(f"{where}.on_codes", table["on_codes"]) if "on_codes" in table else _USUAL_CODES,
-            body=_body(f"{where}.body", table.get("body", {})),
-        ),
-    )
-
-
-def _target(where: str, url: Any) -> tuple[str, str]:
+def parse_target(url: Any) -> tuple[str, str]:
+    """Origin and path of a target. Raises ValueError."""
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
         is_one = (
@@ -190,21 +168,35 @@ def _target(where: str, url: Any) -> tuple[str, str]:
     except ValueError:
         is_one = False
     if not is_one or parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(
-            f"{where}: not an http(s) URL without user, query and fragment; write e.g. https://api.groq.com"
-        )
+        raise ValueError("not an http(s) URL without user, query and fragment; write e.g. https://api.groq.com")
     return f"{parts.scheme}://{parts.netloc.lower()}", parts.path.rstrip("/")
 
 
-def _headers(where: str, headers: Any) -> tuple[tuple[str, str], ...]:
+def _headers(headers: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(headers, dict):
-        raise ValueError(f'{where}: not a table of names and texts, e.g. {{"Authorization": "Bearer ..."}}')
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{where}: {name[:40]!r} is not the name of a header")
-        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value) or not _is_sendable(value):
-            raise ValueError(f"{where}: the value of {name[:40]} is not a text of one line")
-    return tuple((name, value.strip()) for name, value in headers.items())
+        raise ValueError('not a table of names and texts, e.g. {"Authorization": "Bearer ..."}')
+    return tuple((checked_header_name(name), _named_value(name, value).strip()) for name, value in headers.items())
+
+
+def _named_value(name: str, value: Any) -> str:
+    try:
+        return checked_header(value)
+    except ValueError:
+        raise ValueError(f"the value of {name[:40]} is not a text of one line") from None
+
+
+def checked_header_name(name: str) -> str:
+    """Raises ValueError."""
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name[:40]!r} is not the name of a header")
+    return name
+
+
+def checked_header(value: Any) -> str:
+    """A header's value, which the ValueError does not quote: it may be a key."""
+    if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value) or not _is_sendable(value):
+        raise ValueError("the value is not a text of one line")
+    return value
 
 
 def _is_sendable(value: str) -> bool:
@@ -215,13 +207,14 @@ def _is_sendable(value: str) -> bool:
     return True
 
 
-def _codes(where: str, codes: Any) -> Codes:
+def _codes(codes: Any) -> Codes:
     if not isinstance(codes, list):
-        raise ValueError(f'{where}: not a list; write e.g. [429, {{"from": 500, "to": 599}}]')
-    return tuple(_code(where, code) for code in codes)
+        raise ValueError('not a list; write e.g. [429, {"from": 500, "to": 599}]')
+    return tuple(parse_code(code) for code in codes)
 
 
-def _code(where: str, code: Any) -> tuple[int, int]:
+def parse_code(code: Any) -> tuple[int, int]:
+    """A status or a range of statuses, as the first and the last of it. Raises ValueError."""
     match code:
         case bool():
             low, high = 0, 0
@@ -235,33 +228,39 @@ def _code(where: str, code: Any) -> tuple[int, int]:
             low, high = 0, 0
     if not (100 <= low <= high <= _LAST_STATUS and high >= _FIRST_FAILURE):
         raise ValueError(
-            f"{where}: {repr(code)[:60]} is no status of a failure; write numbers from {_FIRST_FAILURE} to {_LAST_STATUS}, "
+            f"{repr(code)[:60]} is no status of a failure; write numbers from {_FIRST_FAILURE} to {_LAST_STATUS}, "
             'or ranges as {"from": 500, "to": 599} or "500-599"'
         )
     return max(low, _FIRST_FAILURE), high
 
 
-def _body(where: str, members: Any) -> dict[str, str]:
+def parse_members(members: Any) -> dict[str, str]:
+    """Members of a JSON object, as JSON text each. Raises ValueError."""
     if not isinstance(members, dict):
-        raise ValueError(f'{where}: not an object of members to set, e.g. {{"model": "..."}}')
+        raise ValueError('not an object of members to set, e.g. {"model": "..."}')
     try:
         return {key: json.dumps(value, allow_nan=False) for key, value in members.items()}
     except (TypeError, ValueError):  # TOML knows times, infinity and nan
-        raise ValueError(f"{where}: a value is none of JSON's") from None
+        raise ValueError("a value is none of JSON's") from None
 
 
 def _put_in(where: str, fallback: Fallback, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    def value_of(found: re.Match[str]) -> str:
-        name = found[2] or found[3]
-        if found[1]:
-            return "$"
-        if not name:
-            raise ValueError(f"{where}.headers: a lone $; write $NAME for a variable, $$ for the sign")
-        if not environ.get(name):
-            raise ValueError(f"{where}.headers: ${name} is not set; export it before heliograph starts")
-        return environ[name].strip()
+    for name, value in fallback.headers:
+        if unset := [variable for variable in variables_in(value) if not environ.get(variable)]:
+            raise ValueError(f"{where}.{name}: ${unset[0]} is not set; export it before heliograph starts")
 
-    return _headers(f"{where}.headers", {name: _VARIABLE.sub(value_of, value) for name, value in fallback.headers})
+    def value_of(found: re.Match[str]) -> str:
+        return "$" if found[1] else environ[found[2] or found[3]].strip()
+
+    return _at(where, _headers, {name: _VARIABLE.sub(value_of, value) for name, value in fallback.headers})
+
+
+def _at[T](where: str, parse: Callable[[Any], T], value: Any) -> T:
+    """What `parse` makes of a value; its ValueError says where the value is."""
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _no_constant(name: str) -> None:

@@ -57,7 +57,9 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     from addon.settling.rows import bare_rows, make_rows
     from addon.settling.settler import Settler, say
 
-    loaded = settings.load(folders.data, config if config and config.exists() else None)
+    loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
+    if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
+        raise settings.ConfigError(told)
     prices = PriceList(loaded.prices)
     charger = Charger(folders.data, LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S), loaded.budgets, say)
     return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows, charger=charger)

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from addon.config.webhooks import Webhook, parse_webhooks
+from addon.config.webhooks import Webhook
 from addon.storage.record import RequestRow
 from analysis.webhooks.dispatch import Dispatcher
 from analysis.webhooks.message import LONGEST_BODY_BYTES, is_wanted, message, wait_s
 from analysis.webhooks.queue import CLAIM_S
 from tests.analysis.writing import made_up_rows, settle
+from tests.config.sections import section
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 SECRET = "shared secret"
@@ -221,11 +222,11 @@ def test_a_long_body_is_left_out_in_words() -> None:
 )
 def test_settings_that_cannot_be_used_are_named(table: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=rf"webhooks\[0\]\.{named}"):
-        parse_webhooks([table])
+        section("webhooks", [table])
 
 
 def test_a_secret_may_be_an_environment_variable() -> None:
-    (hook,) = parse_webhooks([{"url": "https://x", "secret": "$HOOK"}])
+    (hook,) = section("webhooks", [{"url": "https://x", "secret": "$HOOK"}])
     assert hook.signing_key({"HOOK": "s"}) == "s"
     with pytest.raises(ValueError, match="HOOK"):
         hook.signing_key({})

@@ -111,14 +111,13 @@ def test_wrong_usage_is_exit_2_and_says_what_is_allowed(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_config_that_cannot_be_read_is_told_before_anything_is_written(tmp_path: Path, proxy: Journal) -> None:
+def test_a_mistake_in_the_settings_does_not_refuse_feedback(tmp_path: Path, proxy: Journal) -> None:
     call_id = uuid7()
     journal_call(proxy, call_id)
     (tmp_path / "heliograph.toml").write_text('[[prices]]\nprovider = "vllm"\n')
     result = CliRunner().invoke(feedback, [call_id, "up", "--data", str(tmp_path)])
-    assert result.exit_code == 2
+    assert result.exit_code == 0
     assert "prices[0].model" in result.stderr
-    assert len(list(Folders(tmp_path).journal.iterdir())) == 1, "the proxy's own"
 
 
 def test_a_disk_that_takes_nothing_is_exit_1(tmp_path: Path, proxy: Journal) -> None:

@@ -75,7 +75,7 @@ BUDGET = '[[budgets]]\nname = "a"\nusd = 1\nperiod = "day"\n'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[limits]\nname = 1", "limits: {'name': 1} is not a list of tables; write sections [[limits]]"),
+        ("[limits]\nname = 1", "limits: a table is not a list of tables; write sections [[limits]]"),
         ("[[limits]]\nquota = 1", "limits[0].name: missing; needed are name, quota"),
         (LIMIT + LIMIT, "limits[1].name: 'a' is taken"),
         (LIMIT.replace('"a"', '"a|b"'), "limits[0].name: 'a|b' has a |"),
@@ -92,16 +92,19 @@ BUDGET = '[[budgets]]\nname = "a"\nusd = 1\nperiod = "day"\n'
         (LIMIT.replace("window_s = 60", 'window = "366d"'), "limits[0].window: a window of 31622400 s is out of range"),
         (LIMIT.replace("window_s = 60", ""), "limits[0].window: write one of window"),
         (LIMIT + 'window = "1m"', "limits[0].window: write one of window"),
-        (LIMIT + 'unit = "usd"', "limits[0].unit: 'usd' is not a unit; allowed are request, tokens, cents"),
+        (LIMIT + 'unit = "usd"', "limits[0].unit: 'usd' is not a unit; allowed are request, cents, tokens"),
         (LIMIT + "unit = []", "limits[0].unit: [] is not a unit"),
         (LIMIT + 'per = "team"', "limits[0].per: 'team' is not one of all, key, user, model, property:<name>"),
         (LIMIT + 'per = "property:"', "limits[0].per: 'property:' is not one of"),
         (LIMIT + "per = 1", "limits[0].per: 1 is not one of"),
         (LIMIT + 'usd = "1"', "limits[0].usd: no such key; allowed are name, quota"),
         (LIMIT + 'match = "x"', "limits[0].match: 'x' is not a table"),
-        (LIMIT + "match = { users = 1 }", "limits[0].match.users: no such key; allowed are user, model, key_hash"),
+        (
+            LIMIT + "match = { users = 1 }",
+            "limits[0].match.users: no such key; did you mean 'user'; allowed are user, model, key_hash",
+        ),
         (LIMIT + "match = { user = 1 }", "limits[0].match.user: 1 is not a text"),
-        (LIMIT + 'match = { property = "x" }', "limits[0].match.property: 'x' names no property"),
+        (LIMIT + 'match = { property = "x" }', "limits[0].match.property: 'x' is not a table"),
         (LIMIT + "match = { property.x = 1 }", "limits[0].match.property.x: 1 is not a text"),
         ('[[budgets]]\nname = "a"\nusd = 1', "budgets[0].period: missing; needed are name, usd, period"),
         (BUDGET.replace("usd = 1", "usd = 0"), "budgets[0].usd: 0 is not a budget"),
@@ -110,7 +113,10 @@ BUDGET = '[[budgets]]\nname = "a"\nusd = 1\nperiod = "day"\n'
         (BUDGET + 'hard = "yes"', "budgets[0].hard: 'yes' is neither true nor false"),
         (BUDGET + BUDGET, "budgets[1].name: 'a' is taken"),
         ("[limits_store]\nfail_closed = 1", "limits_store.fail_closed: 1 is neither true nor false"),
-        ("[limits_store]\nfail_open = true", "limits_store.fail_open: unknown; allowed are fail_closed"),
+        (
+            "[limits_store]\nfail_open = true",
+            "limits_store.fail_open: no such key; did you mean 'fail_closed'; allowed are fail_closed",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_key_value_and_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:

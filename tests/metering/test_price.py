@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.metering.overrides import PriceOverride, parse_overrides
+from addon.metering.overrides import PriceOverride
 from addon.metering.price import FREE, Cost, PriceList
 from addon.providers import anthropic, openai, registry
 from addon.providers.model import Provider, Reading, Usage
+from tests.config.sections import section
 from tests.providers.bodies import CHAT, MESSAGE, RESPONSE
 from tests.providers.test_openai import read_json
 
@@ -175,7 +176,7 @@ RACK = {"provider": "vllm", "model": "llama-*", "input_usd_per_million": 0.2, "o
 
 
 def overridden(usage: Usage, *tables: dict[str, Any], model: str = "llama-3.3-70b", **more: Any) -> Cost:
-    return cost(registry.BY_NAME["vllm"], model, usage, prices=PriceList(parse_overrides(tables)), **more)
+    return cost(registry.BY_NAME["vllm"], model, usage, prices=PriceList(section("prices", tables)), **more)
 
 
 def test_an_override_prices_what_no_list_knows() -> None:
@@ -188,7 +189,7 @@ def test_an_override_prices_what_no_list_knows() -> None:
 
 def test_an_override_wins_over_the_list() -> None:
     table = {"provider": "oai", "model": "gpt-4o", "input_usd_per_million": 1, "output_usd_per_million": 0}
-    assert cost(prices=PriceList(parse_overrides([table]))) == Cost(1_000_000, "override oai/gpt-4o", None)
+    assert cost(prices=PriceList(section("prices", [table]))) == Cost(1_000_000, "override oai/gpt-4o", None)
 
 
 def test_of_several_overrides_the_one_that_says_most_counts() -> None:
@@ -223,19 +224,19 @@ def test_a_cost_is_rounded_once_half_to_even(tokens: int, nanousd: int) -> None:
         ({"provider": ""}, r"prices\[0\].provider: '' is not a name"),
         ({"input_usd_per_million": -1}, r"prices\[0\].input_usd_per_million: -1 is not a price"),
         ({"output_usd_per_million": "free"}, r"output_usd_per_million: 'free' is not a price"),
-        ({"output_usd_per_million": True}, r"True is not a price"),
+        ({"output_usd_per_million": True}, r"true is not a price"),
         ({"output_usd_per_million": float("nan")}, r"nan is not a price"),
         ({"from": "2026-11-01"}, r"from: '2026-11-01' is not a date; write e.g. from = 2026-11-01"),
     ],
 )
 def test_a_wrong_override_is_named_with_what_is_allowed(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        parse_overrides([RACK | change])
+        section("prices", [RACK | change])
 
 
 def test_an_override_without_a_price_is_refused() -> None:
     with pytest.raises(ValueError, match=r"prices\[0\].input_usd_per_million: missing"):
-        parse_overrides([{"provider": "vllm", "model": "*"}])
+        section("prices", [{"provider": "vllm", "model": "*"}])
 
 
 tokens = st.integers(0, 10**7) | st.none()

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addon.config.keys import Role
 from addon.routing.canonical_path import canonical_path
-from addon.routing.own_endpoints import ENDPOINTS, Role, is_own, role_for
+from addon.routing.own_endpoints import ENDPOINTS, is_own, role_for
 from addon.routing.router import Arrival, Endpoint, Refusal, Router
 
 ROUTER = Router(upstreams={}, targets=frozenset())

@@ -12,11 +12,11 @@ from addon.sending.fallbacks import (
     find_fallbacks,
     leads_to,
     overridden_body,
-    parse_fallback_rules,
     parse_fallbacks,
     target_path,
     with_environment,
 )
+from tests.config.sections import section
 
 OPENAI = {
     "target-url": "https://api.openai.com",
@@ -53,7 +53,7 @@ def parsed(*entries: Any) -> Fallbacks:
 
 
 def rules(text: str = RULES) -> Any:
-    return parse_fallback_rules(tomllib.loads(text)["fallbacks"])
+    return section("fallbacks", tomllib.loads(text)["fallbacks"])
 
 
 def test_the_header_is_a_list_of_targets() -> None:
@@ -164,7 +164,7 @@ def test_a_rule_of_the_config_says_which_answers_lead_to_it(at: int | None, stat
 def test_keys_come_from_the_environment() -> None:
     first, *_ = with_environment(rules(), {"GROQ_API_KEY": "gsk-1\n", "TEAM": "shop"})
     assert dict(first.fallback.headers) == {"Authorization": "Bearer gsk-1", "X-Price": "5$", "X-Two": "gsk-1/shop"}
-    with pytest.raises(ValueError, match=r"fallbacks\[0\].headers: \$TEAM is not set"):
+    with pytest.raises(ValueError, match=r"fallbacks\[0\].headers.X-Two: \$TEAM is not set"):
         with_environment(rules(), {"GROQ_API_KEY": "gsk-1"})
 
 
@@ -176,12 +176,15 @@ def test_keys_come_from_the_environment() -> None:
         ('model = "*"', "neither target_url nor body"),
         ('model = "*"\ntarget = "https://a.example"', "fallbacks[0].target: no such key"),
         ('model = "*"\ntarget_url = "a.example"', "fallbacks[0].target_url: not an http(s) URL"),
-        ('model = "*"\ntarget_url = "https://a.example"\non_codes = [42]', "fallbacks[0].on_codes: 42"),
-        ('model = "*"\ntarget_url = "https://a.example"\non_codes = ["500-"]', "fallbacks[0].on_codes: '500-'"),
-        ('model = "*"\ntarget_url = "https://a.example"\nheaders = "x"', "fallbacks[0].headers: not a table"),
+        ('model = "*"\ntarget_url = "https://a.example"\non_codes = [42]', "fallbacks[0].on_codes[0]: 42"),
+        ('model = "*"\ntarget_url = "https://a.example"\non_codes = ["500-"]', "fallbacks[0].on_codes[0]: '500-'"),
+        (
+            'model = "*"\ntarget_url = "https://a.example"\nheaders = "x"',
+            "fallbacks[0].headers: this value is not a table",
+        ),
         ('model = "*"\nbody = { top_p = nan }', "fallbacks[0].body"),
         ('model = "*"\nbody = { at = 2026-01-01 }', "fallbacks[0].body"),
-        ('model = "*"\nbody = "x"', "fallbacks[0].body: not an object"),
+        ('model = "*"\nbody = "x"', "fallbacks[0].body: this value is not a table"),
     ],
 )
 def test_a_rule_that_cannot_be_used_names_its_key(toml: str, says: str) -> None:

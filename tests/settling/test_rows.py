@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from addon.metering.overrides import parse_overrides
 from addon.metering.price import PriceList
 from addon.settling.journal_reader import Call
 from addon.settling.rows import bare_rows, make_rows
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
+from tests.config.sections import section
 from tests.storage.calls import NOON_US, call_start
 
 PRICES = PriceList()
@@ -293,7 +293,7 @@ def test_a_stated_cost_wins_over_the_list_and_loses_to_ones_own_prices() -> None
     request, _ = rows(end=end)
     assert (request.cost_nanousd, request.cost_source) == (7, "provider")
     own = PriceList(
-        parse_overrides([{"provider": "openai", "model": "gpt-4o", "input_usd_per_million": 1, "name": "mine"}])
+        section("prices", [{"provider": "openai", "model": "gpt-4o", "input_usd_per_million": 1, "name": "mine"}])
     )
     call = Call(
         call_id="call",

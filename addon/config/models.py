@@ -1,0 +1,513 @@
+"""What may stand in `heliograph.toml`: one pydantic model a section. Imported only where there is a file to read.
+
+To walk them (docs/settings.md is generated so): `File.model_fields` are the sections. Each `FieldInfo` has `.annotation`
+(a model, `list[model]`, `dict[str, model]` or a value), `.description`, `.is_required()`, `.get_default()`, and `.alias`
+where the key is not the field's name; a model's docstring is an example in TOML. The models only check; `made()` turns
+one into the frozen type that the rest of the code knows. What no single field can tell (a name that is used twice, one
+key of two) is in `addon/config/read.py`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from annotated_types import Ge, Gt, Le, MinLen
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from addon.config.keys import Key, Role, is_hash
+from addon.config.mistakes import shown
+from addon.config.settings import Origin, Timeouts, no_provider, parse_origin
+from addon.config.webhooks import Webhook, secret_variable
+from addon.limits.policy import Policy, Unit, checked_quota, checked_window
+from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
+from addon.metering.overrides import PriceOverride
+from addon.providers import registry
+from addon.sending.fallbacks import (
+    USUAL_CODES,
+    Fallback,
+    FallbackRule,
+    checked_header,
+    checked_header_name,
+    parse_code,
+    parse_members,
+    parse_target,
+    variables_in,
+)
+
+_TIMEOUTS: Final = Timeouts()
+_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+# Values. Each says in our words what is allowed. Constraints are not written as Field(...): where a field has one as well,
+# pydantic 2.11 keeps only the last validator of each kind.
+
+
+def _says(allowed: str) -> WrapValidator:
+    """Puts `VALUE <allowed>` in place of pydantic's words. A ValueError of our own keeps its text."""
+
+    def check(value: Any, inner: Callable[[Any], Any]) -> Any:
+        try:
+            return inner(value)
+        except ValidationError as error:
+            (first, *_) = error.errors()
+            own = first["type"] == "value_error"
+            raise ValueError(str(first["ctx"]["error"]) if own else f"{shown(value)} {allowed}") from None
+
+    return WrapValidator(check)
+
+
+def _finite(value: Any) -> Any:
+    """Only TOML's numbers: no boolean, no infinity, no nan. A decimal stays as it is written."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not Decimal(value).is_finite():
+        raise PydanticCustomError("number", "not a number")
+    return Decimal(str(value))
+
+
+def _stripped(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("text", "empty")
+    return text.strip()
+
+
+def _day(value: Any) -> Any:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise PydanticCustomError("date", "not a date")
+    return value
+
+
+def _origin(url: str) -> str:
+    parse_origin(url)
+    return url
+
+
+def _provider(name: str) -> str:
+    """The provider's own name, where `name` may be another name of it."""
+    if provider := registry.BY_NAME.get(name):
+        return provider.name
+    raise ValueError(no_provider(name))
+
+
+def _provider_of_rows(name: str) -> str:
+    """As in the column provider_name: a provider's name, or the host of a target that is not a known provider."""
+    return name if name in registry.BY_NAME or "." in name else _provider(name)
+
+
+def _key_hash(text: str) -> str:
+    if not is_hash(text):
+        raise PydanticCustomError("hash", "not a hash")
+    return text
+
+
+def _per(value: str) -> str:
+    name = value.removeprefix(PROPERTY).strip().lower()
+    if value.startswith(PROPERTY) and name:
+        return PROPERTY + name
+    if value not in ("all", "key", "user", "model"):
+        raise PydanticCustomError("per", "unknown")
+    return value
+
+
+def _window(value: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,12})([smhd])", value)
+    if found is None:
+        raise PydanticCustomError("window", "not a time")
+    checked_window(Decimal(found[1]) * _UNIT_S[found[2]])
+    return value
+
+
+def _store_key(name: str) -> str:
+    if "|" in name:  # it separates the parts of a key in the store
+        raise ValueError(f"{name!r} has a |; leave it out")
+    return name
+
+
+def _signing(secret: str, info: ValidationInfo) -> str:
+    if name := secret_variable(secret):
+        _require((name,), info)
+    return secret
+
+
+def _header(value: str, info: ValidationInfo) -> str:
+    """A header's value; the message never quotes it."""
+    _require(variables_in(checked_header(value)), info)
+    return value
+
+
+def _require(variables: tuple[str, ...], info: ValidationInfo) -> None:
+    """Raises ValueError where an environment variable is not set. Without an environment nothing is checked."""
+    environ: Mapping[str, str] | None = (info.context or {}).get("environ")
+    if environ is not None and (unset := [name for name in variables if not environ.get(name)]):
+        raise ValueError(f"${unset[0]} is not set; export it before heliograph starts")
+
+
+def _members(body: dict[str, Any]) -> dict[str, Any]:
+    parse_members(_floats(body))
+    return body
+
+
+def _floats(value: Any) -> Any:
+    """TOML's decimals as JSON knows numbers: the shortest text that means the same."""
+    match value:
+        case Decimal():
+            return float(value)
+        case dict():
+            return {key: _floats(item) for key, item in value.items()}
+        case list():
+            return [_floats(item) for item in value]
+    return value
+
+
+_NUMBER: Final = BeforeValidator(_finite)
+Seconds = Annotated[float, Gt(0), _NUMBER, _says("is not a time; write seconds above 0, e.g. 30")]
+Bytes = Annotated[int, Strict(), Ge(0), _says("is not a count; write a whole number from 0, e.g. 1048576")]
+Flag = Annotated[bool, Strict(), _says("is neither true nor false")]
+Text = Annotated[str, Strict(), AfterValidator(_stripped), _says('is not a text; write e.g. "team"')]
+Url = Annotated[
+    str, Strict(), AfterValidator(_origin), _says("is not an http(s) URL; write e.g. http://127.0.0.1:8000")
+]
+Price = Annotated[Decimal, Ge(0), _NUMBER, _says("is not a price; write USD per million tokens, from 0 on, e.g. 0.25")]
+Day = Annotated[date, BeforeValidator(_day), _says("is not a date; write e.g. from = 2026-11-01, without quotes")]
+Name = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_stripped),
+    AfterValidator(_store_key),
+    _says('is not a text; write e.g. "team"'),
+]
+RowsProvider = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_stripped),
+    AfterValidator(_provider_of_rows),
+    _says('is not a name; write e.g. provider = "openai"'),
+]
+Per = Annotated[str, Strict(), AfterValidator(_per), _says("is not one of all, key, user, model, property:<name>")]
+Provider = Annotated[str, AfterValidator(_provider)]
+Code = Annotated[Any, AfterValidator(parse_code)]
+HeaderName = Annotated[str, AfterValidator(checked_header_name)]
+HeaderValue = Annotated[Any, AfterValidator(_header)]
+
+
+# Sections.
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeoutsTable(Section):
+    """
+    [timeouts]
+    first_byte_s = 600
+    """
+
+    connect_s: Seconds = Field(
+        default=_TIMEOUTS.connect_s, description="Seconds until a connection to the provider stands."
+    )
+    first_byte_s: Seconds = Field(
+        default=_TIMEOUTS.first_byte_s, description="Seconds until the first byte of the answer."
+    )
+    idle_s: Seconds = Field(default=_TIMEOUTS.idle_s, description="Seconds between two pieces of an answer.")
+    total_s: Seconds = Field(default=_TIMEOUTS.total_s, description="Seconds for the whole call.")
+
+    def made(self) -> Timeouts:
+        return Timeouts(self.connect_s, self.first_byte_s, self.idle_s, self.total_s)
+
+
+class TargetsTable(Section):
+    """
+    [targets]
+    allow = ["https://llm.example.org"]
+    """
+
+    allow: list[Url] = Field(
+        default=[], description="More origins that a caller's header may name as the target of a call."
+    )
+
+    def made(self) -> frozenset[Origin]:
+        return frozenset(parse_origin(url) for url in self.allow)
+
+
+class CaptureTable(Section):
+    """
+    [capture]
+    max_body_bytes = 16777216
+    """
+
+    max_body_bytes: Bytes = Field(
+        default=16 * 2**20, description="How much of each body is stored; bodies of any size pass."
+    )
+
+
+class CacheTable(Section):
+    """
+    [cache]
+    max_bytes = 1073741824
+    """
+
+    max_bytes: Bytes = Field(
+        default=2**30, description="Size of cache.sqlite; the answers that were used least recently are removed first."
+    )
+
+
+class LimitsStoreTable(Section):
+    """
+    [limits_store]
+    fail_closed = true
+    """
+
+    fail_closed: Flag = Field(
+        default=False, description="true: refuse calls whose limits cannot be checked. false: let them pass unlimited."
+    )
+
+
+class UsageTable(Section):
+    """
+    [usage]
+    inject = true
+    """
+
+    inject: Flag = Field(
+        default=False,
+        description="Ask each OpenAI-shaped stream to state its usage, and remove it for callers that did not ask for it.",
+    )
+
+
+class PriceTable(Section):
+    """
+    [[prices]]
+    provider = "vllm"
+    model = "llama-3.3-*"
+    input_usd_per_million = 0.20
+    output_usd_per_million = 0.60
+    from = 2026-11-01
+    """
+
+    provider: RowsProvider = Field(
+        description="As in the column provider_name: a provider's name, or the host of another target."
+    )
+    model: Text = Field(description="The model; `*` stands for anything.")
+    name: Text | None = Field(default=None, description="Shown in the column cost_source; left out: provider/model.")
+    start: Day | None = Field(
+        default=None, alias="from", description="The first day (UTC) of the price; left out: always."
+    )
+    input_usd_per_million: Price = Field(description="USD per million input tokens.")
+    cached_input_usd_per_million: Price | None = Field(
+        default=None, description="For cached input; left out: as input."
+    )
+    cache_creation_usd_per_million: Price | None = Field(
+        default=None, description="For input written to the provider's cache; left out: as input."
+    )
+    cache_creation_1h_usd_per_million: Price | None = Field(
+        default=None, description="For input written to the provider's cache for an hour."
+    )
+    output_usd_per_million: Price | None = Field(
+        default=None, description="USD per million output tokens, reasoning included."
+    )
+
+    def made(self) -> PriceOverride:
+        return PriceOverride(**self.model_dump(exclude={"name"}), name=self.name or f"{self.provider}/{self.model}")
+
+
+class MatchTable(Section):
+    """
+    match = { model = "gpt-4*", property.feature = "chat" }
+    """
+
+    user: Text | None = Field(default=None, description="Calls with this user_id.")
+    model: Text | None = Field(default=None, description="Calls to this model; `*` stands for anything.")
+    key_hash: Text | None = Field(default=None, description="Calls with this api_key_hash or helicone_key_hash.")
+    property: dict[str, Text] = Field(default={}, description="Calls that have all of these properties.")
+
+    def made(self) -> Match:
+        properties = tuple((name.lower(), value) for name, value in self.property.items())
+        return Match(user=self.user, model=self.model, key_hash=self.key_hash, properties=properties)
+
+
+class LimitTable(Section):
+    """
+    [[limits]]
+    name = "team"
+    quota = 1000
+    window = "1h"
+    per = "user"
+    match = { model = "gpt-4*", property.feature = "chat" }
+    """
+
+    name: Name = Field(description="A name of its own, for messages.")
+    quota: Annotated[Decimal, AfterValidator(checked_quota), _NUMBER, _says("is not a number; write e.g. 10")] = Field(
+        description="How many units may be used in each window."
+    )
+    window: (
+        Annotated[
+            str,
+            Strict(),
+            AfterValidator(_window),
+            _says('is not a time; write window = "1h" (s, m, h, d) or window_s = 3600'),
+        ]
+        | None
+    ) = Field(default=None, description='How long a window is: "30s", "5m", "1h" or "7d".')
+    window_s: (
+        Annotated[
+            int,
+            Strict(),
+            AfterValidator(lambda seconds: checked_window(Decimal(seconds))),
+            _says('is not a time; write window_s = 3600 or window = "1h" (s, m, h, d)'),
+        ]
+        | None
+    ) = Field(default=None, description="The same in seconds, in place of window.")
+    unit: Unit = Field(default="request", description="What is counted.")
+    per: Per = Field(default="all", description="Each of these has a bucket of its own.")
+    match: MatchTable = Field(default=MatchTable(), description="The calls that it limits; left out: all.")
+
+    def made(self) -> Limit:
+        segment = self.per.removeprefix(PROPERTY) if self.per == "user" or self.per.startswith(PROPERTY) else None
+        policy = Policy(quota=self.quota, window_s=self._seconds(), unit=self.unit, segment=segment)
+        return Limit(name=self.name, policy=policy, per=self.per, match=self.match.made())
+
+    def _seconds(self) -> int:
+        return self.window_s or int((self.window or "0s")[:-1]) * _UNIT_S[(self.window or "0s")[-1]]
+
+
+class BudgetTable(Section):
+    """
+    [[budgets]]
+    name = "company"
+    usd = 50
+    period = "month"
+    """
+
+    name: Name = Field(description="A name of its own, for messages.")
+    usd: Annotated[Decimal, Gt(0), _NUMBER, _says("is not a budget; write US dollars above 0, e.g. 50")] = Field(
+        description="US dollars for each period."
+    )
+    period: Period = Field(description="When it starts anew, in UTC.")
+    per: Per = Field(default="all", description="Each of these has a budget of its own.")
+    match: MatchTable = Field(default=MatchTable(), description="The calls that it pays for; left out: all.")
+    warn_at: Annotated[Decimal, Gt(0), Le(1), _NUMBER, _says("is not a share; write above 0 and up to 1, e.g. 0.8")] = (
+        Field(default=Decimal("0.8"), description="From this share on, answers carry a Helicone-Warning.")
+    )
+    hard: Flag = Field(default=True, description="true: refuse calls once it is spent. false: warn only.")
+
+    def made(self) -> Budget:
+        given = self.model_dump(exclude={"match"})
+        return Budget(**given, match=self.match.made())
+
+
+class WebhookTable(Section):
+    """
+    [[webhooks]]
+    url = "https://example.org/hook"
+    secret = "$HOOK_SECRET"
+    """
+
+    url: Annotated[
+        str,
+        StringConstraints(strict=True, pattern=r"^https?://[^/\s?#]"),
+        _says("is not an http(s) URL; write e.g. https://example.org/hook"),
+    ] = Field(description="Where finished calls are sent.")
+    secret: Annotated[
+        str,
+        Strict(),
+        MinLen(1),
+        AfterValidator(_signing),
+        _says('is not a text; write e.g. "$HOOK_SECRET", an environment variable'),
+    ] = Field(description="Signs each delivery; `$NAME` is that environment variable.")
+    sample_rate: Annotated[
+        float, Ge(0), Le(100), _NUMBER, _says("is not a percentage; write a number from 0 to 100")
+    ] = Field(default=100.0, description="Percent of the calls.")
+    properties: dict[str, Text] = Field(default={}, description="Only calls that have all of these properties.")
+    include_data: Flag = Field(
+        default=True, description="Send model, provider, tokens, cost and latency beside the bodies."
+    )
+
+    def made(self) -> Webhook:
+        properties = {name.lower(): value for name, value in self.properties.items()}
+        return Webhook(**self.model_dump(exclude={"properties"}), properties=properties)
+
+
+class FallbackTable(Section):
+    """
+    [[fallbacks]]
+    model = "gpt-4o*"
+    on_codes = [429, "500-599"]
+    target_url = "https://api.groq.com/openai/v1"
+    headers = { Authorization = "Bearer $GROQ_API_KEY" }
+    body = { model = "llama-3.3-70b-versatile" }
+    """
+
+    model: Text = Field(description="For calls to this model; `*` stands for anything.")
+    on_codes: list[Code] | None = Field(
+        default=None,
+        description='Statuses before it that lead to it, e.g. 429 or "500-599"; left out: 408, 429, 500-599.',
+    )
+    target_url: Annotated[Any, AfterValidator(lambda url: parse_target(url) and url)] = Field(
+        default=None, description="The target as an SDK's base_url; left out: the same provider again."
+    )
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={},
+        description="Headers for the target; `$NAME` in a value is that environment variable, `$$` is a dollar sign.",
+    )
+    body: Annotated[dict[str, Any], AfterValidator(_members)] = Field(
+        default={}, description="Members of the JSON body that are set."
+    )
+
+    def made(self) -> FallbackRule:
+        origin, base = parse_target(self.target_url) if self.target_url is not None else (None, "")
+        codes = USUAL_CODES if self.on_codes is None else tuple(self.on_codes)
+        headers = tuple((name, value.strip()) for name, value in self.headers.items())
+        body = parse_members(_floats(self.body))
+        fallback = Fallback(origin=origin, base=base, headers=headers, after_codes=codes, body=body)
+        return FallbackRule(Match(model=self.model), fallback)
+
+
+class KeyTable(Section):
+    """
+    [keys.laptop]
+    hash = "sha256:..."
+    roles = ["proxy", "read"]
+    """
+
+    hash: Annotated[
+        str, AfterValidator(_key_hash), _says("is not a hash of a key; run `heliograph keys add`, which makes both")
+    ] = Field(description="Of the key, as `heliograph keys add` writes it.")
+    roles: Annotated[list[Role], MinLen(1)] = Field(
+        description="What the key may do: send calls (proxy), store feedback, scores and logs (write), ask (read)."
+    )
+
+    def made(self, name: str) -> Key:
+        return Key(name, self.hash, frozenset(self.roles))
+
+
+class File(Section):
+    """The whole file. Every section may be left out."""
+
+    upstreams: dict[Provider, Url] = Field(default={}, description="Where providers live, as --upstream NAME=URL.")
+    targets: TargetsTable = Field(default=TargetsTable(), description="Which targets a caller's header may name.")
+    timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long a call may wait.")
+    capture: CaptureTable = Field(default=CaptureTable(), description="What is stored of a call.")
+    cache: CacheTable = Field(default=CacheTable(), description="The cache of answers.")
+    limits_store: LimitsStoreTable = Field(
+        default=LimitsStoreTable(), description="What happens when limits cannot be checked."
+    )
+    usage: UsageTable = Field(default=UsageTable(), description="Usage of streams.")
+    prices: list[PriceTable] = Field(default=[], description="Prices of your own; they win over the list of prices.")
+    limits: list[LimitTable] = Field(default=[], description="Rate limits that no caller can loosen.")
+    budgets: list[BudgetTable] = Field(default=[], description="Money that may be spent in a period.")
+    webhooks: list[WebhookTable] = Field(default=[], description="Addresses that are told of each finished call.")
+    fallbacks: list[FallbackTable] = Field(default=[], description="Other targets for calls that fail, by model.")
+    keys: dict[str, KeyTable] = Field(default={}, description="Keys; once there is one, calls and endpoints need one.")
