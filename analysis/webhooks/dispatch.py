@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +33,9 @@ _HERE: Final = Path(__file__).parent
 class Dispatcher:
     """Delivers to the webhooks of the settings. Everything in the queue survives it."""
 
-    def __init__(self, data: Path, webhooks: Sequence[Webhook]) -> None:
-        """Raises ValueError where a secret is missing."""
+    def __init__(self, data: Path, webhooks: Sequence[Webhook], clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives seconds since 1970. Raises ValueError where a secret is missing."""
+        self._clock = clock
         self._lake = Lake(data)
         self._folders = Folders(data)
         self._webhooks = {webhook.url: webhook for webhook in webhooks}
@@ -47,7 +48,7 @@ class Dispatcher:
         try:
             while True:
                 try:
-                    await self.step(time.time())
+                    await self.step(self._clock())
                 except Exception as error:  # a full disk, a lake that is being moved: the queue waits
                     _say(f"webhooks: {type(error).__name__}: {error}; trying again")
                 await asyncio.sleep(LOOK_EVERY_S)
@@ -105,7 +106,7 @@ class Dispatcher:
         if pause_s is None:
             webhook, call = self._webhooks[delivery.url], calls[delivery.request_id, delivery.started_at_us]
             self._bury(delivery, failure, message(webhook, call))
-        self._queue.failed(delivery, None if pause_s is None else time.time() + pause_s)
+        self._queue.failed(delivery, None if pause_s is None else self._clock() + pause_s)
 
     def _bury(self, delivery: Delivery, failure: str, body: bytes) -> None:
         letter = {

@@ -118,15 +118,13 @@ def test_calls_that_ended_while_nobody_looked_are_told_after_a_restart(tmp_path:
     assert len(receiver.taken) == 2
 
 
-def test_a_failure_is_tried_again_after_a_growing_wait(
-    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dispatcher = Dispatcher(tmp_path, [webhook(receiver)])
-    step(dispatcher, NOW)
+def test_a_failure_is_tried_again_after_a_growing_wait(tmp_path: Path, receiver: Receiver) -> None:
+    moment = NOW
+    dispatcher = Dispatcher(tmp_path, [webhook(receiver)], clock=lambda: moment)
+    step(dispatcher, moment)
     settle(tmp_path, calls_at(NOW + 5, 1), 1)
     receiver.script = [500, 302, 404]
     moment = NOW + 6
-    monkeypatch.setattr("analysis.webhooks.dispatch.time.time", lambda: moment)
     for failures in range(1, 4):
         step(dispatcher, moment)
         assert len(receiver.taken) == failures
@@ -140,14 +138,14 @@ def test_a_failure_is_tried_again_after_a_growing_wait(
     assert len(receiver.taken) == 4  # the fourth was taken
 
 
-def test_what_nobody_takes_ends_in_a_file(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    dispatcher = Dispatcher(tmp_path, [webhook(receiver)])
-    step(dispatcher, NOW)
+def test_a_message_that_no_attempt_delivers_ends_in_a_file(tmp_path: Path, receiver: Receiver) -> None:
+    moment = NOW
+    dispatcher = Dispatcher(tmp_path, [webhook(receiver)], clock=lambda: moment)
+    step(dispatcher, moment)
     (row,) = calls_at(NOW + 5, 1)
     settle(tmp_path, [row], 1)
     receiver.script = [503] * 99
     moment = NOW + 6
-    monkeypatch.setattr("analysis.webhooks.dispatch.time.time", lambda: moment)
     for _ in range(12):
         step(dispatcher, moment)
         moment += 2000

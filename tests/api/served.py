@@ -4,8 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from analysis.api.app import make_app
 from analysis.api.state import Api
 from analysis.lake import Lake
 from analysis.table import fetch
+from tests.waiting import wait_for
 
 Row = dict[str, Any]
 
@@ -52,15 +52,6 @@ class Server:
 
     def _ask(self, sql: str, values: dict[str, object]) -> list[Row]:
         return list(Lake(self.data).ask(lambda connection: fetch(connection, sql, values)).records())
-
-
-def wait_for[T](condition: Callable[[], T], timeout_s: float = 20.0) -> T:
-    """What `condition` returns once it is true. Fails the test when time is up."""
-    deadline = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 @pytest.fixture(scope="session")

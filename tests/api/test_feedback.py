@@ -5,8 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from analysis.api.state import Api
 from analysis.lake import Lake
 from analysis.table import fetch
 from tests.storage.calls import OK, call_start, journal_call
+from tests.waiting import wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,11 @@ class Running:
 
     def shows(self, statement: str, expected: list[tuple[Any, ...]]) -> None:
         """Waits until the views answer so; the wait is for slow machines, it takes a fraction of a second."""
-        wait_for(lambda: self.rows(statement) == expected, lambda: f"{self.rows(statement)} is not {expected}")
+        wait_for(lambda: self.rows(statement) == expected)
 
     def names_anywhere(self, text: str) -> bool:
         """Whether a file under the data folder has this text."""
         return any(text.encode() in path.read_bytes() for path in self.data.rglob("*") if path.is_file())
-
-
-def wait_for(condition: Callable[[], bool], message: Callable[[], str] = lambda: "waited in vain") -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, message()
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -216,7 +216,9 @@ def test_a_span_that_is_sent_again_is_one_row(server: Server) -> None:
     for _ in range(3):
         assert requests.post(f"{server.url}/v1/traces", json=body).status_code == 200
     server.wait_rows(2, "session_id = $id", id=conversation)
-    time.sleep(1.5)
+    later = session()
+    assert requests.post(f"{server.url}/v1/traces", json=spans(span(later))).status_code == 200
+    server.wait_rows(1, "session_id = $id", id=later)  # settled after all that came before it
     assert len(server.rows("session_id = $id", id=conversation)) == 2
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from addon.hooks import endpoint_headers
 from addon.storage.folders import Folders
+from tests.waiting import wait_for
 
 TOKEN = "s3cret-of-this-run"
 
@@ -99,6 +100,12 @@ def test_it_ends_with_the_proxy_and_leaves_its_run_to_the_settler(tmp_path: Path
         assert can_be_locked(segment)
 
 
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
 def test_it_ends_by_sigterm_whatever_runs(data: Path) -> None:
     endless = {"sql": "select count(*) from range(100000000000) t(i) where i % 7 = 3"}
     with started(data) as (process, url):
@@ -111,7 +118,8 @@ def test_it_ends_by_sigterm_whatever_runs(data: Path) -> None:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        time.sleep(1.5)
+        idle_s = cpu_s(process.pid)
+        wait_for(lambda: cpu_s(process.pid) > idle_s + 0.5)  # the question runs
         process.send_signal(signal.SIGTERM)
         assert ended(process) == ""
         asking.join()

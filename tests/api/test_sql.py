@@ -1,7 +1,6 @@
 """SQL over HTTP: one question at a time, read-only, with an end."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,14 @@ from addon.storage.record import RequestRow
 from analysis.api import helicone_sql
 from analysis.api.asking import PLACES_FOR_SQL, Questions
 from tests.api.conftest import Client, serving
+from tests.waiting import wait_for
 
 ENDLESS = "select count(*) from range(100000000000) t(i) where i % 7 = 3"
+
+
+def questions_under_way() -> int:
+    """Each has a thread that ends it in time."""
+    return sum(thread.name == "question-watch" for thread in threading.enumerate())
 
 
 def execute(api: Client, sql: str, status: int = 200) -> object:
@@ -93,7 +98,7 @@ def test_slow_sql_does_not_hold_up_other_questions(data: Path) -> None:
         ]
         for thread in slow:
             thread.start()
-        time.sleep(1)
+        wait_for(lambda: questions_under_way() == PLACES_FOR_SQL)
         assert api.post("/v1/request/count/query", {"filter": "all"}) == 400
         assert api.get("/v1/session/has-session") is True
         assert not answers  # all places for SQL are still taken
@@ -103,10 +108,10 @@ def test_slow_sql_does_not_hold_up_other_questions(data: Path) -> None:
 
 
 def test_who_finds_no_place_in_time_is_told_so(data: Path) -> None:
-    with serving(data, questions=Questions(places=1, most_s=4, wait_s=0.5)) as api:
+    with serving(data, questions=Questions(places=1, most_s=8, wait_s=0.5)) as api:
         slow = threading.Thread(target=lambda: execute(Client(api.url), ENDLESS, 422))
         slow.start()
-        time.sleep(1)
+        wait_for(lambda: questions_under_way() == 1)
         assert "too many questions at once" in api.post("/v1/request/count/query", {}, 503)
         slow.join()
         assert api.post("/v1/request/count/query", {}) == 400

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +19,7 @@ from addon.config import trust
 from addon.demo.providers import FakeProviders
 from analysis.lake import Lake
 from analysis.table import fetch
+from tests.waiting import wait_for as wait_for  # tests of the proxy take it from here
 
 HOME = Path(__file__).resolve().parents[2]
 HELIOGRAPH = str(Path(sys.executable).parent / "heliograph")
@@ -61,15 +61,6 @@ class Proxy:
         """SIGTERM, and wait until all is settled."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
-
-
-def wait_for[T](condition: Callable[[], T], timeout_s: float = 15.0) -> T:
-    """What `condition` returns once it is true. Fails the test when time is up."""
-    deadline = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import json
 import subprocess
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +42,13 @@ def hit_of(ask: Callable[[], Any]) -> Any:
 
 def until_stored(proxy: Proxy, headers: dict[str, str], **body: Any) -> Any:
     return hit_of(lambda: post(proxy, headers, **body))
+
+
+def until_earlier_answers_are_stored(proxy: Proxy) -> None:
+    """Answers are stored in the order in which calls end, so once a later one is there, so are the earlier ones."""
+    later = cached()
+    post(proxy, later)
+    until_stored(proxy, later)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -169,7 +175,7 @@ def test_only_whole_successes_are_stored(proxy: Proxy, provider: FakeProviders) 
         pytest.raises(httpx.RemoteProtocolError),
     ):
         cut.read()
-    time.sleep(0.2)
+    until_earlier_answers_are_stored(proxy)
     assert post(proxy, mine).headers["helicone-cache"] == "MISS"
     assert post(proxy, mine, stream=True).headers["helicone-cache"] == "MISS"
 
@@ -179,7 +185,7 @@ def test_a_bucket_gathers_so_many_answers_before_it_gives_one(proxy: Proxy, prov
     answers = []
     for number in range(3):
         answers.append(post(proxy, mine))
-        time.sleep(0.2)
+        until_earlier_answers_are_stored(proxy)
         assert answers[-1].headers["helicone-cache"] == "MISS", number
     hit = until_stored(proxy, mine)
     assert hit.headers["helicone-cache-bucket-idx"] in {"0", "1", "2"}
@@ -190,7 +196,7 @@ def test_read_and_save_can_be_had_one_by_one(proxy: Proxy) -> None:
     save = {"Helicone-Cache-Save": "true", "Helicone-Cache-Seed": seed}
     read = {"Helicone-Cache-Read": "true", "Helicone-Cache-Seed": seed}
     assert post(proxy, read).headers["helicone-cache"] == "MISS"
-    time.sleep(0.2)
+    until_earlier_answers_are_stored(proxy)
     assert post(proxy, read).headers["helicone-cache"] == "MISS"
     assert "helicone-cache" not in post(proxy, save).headers
     until_stored(proxy, read)
@@ -200,7 +206,7 @@ def test_read_and_save_can_be_had_one_by_one(proxy: Proxy) -> None:
 def test_cache_control_of_the_request_is_honoured(proxy: Proxy, control: str, stored: bool) -> None:
     mine = {**cached(), "Cache-Control": control}
     post(proxy, mine)
-    time.sleep(0.3)
+    until_earlier_answers_are_stored(proxy)
     if stored:
         until_stored(proxy, mine)
     del mine["Cache-Control"]
@@ -210,8 +216,8 @@ def test_cache_control_of_the_request_is_honoured(proxy: Proxy, control: str, st
 def test_a_short_age_runs_out(proxy: Proxy) -> None:
     mine = {**cached(), "Cache-Control": "max-age=1"}
     post(proxy, mine)
-    time.sleep(1.5)
-    assert post(proxy, mine).headers["helicone-cache"] == "MISS"
+    until_stored(proxy, mine)
+    wait_for(lambda: post(proxy, mine).headers["helicone-cache"] == "MISS")
 
 
 def test_a_caller_who_does_not_take_the_stored_encoding_gets_readable_bytes(
@@ -268,7 +274,7 @@ def test_an_omitted_answer_is_not_stored(shared_provider: FakeProviders, tmp_pat
     with run_up(tmp_path, *to(shared_provider)) as proxy:
         mine = {**cached(), "helicone-omit-response": "true"}
         post(proxy, mine)
-        time.sleep(0.2)
+        until_earlier_answers_are_stored(proxy)
         assert post(proxy, mine).headers["helicone-cache"] == "MISS"
 
 

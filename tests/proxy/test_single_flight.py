@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -236,7 +235,8 @@ def test_if_all_leave_the_provider_is_left_too(proxy: Proxy, provider: FakeProvi
         assert provider.wait_for(lambda: len(provider.requests) == 1)
     wait_for(lambda: all(caller.socket.recv(65536) for caller in callers))
     callers.pop(0).leave()
-    time.sleep(1.0)  # some words go by
+    for _ in range(5):
+        assert callers[0].socket.recv(65536)  # more words
     assert not provider.requests[0].cancelled
     for caller in callers:
         caller.leave()

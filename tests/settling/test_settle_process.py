@@ -2,8 +2,7 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from tests.storage.calls import ids, journal_call, names, stored
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -32,13 +32,6 @@ def stop(settler: subprocess.Popen[bytes]) -> str:
     _, said = settler.communicate(timeout=60)
     assert settler.returncode == 0, said
     return said.decode()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_rows_are_visible_while_the_proxy_runs_and_parquet_when_it_has_gone(tmp_path: Path, journal: Journal) -> None:

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import Line, parse_line
 from tests.storage.calls import OK, call_start, events, journal_call, names
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -39,13 +40,6 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_a_call_is_in_the_file_when_its_end_returns(journal: Journal) -> None:
