@@ -1,7 +1,7 @@
 """The pages under docs/reference/, made from the code: `scripts/reference` writes them, `--check` fails where one is stale.
 
-Headers come from addon/config/controls.py, commands from click, columns from addon/storage/record.py and the views,
-endpoints from the OpenAPI document.
+Headers come from addon/config/controls.py, settings from the models in addon/config/models.py, commands from click, columns
+from addon/storage/record.py and the views, endpoints from the OpenAPI document.
 """
 
 import argparse
@@ -11,10 +11,14 @@ import sys
 import tempfile
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import click
+from pydantic import BaseModel
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -48,6 +52,87 @@ def headers() -> str:
         f"Accepted without a word: {names('ignored')}",
         f"Not supported, which `Helicone-Warning` says: {names('not supported')}",
     )
+
+
+def settings() -> str:
+    from addon.config.models import File
+
+    parts = []
+    for name, section in File.model_fields.items():
+        model = next((each for each in _inner(section.annotation) if issubclass(each, BaseModel)), None)
+        kind = get_origin(section.annotation)
+        title = f"[[{name}]]" if kind is list else f"[{name}.NAME]" if kind is dict and model else f"[{name}]"
+        rows = (
+            list(_keys(model))
+            if model
+            else [("`NAME`", _kind(get_args(section.annotation)[1]), "", "one line for each NAME")]
+        )
+        parts += [f"## {title}", section.description or "", _table(("key", "value", "default", "meaning"), rows)]
+        if model and model.__doc__:
+            example = inspect.cleandoc(model.__doc__)
+            info = "toml not-run: shortened" if '..."' in example else "toml"
+            parts.append(f"```{info}\n{example}\n```")
+    return _page(
+        "Settings",
+        "addon/config/models.py",
+        "`heliograph.toml` in the data folder, or `--config FILE`. Every section may be left out. How to use them: [Settings](../settings.md).",
+        *parts,
+    )
+
+
+def _keys(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """(key, kind of value, default, meaning) of each key of a section, and of the tables in it."""
+    for name, info in model.model_fields.items():
+        key = f"{above}{info.alias or name}"
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield f"`{key}`", "table", "", info.description or ""
+            yield from _keys(info.annotation, f"{key}.")
+            continue
+        default = None if info.is_required() else info.get_default()
+        shown = "required" if info.is_required() else "" if default in (None, [], {}) else f"`{_toml(default)}`"
+        yield f"`{key}`", _kind(info.annotation), shown, info.description or ""
+
+
+def _toml(value: object) -> str:
+    """A default as the file would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _inner(annotation: object) -> Iterator[type]:
+    """The classes in an annotation."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _inner(part)
+
+
+def _kind(annotation: object) -> str:
+    """The kind of value in a reader's words."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(parts[0])
+    if origin is Literal:
+        return ", ".join(f"`{_toml(part)}`" for part in parts)
+    if origin is list:
+        return f"list of {_kind(parts[0])}"
+    if origin is dict:
+        return "table"
+    if origin is UnionType or origin is Union:
+        return next(_kind(part) for part in parts if part is not NoneType)
+    return _KINDS.get(annotation, "text")
+
+
+_KINDS: Final[dict[object, str]] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    Decimal: "number",
+    date: "date",
+    str: "text",
+    Any: "text or number",
+}
 
 
 def commands() -> str:
@@ -171,6 +256,7 @@ def endpoints() -> str:
 
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "settings": settings,
     "headers": headers,
     "commands": commands,
     "row": row,
