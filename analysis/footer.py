@@ -22,8 +22,11 @@ def footer(totals: Totals, without_price: Sequence[Unpriced]) -> Iterator[str]:
 
 
 def unpriced_lines(groups: Sequence[Unpriced]) -> Iterator[str]:
-    """`13 calls without a price, in no sum: acme-1 (12): no price known; ...`; of several models each has its line."""
-    named = [f"{printable(group.model or group.provider_name)} ({group.calls:,}): {group.why}" for group in groups]
+    """`13 calls without a price, in no sum: openai acme-1 (12): no price known; ...`; of several models each has its line."""
+    reasons: dict[tuple[str, str | None], list[Unpriced]] = {}
+    for group in groups:
+        reasons.setdefault((group.provider_name, group.model), []).append(group)
+    named = [_why(same) for same in reasons.values()]
     start = f"{count(sum(group.calls for group in groups), 'call')} without a price, in no sum:"
     if len(named) == 1:
         yield f"{start} {named[0]}"
@@ -32,6 +35,16 @@ def unpriced_lines(groups: Sequence[Unpriced]) -> Iterator[str]:
     yield from (f"  {line}" for line in named[:_NAMED])
     if len(named) > _NAMED:
         yield f"  and {len(named) - _NAMED} more, see `heliograph report unpriced`"
+
+
+def _why(groups: Sequence[Unpriced]) -> str:
+    """One model of one provider with all its reasons, each with its number of calls where there are several."""
+    provider_name, model = groups[0].provider_name, groups[0].model
+    name = printable(f"{provider_name} {model}" if model else provider_name)
+    calls = sum(group.calls for group in groups)
+    if len(groups) == 1:
+        return f"{name} ({calls:,}): {groups[0].why}"
+    return f"{name} ({calls:,}): " + "; ".join(f"{group.calls:,} x {group.why}" for group in groups)
 
 
 def count(number: int, noun: str) -> str:

@@ -6,8 +6,9 @@ Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests`
 `visible_files` knows which of them count. The connection can read the lake and the settled lines, and nothing else.
 """
 
+import stat
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +85,8 @@ class Lake:
         listings = {table: visible_files(self._data, table) for table in TABLES}
         for listing in listings.values():
             self._name((file, "not a file of ours") for file in listing.foreign)
+            # A pipe or a device would hang the question that opens it.
+            self._name((file, "not a regular file") for file in _irregular(listing))
         return {table: _without(listing, self._named) for table, listing in listings.items()}
 
     def _name(self, files: Iterable[tuple[Path, str]]) -> bool:
@@ -129,18 +132,34 @@ def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
 
 
 def view_definitions(data: Path) -> str:
-    """The views as SQL text with globs, for `duckdb -init`. They find new files by themselves, but know no merge notes."""
+    """The views as SQL text with globs, for `duckdb -init`. They find new files by themselves, but know no merge notes.
+
+    A pattern without a file is an error to DuckDB, so whether there are files is asked each time the text is run: a table
+    that is empty today may have rows tomorrow, and settled lines become Parquet.
+    """
     listings = {table: visible_files(data.absolute(), table) for table in TABLES}
-    rows = {
-        table: _rows(table, *_globs(data.absolute(), table, listing), longest_line=_longest_line(listing))
-        for table, listing in listings.items()
-    }
+    settings: list[str] = []
+    rows: dict[str, str] = {}
+    for table, listing in listings.items():
+        parquet, settled, only_new = _globs(data.absolute(), table)
+        parts = {
+            f"heliograph_{table}_parquet": (parquet, _parquet_rows(table, parquet)),
+            f"heliograph_{table}_settled": (
+                settled,
+                _settled_rows(table, settled, _longest_line(listing), only_new),
+            ),
+        }
+        for name, (files, sql) in parts.items():
+            either = f"case when count(*) > 0 then {_text(sql)} else {_text(_no_rows(table))} end"
+            settings.append(f"set variable {name} = (select {either} from glob({files}));")
+        rows[table] = "\nunion all\n".join(f"from query(getvariable('{name}'))" for name in parts)
     return "\n\n".join(
         [
             "-- The views of heliograph for any DuckDB: heliograph sql --views > views.sql; duckdb -init views.sql\n"
             "-- While a day is being merged (a minute, after it ended) its calls may count twice here; `heliograph sql` knows better.\n"
             "set TimeZone = 'UTC';",
-            _views(rows, listings),
+            *settings,
+            _views(rows, has_changes=True),
         ]
     )
 
@@ -162,7 +181,8 @@ def _connect(data: Path, listings: dict[str, Listing], memory: str | None) -> Co
             )
             for table, listing in listings.items()
         }
-        connection.execute(_views(rows, listings))
+        changes = listings["property_changes"]
+        connection.execute(_views(rows, has_changes=bool(changes.parquet or changes.settled)))
         _confine(connection, data)
     except BaseException:
         connection.close()
@@ -182,16 +202,15 @@ def _confine(connection: Connection, data: Path) -> None:
     connection.execute("set lock_configuration = true")
 
 
-def _views(rows: Mapping[str, str], listings: Mapping[str, Listing]) -> str:
-    """All views, in the order that they need each other; `rows` is what `_rows` gave for each table."""
-    changes = listings["property_changes"]
+def _views(rows: Mapping[str, str], *, has_changes: bool) -> str:
+    """All views, in the order that they need each other. `rows`: what `_rows` gave for each table."""
     views = [f"create or replace view all_{table} as\n{rows[table]};" for table in EVENT_TABLES]
     views.append(EVENT_VIEWS)
     for table in CALL_TABLES:
         columns = ["date"] if table == "bodies" else ["date", *_MONEY]
         names = [f'"{name}"' for name in duckdb_columns(table)]
         joined = ""
-        if table == "requests" and (changes.parquet or changes.settled):
+        if table == "requests" and has_changes:
             names[names.index('"properties"')] = _WITH_CHANGES
             joined = _CHANGED
         select = ", ".join([*names, *columns])
@@ -199,32 +218,45 @@ def _views(rows: Mapping[str, str], listings: Mapping[str, Listing]) -> str:
     return "\n\n".join([*views, GROUPED_VIEWS])
 
 
-def _rows(table: str, parquet: str | None, settled: str | None, settled_where: str = "", *, longest_line: int) -> str:
+def _rows(table: str, parquet: str | None, settled: str | None, *, longest_line: int) -> str:
     """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none."""
-    time = time_column(table)
-    types = duckdb_columns(table)
-    names = ", ".join(f'"{name}"' for name in types)
     parts = []
     if parquet:
-        # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
-        # column, though; with such a folder above the data the date is worked out instead.
-        hive = parquet.count("=") == parquet.count(".parquet'")  # one in each file's path
-        date = "date" if hive else f"cast({time} as date) as date"
-        options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
-        parts.append(f"select {names}, {date} from read_parquet({parquet}, {options})")
+        parts.append(_parquet_rows(table, parquet))
     if settled:
-        typed = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
-        # A torn last line, or a line that is none of ours, comes as a row of NULLs: ignore_errors does that.
-        parts.append(
-            f"select {names}, cast({time} as date) as date from read_json({settled}, format = 'newline_delimited',"
-            f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {longest_line},"
-            f" hive_partitioning = false{', filename = true' if settled_where else ''})"
-            f" where request_id is not null and {time} is not null{settled_where}"
-        )
-    if not parts:
-        nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in types.items())
-        parts.append(f"select {nothing}, cast(null as date) as date where false")
-    return "\nunion all\n".join(parts)
+        parts.append(_settled_rows(table, settled, longest_line))
+    return "\nunion all\n".join(parts or [_no_rows(table)])
+
+
+def _parquet_rows(table: str, parquet: str) -> str:
+    # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
+    # column, though; with such a folder above the data the date is worked out instead.
+    hive = parquet.count("=") == parquet.count(".parquet'")  # one in each file's path
+    date = "date" if hive else f"cast({time_column(table)} as date) as date"
+    options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+    return f"select {_names(table)}, {date} from read_parquet({parquet}, {options})"
+
+
+def _settled_rows(table: str, settled: str, longest_line: int, where: str = "") -> str:
+    """`where`: more conditions, on `filename` too."""
+    time = time_column(table)
+    typed = ", ".join(f"'{name}': '{kind}'" for name, kind in duckdb_columns(table).items())
+    # A torn last line, or a line that is not ours, comes as a row of NULLs: ignore_errors does that.
+    return (
+        f"select {_names(table)}, cast({time} as date) as date from read_json({settled}, format = 'newline_delimited',"
+        f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {longest_line},"
+        f" hive_partitioning = false{', filename = true' if where else ''})"
+        f" where request_id is not null and {time} is not null{where}"
+    )
+
+
+def _no_rows(table: str) -> str:
+    nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in duckdb_columns(table).items())
+    return f"select {nothing}, cast(null as date) as date where false"
+
+
+def _names(table: str) -> str:
+    return ", ".join(f'"{name}"' for name in duckdb_columns(table))
 
 
 def _file_list(files: Iterable[Path]) -> str | None:
@@ -232,14 +264,14 @@ def _file_list(files: Iterable[Path]) -> str | None:
     return f"[{', '.join(quoted)}]" if quoted else None
 
 
-def _globs(data: Path, table: str, listing: Listing) -> tuple[str | None, str | None, str]:
-    """Patterns for the files there are (a pattern without a file is an error to DuckDB), and the rule against doubles."""
+def _globs(data: Path, table: str) -> tuple[str, str, str]:
+    """Patterns for Parquet files and settled lines, and the condition that keeps a call from counting twice."""
     parquet = _text(f"{_pattern(data)}/lake/{table}/date=*/*.parquet")
     settled = _text(f"{_pattern(data)}/settled/{table}/*.jsonl")
     # A settled file stays for some seconds beside the Parquet file made of it: <segment>.<date>.jsonl, <segment>.parquet.
     already = f"select parse_filename(file, true) from glob({parquet})"
     only_new = f" and regexp_replace(parse_filename(filename), '\\.[^.]*\\.jsonl$', '') not in ({already})"
-    return parquet if listing.parquet else None, settled if listing.settled else None, only_new
+    return parquet, settled, only_new
 
 
 def _without(listing: Listing, left_out: set[Path]) -> Listing:
@@ -264,6 +296,15 @@ def _longest_line(listing: Listing) -> int:
     """Bytes that a settled line may have at most."""
     largest = max(map(_size, listing.settled), default=0)
     return min(max(largest, LEAST_LINE_BYTES), LONGEST_LINE_BYTES)
+
+
+def _irregular(listing: Listing) -> Iterator[Path]:
+    for file in (*listing.settled, *listing.parquet):
+        try:
+            if not stat.S_ISREG(file.stat().st_mode):
+                yield file
+        except OSError:
+            continue  # vanished: the question that opens it will find out
 
 
 def _size(file: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from addon.commands.options import examples
+from addon.commands.options import Failure, examples
 from addon.config.settings import data_folder
 
 # The reports to show, and how many rows of each.
@@ -28,7 +28,17 @@ REPORTS: Final = {"sessions": 5, "properties": 10, "latency": 8, "errors": 10, "
 @click.option("--calls", default=300, show_default=True, type=click.IntRange(min=1), help="How many calls to make.")
 def demo(data: Path | None, calls: int) -> None:
     """See it work: built-in providers, a few hundred varied calls, the reports. No key, no network."""
+    if data and _has_calls(folder := data_folder(data)):
+        raise Failure(
+            f"{folder} has calls already: made-up ones would mix with them; name a new folder, or leave --data out"
+        )
     show(calls, data_folder(data) if data else None)
+
+
+def _has_calls(data: Path) -> bool:
+    """Whether there are files with calls, settled or not."""
+    patterns = ("journal/*.jsonl", "settled/**/*.jsonl", "lake/**/*.parquet")
+    return any(True for pattern in patterns for _ in data.glob(pattern))
 
 
 def show(calls: int, data: Path | None = None) -> None:

@@ -22,12 +22,19 @@ from analysis.api.openapi import documented
 from analysis.api.question import records
 from analysis.api.state import Api
 
+MOST_NAMES: Final = 100  # models, and providers: what callers choose must not grow Prometheus without a bound
+
 _MODEL: Final = ("provider", "model")
 _CALL: Final = (*_MODEL, "mode", "status", "error_type", "cache", "limit")
 _TOKENS: Final = {"input": "input_tokens", "cache_read": "cache_read_input_tokens", "output": "output_tokens"}
 # Name, help, the column, and what one of it is.
 _SUMS: Final = (
-    ("heliograph_cost_usd", "Money spent, where the price is known.", "cost_nanousd", 1e-9),
+    (
+        "heliograph_cost_usd",
+        "Cost of the calls that have a price; see heliograph_unpriced_calls.",
+        "cost_nanousd",
+        1e-9,
+    ),
     ("heliograph_saved_usd", "Money that hits and shared calls did not cost.", "saved_nanousd", 1e-9),
     ("heliograph_unpriced_calls", "Calls whose cost is not known.", "unpriced", 1),
     ("heliograph_retries", "Upstream calls beyond the first of a call.", "retries", 1),
@@ -46,7 +53,7 @@ def routes(api: Api) -> list[Route]:
     async def metrics(request: Request) -> Response:
         counts: dict[str, float] = orjson.loads(request.headers.get(COUNTS, "{}"))
         since = datetime.fromtimestamp(counts.get("started_at", 0), UTC)
-        rows = await api.ask(lambda connection: records(connection, "prometheus", {"since": since}))
+        rows = await api.ask(lambda connection: records(connection, "prometheus", {"since": since, "most": MOST_NAMES}))
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Given([*_of_rows(rows), *_of_proxy(counts, rows)]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -74,12 +81,14 @@ def _of_rows(rows: list[dict[str, Any]]) -> Iterator[Metric]:
     tokens = CounterMetricFamily("heliograph_tokens", "Tokens; cache_read is part of input.", labels=(*_MODEL, "type"))
     for kind, column in _TOKENS.items():
         for labels, total in _by_model(rows, column):
-            tokens.add_metric([*labels, kind], total)
+            if total is not None:
+                tokens.add_metric([*labels, kind], total)
     yield tokens
     for name, text, column, unit in _SUMS:
         family = CounterMetricFamily(name, text, labels=_MODEL)
         for labels, total in _by_model(rows, column):
-            family.add_metric(labels, total * unit)
+            if total is not None:
+                family.add_metric(labels, total * unit)
         yield family
 
 
@@ -93,9 +102,11 @@ def _of_proxy(counts: Mapping[str, float], rows: list[dict[str, Any]]) -> Iterat
     yield GaugeMetricFamily("heliograph_journal_lag_calls", "Journalled calls that have no row yet.", value=lag)
 
 
-def _by_model(rows: list[dict[str, Any]], column: str) -> list[tuple[list[str], float]]:
-    sums: dict[tuple[str, str], float] = {}
+def _by_model(rows: list[dict[str, Any]], column: str) -> list[tuple[list[str], float | None]]:
+    """Sums by provider and model; None where nothing is known, as of calls without a price: that is not 0."""
+    sums: dict[tuple[str, str], float | None] = {}
     for row in rows:
         key = row["provider_name"], row["model"]
-        sums[key] = sums.get(key, 0) + row[column]
+        known, more = sums.get(key), row[column]
+        sums[key] = known if more is None else more if known is None else known + more
     return [([*key], total) for key, total in sums.items()]

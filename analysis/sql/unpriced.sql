@@ -6,9 +6,12 @@ select
     case
         when (input_tokens is null or output_tokens is null) and error_type is not null
             then 'ended (' || error_type || ') before its usage was known'
-        when input_tokens is null and output_tokens is null then 'the provider stated no usage'
+        when (input_tokens is null or output_tokens is null) and usage_raw is null
+            then 'no usage found in the answer: not stated, or in a form that heliograph does not read'
+        when input_tokens is null or output_tokens is null
+            then 'heliograph does not read all of the usage that the provider stated; the column usage_raw has it'
         when coalesce(response_model, request_model) is null then 'names no model'
-        else 'no price known; add one under [[prices]] in heliograph.toml'
+        else 'no price known; one that you add under [[prices]] in heliograph.toml counts for later calls only'
     end as why,
     count(*) as calls,
     count(error_type) as errors,

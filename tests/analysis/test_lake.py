@@ -1,5 +1,6 @@
 """The views: every row once, whatever files come, go or are broken; and nothing but the data folder can be reached."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +13,10 @@ import pytest
 from addon.settling.settled_files import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.lake import duckdb_columns
-from addon.storage.record import RequestRow
+from addon.storage.record import FeedbackRow, RequestRow
 from analysis.lake import Connection, Lake, connect, view_definitions
 from analysis.table import NotAllowed, Table, fetch, fetch_user_sql
-from tests.analysis.writing import body_of, made_up_rows, segment, settle, to_parquet
+from tests.analysis.writing import body_of, made_up_rows, segment, settle, tell, to_parquet
 
 
 def count(connection: Connection) -> int:
@@ -260,3 +261,34 @@ def test_a_line_longer_than_duckdb_expects_is_read(tmp_path: Path) -> None:
     file.append("call", row_fields(row), row_fields(replace(body_of(row), request_body="x" * 40 * 2**20)))
     file.close()
     assert Lake(tmp_path).ask(asking("select length(request_body) from bodies")).rows == [(40 * 2**20,)]
+
+
+def test_the_printed_views_show_what_comes_to_a_table_that_was_empty(tmp_path: Path) -> None:
+    text = view_definitions(tmp_path)
+    rows = made_up_rows(20)
+    settle(tmp_path, rows[:10], 1)
+    tell(tmp_path, [FeedbackRow(request_id=rows[0].request_id, created_at=rows[0].started_at, rating=True)], 2)
+    with duckdb.connect() as plain:
+        plain.execute(text)
+        assert plain.sql("select rating from feedback").fetchall() == [(True,)]
+        assert plain.sql("select count(*) from requests").fetchall() == [(10,)]
+
+
+def test_the_printed_views_hold_when_settled_lines_become_parquet(tmp_path: Path) -> None:
+    rows = made_up_rows(20)
+    settle(tmp_path, rows, 1)
+    text = view_definitions(tmp_path)
+    shutil.rmtree(tmp_path / "settled")
+    to_parquet(tmp_path, rows, 1)
+    with duckdb.connect() as plain:
+        plain.execute(text)
+        assert plain.sql("select count(*) from requests").fetchall() == [(20,)]
+
+
+def test_a_pipe_among_the_settled_files_is_named_and_hangs_no_question(tmp_path: Path) -> None:
+    settle(tmp_path, made_up_rows(5), 1)
+    name = f"{segment(2)}.2026-11-01.jsonl"
+    os.mkfifo(tmp_path / "settled" / "requests" / name)
+    told: list[str] = []
+    assert Lake(tmp_path, told.append).ask(count) == 5
+    assert [line for line in told if name in line and "left out" in line]

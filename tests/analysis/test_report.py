@@ -4,6 +4,7 @@ import itertools
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from analysis.footer import footer
 from analysis.lake import Lake
 from analysis.unpriced import unpriced
 from analysis.window import EVER, Window
-from tests.analysis.writing import FIRST_DAY, settle, tell, to_parquet
+from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
 
 SECOND_DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -191,9 +192,32 @@ def test_unpriced_calls_say_why(data: Path, rows: list[RequestRow]) -> None:
     whys = {(group.model, group.why.partition(";")[0]): group.calls for group in found}
     acme = [row for row in rows if row.request_model == "acme-1" and row.error_type is None]
     assert whys["acme-1", "no price known"] == sum(row.input_tokens is not None for row in acme)
-    assert whys["acme-1", "the provider stated no usage"] == sum(row.input_tokens is None for row in acme)
-    assert ("gpt-4o", "the provider stated no usage") in whys
+    unread = "no usage found in the answer: not stated, or in a form that heliograph does not read"
+    assert whys["acme-1", unread] == sum(row.input_tokens is None for row in acme)
+    assert ("gpt-4o", unread) in whys
     assert ("gpt-4o", "no price known") not in whys
+
+
+def test_usage_that_is_stated_and_not_read_is_not_called_unstated(tmp_path: Path) -> None:
+    (row,) = made_up_rows(1)
+    unread = replace(
+        row,
+        error_type=None,
+        input_tokens=None,
+        output_tokens=None,
+        cost_nanousd=None,
+        usage_raw='{"billed_units": {"input_tokens": 3}}',
+    )
+    settle(tmp_path, [unread], 1)
+    (group,) = unpriced(tmp_path)
+    assert (
+        group.why == "heliograph does not read all of the usage that the provider stated; the column usage_raw has it"
+    )
+
+
+def test_a_missing_price_says_which_calls_an_added_one_counts_for(data: Path) -> None:
+    (why, *_) = {group.why for group in unpriced(data) if group.why.startswith("no price known")}
+    assert "[[prices]]" in why and why.endswith("counts for later calls only")
 
 
 def test_a_window_takes_its_start_and_leaves_its_end(data: Path, rows: list[RequestRow]) -> None:
@@ -216,7 +240,9 @@ def test_the_footer_says_what_the_sums_leave_out(data: Path, rows: list[RequestR
     estimated = sum(row.usage_source == "estimated" and row.cost_nanousd is not None for row in rows)
     assert lines[0] == f"400 calls, {errors} errors, ${cost:.6f}"
     assert lines[1] == f"{missing} calls without a price, in no sum:"
-    assert lines[2].startswith("  acme-1 (")
+    named = [line.partition(" (")[0] for line in lines[2:-2]]
+    assert named[0] == "  openai acme-1"
+    assert len(named) == len(set(named))  # each model once, with all its reasons
     assert lines[-2].startswith(f"{estimated} costs estimated")
 
 
