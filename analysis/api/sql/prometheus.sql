@@ -1,13 +1,13 @@
 -- What did the calls since $since (UTC) come to? One row per provider, model, status, cache status and limit's verdict.
--- Callers choose models, and so do they hosts without a name of ours: beyond the $most that have most calls, both are `other`.
+-- Callers choose models and, with unknown hosts, providers: all but the $most with most calls are `other`.
 with calls as (
     select *, coalesce(response_model, request_model, '') as model from requests where started_at >= $since
 ),
 named as (
-    select provider_name, model from calls group by all order by count(*) desc, all limit $most
+    select provider_name, model from calls group by all order by count(*) desc, 1 limit $most
 ),
 providers as (
-    select provider_name from calls group by all order by count(*) desc, all limit $most
+    select provider_name from calls group by all order by count(*) desc, 1 limit $most
 )
 select
     if(calls.provider_name in (from providers), calls.provider_name, 'other') as provider_name,
