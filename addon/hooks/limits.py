@@ -5,6 +5,9 @@ charged by the settler, when it knows them. With the store down calls go on, unl
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from mitmproxy import http
 
@@ -17,13 +20,23 @@ from addon.limits.admission import Admission, admission, needs_body
 from addon.limits.refusal import Refusal, Standing, closed_refusal, judge_budgets, limit_refusal, standing
 from addon.limits.rules import CallFacts
 from addon.limits.store import StoreDown
+from addon.limits.upper_bound import RateTable, UpperBound, model_of_override, rates_of, upper_bound
 from addon.metering.reading import RequestFacts, decode, request_facts
+from addon.sending.json_text import repeats_member
+
+_RATES_S: Final = 60.0
+_NO_RATES_S: Final = 1.0  # the settler has just begun
+_REPEATS_MODEL: Final = (
+    "the body names its model more than once, so this proxy cannot tell which limits hold; send one member named model"
+)
 
 
 class Limits:
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
         self._standings: dict[str, Standing] = {}  # by flow id, until the answer tells it
+        self._rate_table: RateTable = {}
+        self._rates_due = 0.0  # monotonic: when they are read again
 
     async def request(self, flow: http.HTTPFlow) -> None:
         call, settings = self.proxy.calls.get(flow.id), self.proxy.settings
@@ -32,20 +45,19 @@ class Limits:
         policy = call.controls.rate_limit
         if not (policy or settings.limits or settings.budgets):
             return
-        facts = _facts(call, None)
+        facts, body = _facts(call, None), None
         if needs_body(facts, policy, settings.limits, settings.budgets):
-            encoding = call.start.content_encoding
-            facts = _facts(
-                call,
-                await read_body(
-                    lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b"", encoding
-                ),
-            )
+            body = await self._read(flow, call)
+            facts = _facts(call, body)
+            if body.repeats_model:
+                call.attempts, call.fallback_index = 0, None
+                flow.response = error_answer(call.route.provider, 400, "invalid_request_error", _REPEATS_MODEL)
+                return
         now = time.time()
         met = admission(facts, policy, settings.limits, settings.budgets, now)
         call.warnings.extend(met.warnings)
         try:
-            refusal = self._decide(flow, call, met, now)
+            refusal = self._decide(flow, call, met, body or _Body(), now)
         except StoreDown as error:
             call.rate_limit_status = "unchecked"
             refusal = closed_refusal(str(error)) if settings.limits_fail_closed else None
@@ -56,13 +68,41 @@ class Limits:
             if refusal.standing:
                 self._standings[flow.id] = refusal.standing
 
-    def _decide(self, flow: http.HTTPFlow, call: Call, met: Admission, now: float) -> Refusal | None:
+    @staticmethod
+    async def _read(flow: http.HTTPFlow, call: Call) -> "_Body":
+        """What limits need to know of the body that will be sent."""
+        start = call.start
+
+        def read(raw: bytes) -> _Body:
+            decoded = decode(raw, start.content_encoding)[0]
+            facts = request_facts(decoded)
+            return _Body(facts, len(decoded), repeats_member(decoded, "model"))
+
+        return await read_body(read, flow.request.raw_content or b"", start.content_encoding)
+
+    def _bound(self, call: Call, body: "_Body") -> UpperBound:
+        """What the call may cost at most, at the price of the model that will really be asked."""
+        provider = call.route.provider
+        model = model_of_override(_sent_overrides(call)) or (body.facts and body.facts.model) or call.start.path_model
+        rates = rates_of(self._rates(), provider.name, model, has_price_list=provider.prices is not None)
+        return upper_bound(rates, body.facts.body if body.facts else None, body.bytes)
+
+    def _rates(self) -> RateTable:
+        """The settler writes them when it starts. Raises StoreDown."""
+        now = time.monotonic()
+        if now >= self._rates_due:
+            self._rate_table = self.proxy.limits.rates()
+            self._rates_due = now + (_RATES_S if self._rate_table else _NO_RATES_S)
+        return self._rate_table
+
+    def _decide(self, flow: http.HTTPFlow, call: Call, met: Admission, body: "_Body", now: float) -> Refusal | None:
         """Money first: a call that a budget refuses takes nothing from a limit. Raises StoreDown."""
-        refusal, warnings = judge_budgets(met, self.proxy.limits.spent(met.spent_keys), now)
+        reservation = met.reservation(call.id, self._bound(call, body)) if met.needs_bound else None
+        verdict = self.proxy.limits.decide(met.checks, now, reservation)
+        refusal, warnings = judge_budgets(met, verdict.spent, now)
         call.warnings.extend(warnings)
         if refusal:
             return refusal
-        verdict = self.proxy.limits.decide(met.checks, now)
         if stands := standing(met, verdict):
             self._standings[flow.id] = stands
         if verdict.allowed:
@@ -94,12 +134,26 @@ class Limits:
                 flow.response.headers[name] = str(value)
 
 
-def _facts(call: Call, body: RequestFacts | None) -> CallFacts:
-    start = call.start
+@dataclass(frozen=True, slots=True)
+class _Body:
+    facts: RequestFacts | None = None
+    bytes: int = 0  # decoded
+    repeats_model: bool = False
+
+
+def _sent_overrides(call: Call) -> Mapping[str, str]:
+    """Members of the body that the first target gets in place of the caller's."""
+    if call.fallbacks is None or call.fallback_index is None:
+        return {}
+    return call.fallbacks.entries[call.fallback_index].body
+
+
+def _facts(call: Call, body: _Body | None) -> CallFacts:
+    start, facts = call.start, body.facts if body else None
     return CallFacts(
-        user=start.user_id or (body.user if body else None),
+        user=start.user_id or (facts.user if facts else None),
         properties=start.properties,
-        model=(body.model if body else None) or start.path_model,
+        model=(facts.model if facts else None) or start.path_model,
         key_hash=start.api_key_hash,
         helicone_key_hash=start.helicone_key_hash,
     )

@@ -1,12 +1,14 @@
 """Which limits and budgets a call meets. Pure: the store is asked with what comes out here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from addon.limits.policy import Policy
-from addon.limits.rules import PROPERTY, Budget, CallFacts, Limit, period_of, storable
-from addon.limits.store import Check
+from addon.limits.rules import NANO, PROPERTY, Budget, CallFacts, Limit, period_of, storable
+from addon.limits.store import BudgetLine, Check, Reservation
+from addon.limits.upper_bound import UpperBound
 from addon.storage.journal_lines import Charge
 
 
@@ -31,9 +33,17 @@ class Admission:
     warnings: tuple[str, ...] = ()
 
     @property
-    def spent_keys(self) -> list[tuple[str, str]]:
-        """For LimitStore.spent."""
-        return [(due.key, due.period) for due in self.budgets]
+    def needs_bound(self) -> bool:
+        """Whether the call's upper bound is to be reserved."""
+        return bool(self.budgets or self.charges)
+
+    def reservation(self, call_id: str, bound: UpperBound) -> Reservation:
+        """For LimitStore.decide."""
+        lines = (
+            BudgetLine(due.key, due.period, math.ceil(due.budget.usd * NANO) if due.budget.hard else None)
+            for due in self.budgets
+        )
+        return Reservation(call_id=call_id, budgets=tuple(lines), bound=bound)
 
 
 def admission(
@@ -89,6 +99,8 @@ def admission(
 def needs_body(facts: CallFacts, policy: Policy | None, limits: Sequence[Limit], budgets: Sequence[Budget]) -> bool:
     """Whether the body must be parsed first: `facts` are those of headers and path, and a rule asks for more."""
     rules: list[Limit | Budget] = [*limits, *budgets]
+    if budgets or (policy and policy.unit != "request") or any(limit.policy.unit != "request" for limit in limits):
+        return True  # what the call may cost is in the body
     model = any(rule.per == "model" or rule.match.model is not None for rule in rules)
     user = any(rule.per == "user" or rule.match.user is not None for rule in rules)
     user = user or (policy is not None and policy.segment == "user")

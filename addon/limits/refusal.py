@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from addon.limits.admission import Admission
+from addon.limits.admission import Admission, BudgetDue
 from addon.limits.bucket import ROUNDING, Decision
 from addon.limits.policy import Policy
 from addon.limits.rules import NANO, budget_state, period_end
-from addon.limits.store import Check, Verdict
+from addon.limits.store import Check, Spent, Verdict
 
 # SDKs sleep as told: up to a minute that is what a caller wants, for longer the program looks hung and fails all the same.
 LEAST_RETRY_S, LONGEST_SLEEP_S = 1, 60
@@ -76,13 +76,16 @@ def limit_refusal(admission: Admission, verdict: Verdict) -> Refusal | None:
     )
 
 
-def judge_budgets(admission: Admission, spent: Sequence[int], now: float) -> tuple[Refusal | None, tuple[str, ...]]:
-    """(the refusal by the first hard budget that is spent, warnings of the others). `spent` in nano-USD, as
-    LimitStore.spent gives it for `admission.spent_keys`; `now` in epoch seconds."""
+def judge_budgets(admission: Admission, spent: Sequence[Spent], now: float) -> tuple[Refusal | None, tuple[str, ...]]:
+    """(the refusal by the first hard budget that is used up, warnings of the others). `spent` as LimitStore.decide gives
+    it; `now` in epoch seconds."""
     refusal, warnings = None, []
     at = datetime.fromtimestamp(now, UTC)
-    for due, nanousd in zip(admission.budgets, spent, strict=True):
-        budget, state = due.budget, budget_state(due.budget, nanousd)
+    for due, used_up in zip(admission.budgets, spent, strict=True):
+        budget, nanousd = due.budget, used_up.nanousd
+        state = budget_state(budget, nanousd)
+        if state != "over" and budget.hard and budget_state(budget, nanousd + used_up.reserved_nanousd) == "over":
+            refusal = refusal or _reserved_refusal(due, used_up)
         if state == "ok":
             continue
         used = f"{_usd(Decimal(nanousd) / NANO)} of {_usd(budget.usd)} USD a {budget.period}"
@@ -99,6 +102,16 @@ def judge_budgets(admission: Admission, spent: Sequence[int], now: float) -> tup
                 hard=True,
             )
     return refusal, tuple(warnings)
+
+
+def _reserved_refusal(due: BudgetDue, spent: Spent) -> Refusal:
+    """For a budget of which calls under way may use all that is left: a moment later it is known what they cost."""
+    return Refusal(
+        kind="budget_exceeded",
+        message=f"budget {due.budget.name!r}{due.per}: {_usd(Decimal(spent.nanousd) / NANO)} of {_usd(due.budget.usd)} USD "
+        f"a {due.budget.period} are spent, and calls under way may cost the rest; try again when they have ended",
+        retry_after_s=LEAST_RETRY_S,
+    )
 
 
 def closed_refusal(reason: str) -> Refusal:

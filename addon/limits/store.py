@@ -2,6 +2,9 @@
 
 A decision is one transaction, so of calls at the same moment exactly as many go as the quota has. The file may be
 deleted while in use: a new one is made, buckets are full again, and the settler recounts the budgets.
+
+What a call may cost at most is reserved in the transaction that admits it, so that calls in quick succession do not all
+pass before the first is charged. `settle` puts the truth in its place.
 """
 
 import contextlib
@@ -10,16 +13,21 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from addon.limits.bucket import Bucket, Decision, charge, seconds_to_full, take
 from addon.limits.policy import Policy
+from addon.limits.upper_bound import Rates, RateTable, UpperBound
 
+NANOUSD_PER_CENT: Final = 10_000_000
 PATIENCE_S: Final = 0.1  # how long a decision waits for the file's lock: the proxy's loop waits with it
 RETRY_AFTER_S: Final = 1.0  # a store that failed is left alone for so long, or each call would wait in vain
 PRUNE_EVERY_S: Final = 3600.0
+RESERVED_S: Final = 2 * 3600.0  # longer than any call lasts; what is reserved longer is of a call that died unseen
+KEEP_UNPRICED_S: Final = 40 * 86_400.0  # the longest period, and some days
+SOON_S: Final = 1.0  # the settler charges within a second, and what is reserved too much is free again
 KEEP_CHARGED_S: Final = 30 * 86_400.0  # a settler that died between charge and row may come back that late
 _SCHEMA: Final = (
     "create table if not exists buckets (key text primary key, tokens real not null, updated_at real not null,"
@@ -30,7 +38,17 @@ _SCHEMA: Final = (
     "create table if not exists charged (call_id text, key text, at real not null,"
     " primary key (call_id, key)) without rowid",
     "create table if not exists recounts (at real not null)",
+    # Of calls under way. The period is '' for buckets; the amount is in nano-USD for budgets, else in the bucket's unit.
+    "create table if not exists reserved (call_id text, key text, period text, amount real not null,"
+    " expires_at real not null, primary key (call_id, key, period)) without rowid",
+    "create index if not exists reserved_by_key on reserved (key, period, amount)",
+    # Spent by calls whose rows do not have that cost, so that no recount finds it.
+    "create table if not exists unpriced (budget_key text, period text, nanousd integer not null, at real not null,"
+    " primary key (budget_key, period)) without rowid",
+    "create table if not exists rates (provider text, model text, input_nanousd integer not null,"
+    " output_nanousd integer not null, primary key (provider, model)) without rowid",
 )
+_TABLES: Final = sum(statement.startswith("create table") for statement in _SCHEMA)
 
 
 class StoreDown(Exception):
@@ -47,12 +65,39 @@ class Check:
     per: str = ""  # whose bucket it is, for the message of a refusal
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """One budget that must allow a call."""
+
+    key: str
+    period: str
+    hard_nanousd: int | None  # no call goes once so much is spent and reserved; None: it only warns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """What a call may use at most, of all its budgets and of its limits of money and tokens."""
+
+    call_id: str
+    budgets: tuple[BudgetLine, ...]
+    bound: UpperBound
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Of one budget, in nano-USD."""
+
+    nanousd: int
+    reserved_nanousd: int = 0  # by calls under way
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the buckets say. `decisions` are those of the checks, in their order."""
+    """What the store says. `decisions` are those of the checks, `spent` of the budgets, in their order."""
 
     decisions: tuple[Decision, ...] = ()
     refused: int | None = None  # the first check that does not allow the call
+    spent: tuple[Spent, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -65,7 +110,7 @@ class BucketCharge:
 
     key: str
     policy: Policy
-    amount: float
+    amount: float | None  # None: unknown, so what was reserved is charged
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,42 +138,68 @@ class LimitStore:
 
     # The proxy's side
 
-    def decide(self, checks: Sequence[Check], now: float) -> Verdict:
-        """Takes the call's part from all buckets, or from none if one refuses. `now` in epoch seconds."""
-        if not checks:
+    def decide(self, checks: Sequence[Check], now: float, reservation: Reservation | None = None) -> Verdict:
+        """Takes the call's part from all buckets and reserves what it may cost, or nothing if a budget or a bucket
+        refuses. A budget that is used up leaves `decisions` empty. `now` in epoch seconds."""
+        if not checks and reservation is None:
             return Verdict()
         with self._transaction() as connection:
-            decisions = tuple(take(_read(connection, check.key), check.policy, now) for check in checks)
+            lines = reservation.budgets if reservation else ()
+            spent = tuple(
+                Spent(_spent(connection, line.key, line.period), int(_reserved(connection, line.key, line.period, now)))
+                for line in lines
+            )
+            if any(_is_over(line, each) for line, each in zip(lines, spent, strict=True)):
+                return Verdict(spent=spent)
+            decisions = tuple(_decision(connection, check, now) for check in checks)
             refused = next((index for index, decision in enumerate(decisions) if not decision.allowed), None)
             if refused is None:
                 for check, decision in zip(checks, decisions, strict=True):
                     if check.policy.unit == "request":  # the others are only looked at
                         _write(connection, check.key, check.policy, decision.bucket)
+                if reservation:
+                    _reserve(connection, reservation, checks, now)
             self._prune(connection, now)
-        return Verdict(decisions=decisions, refused=refused)
+        return Verdict(decisions=decisions, refused=refused, spent=spent)
 
     def spent(self, keys: Sequence[tuple[str, str]]) -> list[int]:
-        """Nano-USD spent of each (budget key, period)."""
+        """Nano-USD spent of each (budget key, period), without what is reserved."""
         if not keys:
             return []
         with self._connected() as connection:
             return [_spent(connection, *key) for key in keys]
 
+    def rates(self) -> RateTable:
+        """The price list as the settler has written it down; empty before that."""
+        table: dict[str, dict[str, Rates]] = {}
+        with self._connected() as connection:
+            for provider, model, *rates in connection.execute("select * from rates"):
+                table.setdefault(provider, {})[model] = Rates(*rates)
+        return table
+
     # The settler's side
 
-    def charge(
+    def settle(
         self,
         call_id: str,
         charges: Sequence[BucketCharge],
         spends: Sequence[Spend],
         now: float,
         settled: Sequence[str] = (),
+        unpriced: Sequence[Spend] | None = (),
     ) -> None:
-        """Charges a call, each key once however often it is repeated. `settled`: earlier calls that will not be."""
+        """Charges a call in place of what is reserved for it, each key once however often it is repeated.
+
+        `unpriced`: what its row does not have and its budgets are charged all the same; None: what was reserved.
+        `settled`: earlier calls that will not be repeated.
+        """
         with self._transaction() as connection:
             for item in charges:
                 if _first_time(connection, call_id, item.key, now):
-                    bucket = charge(_read(connection, item.key), item.policy, now, item.amount)
+                    amount = item.amount
+                    if amount is None:
+                        amount = _reserved_by(connection, call_id).get((item.key, ""), 0.0)
+                    bucket = charge(_read(connection, item.key), item.policy, now, amount)
                     _write(connection, item.key, item.policy, bucket)
             for spend in spends:
                 if _first_time(connection, call_id, spend.budget_key, now):
@@ -137,8 +208,30 @@ class LimitStore:
                         " on conflict do update set nanousd = nanousd + excluded.nanousd",
                         (spend.budget_key, spend.period, spend.nanousd),
                     )
+            if unpriced is None:
+                held = _reserved_by(connection, call_id)
+                unpriced = [Spend(key, period, int(amount)) for (key, period), amount in held.items() if period]
+            for spend in unpriced:
+                if _first_time(connection, call_id, f"unpriced|{spend.budget_key}", now):
+                    connection.execute(
+                        "insert into unpriced values (?, ?, ?, ?)"
+                        " on conflict do update set nanousd = nanousd + excluded.nanousd, at = excluded.at",
+                        (spend.budget_key, spend.period, spend.nanousd, now),
+                    )
+            connection.execute("delete from reserved where call_id = ?", (call_id,))
             connection.executemany("delete from charged where call_id = ?", [(name,) for name in settled])
             self._prune(connection, now)
+
+    def replace_rates(self, table: RateTable) -> None:
+        """Writes the price list down, for the proxies, which must not carry it."""
+        rows = [
+            (provider, model, rates.input_nanousd, rates.output_nanousd)
+            for provider, models in table.items()
+            for model, rates in models.items()
+        ]
+        with self._transaction() as connection:
+            connection.execute("delete from rates")
+            connection.executemany("insert into rates values (?, ?, ?, ?)", rows)
 
     def is_recounted(self) -> bool:
         """Whether the budgets in this very file were ever recounted."""
@@ -223,7 +316,7 @@ class LimitStore:
                     raise
                 time.sleep(0.005)
         connection.execute("pragma synchronous = normal")  # a power cut may cost the last decisions, not the file
-        if connection.execute("select count(*) from sqlite_schema where type = 'table'").fetchone()[0] < len(_SCHEMA):
+        if connection.execute("select count(*) from sqlite_schema where type = 'table'").fetchone()[0] < _TABLES:
             connection.execute("begin immediate")
             for statement in _SCHEMA:
                 connection.execute(statement)
@@ -239,6 +332,8 @@ class LimitStore:
         if now >= self._prune_at:
             connection.execute("delete from buckets where full_at < ?", (now,))
             connection.execute("delete from charged where at < ?", (now - KEEP_CHARGED_S,))
+            connection.execute("delete from reserved where expires_at < ?", (now,))
+            connection.execute("delete from unpriced where at < ?", (now - KEEP_UNPRICED_S,))
             self._prune_at = now + PRUNE_EVERY_S
 
 
@@ -255,9 +350,53 @@ def _write(connection: sqlite3.Connection, key: str, policy: Policy, bucket: Buc
 
 
 def _spent(connection: sqlite3.Connection, budget_key: str, period: str) -> int:
-    query = "select nanousd from spend where budget_key = ? and period = ?"
-    found = connection.execute(query, (budget_key, period)).fetchone()
-    return int(found[0]) if found else 0
+    """By the rows, and beside them."""
+    query = (
+        "select (select coalesce(sum(nanousd), 0) from spend where budget_key = :key and period = :period)"
+        " + (select coalesce(sum(nanousd), 0) from unpriced where budget_key = :key and period = :period)"
+    )
+    return int(connection.execute(query, {"key": budget_key, "period": period}).fetchone()[0])
+
+
+def _is_over(line: BudgetLine, spent: Spent) -> bool:
+    return line.hard_nanousd is not None and spent.nanousd + spent.reserved_nanousd >= line.hard_nanousd
+
+
+def _decision(connection: sqlite3.Connection, check: Check, now: float) -> Decision:
+    """What one bucket says. Of money and tokens, what calls under way may use counts as used."""
+    bucket = _read(connection, check.key)
+    decision = take(bucket, check.policy, now)
+    if check.policy.unit == "request" or not decision.allowed:
+        return decision
+    held = _reserved(connection, check.key, "", now)
+    if not held:
+        return decision
+    decision = take(charge(bucket, check.policy, now, held), check.policy, now)
+    return decision if decision.allowed else replace(decision, wait_s=SOON_S)
+
+
+def _reserve(connection: sqlite3.Connection, reservation: Reservation, checks: Sequence[Check], now: float) -> None:
+    bound = reservation.bound
+    amounts: list[tuple[str, str, float]] = [(line.key, line.period, bound.nanousd) for line in reservation.budgets]
+    for check in checks:
+        if check.policy.unit == "cents":
+            amounts.append((check.key, "", bound.nanousd / NANOUSD_PER_CENT))
+        elif check.policy.unit == "tokens":
+            amounts.append((check.key, "", bound.tokens))
+    connection.executemany(
+        "insert or replace into reserved values (?, ?, ?, ?, ?)",
+        [(reservation.call_id, *amount, now + RESERVED_S) for amount in amounts],
+    )
+
+
+def _reserved(connection: sqlite3.Connection, key: str, period: str, now: float) -> float:
+    query = "select coalesce(sum(amount), 0) from reserved where key = ? and period = ? and expires_at >= ?"
+    return float(connection.execute(query, (key, period, now)).fetchone()[0])
+
+
+def _reserved_by(connection: sqlite3.Connection, call_id: str) -> dict[tuple[str, str], float]:
+    query = "select key, period, amount from reserved where call_id = ?"
+    return {(key, period): amount for key, period, amount in connection.execute(query, (call_id,))}
 
 
 def _first_time(connection: sqlite3.Connection, call_id: str, key: str, now: float) -> bool:

@@ -3,6 +3,7 @@
 Pure. Odd input leaves fields out; an exception from here is a bug, and the caller's row says so.
 """
 
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import Final
@@ -39,7 +40,7 @@ class RequestFacts:
 
 def request_facts(body: bytes) -> RequestFacts:
     """`body` is decoded. The user of a body that carries a session beside it (Claude Code) is an installation, not one."""
-    request = parse(body)
+    request = parse(_as_utf8(body))
     claimed = string(at(request, "metadata", "user_id"))
     short = claimed if claimed and len(claimed) <= LONGEST_CLAIM else ""
     packed = parse(short) if short.startswith("{") else None
@@ -53,6 +54,18 @@ def request_facts(body: bytes) -> RequestFacts:
         stream=at(request, "stream") is True,
         body=request,
     )
+
+
+def _as_utf8(body: bytes) -> bytes:
+    """JSON as servers written in Python take it: with a byte order mark, in UTF-16 or UTF-32. A model must not be hidden
+    from limits that way."""
+    encoding = json.detect_encoding(body)
+    if encoding == "utf-8":
+        return body
+    try:
+        return body.decode(encoding).encode()
+    except ValueError:
+        return body
 
 
 def read_answer(operation: Operation, body: bytes, is_stream: bool) -> Reading:

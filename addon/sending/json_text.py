@@ -34,6 +34,14 @@ def members(text: str) -> list[Member]:
     return found
 
 
+def repeats_member(body: bytes, key: str) -> bool:
+    """Whether the JSON object in `body` has the member more than once: of two readers each may take another one."""
+    try:
+        return sum(member.key == key for member in members(body.decode(json.detect_encoding(body)))) > 1
+    except ValueError:  # not an object
+        return False
+
+
 def with_members(text: str, values: Mapping[str, str]) -> str:
     """The object `text` with each key of `values` set to that JSON text. Keys that it has not come first, in the order
     given. Raises ValueError when `text` is no JSON object."""

@@ -6,7 +6,7 @@ charged. The other way round the charge would be lost.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Final
 
 from addon.limits.policy import Policy
 from addon.limits.rules import Budget, CallFacts, period_of
-from addon.limits.store import BucketCharge, LimitStore, Spend
-from addon.settling.recount import recount
+from addon.limits.store import NANOUSD_PER_CENT, BucketCharge, LimitStore, Spend
+from addon.limits.upper_bound import RateTable, rates_of
+from addon.providers import registry
+from addon.settling.recount import LOGGED, recount
 from addon.storage.journal_lines import CallEnd, Charge
 from addon.storage.record import RequestRow
 
-NANOUSD_PER_CENT: Final = 10_000_000
 WAITING: Final = 10_000  # calls whose charge waits while the store is down: buckets are approximate
 
 
@@ -32,8 +33,17 @@ class _Waiting:
 class Charger:
     """Raises StoreDown where the store cannot be reached: rows do not wait for it, charges do."""
 
-    def __init__(self, data: Path, store: LimitStore, budgets: Sequence[Budget], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        store: LimitStore,
+        budgets: Sequence[Budget],
+        say: Callable[[str], None],
+        rates: RateTable | None = None,
+    ) -> None:
         self._data, self._store, self._budgets, self._say = data, store, budgets, say
+        self._rates = rates or {}
+        self._rates_written = False
         self._recount_due = False
         self._waiting: deque[_Waiting] = deque(maxlen=WAITING)
         self._charged: set[str] = set()  # their rows are not written yet
@@ -45,20 +55,28 @@ class Charger:
             return
         self._recount_due = True
         self._store.is_recounted()  # down? then without reading the lake
+        self._write_rates()
         self._store.replace_spend(recount(self._data, self._budgets, datetime.fromtimestamp(now, UTC), self._say), now)
         self._recount_due = False
 
-    def charge(self, call_id: str, end: CallEnd | None, row: RequestRow, now: float) -> None:
-        """Charges one call. May be repeated. `now` in epoch seconds."""
+    def charge(
+        self, call_id: str, end: CallEnd | None, row: RequestRow, now: float, *, is_renamed: bool = False
+    ) -> None:
+        """Charges one call. May be repeated. `now` in epoch seconds; `is_renamed`: priced by a name in a header."""
         charges = bucket_charges(end.charges, row) if end else ()
         spends = spends_of(self._budgets, row)
-        if not charges and not spends:
+        is_reserved = bool(end.charges if end else False) or (
+            bool(self._budgets) and (end is None or end.rate_limit_status == "allowed")
+        )
+        if not charges and not spends and not is_reserved:
             return
+        unpriced = self._unpriced(row, is_renamed)
         try:
             self.catch_up(now)
             if spends and not self._store.is_recounted():  # somebody removed the file: this one is new
                 self.recount(now)
-            self._store.charge(call_id, charges, spends, now, self._settled)
+            self._write_rates()
+            self._store.settle(call_id, charges, spends, now, self._settled, unpriced)
         except Exception:
             # Its row will be there when the budgets are recounted.
             self._recount_due = bool(self._budgets)
@@ -67,6 +85,24 @@ class Charger:
             raise
         self._charged.add(call_id)
         self._settled.clear()
+
+    def _write_rates(self) -> None:
+        if not self._rates_written:
+            self._store.replace_rates(self._rates)
+            self._rates_written = True
+
+    def _unpriced(self, row: RequestRow, is_renamed: bool) -> tuple[Spend, ...] | None:
+        """What the budgets are charged beyond the row's cost: where there is none, the tokens at the model's dearest price,
+        and without tokens None: what was reserved. A name in a header makes a call no cheaper."""
+        if row.attempts == 0 or row.cost_nanousd == 0 or (row.cost_nanousd is not None and not is_renamed):
+            return ()
+        if row.input_tokens is None or row.output_tokens is None:
+            return None if row.cost_nanousd is None else ()
+        provider = registry.BY_NAME.get(row.provider_name)
+        has_list = provider is not None and provider.prices is not None
+        rates = rates_of(self._rates, row.provider_name, row.request_model, has_price_list=has_list)
+        beyond = rates.cost_nanousd(row.input_tokens, row.output_tokens) - (row.cost_nanousd or 0)
+        return spends_of(self._budgets, replace(row, cost_nanousd=max(0, beyond)))
 
     def settled(self, call_id: str) -> None:
         """The call's row is written: it will not be charged again."""
@@ -79,7 +115,7 @@ class Charger:
         if self._recount_due:
             self.recount(now)
         while self._waiting:
-            self._store.charge(self._waiting[0].call_id, self._waiting[0].charges, (), now)
+            self._store.settle(self._waiting[0].call_id, self._waiting[0].charges, (), now)
             self._waiting.popleft()
 
     def close(self) -> None:
@@ -87,10 +123,11 @@ class Charger:
 
 
 def bucket_charges(charges: Sequence[Charge], row: RequestRow) -> tuple[BucketCharge, ...]:
-    """What a call takes from its buckets. A hit, a refused call and unknown cost or usage take nothing."""
+    """What a call takes from its buckets. A hit and a refused call take nothing; of one whose cost or usage is not known
+    the amount is None, and what was reserved is taken."""
     if row.cache_status in ("hit", "coalesced") or row.attempts == 0:
         return ()
-    used = {"cents": cents_of(row), "tokens": tokens_of(row)}
+    used: dict[str, float | None] = {"cents": cents_of(row), "tokens": tokens_of(row)}
     return tuple(
         BucketCharge(
             charge.key,
@@ -98,7 +135,7 @@ def bucket_charges(charges: Sequence[Charge], row: RequestRow) -> tuple[BucketCh
             used[charge.unit],
         )
         for charge in charges
-        if used[charge.unit] > 0
+        if used[charge.unit] != 0
     )
 
 
@@ -116,13 +153,16 @@ def spends_of(budgets: Sequence[Budget], row: RequestRow) -> tuple[Spend, ...]:
     return tuple(
         Spend(budget.key(facts), period_of(budget.period, row.started_at), row.cost_nanousd)
         for budget in budgets
-        if budget.match.covers(facts)
+        if budget.match.covers(facts) and not (budget.hard and row.mode == LOGGED)
     )
 
 
-def cents_of(row: RequestRow) -> float:
-    return (row.cost_nanousd or 0) / NANOUSD_PER_CENT
+def cents_of(row: RequestRow) -> float | None:
+    return None if row.cost_nanousd is None else row.cost_nanousd / NANOUSD_PER_CENT
 
 
-def tokens_of(row: RequestRow) -> int:
+def tokens_of(row: RequestRow) -> int | None:
+    """Of a call that cost nothing (an error before generation) none, of one that nobody counted None."""
+    if row.input_tokens is None and row.output_tokens is None:
+        return 0 if row.cost_nanousd == 0 else None
     return (row.input_tokens or 0) + (row.output_tokens or 0)

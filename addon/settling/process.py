@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,7 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     from addon.limits.store import LimitStore
     from addon.metering.price import PriceList
     from addon.settling.charging import Charger
+    from addon.settling.rates import rate_table
     from addon.settling.rows import bare_rows, make_rows
     from addon.settling.settler import Settler, say
 
@@ -61,7 +63,8 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
         raise settings.ConfigError(told)
     prices = PriceList(loaded.prices)
-    charger = Charger(folders.data, LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S), loaded.budgets, say)
+    limits = LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S)
+    charger = Charger(folders.data, limits, loaded.budgets, say, rate_table(loaded.prices, datetime.now(UTC)))
     return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows, charger=charger)
 
 

@@ -15,6 +15,7 @@ from addon.storage.folders import parse_day, parse_settled
 from addon.storage.lake import visible_files
 
 COST: Final = "cost_nanousd"
+LOGGED: Final = "async"  # told by a program after the fact: it counts in reports, and must not block everybody
 _COLUMNS: Final = {"user": "user_id", "model": "request_model"}
 _KEYS: Final = ("api_key_hash", "helicone_key_hash")
 
@@ -56,17 +57,19 @@ def _parquet_groups(path: Path, budgets: Sequence[Budget]) -> Iterator[tuple[Bud
     """For each budget the rows that are equal in all it asks for, and the sum of their costs; a row group at a time."""
     columns = {budget.name: _asked(budget) for budget in budgets}
     names = {name: _properties(budget) for name, budget in zip(columns, budgets, strict=True)}
-    wanted = [COST, *{column for asked in columns.values() for column in asked}]
+    wanted = [COST, "mode", *{column for asked in columns.values() for column in asked}]
     wanted += ["properties"] if any(names.values()) else []
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             table = file.read_row_group(number, columns=wanted)
             table = table.filter(pc.is_valid(table[COST]))
+            passed = table.filter(pc.not_equal(table["mode"], LOGGED))
             for budget in budgets:
-                groups = {column: table[column] for column in columns[budget.name]}
+                counted = passed if budget.hard else table
+                groups = {column: counted[column] for column in columns[budget.name]}
                 for name in names[budget.name]:
-                    groups[PROPERTY + name] = pc.map_lookup(table["properties"], name, "first")
-                sums = pa.table({COST: table[COST]} | groups).group_by(list(groups)).aggregate([(COST, "sum")])
+                    groups[PROPERTY + name] = pc.map_lookup(counted["properties"], name, "first")
+                sums = pa.table({COST: counted[COST]} | groups).group_by(list(groups)).aggregate([(COST, "sum")])
                 for row in sums.to_pylist():
                     if (nanousd := row[f"{COST}_sum"]) is not None:
                         yield budget, _facts(row, {name: row[PROPERTY + name] for name in names[budget.name]}), nanousd
@@ -91,7 +94,8 @@ def _settled_rows(path: Path, budgets: Sequence[Budget]) -> Iterator[tuple[Budge
         if row[COST] is not None:
             facts = _facts(row, row["properties"] or {})
             for budget in budgets:
-                yield budget, facts, row[COST]
+                if not (budget.hard and row["mode"] == LOGGED):
+                    yield budget, facts, row[COST]
 
 
 def _facts(row: Mapping[str, str | None], properties: Mapping[str, str | None]) -> CallFacts:

@@ -215,7 +215,16 @@ class Settler:
         call = run.load(call_id, open_call)
         row, *lines = self._rows(call)
         if self._charger:
-            self._try_charging(functools.partial(self._charger.charge, call_id, call.end, row, time.time()))
+            self._try_charging(
+                functools.partial(
+                    self._charger.charge,
+                    call_id,
+                    call.end,
+                    row,
+                    time.time(),
+                    is_renamed=call.start.model_override is not None,
+                )
+            )
         self._file(run.segments[sequence].name, call.start.started_at.date()).append(call_id, *lines)
         run.decided(call_id, sequence)
         self.calls_settled += 1

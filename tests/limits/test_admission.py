@@ -8,7 +8,7 @@ from addon.limits.admission import Admission, admission, needs_body
 from addon.limits.policy import parse_policy
 from addon.limits.refusal import Refusal, Standing, closed_refusal, judge_budgets, limit_refusal, standing
 from addon.limits.rules import Budget, CallFacts, Limit, Match
-from addon.limits.store import LimitStore, Verdict
+from addon.limits.store import LimitStore, Spent, Verdict
 from addon.storage.journal_lines import Charge
 
 NOW = 1_795_262_400.0  # 2026-11-21 12:00 UTC
@@ -61,14 +61,18 @@ def test_the_operators_limits_come_before_the_callers_and_cannot_be_replaced_by_
         Charge(key="server|tokens|gpt-4o|tokens", unit="tokens", quota=5000, window_s=60),
         Charge(key="abc|global|cents", unit="cents", quota=1000000, window_s=60),
     )
-    assert admitted.spent_keys == [("budget|day|u1", "2026-11-21"), ("budget|soft|", "2026-11")]
+    assert [(due.key, due.period) for due in admitted.budgets] == [
+        ("budget|day|u1", "2026-11-21"),
+        ("budget|soft|", "2026-11"),
+    ]
 
 
 def test_before_the_body_is_parsed_rules_about_models_leave_the_call_out() -> None:
     early = replace(FACTS, model=None)
     assert keys(admission(early, None, (TEAM, TOKENS), (), NOW)) == ["server|team||request"]
-    assert needs_body(early, None, (TEAM, TOKENS), ())
-    assert not needs_body(FACTS, None, (TEAM, TOKENS), ())
+    gpt = Limit(name="gpt", policy=parse_policy("9;w=60"), match=Match(model="gpt-4*"))
+    assert needs_body(early, None, (TEAM, gpt), ())
+    assert not needs_body(FACTS, None, (TEAM, gpt), ())
     assert not needs_body(early, None, (TEAM,), ())
 
 
@@ -76,8 +80,15 @@ def test_a_user_that_only_the_body_may_name_needs_the_body() -> None:
     nameless = replace(FACTS, user=None)
     assert needs_body(nameless, None, (), (DAY,))
     assert needs_body(nameless, parse_policy("1;w=60;s=user"), (), ())
-    assert not needs_body(nameless, parse_policy("1;w=60"), (TEAM,), (SOFT,))
-    assert not needs_body(FACTS, parse_policy("1;w=60;s=user"), (), (DAY,))
+    assert not needs_body(nameless, parse_policy("1;w=60"), (TEAM,), ())
+    assert not needs_body(FACTS, parse_policy("1;w=60;s=user"), (), ())
+
+
+def test_where_money_or_tokens_are_limited_the_body_tells_what_a_call_may_cost() -> None:
+    assert needs_body(FACTS, None, (), (SOFT,))
+    assert needs_body(FACTS, None, (TOKENS,), ())
+    assert needs_body(FACTS, parse_policy("1;w=60;u=cents"), (), ())
+    assert not needs_body(FACTS, parse_policy("1;w=60"), (TEAM,), ())
 
 
 def test_answers_tell_how_the_callers_policy_stands_else_the_tightest_of_the_operator(tmp_path: Path) -> None:
@@ -109,7 +120,7 @@ def test_a_refusal_says_which_limit_for_whom_and_when(tmp_path: Path) -> None:
 
 def test_a_spent_hard_budget_refuses_until_its_period_ends() -> None:
     admitted = admission(FACTS, None, (), (SOFT, DAY), NOW)
-    refusal, warnings = judge_budgets(admitted, [2_000_000_000, 5_120_000_000], NOW)
+    refusal, warnings = judge_budgets(admitted, [Spent(2_000_000_000), Spent(5_120_000_000)], NOW)
     assert refusal == Refusal(
         kind="budget_exceeded",
         message="budget 'day' for user 'u1': 5.12 of 5.00 USD a day are spent; calls are refused until "
@@ -123,13 +134,13 @@ def test_a_spent_hard_budget_refuses_until_its_period_ends() -> None:
 def test_a_budget_warns_from_its_threshold_on_and_is_new_after_midnight() -> None:
     before = 1_795_305_599.5  # 23:59:59.5
     admitted = admission(FACTS, None, (), (DAY,), before)
-    assert judge_budgets(admitted, [4_000_000_000], before) == (
+    assert judge_budgets(admitted, [Spent(4_000_000_000)], before) == (
         None,
         ("budget 'day' for user 'u1': 4.00 of 5.00 USD a day are spent",),
     )
-    refusal, _ = judge_budgets(admitted, [5_000_000_000], before)
+    refusal, _ = judge_budgets(admitted, [Spent(5_000_000_000)], before)
     assert refusal and refusal.retry_after_s == 1
-    assert admission(FACTS, None, (), (DAY,), before + 1).spent_keys == [("budget|day|u1", "2026-11-22")]
+    assert [due.period for due in admission(FACTS, None, (), (DAY,), before + 1).budgets] == ["2026-11-22"]
 
 
 def test_fail_closed_says_why() -> None:
@@ -161,5 +172,5 @@ def test_an_sdk_is_told_not_to_try_again_where_the_limit_opens_after_more_than_a
 )
 def test_small_sums_are_told_with_digits_enough(usd: str, spent_nanousd: int, words: str) -> None:
     budget = Budget(name="b", usd=Decimal(usd), period="day", hard=False)
-    _, (warning,) = judge_budgets(admission(FACTS, None, (), (budget,), NOW), [spent_nanousd], NOW)
+    _, (warning,) = judge_budgets(admission(FACTS, None, (), (budget,), NOW), [Spent(spent_nanousd)], NOW)
     assert words in warning

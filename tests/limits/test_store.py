@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from addon.limits.policy import parse_policy
-from addon.limits.store import BucketCharge, Check, LimitStore, Spend, StoreDown
+from addon.limits.store import (
+    RESERVED_S,
+    BucketCharge,
+    BudgetLine,
+    Check,
+    LimitStore,
+    Reservation,
+    Spend,
+    Spent,
+    StoreDown,
+)
+from addon.limits.upper_bound import UpperBound
 from tests.storage.calls import Clock
 
 NOW = 1_795_262_400.0
@@ -87,8 +98,8 @@ def test_a_call_is_charged_once_however_often_it_is_repeated(path: Path) -> None
     store = LimitStore(path)
     charges = [BucketCharge(CENTS.key, CENTS.policy, 30), BucketCharge("other", CENTS.policy, 5)]
     for _ in range(3):
-        store.charge("a", charges, [Spend("budget|b|", "2026-11", 300)], NOW)
-    store.charge("b", charges[:1], [Spend("budget|b|", "2026-11", 100)], NOW)
+        store.settle("a", charges, [Spend("budget|b|", "2026-11", 300)], NOW)
+    store.settle("b", charges[:1], [Spend("budget|b|", "2026-11", 100)], NOW)
     assert left(path, CENTS) == 40
     assert store.spent([("budget|b|", "2026-11"), ("budget|b|", "2026-12"), ("budget|c|", "2026-11")]) == [400, 0, 0]
 
@@ -96,7 +107,7 @@ def test_a_call_is_charged_once_however_often_it_is_repeated(path: Path) -> None
 def test_what_is_settled_leaves_no_mark(path: Path) -> None:
     store = LimitStore(path)
     for number in range(5):
-        store.charge(f"call {number}", [BucketCharge("k", CENTS.policy, 1)], [], NOW, [f"call {number - 1}"])
+        store.settle(f"call {number}", [BucketCharge("k", CENTS.policy, 1)], [], NOW, [f"call {number - 1}"])
     with sqlite3.connect(path) as connection:
         assert connection.execute("select call_id from charged").fetchall() == [("call 4",)]
 
@@ -112,10 +123,10 @@ def test_a_recount_replaces_what_was_spent_and_charges_again_what_had_no_row(pat
     store = LimitStore(path)
     assert not store.is_recounted()
     spend = Spend("budget|b|", "2026-11", 7)
-    store.charge("settled", [], [spend], NOW)
-    store.charge("died before its row", [BucketCharge(CENTS.key, CENTS.policy, 30)], [spend], NOW)
+    store.settle("settled", [], [spend], NOW)
+    store.settle("died before its row", [BucketCharge(CENTS.key, CENTS.policy, 30)], [spend], NOW)
     store.replace_spend({("budget|b|", "2026-11"): 7}, NOW)
-    store.charge("died before its row", [BucketCharge(CENTS.key, CENTS.policy, 30)], [spend], NOW)
+    store.settle("died before its row", [BucketCharge(CENTS.key, CENTS.policy, 30)], [spend], NOW)
     assert store.spent([("budget|b|", "2026-11")]) == [14]
     assert left(path, CENTS) == 70
     assert store.is_recounted()
@@ -166,3 +177,61 @@ def test_a_bug_in_between_leaves_no_transaction_open(path: Path) -> None:
     with pytest.raises(AttributeError):
         store.decide([TEN, None], NOW)  # type: ignore[list-item]
     assert store.decide([TEN], NOW).decisions[0].remaining == 9
+
+
+def reservation(call_id: str, nanousd: int = 60, hard_nanousd: int | None = 100) -> Reservation:
+    line = BudgetLine("budget|b|", "2026-11", hard_nanousd)
+    return Reservation(call_id=call_id, budgets=(line,), bound=UpperBound(nanousd, 40))
+
+
+def reserved(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        return int(connection.execute("select count(*) from reserved").fetchone()[0])
+
+
+def test_of_many_calls_at_once_no_more_pass_a_budget_than_it_may_cost(path: Path) -> None:
+    store = LimitStore(path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: store.decide((), NOW, reservation(str(number))), range(20)))
+    assert reserved(path) == 2  # the second one may go over; a third would for certain
+
+
+def test_what_is_reserved_gives_way_to_the_truth(path: Path) -> None:
+    store = LimitStore(path)
+    assert store.decide((), NOW, reservation("a", 100)).spent == (Spent(0, 0),)
+    assert store.decide((), NOW, reservation("b", 100)).spent == (Spent(0, 100),)
+    for _ in range(2):  # a settler that died settles again
+        store.settle("a", [], [Spend("budget|b|", "2026-11", 30)], NOW)
+    assert store.decide((), NOW, reservation("c")).spent == (Spent(30, 0),)
+
+
+def test_where_the_truth_is_never_known_what_was_reserved_is_charged_and_survives_a_recount(path: Path) -> None:
+    store = LimitStore(path)
+    store.decide([CENTS], NOW, reservation("a", 300_000_000))
+    for _ in range(2):
+        store.settle("a", [BucketCharge(CENTS.key, CENTS.policy, None)], [], NOW, unpriced=None)
+    assert left(path, CENTS) == 70
+    store.replace_spend({("budget|b|", "2026-11"): 7}, NOW)
+    assert store.spent([("budget|b|", "2026-11")]) == [300_000_007]
+
+
+def test_a_call_that_died_unseen_is_released_after_a_while(path: Path) -> None:
+    store = LimitStore(path)
+    store.decide((), NOW, reservation("a", 100))
+    assert store.decide((), NOW + RESERVED_S + 1, reservation("b")).spent == (Spent(0, 0),)
+
+
+def test_money_and_tokens_of_calls_under_way_are_taken_from_their_limits(path: Path) -> None:
+    store = LimitStore(path)
+    one = Reservation(call_id="a", budgets=(), bound=UpperBound(2_000_000_000, 40))
+    assert store.decide([CENTS], NOW, one).allowed
+    verdict = store.decide([CENTS], NOW, one)
+    assert not verdict.allowed
+    assert verdict.decisions[0].wait_s == 1  # then it is charged, and mostly with less
+
+
+def test_a_call_that_a_limit_refuses_reserves_nothing(path: Path) -> None:
+    store = LimitStore(path)
+    for number in range(12):
+        store.decide([TEN], NOW, reservation(str(number), hard_nanousd=None))
+    assert reserved(path) == 10

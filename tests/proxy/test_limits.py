@@ -1,5 +1,6 @@
 """Rate limits by header, limits and budgets by the config; the provider counts the calls that reach it."""
 
+import json
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -211,3 +212,31 @@ def test_calls_without_limits_say_nothing_of_them(shared_provider: FakeProviders
     with run_up(tmp_path, *to(shared_provider)) as proxy:
         answer = post(proxy, {"authorization": "Bearer k"})
         assert proxy.row(answer.headers["helicone-id"])["rate_limit_status"] is None
+
+
+def test_no_body_hides_its_model_and_no_burst_passes_a_budget(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text(
+        '[[limits]]\nname = "mini"\nquota = 1\nwindow = "1d"\nper = "all"\nmatch = { model = "gpt-4o-mini*" }\n'
+        '[[budgets]]\nname = "team"\nusd = 0.0001\nperiod = "month"\nper = "user"\n'
+    )
+    chat = json.dumps({"model": GPT, "messages": HELLO})
+    twice = f'{{"model": "{CLAUDE}", {chat[1:]}'
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+
+        def send(body: bytes, user: str = "u") -> httpx.Response:
+            headers = {"authorization": "Bearer k", "content-type": "application/json", "Helicone-User-Id": user}
+            return plain(proxy).post(CHAT_PATH, content=body, headers=headers)
+
+        assert send(chat.encode(), "first").status_code == 200
+        for hidden in (b"\xef\xbb\xbf" + chat.encode(), chat.encode("utf-16"), chat.encode("utf-32-le")):
+            assert send(hidden).status_code == 429
+        ambiguous = send(twice.encode())
+        assert (ambiguous.status_code, proxy.row(ambiguous.headers["helicone-id"])["attempts"]) == (400, 0)
+        other = json.dumps({"model": "gpt-4o", "messages": HELLO}).encode()
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: send(other, "burst"), range(10)))
+        passed = [answer for answer in answers if answer.status_code == 200]
+        assert 1 <= len(passed) < 10  # another one may pass once the first is charged
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert "calls under way" in refused.json()["error"]["message"]
+        assert "x-should-retry" not in refused.headers

@@ -18,11 +18,13 @@ import pytest
 
 from addon.limits.policy import parse_policy
 from addon.limits.rules import NANO, Budget, Match
-from addon.limits.store import Check, LimitStore, StoreDown
+from addon.limits.store import BudgetLine, Check, LimitStore, Reservation, StoreDown
+from addon.limits.upper_bound import Rates, UpperBound, rates_of
 from addon.metering.price import PriceList
 from addon.settling.charging import Charger, bucket_charges, spends_of
 from addon.settling.journal_reader import Call
 from addon.settling.merge import merge_day
+from addon.settling.rates import rate_table
 from addon.settling.recount import recount
 from addon.settling.rows import bare_rows, make_rows
 from addon.settling.settler import Settler
@@ -124,16 +126,17 @@ def test_without_charges_and_budgets_no_store_is_made(tmp_path: Path) -> None:
     assert not Folders(tmp_path).limits.exists()
 
 
-def test_hits_refusals_and_unknown_costs_charge_nothing() -> None:
+def test_hits_and_refusals_charge_nothing_and_unknown_costs_what_was_reserved() -> None:
     row = RequestRow(request_id="a", started_at=AT, provider_name="openai", operation_name="chat")
     charges = [CENTS, TOKENS]
     used = replace(row, cost_nanousd=CHAT_NANOUSD, input_tokens=1000)
     assert [charge.amount for charge in bucket_charges(charges, used)] == [0.35, 1000]
-    assert bucket_charges(charges, row) == ()
+    assert [charge.amount for charge in bucket_charges(charges, row)] == [None, None]
+    assert bucket_charges(charges, replace(row, cost_nanousd=0)) == ()
     assert bucket_charges(charges, replace(used, cache_status="hit", attempts=0)) == ()
     assert bucket_charges(charges, replace(used, cache_status="coalesced")) == ()
     assert bucket_charges(charges, replace(used, attempts=0)) == ()
-    assert [charge.key for charge in bucket_charges(charges, replace(row, output_tokens=5))] == [TOKENS.key]
+    assert [charge.amount for charge in bucket_charges(charges, replace(row, output_tokens=5))] == [None, 5]
     assert spends_of(BUDGETS, row) == spends_of(BUDGETS, replace(row, cost_nanousd=0)) == ()
 
 
@@ -244,8 +247,10 @@ def test_a_settler_killed_between_charge_and_row_charges_exactly_once(
     journal_chat(journal, "a", today_us(), charges=(CENTS,))
 
     class Dies(Charger):
-        def charge(self, call_id: str, end: CallEnd | None, row: RequestRow, now: float) -> None:
-            super().charge(call_id, end, row, now)
+        def charge(
+            self, call_id: str, end: CallEnd | None, row: RequestRow, now: float, *, is_renamed: bool = False
+        ) -> None:
+            super().charge(call_id, end, row, now, is_renamed=is_renamed)
             if not row_is_written:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -349,3 +354,55 @@ def test_the_settler_process_charges_while_the_proxy_runs_and_recounts_at_its_st
             Folders(tmp_path).limits.unlink()
         settler.communicate(timeout=60)
     assert spent() < NANO
+
+
+RATES = {"openai": {"gpt-4o": Rates(2_500, 10_000), "o1-pro": Rates(150_000, 600_000)}}
+ALL = BUDGETS[:1]
+ALLOWED = CallEnd(status=200, rate_limit_status="allowed")
+CALL = RequestRow(request_id="a", started_at=AT, provider_name="openai", operation_name="chat", request_model="gpt-4o")
+
+
+def charged_with(data: Path, row: RequestRow, *, reserved_nanousd: int = 9, is_renamed: bool = False) -> int:
+    """What budget `all` is charged for a call of which so much was reserved."""
+    store = LimitStore(Folders(data).limits)
+    store.replace_spend({}, NOW)  # as a settler does when it starts
+    line = BudgetLine("budget|all|", "2026-11", 100)
+    store.decide((), NOW, Reservation(call_id="a", budgets=(line,), bound=UpperBound(reserved_nanousd, 5)))
+    Charger(data, store, ALL, print, RATES).charge("a", ALLOWED, row, NOW, is_renamed=is_renamed)
+    verdict = store.decide((), NOW, Reservation(call_id="b", budgets=(line,), bound=UpperBound(0, 0)))
+    assert verdict.spent[0].reserved_nanousd == 0  # released
+    return verdict.spent[0].nanousd
+
+
+@pytest.mark.parametrize(
+    ("row", "is_renamed", "nanousd"),
+    [
+        (replace(CALL, cost_nanousd=7), False, 7),
+        (replace(CALL, cost_nanousd=0), False, 0),
+        (CALL, False, 9),  # left before the first byte, or omitted: nobody knows, so what was reserved
+        (replace(CALL, input_tokens=10, output_tokens=1), False, 10 * 2_500 + 10_000),
+        (replace(CALL, request_model="unknown", input_tokens=10, output_tokens=1), False, 10 * 150_000 + 600_000),
+        (replace(CALL, cost_nanousd=7, input_tokens=10, output_tokens=1), True, 10 * 2_500 + 10_000),
+        (replace(CALL, provider_name="ollama", input_tokens=10, output_tokens=1), False, 0),
+        (replace(CALL, cost_nanousd=None, attempts=0), False, 0),
+        (replace(CALL, cost_nanousd=999_999 * NANO, mode="async"), False, 0),
+    ],
+)
+def test_no_call_gets_past_a_budget_by_hiding_what_it_costs(
+    tmp_path: Path, row: RequestRow, is_renamed: bool, nanousd: int
+) -> None:
+    assert charged_with(tmp_path, row, is_renamed=is_renamed) == nanousd
+
+
+def test_logged_calls_count_in_budgets_that_only_warn() -> None:
+    logged = replace(CALL, cost_nanousd=7, mode="async")
+    assert spends_of(ALL, logged) == ()
+    assert [spend.nanousd for spend in spends_of([replace(ALL[0], hard=False)], logged)] == [7]
+
+
+def test_the_price_list_is_written_down_for_the_proxies(tmp_path: Path) -> None:
+    store = LimitStore(Folders(tmp_path).limits)
+    table = rate_table((), AT)
+    store.replace_rates(table)
+    assert store.rates()["openai"]["gpt-4o"] == table["openai"]["gpt-4o"] == Rates(2_500, 10_000)
+    assert rates_of(table, "anthropic", "no such model", has_price_list=True).output_nanousd >= 75_000
