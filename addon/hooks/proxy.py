@@ -20,7 +20,7 @@ from addon.limits.store import LimitStore
 from addon.routing.access import may_call
 from addon.routing.router import Router
 from addon.sending.fallbacks import FallbackRule, with_environment
-from addon.storage.folders import Folders
+from addon.storage.folders import Folders, refuse_unsafe
 from addon.storage.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Proxy:
 
     def open(self, settings: Settings) -> None:
         """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
+        refuse_unsafe(settings.data)
         Folders(settings.data).make()
         self.settings = settings
         self.secret = settings_module.secret(settings.data)

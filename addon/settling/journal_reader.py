@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from addon.storage.folders import Folders, entries, parse_segment
+from addon.storage.folders import Folders, entries, open_file, parse_segment
 from addon.storage.journal_lines import CallEnd, CallStart, Line, parse_line
 from addon.storage.record import EventRow
 
 # After the terminal event of a stream its last bytes and the connection's end may still come; rows do not wait longer.
 AMEND_S: Final = 1.0
+# A segment has about 4 MiB. A line with a piece of a body is longer than the piece, up to sixfold; a file of somebody
+# else's may be anything.
+READ_BYTES: Final = 8 * 2**20
+LONGEST_LINE_BYTES: Final = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,7 @@ class Run:
         for sequence, pieces in groupby(call.pieces, key=lambda piece: piece[0]):
             path = self.segments[sequence].path
             try:
-                with path.open("rb") as file:
+                with os.fdopen(open_file(path), "rb") as file:
                     for _, offset, length in pieces:
                         line = parse_line(os.pread(file.fileno(), length, offset))
                         sides[line.kind].append(line.data)
@@ -206,15 +210,20 @@ class Run:
     def _read_segment(self, sequence: int, segment: Segment, now: float) -> bool:
         """Takes in the new lines; what is sealed is complete then. True: there were some. Raises OSError."""
         try:
-            with segment.path.open("rb") as file:
+            with os.fdopen(open_file(segment.path), "rb") as file:
                 file.seek(segment.read_to)
-                data = file.read()
+                data = _some_lines(file)
+                at_end = not file.read(1)
         except FileNotFoundError:
             self._say(f"{segment.path}: is gone before it was settled")
             segment.data = False
             segment.complete = segment.sealed = True
             return False
         *lines, torn = data.split(b"\n")
+        if len(torn) > LONGEST_LINE_BYTES:
+            segment.foreign = "a line longer than any of ours"
+            self._say(f"{segment.path}: has {segment.foreign} at byte {segment.read_to}; what follows is skipped")
+            segment.complete, at_end, torn = segment.sealed, True, b""
         for raw in lines:
             try:
                 self._take(parse_line(raw), sequence, segment, len(raw), now)
@@ -224,6 +233,8 @@ class Run:
                     where = f"{segment.path}: the line at byte {segment.read_to}"
                     self._say(f"{where} is not ours ({error}); it and others like it are skipped")
             segment.read_to += len(raw) + 1
+        if not at_end:
+            return True
         segment.complete = segment.sealed
         if segment.complete and torn:
             self._say(f"{segment.path}: drops a torn tail of {len(torn)} bytes")
@@ -253,10 +264,18 @@ class Run:
             call.pieces.append((sequence, segment.read_to, length))
 
 
+def _some_lines(file: BinaryIO) -> bytes:
+    """Some megabytes, more only where a line is longer."""
+    data = file.read(READ_BYTES)
+    while data and b"\n" not in data and len(data) <= LONGEST_LINE_BYTES and (more := file.read(READ_BYTES)):
+        data += more
+    return data
+
+
 def is_free(path: Path) -> bool:
     """Whether nobody holds the lock of a segment."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_file(path)
     except OSError:
         return True
     try:

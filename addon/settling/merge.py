@@ -136,11 +136,15 @@ def finish_merges(folder: Path, now: float) -> None:
         if merged.exists():
             if now - merged.stat().st_mtime < GRACE_S:
                 continue
-            for name in read_note(note):
-                if name == Path(name).name and name.endswith(".parquet"):
-                    (folder / name).unlink(missing_ok=True)
+            replaced = read_note(note)
+            if replaced is None or not is_whole(merged):
+                say(f"{note}: not a note of ours, or of a torn file; skipped, nothing is removed for it")
+                continue
+            for name in set(replaced) - {merged.name}:
+                (folder / name).unlink(missing_ok=True)
             sync_folder(folder)  # before the note goes, or a power cut could bring inputs back that nothing hides
-        note.unlink()
+        if note.is_file() and not note.is_symlink():
+            note.unlink()
 
 
 def _mergeable(folders: Folders, table: str, day: date) -> list[str]:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from addon.storage.folders import Folders, entries, make_folder, parse_segment
+from addon.storage.folders import Folders, entries, make_folder, open_file, parse_segment, refuse_unsafe
 
 if TYPE_CHECKING:
     from addon.settling.settler import Settler
@@ -36,8 +36,9 @@ GIVE_UP_S: Final = 30.0  # the proxy is gone and the disk still refuses: the nex
 @contextlib.contextmanager
 def _locked(folders: Folders) -> Iterator[bool]:
     """Tries the lock of the data folder, without waiting; yields whether we have it."""
+    refuse_unsafe(folders.data)
     make_folder(folders.data)
-    descriptor = os.open(folders.lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(folders.lock, os.O_CREAT | os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,6 +85,7 @@ def settle_leftovers(data: Path, config: Path | None = None) -> int:
             settler.step()
             while settler.unsettled() and settler.troubled_since is None:
                 settler.step()
+            settler.clean_up()
         finally:
             settler.close()
         return settler.calls_settled
@@ -91,7 +93,11 @@ def settle_leftovers(data: Path, config: Path | None = None) -> int:
 
 def unsettled_segments(folders: Folders, run: str = "") -> set[str]:
     """Names of the segments (of one run) that have no note yet."""
-    names = {entry.name for entry in entries(folders.journal) if entry.name.startswith(run)}
+    names = {
+        entry.name
+        for entry in entries(folders.journal)
+        if entry.name.startswith(run) and entry.is_file(follow_symlinks=False)
+    }
     stems = {name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl")}
     return {stem for stem in stems if parse_segment(stem) and f"{stem}.done" not in names}
 
@@ -153,6 +159,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
                 busy_at = time.monotonic()
             now = time.monotonic()
             if lifeline.gone and settler.troubled_since is None and not settler.unsettled(run):
+                settler.clean_up()
                 return 0
             if lifeline.gone and settler.troubled_since is not None and now - settler.troubled_since > GIVE_UP_S:
                 say("gives up for now; the next start settles the journal")

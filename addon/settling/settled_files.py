@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
-from addon.storage.folders import Folders, make_folder, write_all
+from addon.storage.folders import Folders, make_folder, open_file, write_all
 from addon.storage.journal_lines import without_surrogates
 from addon.storage.lake import column_types
 from addon.storage.record import TABLES, BodyRow, EventRow, RequestRow
@@ -172,7 +172,7 @@ class EventFile:
 
 def _sync(path: Path) -> None:
     if path.exists():
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_file(path)
         try:
             os.fsync(descriptor)
         finally:
@@ -181,7 +181,8 @@ def _sync(path: Path) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with os.fdopen(open_file(path), "rb") as file:
+            return file.read()
     except FileNotFoundError:
         return b""
 
@@ -189,7 +190,7 @@ def _read(path: Path) -> bytes:
 def _reading(path: Path) -> BinaryIO:
     """The file to be read in pieces (bodies may fill gigabytes), an empty one where there is none."""
     try:
-        return path.open("rb")
+        return os.fdopen(open_file(path), "rb")
     except FileNotFoundError:
         return io.BytesIO()
 
@@ -204,4 +205,4 @@ def _has_line(bodies: BinaryIO, start: int, end: int) -> bool:
 
 def _open(path: Path) -> int:
     make_folder(path.parent)
-    return os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return open_file(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)

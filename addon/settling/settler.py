@@ -20,13 +20,25 @@ from addon.settling.charging import Charger
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.parquet import read_parts, write_parquet
 from addon.settling.settled_files import EventFile, SettledFile, row_fields
-from addon.storage.folders import Folders, entries, parse_segment, parse_settled, sync_folder, write_note
+from addon.storage.folders import (
+    Folders,
+    NotOurs,
+    entries,
+    open_file,
+    parse_segment,
+    parse_settled,
+    read_lines,
+    sync_folder,
+    write_note,
+)
+from addon.storage.lake import is_whole
 from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
 
 RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
 
 GRACE_S: Final = 15.0  # how long a reader may take to open the settled files it has listed
 RETRY_AFTER_S: Final = 1.0  # after the disk refused
+LONGEST_ID: Final = 100
 TMP_AGE_S: Final = 60.0
 REPEAT_MESSAGE_S: Final = 60.0
 
@@ -79,6 +91,9 @@ class Settler:
                 busy |= self._advance(run)
                 busy |= self._finish(run)
                 self._clean(run)
+            except (NotOurs, IsADirectoryError) as error:
+                say(f"run {run.name}: {error}; its journal stays until that is gone and heliograph is started again")
+                run.broken = True
             except OSError as error:
                 trouble = error
             except Exception:
@@ -109,6 +124,14 @@ class Settler:
     @staticmethod
     def _is_unsettled(run: Run) -> bool:
         return not (run.stuck or run.broken) and any(not segment.done for segment in run.segments.values())
+
+    def clean_up(self) -> None:
+        """Before an orderly end: removes what is in Parquet without waiting for readers. One that has listed the settled
+        files a moment ago finds them gone, and lists again."""
+        self._grace_s = 0.0
+        for run in list(self._runs.values()):
+            with contextlib.suppress(OSError):  # the next start removes it
+                self._clean(run)
 
     def close(self) -> None:
         files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
@@ -167,9 +190,15 @@ class Settler:
         found = outputs.get(name, set())
         if "done" in suffixes:
             note = _note(self.folders, name)
-            settled = note.read_text(encoding="utf-8").split()
+            lines = _note_ids(note)
+            if lines is None:
+                self._say(f"{note}: not a note of ours; skipped")
+                suffixes = suffixes - {"done"}
+                if not suffixes:
+                    return
+            settled = lines or []
             age_s = max(0.0, time.time() - note.stat().st_mtime)
-        else:
+        if "done" not in suffixes:
             for day in {day for table, day in found if table not in EVENT_TABLES}:
                 settled += self._file(name, day).recover()
         for table, day in found:
@@ -335,15 +364,28 @@ def say(message: str) -> None:
         print(f"heliograph settle: {message}", file=sys.stderr, flush=True)
 
 
+def _note_ids(path: Path) -> list[str] | None:
+    """The ids in a `.done` note; None: not one of ours. Raises OSError."""
+    ids = read_lines(path)
+    return ids if ids is not None and all(0 < len(line) <= LONGEST_ID for line in ids) else None
+
+
 def _note(folders: Folders, segment: str) -> Path:
     return folders.journal / f"{segment}.done"
 
 
 def _to_parquet(source: Path, target: Path, table: str) -> None:
-    """Settled rows into their Parquet file, unless it is there already. No rows, no file."""
-    if target.exists() or not source.exists() or not source.stat().st_size:
+    """Settled rows into their Parquet file, unless it is there already. No rows, no file. What has its name and is not
+    whole is moved aside."""
+    if not source.exists() or not source.stat().st_size:
         return
-    with source.open("rb") as lines:
+    if os.path.lexists(target):
+        if is_whole(target):
+            return
+        aside = target.with_name(f"{target.name}.damaged-{time.time_ns()}")
+        say(f"{target}: torn or not ours; moved to {aside.name}, its rows are written again")
+        target.rename(aside)
+    with os.fdopen(open_file(source), "rb") as lines:
         write_parquet(target, table, read_parts(lines, table))
 
 

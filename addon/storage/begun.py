@@ -3,13 +3,14 @@
 Ask the journal first and the lake after it: what has left the journal in between is a row by then.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import orjson
 
-from addon.storage.folders import Folders, entries, parse_segment
+from addon.storage.folders import Folders, NotOurs, entries, open_file, parse_segment
 from addon.storage.journal_lines import CallStart, parse_line
 
 MOST_BYTES: Final = 256 * 2**20  # the newest segments; only after a crash under load is there more, until it is settled
@@ -24,10 +25,10 @@ def calls_begun(folders: Folders, text: str) -> Iterator[CallStart]:
         if left < 0:
             return
         try:
-            with path.open("rb") as lines:
+            with os.fdopen(open_file(path), "rb") as lines:
                 yield from _starts(lines, wanted)
-        except FileNotFoundError:
-            continue  # settled meanwhile
+        except (FileNotFoundError, NotOurs):
+            continue  # settled meanwhile, or not a segment
 
 
 def _segments(folders: Folders) -> list[tuple[Path, int]]:

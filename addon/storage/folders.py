@@ -12,9 +12,11 @@ webhooks-dead.jsonl                  what nobody took
 limits.sqlite                        what is left of limits, what is spent of budgets (recounted from the lake at a start)
 """
 
+import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -97,18 +99,82 @@ def parse_day(text: str) -> date | None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its missing parents, all of them 0700: bodies are nobody else's business."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
+    """Makes a folder and its missing parents, all of them 0700 whatever the umask: only their owner may read bodies."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
+class NotOurs(OSError):
+    """Something is where a file or folder of ours should be, and it is not one. The message says what to do."""
+
+
+def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Opens a regular file; a symlink, a FIFO or a device is refused and never waited for. Raises OSError, NotOurs."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise NotOurs(f"{path}: not a regular file; move it away") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotOurs(f"{path}: not a regular file; move it away")
+    return descriptor
+
+
+def refuse_unsafe(data: Path) -> None:
+    """Looks at a data folder before it is used: others must not be able to plant or change what is in it.
+
+    Raises NotOurs where it, or a folder or file of ours in it, can be written by others, belongs to somebody else, or is
+    a symlink, FIFO or device. `lake`, `journal` and `settled` may be symlinks to folders that pass the same test.
+    """
+    if not data.exists():
+        return
+    _refuse(data, data.stat(), stat.S_ISDIR, "folder")
+    for entry in entries(data):
+        path = Path(entry.path)
+        if entry.name in _FOLDERS:
+            if not path.exists():
+                raise NotOurs(f"{path}: a link to nothing; remove it")
+            _refuse(path, path.stat(), stat.S_ISDIR, "folder")
+        elif _OUR_FILE.fullmatch(entry.name):
+            _refuse(path, path.lstat(), stat.S_ISREG, "regular file")
+
+
+_FOLDERS: Final = ("journal", "lake", "settled")
+_OUR_FILE: Final = re.compile(
+    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks)\.sqlite(?:-wal|-shm|-journal)?"
+)
+
+
+def _refuse(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:
+    if not is_kind(found.st_mode):
+        raise NotOurs(f"{path}: not a {kind}; move it away, or use another folder: --data DIR")
+    if found.st_uid != os.geteuid():
+        raise NotOurs(
+            f"{path}: belongs to another user (id {found.st_uid}); run as that user, take it over with"
+            f" chown -R {os.geteuid()} '{path}', or use another folder: --data DIR"
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise NotOurs(f"{path}: other users can write to it; take that away with chmod -R go-w '{path}'")
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder; nothing if there is no such folder."""
+    """What is in a folder; nothing if there is no such folder, or something else has its name."""
     try:
         with os.scandir(folder) as found:
             yield from found
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
 
 
@@ -128,10 +194,29 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+LONGEST_NOTE_BYTES: Final = 8 * 2**20
+
+
+def read_lines(path: Path) -> list[str] | None:
+    """The lines of a note, or None where something else has its name: not a regular file, not UTF-8, empty or huge.
+    Raises FileNotFoundError and other OSErrors."""
+    try:
+        descriptor = open_file(path)
+    except NotOurs:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        data = file.read(LONGEST_NOTE_BYTES + 1)
+    try:
+        lines = data.decode().split("\n")
+    except UnicodeDecodeError:
+        return None
+    return lines[:-1] if len(data) <= LONGEST_NOTE_BYTES and not lines[-1] else None
+
+
 def write_note(path: Path, lines: Iterable[str]) -> None:
     """A file of lines that is there whole and durably, or not at all."""
     hidden = path.parent / f".{path.name}.tmp"
-    descriptor = os.open(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     try:
         write_all(descriptor, "".join(f"{line}\n" for line in lines).encode())
         os.fsync(descriptor)

@@ -4,13 +4,14 @@ Needs neither pyarrow nor the settler. Readers build their queries from `visible
 renames a row is in two files, and the rules here say which one counts.
 """
 
+import os
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
 
-from addon.storage.folders import Folders, entries, parse_day, parse_settled
+from addon.storage.folders import Folders, entries, open_file, parse_day, parse_settled, read_lines
 from addon.storage.record import TABLES
 
 _DUCKDB: Final[dict[Any, str]] = {
@@ -61,8 +62,12 @@ def visible_files(data: Path, table: str) -> Listing:
     folders = Folders(data)
     foreign: list[Path] = []
     settled: list[tuple[Path, str, str]] = []  # path, its Parquet's folder, its Parquet's name
+    for place in (folders.settled(table), folders.lake(table)):
+        if place.exists() and not place.is_dir():
+            foreign.append(place)
     for entry in sorted(entries(folders.settled(table)), key=lambda entry: entry.name):
-        if parsed := parse_settled(entry.name):
+        parsed = parse_settled(entry.name)
+        if parsed and entry.is_file(follow_symlinks=False):
             segment, day = parsed
             parquet = folders.parquet(table, segment, day)
             settled.append((Path(entry.path), str(parquet.parent), parquet.name))
@@ -77,11 +82,15 @@ def visible_files(data: Path, table: str) -> Listing:
             continue
         names, others = list_day(Path(folder.path))
         foreign += others
-        hidden = replaced_names(Path(folder.path), names)
-        published |= {(folder.path, name) for name in names | hidden}
+        hidden = replaced_names(Path(folder.path), names, foreign)
+        published |= {(folder.path, name) for name in hidden}
         for name in sorted(names - hidden):
             path = Path(folder.path, name)
-            (parquet_files if is_whole(path) else foreign).append(path)
+            if is_whole(path):
+                parquet_files.append(path)
+                published.add((folder.path, name))
+            else:  # its rows may still be among the settled ones
+                foreign.append(path)
     return Listing(
         parquet=parquet_files,
         settled=[path for path, folder, name in settled if (folder, name) not in published],
@@ -101,30 +110,45 @@ def list_day(folder: Path) -> tuple[set[str], list[Path]]:
     return names, foreign
 
 
-def replaced_names(folder: Path, names: set[str]) -> set[str]:
-    """The files that the notes of `names` hide."""
+def replaced_names(folder: Path, names: set[str], foreign: list[Path] | None = None) -> set[str]:
+    """The files that the notes of `names` hide. Notes that are not ours hide nothing, and are added to `foreign`. Nor
+    does the note of a merged file that is torn: its inputs may still be there."""
     hidden: set[str] = set()
     for name in names:
-        if name.startswith(MERGED_PREFIX):
-            hidden |= set(read_note(folder / f"{name.removesuffix('.parquet')}.replaces"))
+        if name.startswith(MERGED_PREFIX) and is_whole(folder / name):
+            note = folder / f"{name.removesuffix('.parquet')}.replaces"
+            replaced = read_note(note)
+            if replaced is None:
+                if foreign is not None:
+                    foreign.append(note)
+            else:
+                hidden |= set(replaced) - {name}
     return hidden
 
 
 MERGED_PREFIX: Final = "c-"  # only merged files have notes, so only their notes are looked for
 
 
-def read_note(path: Path) -> list[str]:
-    """The file names in a `.replaces` note; none if the note has done its work and is gone."""
+def read_note(path: Path) -> list[str] | None:
+    """The file names in a `.replaces` note; none if the note has done its work and is gone. None: not a note of ours,
+    which has lines, each the plain name of a Parquet file."""
     try:
-        return path.read_text(encoding="utf-8").split("\n")[:-1]
+        names = read_lines(path)
     except FileNotFoundError:
         return []
+    except OSError:
+        return None
+    return names if names and all(map(_is_parquet_name, names)) else None
+
+
+def _is_parquet_name(name: str) -> bool:
+    return name.endswith(".parquet") and not name.startswith(".") and name == Path(name).name and len(name) <= 255
 
 
 def is_whole(path: Path) -> bool:
     """Whether a Parquet file has its head and its foot. One that vanishes meanwhile counts as whole: the query says so."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path), "rb") as file:
             if file.read(4) != b"PAR1":
                 return False
             file.seek(-4, 2)
