@@ -97,8 +97,10 @@ def merge_all(folders: Folders, now: float, stop: threading.Event | None = None)
             if day and folder.name.startswith("date=") and folder.is_dir():
                 try:
                     merged += _merge_if_due(folders, table, day, now, stop)
-                except (OSError, pa.ArrowException) as error:
-                    say(f"{folder.path}: cannot be merged: {error}; its files stay as they are")
+                except Stopped:
+                    raise
+                except Exception as error:  # a damaged file makes pyarrow raise nearly anything
+                    say(f"{folder.path}: cannot be merged: {error!r:.300}; its files stay as they are")
     return merged
 
 

@@ -24,6 +24,10 @@ from addon.storage.record import BodyRow, RequestRow
 
 CACHED: Final = Cost(0, "cache", None)
 _NO_TOKENS: Final = Usage(**dict.fromkeys((item.name for item in fields(Usage)), 0))
+# What is kept of a body at most, decoded: as much as is kept on the wire unless the settings say otherwise.
+LONGEST_BODY_BYTES: Final = 16 * 2**20
+# No provider names a model with more; the patterns of price lists take time with the length.
+LONGEST_MODEL: Final = 300
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
 _READING: Final = frozenset(item.name for item in fields(Reading))
 
@@ -36,12 +40,19 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     start, end = call.start, call.end
     provider = registry.BY_NAME.get(start.provider_name)
     operation, path_model = _operation(call, provider)
-    request_body, _ = decode(call.request, start.content_encoding)
+    request_body, request_decoded = decode(call.request, start.content_encoding, LONGEST_BODY_BYTES)
     asked = facts = request_facts(request_body)
     if end and end.overrides:
         request_body = _overridden(request_body, end.overrides)
         facts = request_facts(request_body)
-    response_body, decoded = decode(call.response, end.content_encoding if end else None)
+    response_body, decoded = decode(call.response, end.content_encoding if end else None, LONGEST_BODY_BYTES)
+    if end:
+        end = replace(
+            end,
+            request_truncated=end.request_truncated or _overflowed(request_body, request_decoded),
+            response_truncated=end.response_truncated or _overflowed(response_body, decoded),
+        )
+        call = replace(call, end=end)
     # A server may leave the content type out; then the answer's first line tells.
     came_in_parts = (_is_stream(end) if end else facts.stream) or begins_stream(response_body)
 
@@ -61,7 +72,8 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     if usage_source == "estimated" and (start.omit_request or start.omit_response):
         usage, usage_source = None, None  # the words to count are in no file
 
-    models = (start.model_override, reading.response_model, facts.model, path_model)
+    named = (start.model_override, reading.response_model, facts.model, path_model)
+    models = tuple(model for model in named if model is None or len(model) <= LONGEST_MODEL)
     cost = _cost(call, price_list, provider, reading, usage, models)
     saved_nanousd = None
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
@@ -100,6 +112,11 @@ def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
         session_id=start.session_id,
     )
     return request, _body_row(call, call.request, call.response, None)
+
+
+def _overflowed(body: bytes, is_complete: bool) -> bool:
+    """Whether decoding stopped at the bound."""
+    return not is_complete and len(body) == LONGEST_BODY_BYTES
 
 
 def _answered(call: Call) -> Call:
