@@ -1,4 +1,4 @@
-"""`heliograph keys add` and `keys list`."""
+"""`heliograph keys add`, `keys list` and `keys remove`."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from addon.commands.options import Failure, data_options, examples
-from addon.config.keys import ROLES, Key, is_name, new_key, section
+from addon.config.keys import ROLES, Key, is_name, new_key, section, without_section
+from addon.config.mistakes import did_you_mean
 from addon.config.settings import CONFIG_NAME, ConfigError, load
 
 
@@ -37,7 +38,7 @@ def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> N
         raise click.UsageError(f"{name!r}: use letters, digits, _ and - only, at most 64")
     path = config or data / CONFIG_NAME
     if name in {key.name for key in _settings_keys(data, config)}:
-        raise Failure(f"{path} has a key {name} already; delete its section [keys.{name}] to make it anew")
+        raise Failure(f"{path} has a key {name} already; `heliograph keys remove {name}` removes it")
     key = new_key()
     try:
         _append(path, section(name, key, roles or ROLES))
@@ -45,7 +46,7 @@ def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> N
         raise Failure(f"{path}: {error.strerror}") from error
     click.echo(key)
     click.echo(
-        f"heliograph: this is the only time the key is shown; {path} has its hash. Restart `heliograph up`; then calls need\n"
+        f"heliograph: this is the only time the key is shown; {path} has its hash. A running proxy knows it within two seconds; then calls need\n"
         f"Helicone-Auth: Bearer KEY (or HTTPS_PROXY=http://NAME:KEY@HOST:PORT), endpoints Authorization: Bearer KEY.",
         err=True,
     )
@@ -63,6 +64,29 @@ def list_keys(data: Path, config: Path | None) -> None:
         click.echo(f"{key.name:<20}  {', '.join(role for role in ROLES if role in key.roles)}")
 
 
+@keys.command(
+    short_help="Remove a key.",
+    epilog=examples("heliograph keys remove laptop", "heliograph keys remove ci --data ./data"),
+)
+@click.argument("name")
+@data_options
+def remove(name: str, data: Path, config: Path | None) -> None:
+    """Remove a key from the settings file. A running proxy refuses it within two seconds."""
+    path = config or data / CONFIG_NAME
+    names = [key.name for key in _settings_keys(data, config)]
+    if name not in names:
+        known = f"there are {', '.join(names)}" if names else "there are none; `heliograph keys add NAME` makes one"
+        raise Failure(f"{path} has no key {name!r}{did_you_mean(name, names)}; {known}")
+    try:
+        _replace(path, without_section(path.read_bytes(), name))
+    except ValueError as error:
+        raise Failure(f"{path}: {error}: it is written in another way; remove it by hand") from error
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from error
+    left = "" if len(names) > 1 else "; it was the last one: every program on this machine may call now"
+    click.echo(f"heliograph: the key {name} is removed from {path}{left}", err=True)
+
+
 def _settings_keys(data: Path, config: Path | None) -> tuple[Key, ...]:
     try:
         return load(data, config if config and config.exists() else None).keys
@@ -75,3 +99,19 @@ def _append(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         file.write(f"\n{text}" if os.fstat(descriptor).st_size else text)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """All of it or nothing, whenever the machine stops. A link stays a link."""
+    target = path.resolve()
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(target)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise

@@ -68,7 +68,7 @@ def run_through_proxy(settings: Settings, command: Sequence[str], project: str |
     from addon.serve import ProxyThread
 
     # The program cannot know a key, and no other program knows this proxy's port.
-    with ProxyThread(replace(settings, keys=())) as thread:
+    with ProxyThread(replace(settings, keys=(), is_watched=False)) as thread:
         thread.proxy.request_ids = []
         url = environment.proxy_url(*thread.address, project)
         bundle = trust.write_bundle(settings.data, os.environ)

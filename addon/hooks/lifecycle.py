@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from mitmproxy import ctx, exceptions
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from addon.config.reload import LOOK_EVERY_S, FileWatch, read_again
 from addon.config.settings import ConfigError, Settings, data_folder, load
 from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
@@ -36,6 +38,7 @@ class Lifecycle:
         self._settler: ChildProcess | None = None
         self._watch: asyncio.Task[None] | None = None
         self._webhooks: asyncio.Task[None] | None = None
+        self._settings_watch: asyncio.Task[None] | None = None
         self._stopping = False
         self._loaded = False
 
@@ -73,6 +76,8 @@ class Lifecycle:
             logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
         self._start_settler()
         self._watch = asyncio.get_running_loop().create_task(self._keep_settler())
+        if self.proxy.settings.is_watched:
+            self._settings_watch = asyncio.get_running_loop().create_task(self._keep_settings())
         if self.proxy.settings.webhooks:
             self._webhooks = asyncio.get_running_loop().create_task(self._keep_webhooks())
 
@@ -92,6 +97,19 @@ class Lifecycle:
                 self._start_settler()
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
 
+    async def _keep_settings(self) -> None:
+        """Takes changes of heliograph.toml over. A file with a mistake is told once, and the old settings stay."""
+        watch = FileWatch(self.proxy.settings.config)
+        while not self._stopping:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if not watch.has_changed():
+                continue
+            try:
+                fresh = await asyncio.to_thread(read_again, self.proxy.settings, os.environ, alone=self.proxy.alone)
+                self.proxy.use(fresh)
+            except ConfigError as error:
+                logger.warning("heliograph: the settings stay as they were:\n%s", error)
+
     async def _keep_webhooks(self) -> None:
         """They are told by the process of the endpoints, which otherwise starts when somebody asks."""
         while not self._stopping:
@@ -110,7 +128,7 @@ class Lifecycle:
             await asyncio.sleep(0.05)
         await self.proxy.api.stop()
         self._stopping = True
-        for task in filter(None, (self._watch, self._webhooks)):
+        for task in filter(None, (self._watch, self._webhooks, self._settings_watch)):
             task.cancel()
         self.proxy.close()
         if self._settler and self._settler.exit_status is not None:

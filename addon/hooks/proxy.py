@@ -11,6 +11,7 @@ from mitmproxy.net.server_spec import ServerSpec
 from addon.caching.store import CacheStore
 from addon.config import controls
 from addon.config import settings as settings_module
+from addon.config.reload import keys_are_gone
 from addon.config.settings import ConfigError, Settings
 from addon.hooks.api_process import ApiProcess
 from addon.hooks.call import Call
@@ -84,6 +85,14 @@ class Proxy:
         self.api = ApiProcess(settings)
         self.cache = CacheStore(Folders(settings.data).cache, settings.cache_bytes)
         self.ready = True
+
+    def use(self, fresh: Settings) -> None:
+        """Takes over settings that were read again. Calls under way keep what they began with."""
+        fallbacks = with_environment(fresh.fallbacks, os.environ)
+        if keys_are_gone(self.settings, fresh):
+            self.admitted.clear()
+        self.settings, self.fallbacks = fresh, fallbacks
+        self.router = Router(fresh.upstreams, fresh.targets)
 
     def introduce(self, client_id: str, proxy_authorization: str | None) -> None:
         """What the proxy URL says of the caller: a project's name, a key."""

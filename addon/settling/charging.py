@@ -49,6 +49,12 @@ class Charger:
         self._charged: set[str] = set()  # their rows are not written yet
         self._settled: list[str] = []  # now they are
 
+    def use(self, budgets: Sequence[Budget], rates: RateTable) -> None:
+        """Charges these budgets at these rates from now on; the store is made exact before the next charge."""
+        self._rates, self._rates_written = rates, False
+        self._recount_due = self._recount_due or tuple(budgets) != tuple(self._budgets)
+        self._budgets = budgets
+
     def recount(self, now: float) -> None:
         """Makes the budgets exact. Only between calls: none may be charged whose row is about to be written."""
         if not self._budgets:

@@ -69,6 +69,19 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows, charger=charger)
 
 
+def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None) -> None:
+    """Prices and budgets of the changed settings, for rows from now on; with a mistake in them the old ones stay."""
+    from addon.config import settings
+    from addon.metering.price import PriceList
+    from addon.settling.rates import rate_table
+    from addon.settling.rows import make_rows
+
+    loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
+    if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has told
+        rows = functools.partial(make_rows, price_list=PriceList(loaded.prices))
+        settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)))
+
+
 def settle_leftovers(data: Path, config: Path | None = None) -> int:
     """Settles what dead runs left, if no settler is at work. Returns the number of calls that got their rows.
 
@@ -141,10 +154,12 @@ def main() -> int:
 
 def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) -> int:
     """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
-    from addon.config.settings import ConfigError
+    from addon.config.reload import FileWatch
+    from addon.config.settings import CONFIG_NAME, ConfigError
     from addon.settling.merge import Merger
     from addon.settling.settler import say
 
+    watch = FileWatch(config or folders.data / CONFIG_NAME)
     try:
         settler = _new_settler(folders, config)
     except (ConfigError, ValueError) as error:
@@ -155,6 +170,8 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     busy_at = time.monotonic()
     try:
         while True:
+            if watch.has_changed():
+                _use_new_settings(settler, folders, config)
             if settler.step():
                 busy_at = time.monotonic()
             now = time.monotonic()

@@ -10,12 +10,14 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from addon.limits.rules import Budget
 from addon.limits.store import StoreDown
+from addon.limits.upper_bound import RateTable
 from addon.settling.charging import Charger
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.parquet import read_parts, write_parquet
@@ -69,6 +71,12 @@ class Settler:
         self._event_files: dict[tuple[str, date, str], EventFile] = {}
         self._retry_at = 0.0
         self._said: dict[str, float] = {}
+
+    def use(self, make_rows: RowMaker, budgets: Sequence[Budget], rates: RateTable) -> None:
+        """Makes and charges rows by new prices and budgets from now on."""
+        self._make_rows = make_rows
+        if self._charger:
+            self._charger.use(budgets, rates)
 
     def step(self) -> bool:
         """Does what can be done now. True: there was something. `backlog` says whether to step again at once."""

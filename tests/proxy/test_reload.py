@@ -1,0 +1,57 @@
+"""A running proxy takes changes of heliograph.toml over."""
+
+from pathlib import Path
+
+from addon.demo.providers import FakeProviders
+from tests.proxy.clients import CHAT, plain
+from tests.proxy.conftest import Proxy, run_up, to, wait_for
+from tests.proxy.test_keys import CHAT_PATH, made_key, run
+
+PRICE = '[[prices]]\nprovider = "openai"\nmodel = "*"\nname = "{name}"\ninput_usd_per_million = {usd}\noutput_usd_per_million = 0\n'
+
+
+def status(proxy: Proxy, key: str = "") -> int:
+    headers = {"Helicone-Auth": f"Bearer {key}"} if key else {}
+    return plain(proxy).post(CHAT_PATH, json=CHAT, headers=headers).status_code
+
+
+def test_keys_are_added_and_removed_without_a_restart(tmp_path: Path, shared_provider: FakeProviders) -> None:
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        assert status(proxy) == 200
+        first, second = made_key(tmp_path, "first"), made_key(tmp_path, "second")
+        wait_for(lambda: status(proxy) == 401, timeout_s=5)
+        wait_for(lambda: status(proxy, second) == 200, timeout_s=5)
+        assert status(proxy, first) == 200
+        assert run("keys", "remove", "first", "--data", str(tmp_path)).returncode == 0
+        wait_for(lambda: status(proxy, first) == 401, timeout_s=5)
+        assert status(proxy, second) == 200
+
+
+def test_a_changed_price_holds_for_the_next_calls_and_a_mistake_changes_nothing(
+    tmp_path: Path, shared_provider: FakeProviders
+) -> None:
+    file = tmp_path / "heliograph.toml"
+    file.write_text(PRICE.format(name="old", usd=1))
+
+    def source_of_a_call() -> str:
+        answer = plain(proxy).post(CHAT_PATH, json=CHAT)
+        return str(proxy.row(answer.headers["helicone-id"])["cost_source"])
+
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        assert source_of_a_call() == "override old"
+        file.write_text("[timeout]\n" + PRICE.format(name="wrong", usd='"free"'))
+        wait_for(lambda: [line for line in proxy.said if "'timeouts'" in line])
+        assert [line for line in proxy.said if "'free' is not a price" in line]
+        assert source_of_a_call() == "override old"
+        file.write_text(PRICE.format(name="new", usd=2))
+        wait_for(lambda: source_of_a_call() == "override new")
+        assert len([line for line in proxy.said if "'timeouts'" in line]) == 1
+
+
+def test_a_key_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    made_key(tmp_path, "laptop")
+    before = (tmp_path / "heliograph.toml").read_bytes()
+    done = run("keys", "remove", "latop", "--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "did you mean 'laptop'; there are laptop" in done.stderr
+    assert (tmp_path / "heliograph.toml").read_bytes() == before
