@@ -21,7 +21,7 @@ import click
 from pydantic import BaseModel
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-FOLDER: Final = ROOT / "docs" / "reference"
+DOCS: Final = ROOT / "docs"
 _NOTE: Final = "<!-- Made by scripts/reference; edit {source} and run it again. -->"
 _WIDTH: Final = 100  # of help texts
 
@@ -255,12 +255,13 @@ def endpoints() -> str:
     )
 
 
+# Path under docs/, without .md -> what makes the page.
 PAGES: Final[dict[str, Callable[[], str]]] = {
-    "settings": settings,
-    "headers": headers,
-    "commands": commands,
-    "row": row,
-    "endpoints": endpoints,
+    "reference/headers": headers,
+    "reference/settings": settings,
+    "reference/commands": commands,
+    "reference/row": row,
+    "reference/endpoints": endpoints,
 }
 
 
@@ -273,7 +274,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def stale(folder: Path = FOLDER) -> list[str]:
+def stale(folder: Path = DOCS) -> list[str]:
     """Names of pages that are not what the code says."""
     return [
         name
@@ -289,13 +290,11 @@ def main() -> None:
     )
     if parser.parse_args().check:
         if old := stale():
-            sys.exit(
-                f"stale: {', '.join(f'docs/reference/{name}.md' for name in old)}; run scripts/reference and commit them"
-            )
+            sys.exit(f"stale: {', '.join(f'docs/{name}.md' for name in old)}; run scripts/reference and commit them")
         return
-    FOLDER.mkdir(exist_ok=True)
+    (DOCS / "reference").mkdir(exist_ok=True)
     for name, make in PAGES.items():
-        (FOLDER / f"{name}.md").write_text(make(), encoding="utf-8")
+        (DOCS / f"{name}.md").write_text(make(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def test_every_command_has_its_help() -> None:
 
 def test_the_check_names_pages_that_are_missing_or_differ(tmp_path: Path) -> None:
     made = reference.headers()
-    (tmp_path / "headers.md").write_text(made)
-    (tmp_path / "row.md").write_text("old")
-    assert reference.stale(tmp_path) == [name for name in reference.PAGES if name != "headers"]
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "headers.md").write_text(made)
+    (tmp_path / "reference" / "row.md").write_text("old")
+    assert reference.stale(tmp_path) == [name for name in reference.PAGES if name != "reference/headers"]
