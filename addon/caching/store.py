@@ -6,6 +6,7 @@ miss, and one more of `troubles`.
 """
 
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -23,6 +24,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 # Deleting is what eviction costs, some 10 ms for 32 MiB: enough that it is rare, too little to be felt.
 _EVICT_SHARE: Final = 32
 _LARGEST_SHARE: Final = 4  # one answer takes a quarter of the cache at most
+
+_TELL_EVERY_S: Final = 60.0
 
 _VERSION: Final = 1
 _SCHEMA: Final = """
@@ -102,8 +105,17 @@ class CacheStore:
     A `put` may have to make room, some 10 ms, so its place is a thread.
     """
 
-    def __init__(self, path: Path, max_bytes: int = 2**30) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int = 2**30,
+        on_trouble: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_trouble` is told at most once a minute; it may be called in any thread."""
         self.path, self.max_bytes = path, max_bytes
+        self._on_trouble, self._clock = on_trouble, clock
+        self._tell_again_at = 0.0
         self.troubles = 0
         self.last_trouble: str | None = None
         self._database = Database(path, _SCHEMA, _VERSION)
@@ -241,6 +253,9 @@ class CacheStore:
     def _note(self, error: Exception) -> None:
         self.troubles += 1
         self.last_trouble = f"{self.path}: {error}"
+        if (now := self._clock()) >= self._tell_again_at:
+            self._tell_again_at = now + _TELL_EVERY_S
+            self._on_trouble(f"the cache cannot be used: {self.last_trouble}; calls go on without it")
 
 
 def storable_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

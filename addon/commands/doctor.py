@@ -50,10 +50,30 @@ def doctor(data: Path, config: Path | None, listen: tuple[str, int]) -> None:
 def examine(data: Path, config: Path | None, listen: tuple[str, int]) -> int:
     """Print every finding; 1 if something is wrong, else 0."""
     findings = []
-    for finding in (*_machine(), *_data(data, config), *_certificates(data), *_port(*listen), *_lake(data)):
+    for finding in (
+        *_machine(),
+        *_data(data, config),
+        *_certificates(data),
+        *_port(*listen),
+        *_lake(data),
+        *_cache(data),
+    ):
         findings.append(finding)
         click.echo(f"{finding.level:>5}  {finding.subject}: {finding.says}")
     return 1 if any(finding.level == BAD for finding in findings) else 0
+
+
+def _cache(data: Path) -> Iterator[Finding]:
+    from addon.caching.store import CacheDown, CacheStore
+    from addon.storage.folders import Folders
+
+    store = CacheStore(Folders(data).cache)
+    try:
+        yield Finding(GOOD, "cache", f"{store.stats().entries} answers")
+    except CacheDown as error:
+        yield Finding(BAD, "cache", f"cannot be used: {error}")
+    finally:
+        store.close()
 
 
 def _machine() -> Iterator[Finding]:

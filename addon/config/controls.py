@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from addon.caching.policy import CacheControl, CachePolicy, parse_bucket_size, parse_cache_control, parse_ignore_keys
 from addon.ids import parse_uuid
@@ -152,6 +153,10 @@ _BY_NAME: Final = {
 _CLIENT_SESSIONS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id")
 # Headers in which providers expect the caller's key.
 CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+# Which of them a provider reads first; all others read `authorization` first. Another one, sent beside it, must not make
+# a caller somebody else for limits.
+_READ_FIRST: Final = {"anthropic": "x-api-key", "azure": "api-key", "gemini": "x-goog-api-key"}
+_KEY_IN_QUERY: Final = frozenset({"gemini", "vertex"})  # `?key=`, where no header has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +183,7 @@ class Controls:
     timeouts: dict[str, float] = field(default_factory=dict)  # fields of settings.Timeouts that this call sets
     increase_timeout: bool = False
     helicone_auth: str | None = None
-    credential: str | None = None  # the provider's key, to be hashed and forgotten
+    credentials: dict[str, str] = field(default_factory=dict, repr=False)  # by header: to be hashed and forgotten
     client: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -216,7 +221,7 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         timeouts=reader.read(TIMEOUT, parse_timeouts, "it is off") or {},
         increase_timeout=reader.flag(INCREASE_TIMEOUT),
         helicone_auth=reader.text(AUTH),
-        credential=next((keys[name] for keys in (sent, given) for name in CREDENTIALS if name in keys), None),
+        credentials={name: keys[name] for keys in (given, sent) for name in CREDENTIALS if name in keys},
         client=reader.text("user-agent"),
     )
     return replace(controls, warnings=_bounded(warnings)) if warnings else controls
@@ -319,6 +324,18 @@ def _uuid(text: str) -> str:
     if (found := parse_uuid(text)) is None:
         raise ValueError(f"{text[:40]!r} is not a UUID")
     return found
+
+
+def credential_for(provider_name: str, controls: Controls, path: str = "") -> str | None:
+    """The credential that this provider reads, whatever else is sent. `path` with its query."""
+    in_query = parse_qs(urlsplit(path).query).get("key") if provider_name in _KEY_IN_QUERY else None
+    found = controls.credentials
+    first = _READ_FIRST.get(provider_name, CREDENTIALS[0])
+    if first in found:
+        return found[first]
+    if in_query:
+        return in_query[0]
+    return next((found[name] for name in CREDENTIALS if name in found), None)
 
 
 def is_label(text: str) -> bool:

@@ -38,6 +38,7 @@ class Cache:
         call.cache_keys = await self._keys(flow, call, call.controls.cache, url)
         if not call.controls.cache.read:
             return
+        troubles = self.proxy.cache.troubles
         hit = self.proxy.cache.get(call.cache_keys, time.time(), self._dice)
         if hit and (answer := await _answer(hit, flow.request.headers.get("accept-encoding", ""))):
             call.cache_status, call.attempts = "hit", 0
@@ -45,6 +46,9 @@ class Cache:
             flow.response = answer
         elif not follow(self.proxy, flow, call):
             call.cache_status = "miss"
+            if self.proxy.cache.troubles != troubles:
+                call.cache_status = "unavailable"
+                call.warnings.append("the cache cannot be used; this answer is a fresh one")
 
     @staticmethod
     async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy, url: str) -> tuple[str, ...]:
@@ -67,8 +71,8 @@ class Cache:
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         call = self.proxy.calls.get(flow.id)
-        if call and call.cache_status and flow.response:
-            flow.response.headers[controls.CACHE] = call.cache_status.upper()
+        if call and call.cache_status not in (None, "unavailable") and flow.response:
+            flow.response.headers[controls.CACHE] = str(call.cache_status).upper()
 
 
 async def _answer(hit: Hit, accepted: str) -> http.Response | None:

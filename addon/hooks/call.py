@@ -56,7 +56,7 @@ class Call:
     gave_up: bool = False  # it could have been tried again, and was not
 
     cache_keys: tuple[str, ...] = ()  # one for each slot of its bucket; none: the cache is off
-    cache_status: str | None = None  # hit | miss | coalesced; None: the cache was not asked
+    cache_status: str | None = None  # hit | miss | coalesced | unavailable; None: the cache was not asked
     reference: Reference | None = None  # whose answer is given again, instead of asking the provider
     caller_left: bool = False  # and others still wait for the answer
 

@@ -83,7 +83,11 @@ class Proxy:
             except ValueError as error:
                 raise ConfigError(f"{settings.config}: {error}") from error
         self.api = ApiProcess(settings)
-        self.cache = CacheStore(Folders(settings.data).cache, settings.cache_bytes)
+        self.cache = CacheStore(
+            Folders(settings.data).cache,
+            settings.cache_bytes,
+            on_trouble=lambda message: logger.warning("heliograph: %s", message),
+        )
         self.ready = True
 
     def use(self, fresh: Settings) -> None:

@@ -7,7 +7,7 @@ from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
 from addon.config import controls
-from addon.config.controls import Controls, parse_controls
+from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.answers import error_answer
 from addon.hooks.call import Call
 from addon.hooks.fallback import sent_headers
@@ -139,7 +139,7 @@ class RouteRequests:
         self, flow: http.HTTPFlow, route: Route, operation_name: str, path_model: str | None, wishes: Controls
     ) -> CallStart:
         request, secret = flow.request, self.proxy.secret
-        properties = wishes.properties
+        properties, credential = wishes.properties, credential_for(route.provider.name, wishes, route.path)
         if project := self.proxy.projects.get(flow.client_conn.id):
             properties = {"project": project, **properties}
         return CallStart(
@@ -163,7 +163,7 @@ class RouteRequests:
             model_override=wishes.model_override,
             omit_request=wishes.omit_request,
             omit_response=wishes.omit_response,
-            api_key_hash=keyed_hash(secret, wishes.credential) if wishes.credential else None,
+            api_key_hash=keyed_hash(secret, credential) if credential else None,
             helicone_key_hash=(
                 keyed_hash(secret, wishes.helicone_auth)
                 if wishes.helicone_auth

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from addon.config.controls import Controls
+from addon.config.controls import Controls, credential_for
 from addon.ids import keyed_hash, uuid7
 from addon.metering.redaction import facts_only, reading_only
 from addon.providers.model import Operation
@@ -27,7 +27,7 @@ class Logged:
 
 def said_by(controls: Controls, secret: bytes) -> dict[str, Any]:
     """The fields of CallStart that headers fill. Who logs sends a Helicone key, never the provider's."""
-    key = controls.helicone_auth or controls.credential
+    key = controls.helicone_auth or credential_for("", controls)
     return {
         "mode": MODE,
         "user_id": controls.user_id,

@@ -51,7 +51,7 @@ class RequestRow:
     cost_nanousd: int | None = None  # 1e-9 USD; None = unknown
     cost_source: str | None = None  # "genai-prices <version>", "override <name>", "provider", "free"
 
-    cache_status: str | None = None  # hit | miss | coalesced
+    cache_status: str | None = None  # hit | miss | coalesced | unavailable: the store is down
     cache_reference_id: str | None = None  # the row whose answer was given again
     saved_nanousd: int | None = None  # what the original call cost
 

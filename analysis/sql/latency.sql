@@ -4,7 +4,7 @@
 with calls as (
     select
         *,
-        error_type is null and coalesce(cache_status, 'miss') = 'miss' as is_timed
+        error_type is null and coalesce(cache_status, 'miss') in ('miss', 'unavailable') as is_timed
     from requests
     where started_at >= $since and started_at < $until
 ),

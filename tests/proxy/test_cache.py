@@ -291,3 +291,19 @@ def test_the_command_tells_and_clears(shared_provider: FakeProviders, tmp_path: 
             subprocess.run([*clear, *chosen], capture_output=True, env=environment(), check=True)
             assert post(proxy, mine).headers["helicone-cache"] == "MISS"
             until_stored(proxy, mine)
+
+
+def test_a_store_that_cannot_be_used_is_told_in_the_row_the_answer_on_stderr_and_by_doctor(
+    shared_provider: FakeProviders, tmp_path: Path
+) -> None:
+    (tmp_path / "cache.sqlite").mkdir()
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        for _ in range(3):
+            answer = post(proxy, cached())
+        assert (answer.status_code, answer.headers.get("helicone-cache")) == (200, None)
+        assert "the cache cannot be used" in answer.headers["helicone-warning"]
+        assert proxy.row(answer.headers["helicone-id"])["cache_status"] == "unavailable"
+        assert sum("the cache cannot be used" in line for line in proxy.said) == 1
+        doctor = [HELIOGRAPH, "doctor", "--data", str(tmp_path)]
+        told = subprocess.run(doctor, capture_output=True, text=True, env=environment(), check=False)
+        assert "WRONG  cache: cannot be used" in told.stdout
