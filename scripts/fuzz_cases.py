@@ -8,6 +8,7 @@ import base64
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
@@ -81,10 +82,10 @@ ENDPOINTS: Final = (
 )
 METHODS: Final = (b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"TRACE", b"PRI", b"post", b"CONNECT", b"P" * 300, b"")
 CONTENT_TYPES: Final = (b"application/json", b"text/event-stream", b"text/plain", b"application/octet-stream", b"")
-COMPRESSORS: Final = {
+COMPRESSORS: Final[dict[bytes, Callable[[bytes], bytes]]] = {
     b"gzip": lambda data: gzip.compress(data, mtime=0),
-    b"deflate": zlib.compress,
-    b"br": brotli.compress,
+    b"deflate": lambda data: zlib.compress(data),
+    b"br": lambda data: brotli.compress(data, quality=2),
     b"zstd": zstandard.ZstdCompressor().compress,
 }
 
