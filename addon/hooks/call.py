@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from addon.config.controls import Controls
-from addon.metering.terminal import TerminalScanner
+from addon.metering.terminal import TerminalScanner, answer_framing
 from addon.providers.model import Operation
-from addon.providers.stream_types import is_stream
 from addon.routing.router import Route
 from addon.sending.fallbacks import Fallbacks
 from addon.storage.journal_lines import CallStart, Charge
@@ -75,4 +74,4 @@ class Call:
 
     @property
     def is_stream(self) -> bool:
-        return is_stream(self.content_type)
+        return answer_framing(self.operation, self.content_type).is_stream

@@ -21,7 +21,7 @@ from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import READ_HERE_BYTES, read_body
 from addon.metering.content_coding import is_small
 from addon.metering.redaction import facts_only, reading_only
-from addon.metering.terminal import TerminalScanner
+from addon.metering.terminal import terminal_scanner
 from addon.routing.router import without_secrets
 from addon.storage.journal_lines import CallEnd
 
@@ -81,8 +81,7 @@ class Capture:
         call.content_encoding = response.headers.get("content-encoding")
         length = response.headers.get("content-length", "")
         call.expected_bytes = int(length) if length.isdigit() else None
-        if call.is_stream and call.operation.terminal:
-            call.scanner = TerminalScanner(call.operation.terminal, call.content_encoding)
+        call.scanner = terminal_scanner(call.operation, call.content_type, call.content_encoding)
         call.overhead_ms = overhead_ms(flow, time.time())
         self._announce(call, response)
         response.stream = self._tee(call)
@@ -246,7 +245,7 @@ def _answered_by(call: Call) -> dict[str, Any]:
 def _reading_of(call: Call) -> dict[str, Any]:
     """What an answer that may be in no file says of itself; nothing, where a bug of ours keeps us from reading it."""
     try:
-        return reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.is_stream)
+        return reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.content_type)
     except Exception:
         logger.exception("heliograph: the omitted answer of call %s could not be read", call.id)
         return {}

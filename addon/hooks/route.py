@@ -75,7 +75,9 @@ class RouteRequests:
             if wishes.fallbacks:
                 _replace_headers(flow.request, wishes.fallbacks)
             send_to(self.proxy, flow, decision)
-            if found := registry.operation(decision.provider, flow.request.method, path_of(decision.path)):
+            if found := registry.operation(
+                decision.provider, flow.request.method, path_of(decision.path), decision.host
+            ):
                 operation, model = found
                 self.proxy.counts.seen += 1
                 self.proxy.calls[flow.id] = Call(

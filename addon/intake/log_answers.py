@@ -7,8 +7,8 @@ import orjson
 
 from addon.metering.reading import begins_stream
 from addon.providers.fields import at, parse, string
+from addon.providers.framing.sse import events
 from addon.providers.model import Json
-from addon.providers.sse import events
 
 JSON_TYPE: Final = "application/json"
 STREAM_TYPE: Final = "text/event-stream"

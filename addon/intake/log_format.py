@@ -10,7 +10,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import chain
@@ -33,6 +33,8 @@ from addon.intake.placing import (
     short_name,
 )
 from addon.metering.reading import read_answer
+from addon.metering.redaction import reading_as_json
+from addon.metering.terminal import answer_framing
 from addon.providers.fields import at, string
 from addon.providers.model import Json
 from addon.storage.journal_lines import CallEnd, CallStart
@@ -136,7 +138,7 @@ def _reading_elsewhere(place: Place, shape: Shape | None, answer: bytes, content
     reader = reader_of(shape)
     if place.operation is not None or reader is None:
         return None
-    return asdict(read_answer(reader, answer, content_type == STREAM_TYPE))
+    return reading_as_json(read_answer(reader, answer, answer_framing(reader, content_type)))
 
 
 @dataclass(slots=True)

@@ -54,8 +54,7 @@ def without_omitted(
         if end.reading is not None:
             end.reading = {name: value for name, value in end.reading.items() if name not in ("text", "other_output")}
         elif operation:
-            is_stream = (end.content_type or "").startswith("text/event-stream")
-            end.reading = reading_only(operation, response, None, is_stream)
+            end.reading = reading_only(operation, response, None, end.content_type)
         response = b""
     return request, response
 

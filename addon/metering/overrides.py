@@ -35,6 +35,13 @@ class PriceOverride:
 
     def cost_usd(self, usage: Usage) -> Decimal | str:
         """The cost, or why there is none."""
+        parts = self.parts(usage)
+        return (
+            parts if isinstance(parts, str) else sum((count * price for _, count, price in parts), Decimal(0)) / MILLION
+        )
+
+    def parts(self, usage: Usage) -> list[tuple[str, int, Decimal]] | str:
+        """What is charged: unit, number of tokens, USD per million; or why it cannot be."""
         if usage.input_tokens is None:
             return "input tokens unknown"
         cached = usage.cache_read_input_tokens or 0
@@ -49,14 +56,13 @@ class PriceOverride:
         if usage.output_tokens and self.output_usd_per_million is None:
             return f"override {self.name}: no output_usd_per_million"
         creation = _or(self.cache_creation_usd_per_million, self.input_usd_per_million)
-        per_million = (
-            plain * self.input_usd_per_million
-            + cached * _or(self.cached_input_usd_per_million, self.input_usd_per_million)
-            + (created - created_1h) * creation
-            + created_1h * _or(self.cache_creation_1h_usd_per_million, creation)
-            + (usage.output_tokens or 0) * _or(self.output_usd_per_million, Decimal(0))
-        )
-        return per_million / MILLION
+        return [
+            ("input_tokens", plain, self.input_usd_per_million),
+            ("cache_read_tokens", cached, _or(self.cached_input_usd_per_million, self.input_usd_per_million)),
+            ("cache_write_tokens", created - created_1h, creation),
+            ("cache_write_1h_tokens", created_1h, _or(self.cache_creation_1h_usd_per_million, creation)),
+            ("output_tokens", usage.output_tokens or 0, _or(self.output_usd_per_million, Decimal(0))),
+        ]
 
 
 def find_override(overrides: Sequence[PriceOverride], provider: Provider, model: str, on: date) -> PriceOverride | None:

@@ -1,242 +1,312 @@
-"""What a call cost, in nano-USD: by the user's own prices, else by genai-prices at the time of the call.
+"""What a call cost, in nano-USD: by the user's own prices, else the provider's stated cost, else genai-prices at the
+time of the call together with our own table for what that list lacks.
 
 Exact decimals, rounded once, half to even. What we know to change the price and cannot price makes the cost None, with
 the reason; a None is listed by `heliograph doctor`, a wrong number by nobody.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Final
 
-import genai_prices
-from genai_prices import data_snapshot
-from genai_prices import types as listed
-
+from addon.metering import listed
+from addon.metering.lines import Line, nanousd, total_usd
+from addon.metering.listed import LIST_NAME, Listed
 from addon.metering.overrides import PriceOverride, find_override
-from addon.providers.fields import at, count
-from addon.providers.model import Json, Provider, Usage
+from addon.metering.own_prices import MILLION, Factor, OwnPrices, own_prices
+from addon.metering.unpriced import Unpriced
+from addon.providers.model import Provider, Usage
 
-LIST_NAME: Final = f"genai-prices {genai_prices.__version__}"
-NANO: Final = Decimal(10) ** 9
 # Tiers and speeds that mean the list's standard price. `auto` is what was asked for, not what was served.
 STANDARD: Final = frozenset({"auto", "default", "standard", "on_demand"})
-# Anthropic: US-only inference is 1.1 times all token prices. https://platform.claude.com/docs/en/about-claude/pricing
-US_INFERENCE: Final = Decimal("1.1")
+# Factors that may pick a variant of the list's prices, and their other names there.
+VARIANT_FACTORS: Final = frozenset({"service_tier", "speed", "processing", "search_type", "route"})
+OWN_LIST: Final = "heliograph prices"
+# Columns of a row under genai-prices' names.
+TOKEN_UNITS: Final = {
+    "input_tokens": "input_tokens",
+    "cache_read_input_tokens": "cache_read_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+    "cache_creation_1h_input_tokens": "cache_write_1h_tokens",
+    "output_tokens": "output_tokens",
+    "reasoning_output_tokens": "output_reasoning_tokens",
+}
+# Operations whose answers have no tokens of text.
+WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank"})
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`nanousd` None means unknown, and `reason` then says why."""
+    """`nanousd` None means unknown, and `reason` then says why. `list_nanousd`: of a call paid by a plan."""
 
     nanousd: int | None
     source: str | None
     reason: str | None
+    list_nanousd: int | None = None
 
 
 FREE: Final = Cost(0, "free", None)
 
 
-def stated(nanousd: int | None, otherwise: str) -> Cost:
+def stated(nano: int | None, otherwise: str) -> Cost:
     """The cost that a call is said to have; `otherwise` is the reason why it has none."""
-    return Cost(None, None, otherwise) if nanousd is None else Cost(nanousd, "provider", None)
+    return Cost(None, None, otherwise) if nano is None else Cost(nano, "provider", None)
 
 
-class _Unpriced(Exception):
-    """The reason why this call has no price."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """All that a call is priced by."""
+
+    provider: Provider
+    host: str  # the one that the caller named
+    models: Sequence[str | None]  # names to try, best first
+    usage: Usage | None
+    units: Mapping[str, Decimal | None] = field(default_factory=dict)  # beside the tokens
+    factors: Mapping[str, str] = field(default_factory=dict)  # Reading.price_factors and the region
+    started_at: datetime
+    operation: str
+    stated_nanousd: int | None = None  # what the provider, or a log, says that it cost
+    paid_by_plan: bool = False
+    odd: str | None = None  # why the usage cannot be priced
+
+    @property
+    def on(self) -> date:
+        return self.started_at.astimezone(UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How a bill is priced by the lists: units by genai-prices, units by our table, and what multiplies them."""
+
+    model: Listed | None
+    listed_counts: Mapping[str, Decimal]
+    own: Sequence[Line]
+    multiply: Sequence[tuple[Factor, str]]  # and the value it has here
+
+    def usd(self) -> Decimal:
+        if self.model is None or not self.multiply:
+            return (self.model.usd(self.listed_counts) if self.model else Decimal(0)) + total_usd(
+                _times(line, self.multiply) for line in self.own
+            )
+        of_tokens = {key: count for key, count in self.listed_counts.items() if key.endswith("_tokens")}
+        tokens, everything = self.model.usd(of_tokens), self.model.usd(self.listed_counts)
+        return (
+            tokens * _product(self.multiply, "tokens")
+            + (everything - tokens) * _product(self.multiply, "all")
+            + total_usd(_times(line, self.multiply) for line in self.own)
+        )
+
+    def lines(self) -> list[Line]:
+        lines = [*(self.model.lines(self.listed_counts) if self.model else ()), *self.own]
+        return [_times(line, self.multiply) for line in lines]
+
+    @property
+    def source(self) -> str:
+        if self.model is None:
+            return OWN_LIST
+        return f"{LIST_NAME} + {OWN_LIST}" if self.own else LIST_NAME
 
 
 class PriceList:
-    def __init__(self, overrides: Sequence[PriceOverride] = ()) -> None:
-        self._overrides = tuple(overrides)
-        self._list = data_snapshot.get_snapshot()
+    """`own`: our own table; `overrides`: the user's prices."""
 
-    def price(
-        self,
-        *,
-        provider: Provider,
-        host: str,
-        models: Sequence[str | None],
-        usage: Usage | None,
-        usage_raw: Json,
-        factors: Mapping[str, str],
-        started_at: datetime,
-        operation: str,
-        stated_nanousd: int | None = None,
-    ) -> Cost:
-        """`models`: the names to try, best first; `host`: the one the caller named; `factors`: Reading.price_factors;
-        `stated_nanousd`: what the call is said to have cost."""
-        names = [name for name in models if name]
-        if usage is None:
-            return stated(stated_nanousd, "usage unknown")
-        for name in names:
-            if override := find_override(self._overrides, provider, name, started_at.astimezone(UTC).date()):
-                usd = override.cost_usd(usage)
-                return Cost(None, None, usd) if isinstance(usd, str) else _cost(usd, f"override {override.name}")
-        if stated_nanousd is not None:
-            return stated(stated_nanousd, "")
+    def __init__(self, overrides: Sequence[PriceOverride] = (), own: OwnPrices | None = None) -> None:
+        self._overrides = tuple(overrides)
+        self._own = own or own_prices()
+
+    def price(self, bill: Bill) -> Cost:
+        plan = bill.paid_by_plan or bill.host in bill.provider.plan_hosts
+        if plan and bill.stated_nanousd is None:
+            by_list = self._price(replace(bill, paid_by_plan=False))
+            return Cost(None, None, "paid by a plan, not by tokens", by_list.nanousd)
+        return self._price(bill)
+
+    def lines(self, bill: Bill) -> tuple[list[Line], str]:
+        """The arithmetic of `price`, and its source. Raises Unpriced with the reason where there is no price."""
+        if bill.usage is None and not bill.units and bill.stated_nanousd is None:
+            raise Unpriced("usage unknown")
+        if override := self._override(bill):
+            if bill.usage is None or bill.odd:
+                raise Unpriced(bill.odd or "usage unknown")
+            return override_lines(override, bill.usage), f"override {override.name}"
+        if bill.stated_nanousd is not None:
+            usd = Decimal(bill.stated_nanousd).scaleb(-9)
+            line = Line(unit="stated cost", count=Decimal(1), price_usd=usd, per=1, usd=usd, source="provider")
+            return [line], "provider"
+        found = self._find(bill)
+        return found.lines(), found.source
+
+    def _price(self, bill: Bill) -> Cost:
+        if bill.usage is None and not bill.units:
+            return stated(bill.stated_nanousd, "usage unknown")
+        if override := self._override(bill):
+            if bill.usage is None or bill.odd:
+                return Cost(None, None, bill.odd or "usage unknown")
+            usd = override.cost_usd(bill.usage)
+            return (
+                Cost(None, None, usd) if isinstance(usd, str) else Cost(nanousd(usd), f"override {override.name}", None)
+            )
+        if bill.stated_nanousd is not None:
+            return stated(bill.stated_nanousd, "")
         try:
-            _refuse_host(provider, host)
-            seller, model = self._find(provider, names)
-            _refuse_tools(factors, usage_raw, model)
-            context = _context(factors, seller, model, started_at)
-            counts = _counts(usage, usage_raw, factors)
-            _refuse_gaps(counts, model.get_prices(started_at, context), operation, model)
-            if context:
-                _refuse_partial_variant(counts, context, model, started_at)
-            return _cost(_usd(counts, model, seller, started_at, context, factors), LIST_NAME)
-        except _Unpriced as unpriced:
+            found = self._find(bill)
+            return Cost(nanousd(found.usd()), found.source, None)
+        except Unpriced as unpriced:
             return Cost(None, None, str(unpriced))
 
-    def _find(self, provider: Provider, names: Sequence[str]) -> tuple[listed.Provider, listed.ModelInfo]:
-        if provider.prices is None:
-            raise _Unpriced(f"no price list for provider {provider.name}")
-        for name in names:
-            try:
-                return self._list.find_provider_model(name, None, provider.prices, None)
-            except LookupError:
+    def _override(self, bill: Bill) -> PriceOverride | None:
+        for name in bill.models:
+            if name and (found := find_override(self._overrides, bill.provider, name, bill.on)):
+                return found
+        return None
+
+    def _find(self, bill: Bill) -> _Found:
+        if bill.odd:
+            raise Unpriced(bill.odd)
+        provider = bill.provider.name
+        stated_names = [name for name in bill.models if name]
+        names = [other for name in stated_names for other in self._own.names(provider, name)]
+        model = listed.find(bill.provider.prices, names, bill.started_at)
+        counts = _counts(bill)
+        on_list = {unit: count for unit, count in counts.items() if model and model.has(unit)}
+        own: list[Line] = []
+        used: set[str] = set()  # factors that our own prices depend on
+        for unit, count in counts.items():
+            if unit in on_list or not count:
                 continue
-        raise _Unpriced(f"no price for model {names[0]}" if names else "no model stated")
+            price = self._own.find(provider, names, unit, bill.factors, bill.on)
+            if price is None:
+                raise Unpriced(_missing(bill, model, stated_names, unit))
+            used |= price.when.keys()
+            per = price.per_of(unit)
+            usd = count * price.usd[unit] / per
+            since = price.start
+            own.append(
+                Line(
+                    unit=unit,
+                    count=count,
+                    price_usd=price.usd[unit],
+                    per=per,
+                    usd=usd,
+                    source=price.source,
+                    since=since,
+                )
+            )
+        if model is None and not own:
+            raise Unpriced(_missing(bill, model, stated_names, "input_tokens"))
+        _refuse_unknown(counts, bill)
+        context, multiply = self._factors(bill, model, names, used)
+        if model and context:
+            model = listed.with_context(model, context)
+            model.refuse_partial_variant(on_list)
+        if model:
+            _refuse_models(model.model.id, counts, bill.factors)
+        return _Found(model, on_list, own, multiply)
+
+    def _factors(
+        self, bill: Bill, model: Listed | None, names: Sequence[str], used: set[str]
+    ) -> tuple[dict[str, str], list[tuple[Factor, str]]]:
+        """The list's variant, and what multiplies the price. A factor that nothing accounts for makes the call unpriced."""
+        context: dict[str, str] = {}
+        multiply: list[tuple[Factor, str]] = []
+        for name, value in bill.factors.items():
+            if name in used:
+                continue
+            if name in VARIANT_FACTORS:
+                if value in STANDARD:
+                    continue
+                key, wanted = ("processing", value) if value == "batch" else (name, value)
+                if model and model.has_variant(key, wanted):
+                    context[key] = wanted
+                    continue
+            factor = self._own.factor(bill.provider.name, names, name, value, bill.on)
+            if factor is None:
+                of = f" of model {model.model.id}" if model else ""
+                raise Unpriced(f"no price for {name} {value}{of} at that time")
+            if factor.multiply != 1:
+                multiply.append((factor, value))
+        if len(context) > 1:
+            raise Unpriced(f"no price for {' with '.join(f'{key} {value}' for key, value in context.items())}")
+        return context, multiply
 
 
-def _cost(usd: Decimal, source: str) -> Cost:
-    return Cost(int((usd * NANO).to_integral_value(ROUND_HALF_EVEN)), source, None)
-
-
-def _usd(
-    counts: Mapping[str, int],
-    model: listed.ModelInfo,
-    seller: listed.Provider,
-    started_at: datetime,
-    context: Mapping[str, str],
-    factors: Mapping[str, str],
-) -> Decimal:
-    def total(of: Mapping[str, int]) -> Decimal:
-        try:
-            usage = listed.Usage(**of)
-            return model.calc_price(
-                usage, seller, genai_request_timestamp=started_at, price_context=context
-            ).total_price
-        except ValueError as error:  # counts that contradict each other, or that its units cannot tell apart
-            raise _Unpriced(str(error)) from error
-
-    match factors.get("inference_geo"):
-        case None | "" | "global" | "not_available":
-            return total(counts)
-        case "us":
-            of_tokens = total({key: number for key, number in counts.items() if key.endswith("_tokens")})
-            return of_tokens * US_INFERENCE + (total(counts) - of_tokens)
-        case region:
-            raise _Unpriced(f"no price for inference_geo {region}")
-
-
-def _counts(usage: Usage, raw: Json, factors: Mapping[str, str]) -> dict[str, int]:
-    """The stated counts under genai-prices' names. One that is not stated is left out: it would infer a 0."""
-    details_in = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details")
-    details_out = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details")
-    searches = count(at(raw, "server_tool_use", "web_search_requests")) or int(factors.get("web_searches", 0))
-    stated = {
-        "input_tokens": usage.input_tokens,
-        "cache_read_tokens": usage.cache_read_input_tokens,
-        "cache_write_tokens": usage.cache_creation_input_tokens,
-        "cache_write_1h_tokens": usage.cache_creation_1h_input_tokens,
-        "output_tokens": usage.output_tokens,
-        "output_reasoning_tokens": usage.reasoning_output_tokens,
-        "input_audio_tokens": count(at(details_in, "audio_tokens")) or None,
-        "output_audio_tokens": count(at(details_out, "audio_tokens")) or None,
-        "web_searches": searches or None,
-        "storage_searches": int(factors.get("file_searches", 0)) or None,
-    }
-    return {key: number for key, number in stated.items() if number is not None}
-
-
-def _context(
-    factors: Mapping[str, str], seller: listed.Provider, model: listed.ModelInfo, started_at: datetime
-) -> dict[str, str]:
-    """What picks a price variant. A variant that the list does not have at that time makes the call unpriced."""
-    wanted = {key: value for key in ("service_tier", "speed") if (value := factors.get(key, "default")) not in STANDARD}
-    if wanted.get("service_tier") == "batch":
-        del wanted["service_tier"]
-        wanted["processing"] = "batch"
-    for key, value in wanted.items():
-        # For a model of another seller genai-prices would leave the variants out without a word.
-        if not any(model is own for own in seller.models) or not _variants(model, {key: value}, started_at):
-            raise _Unpriced(f"no price for {key} {value} of model {model.id} at that time")
-    if len(wanted) > 1:
-        raise _Unpriced(f"no price for {' with '.join(f'{key} {value}' for key, value in wanted.items())}")
-    return wanted
-
-
-def _variants(model: listed.ModelInfo, context: Mapping[str, str], at_time: datetime) -> list[listed.PriceVariant]:
+def override_lines(override: PriceOverride, usage: Usage) -> list[Line]:
+    parts = override.parts(usage)
+    if isinstance(parts, str):
+        raise Unpriced(parts)
     return [
-        variant
-        for variant in model.price_variants or ()
-        if variant.when == context and (variant.constraint is None or variant.constraint.active(at_time))
+        Line(
+            unit=unit,
+            count=Decimal(count),
+            price_usd=price,
+            per=MILLION,
+            usd=count * price / MILLION,
+            source=f"override {override.name}",
+            since=override.start,
+        )
+        for unit, count, price in parts
+        if count
     ]
 
 
-def _refuse_host(provider: Provider, host: str) -> None:
-    if provider.name != "openai" or host in ("", "api.openai.com"):
+def _counts(bill: Bill) -> dict[str, Decimal]:
+    """The counts under genai-prices' names. One that is not stated is left out: it would infer a 0."""
+    counts: dict[str, Decimal] = {}
+    for column, unit in TOKEN_UNITS.items():
+        number = getattr(bill.usage, column) if bill.usage else None
+        if number is not None:
+            counts[unit] = Decimal(number)
+    for unit, count in bill.units.items():
+        if count is None:
+            raise Unpriced(f"the number of {unit} is in no answer")
+        counts[unit] = count
+    return counts
+
+
+def _refuse_unknown(counts: Mapping[str, Decimal], bill: Bill) -> None:
+    """Tokens are known on both sides or on none; a call without any is priced by its other units."""
+    has_tokens = any(unit.endswith("_tokens") for unit in counts)
+    if bill.usage is None and not has_tokens:
         return
-    if host.endswith(".api.openai.com"):
-        raise _Unpriced(f"no price for the regional host {host}")
-    raise _Unpriced(f"calls to {host} are paid by a plan, not by tokens")
-
-
-def _refuse_tools(factors: Mapping[str, str], raw: Json, model: listed.ModelInfo) -> None:
-    """Fees whose size the answer does not tell. https://openai.com/api/pricing, https://platform.claude.com/docs pricing"""
-    used = at(raw, "server_tool_use")
-    for name, uses in used.items() if isinstance(used, dict) else ():
-        if count(uses) and name not in ("web_search_requests", "web_fetch_requests"):  # a fetch costs its tokens only
-            raise _Unpriced(f"no price for {name}")
-    if tool := factors.get("tool"):
-        raise _Unpriced(f"no price for {tool}: it is charged beside the tokens")
-    if kinds := factors.get("iterations"):
-        raise _Unpriced(f"no price for {kinds} iterations: their tokens are not in the total")
-    if factors.get("web_search") == "preview":
-        raise _Unpriced("no price for web_search_preview: its fee differs between models")
-    if "web_searches" in factors and model.id in ("gpt-4o-mini", "gpt-4.1-mini"):
-        raise _Unpriced(f"no price for web searches of {model.id}: a fixed block of tokens each, in no usage")
-    if "-search-" in model.id:
-        raise _Unpriced(f"no price for the searches of {model.id}: their number is in no answer")
-
-
-def _refuse_gaps(counts: Mapping[str, int], prices: listed.ModelPrice, operation: str, model: listed.ModelInfo) -> None:
-    """genai-prices charges a part without a price of its own as the whole it belongs to. Right for cached tokens (no
-    discount) and cache writes (free where they have no price), wrong for these."""
-    needed = {
-        "input_tokens": prices.input_mtok,
-        "output_tokens": prices.output_mtok,
-        "cache_write_1h_tokens": prices.cache_write_1h_mtok,
-        "input_audio_tokens": prices.input_audio_mtok,
-        "output_audio_tokens": prices.output_audio_mtok,
-        "web_searches": prices.web_searches_kcount,
-        "storage_searches": prices.storage_searches_kcount,
-    }
-    for key, price in needed.items():
-        if counts.get(key) and price is None:
-            raise _Unpriced(f"no price for {key} of model {model.id}")
     if "input_tokens" not in counts:
-        raise _Unpriced("input tokens unknown")
-    if "output_tokens" not in counts and operation != "embeddings":
-        raise _Unpriced("output tokens unknown")
+        raise Unpriced("input tokens unknown")
+    if "output_tokens" not in counts and bill.operation not in WITHOUT_OUTPUT:
+        raise Unpriced("output tokens unknown")
 
 
-def _refuse_partial_variant(
-    counts: Mapping[str, int], context: Mapping[str, str], model: listed.ModelInfo, started_at: datetime
-) -> None:
-    """A tier's price list that leaves a kind of token out would charge it as the standard tier does."""
-    standard = model.get_prices(started_at)
-    variants = _variants(model, context, started_at)
-    for key, price_key in (
-        ("input_tokens", "input_mtok"),
-        ("output_tokens", "output_mtok"),
-        ("cache_read_tokens", "cache_read_mtok"),
-        ("cache_write_tokens", "cache_write_mtok"),
-        ("cache_write_1h_tokens", "cache_write_1h_mtok"),
-    ):
-        listed_there = any(getattr(variant.prices, price_key) is not None for variant in variants)
-        if counts.get(key) and getattr(standard, price_key) is not None and not listed_there:
-            tier = ", ".join(f"{name} {value}" for name, value in context.items())
-            raise _Unpriced(f"no price for {key} of model {model.id} with {tier}")
+def _missing(bill: Bill, model: Listed | None, names: Sequence[str], unit: str) -> str:
+    if model:
+        return f"no price for {unit} of model {model.model.id}"
+    if not names:
+        return "no model stated"
+    if bill.provider.prices is None and unit.endswith("_tokens"):
+        return f"no price list for provider {bill.provider.name}"
+    return f"no price for model {names[0]}" + ("" if unit.endswith("_tokens") else f": {unit}")
+
+
+def _refuse_models(model: str, counts: Mapping[str, Decimal], factors: Mapping[str, str]) -> None:
+    """Fees of OpenAI whose size the answer does not tell. https://openai.com/api/pricing"""
+    if counts.get("web_searches") and model in ("gpt-4o-mini", "gpt-4.1-mini"):
+        raise Unpriced(f"no price for web searches of {model}: a fixed block of tokens each, in no usage")
+    if "-search-" in model:
+        raise Unpriced(f"no price for the searches of {model}: their number is in no answer")
+
+
+def _product(multiply: Sequence[tuple[Factor, str]], of: str) -> Decimal:
+    """For "tokens" all factors apply, for "all" those that are not for tokens only."""
+    product = Decimal(1)
+    for factor, _ in multiply:
+        if of == "tokens" or factor.of == "all":
+            product *= factor.multiply
+    return product
+
+
+def _times(line: Line, multiply: Sequence[tuple[Factor, str]]) -> Line:
+    of = "tokens" if line.unit.endswith("_tokens") else "all"
+    applied = [(factor, value) for factor, value in multiply if of == "tokens" or factor.of == "all"]
+    if not applied:
+        return line
+    notes = [line.note, *(f"x {factor.multiply} {factor.name} {value} ({factor.source})" for factor, value in applied)]
+    return replace(line, usd=line.usd * _product(multiply, of), note=", ".join(note for note in notes if note))

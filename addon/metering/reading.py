@@ -10,11 +10,13 @@ from typing import Final
 
 from addon.metering.content_coding import decode
 from addon.metering.estimate import estimate_tokens
+from addon.metering.form import text_fields
 from addon.providers.fields import at, items, parse, string
-from addon.providers.model import Json, Operation, Reading, Usage
-from addon.providers.sse import events
+from addon.providers.framing.model import Framing
+from addon.providers.framing.table import BINARY, JSON, JSON_ARRAY, SSE, events
+from addon.providers.model import Asked, Json, Operation, Reading, Usage
 
-__all__ = ["RequestFacts", "begins_stream", "decode", "read_answer", "request_facts", "settle_usage"]
+__all__ = ["RequestFacts", "begins_stream", "decode", "did_no_work", "read_answer", "request_facts", "settle_usage"]
 
 BOM: Final = b"\xef\xbb\xbf"
 STREAM_START: Final = re.compile(rb"(?:data|event|id|retry)?:")
@@ -38,9 +40,10 @@ class RequestFacts:
     body: Json = None  # the whole of it, parsed
 
 
-def request_facts(body: bytes) -> RequestFacts:
+def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
     """`body` is decoded. The user of a body that carries a session beside it (Claude Code) is an installation, not one."""
-    request = parse(_as_utf8(body))
+    fields = text_fields(body, content_type)
+    request = parse(_as_utf8(body)) if fields is None else fields
     claimed = string(at(request, "metadata", "user_id"))
     short = claimed if claimed and len(claimed) <= LONGEST_CLAIM else ""
     packed = parse(short) if short.startswith("{") else None
@@ -51,7 +54,7 @@ def request_facts(body: bytes) -> RequestFacts:
         model=string(at(request, "model")),
         user=string(at(request, "user")) or (None if session or packed else claimed),
         session_id=session or string(at(request, "client_metadata", "session_id")),
-        stream=at(request, "stream") is True,
+        stream=at(request, "stream") in (True, "true"),
         body=request,
     )
 
@@ -68,13 +71,46 @@ def _as_utf8(body: bytes) -> bytes:
         return body
 
 
-def read_answer(operation: Operation, body: bytes, is_stream: bool) -> Reading:
-    """`body` is decoded; `is_stream` is what its content type says. A stream's request may be answered by a JSON error."""
-    if body.removeprefix(BOM).lstrip()[:1] in (b"{", b"["):
-        return operation.read_json(parse(body.removeprefix(BOM))) if operation.read_json else Reading()
-    if operation.read_stream and (is_stream or begins_stream(body)):
-        return operation.read_stream(events(body))
-    return Reading()
+def framing_seen(framing: Framing, body: bytes) -> Framing:
+    """The framing of a body whose content type says `framing`: a server may leave the type out, or give a plain error
+    in answer to a request for a stream."""
+    if framing is BINARY:
+        return framing
+    start = body.removeprefix(BOM).lstrip()[:1]
+    if framing is SSE:
+        return JSON if start in (b"{", b"[") else SSE
+    if framing is JSON_ARRAY:
+        return JSON if start == b"{" else JSON_ARRAY
+    if framing is JSON and begins_stream(body):
+        return SSE
+    return framing
+
+
+def read_answer(operation: Operation, body: bytes, framing: Framing, asked: Asked | None = None) -> Reading:
+    """`body` is decoded; `framing` is what its headers say (`terminal.answer_framing`)."""
+    reading = _read(operation, body, framing_seen(framing, body))
+    if operation.with_request and asked is not None:
+        return operation.with_request(reading, asked)
+    return reading
+
+
+def _read(operation: Operation, body: bytes, framing: Framing) -> Reading:
+    if framing is BINARY:
+        return Reading()
+    if framing.is_stream:
+        found = events(framing, body)
+        if operation.read_stream and (found or framing is SSE):
+            return operation.read_stream(found)
+    # Of a stream that is not one: an error as plain JSON. A JSON array may be the whole answer in one piece.
+    return operation.read_json(parse(body.removeprefix(BOM))) if operation.read_json else Reading()
+
+
+def did_no_work(status: int | None, reading: Reading) -> bool:
+    """Whether the call failed before anything was generated. Such a call is not billed, whatever its usage says."""
+    if status is not None and status >= 400:
+        return True
+    worked = reading.text or reading.other_output or (reading.usage and reading.usage.output_tokens)
+    return reading.error_type is not None and not worked
 
 
 def begins_stream(body: bytes) -> bool:

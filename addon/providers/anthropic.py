@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final
 
 from addon.providers import dialect
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
-from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
+from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 
-TERMINAL: Final = re.compile(rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
+TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
+
+
+_TOOL_UNITS: Final = {"web_search_requests": "web_searches", "code_execution_requests": "code_executions"}
 
 
 def usage(raw: Json) -> Usage | None:
@@ -96,11 +100,25 @@ def _reading(message: Json, raw: Json, stop_reason: Json, said: str, other: str,
         finish_reasons=(reason,) if reason else (),
         usage=usage(raw),
         usage_raw=raw,
+        units=_units(raw),
         price_factors=_price_factors(raw),
         text=said or None,
         other_output=other or None,
         error_type=failure,
     )
+
+
+def _units(raw: Json) -> dict[str, Decimal | None]:
+    """Uses of server tools that are charged beside the tokens; a web fetch costs its tokens only.
+
+    https://platform.claude.com/docs/en/about-claude/pricing#specific-tool-pricing
+    """
+    used = at(raw, "server_tool_use")
+    return {
+        _TOOL_UNITS.get(str(name), str(name)): Decimal(number)
+        for name, value in (used.items() if isinstance(used, dict) else ())
+        if (number := count(value)) and name != "web_fetch_requests"
+    }
 
 
 def _price_factors(raw: Json) -> dict[str, str]:
@@ -132,4 +150,5 @@ PROVIDER = Provider(
     ),
     prices="anthropic",
     error_body=dialect.anthropic_error,
+    source="https://platform.claude.com/docs/en/api/messages",
 )

@@ -13,4 +13,5 @@ PROVIDER = Provider(
         *operations("/openai/deployments/(?P<model>[^/]+)", "chat", "text_completion", "embeddings"),
     ),
     prices="azure",
+    source="https://learn.microsoft.com/azure/ai-services/openai/reference",
 )

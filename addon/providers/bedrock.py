@@ -11,4 +11,5 @@ PROVIDER = Provider(
     labels=("bedrock",),
     operations=operations("/openai/v1", "chat"),
     prices="aws",
+    source="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
 )

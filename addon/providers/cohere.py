@@ -9,4 +9,5 @@ PROVIDER = Provider(
     hosts=("api.cohere.com", "api.cohere.ai"),
     operations=operations("/compatibility/v1", "chat", "embeddings"),
     prices="cohere",
+    source="https://docs.cohere.com/docs/compatibility-api",
 )

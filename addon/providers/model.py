@@ -1,13 +1,20 @@
 """What the proxy and the settler know of a provider: records of functions, no base class.
 
 The proxy needs hosts, operations, the terminal marker and the error dialect; it never reads an answer. The settler
-reads: `read_json` and `read_stream` are pure and never raise on odd input (they leave out what they cannot read).
+reads: `read_json`, `read_stream` and `with_request` are pure and never raise on odd input (they leave out what they
+cannot read).
 """
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
+
+from addon.providers.framing.model import Event, Framing, Terminal
+from addon.providers.framing.table import JSON
+
+__all__ = ["Asked", "Event", "Framing", "Json", "Operation", "Provider", "Reading", "Terminal", "Usage"]
 
 Json = Any  # parsed JSON: dict, list, str, int, float, bool, None
 
@@ -33,20 +40,29 @@ class Reading:
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     usage_raw: Json = None  # the usage object as stated; of a stream: merged into its final form
-    price_factors: dict[str, str] = field(default_factory=dict)  # service_tier, speed, ...: what changes the price
+    # What is priced beside the tokens of `usage`, by the unit's name in addon/metering/units.py. A part of the tokens
+    # with a price of its own (input_audio_tokens) is in `usage` as well; a unit with the count None is known to have
+    # been used, how often is not: the call then has no price.
+    units: dict[str, Decimal | None] = field(default_factory=dict)
+    price_factors: dict[str, str] = field(
+        default_factory=dict
+    )  # service_tier, speed, region, ...: what changes the price
+    stated_cost_usd: Decimal | None = None  # by the provider, with what it bills elsewhere added
+    usage_quality: str | None = None  # what is odd about the usage, in words
     text: str | None = None  # the words of the answer
-    other_output: str | None = (
-        None  # tool calls and visible thinking: not the answer's words, yet tokens; for estimates
-    )
+    # Tool calls and visible thinking: not the answer's words, yet tokens; for estimates.
+    other_output: str | None = None
     error_type: str | None = None  # the provider's own, also of an error inside a 200 stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One server-sent event. `data` is the joined data lines."""
+class Asked:
+    """What a reader may want to know of the request."""
 
-    event: str | None
-    data: str
+    host: str = ""  # the one that the caller named
+    path: str = ""  # the provider's own, query left off
+    model: str | None = None  # from the body or the path
+    body: Json = None  # parsed; of a form its text fields; None where it is not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,35 +70,36 @@ class Operation:
     """One billable call of an API: method and path decide, never the host alone."""
 
     name: str  # OpenTelemetry's gen_ai.operation.name where it has one
-    path: re.Pattern[
-        str
-    ]  # matched whole against the provider's own path, query left off; a group `model` names the model
+    # Matched whole against the provider's own path, query left off; a group `model` names the model.
+    path: re.Pattern[str]
     method: str = "POST"
-    # A terminal event, matched at the start of a line of a stream: the call is finished, whoever closes afterwards.
-    terminal: re.Pattern[bytes] | None = None
+    json_framing: Framing = JSON  # of an answer whose content type is JSON, or names none
+    terminal: Terminal | None = None  # what ends a stream; None: the end of the bytes
     asks_usage: bool = False  # a stream states its usage only where the request asks (OpenAI's include_usage)
+    is_free: bool = False  # costs nothing whatever it uses (moderations)
     read_json: Callable[[Json], Reading] | None = None  # the answer's body
-    read_stream: Callable[[Iterable[Event]], Reading] | None = None
+    read_stream: Callable[[Iterable[Event]], Reading] | None = None  # the answer's events, in every framing
+    # Completes what the answer says by what only the request tells: size and quality of images, characters to speak.
+    with_request: Callable[[Reading, Asked], Reading] | None = None
     prompt_text: Callable[[Json], str] | None = None  # the words of a request, for estimates
-
-    def is_finished(self, stream: bytes) -> bool:
-        """Whether the terminal event is in a whole stream (decoded); True where the operation has none."""
-        if self.terminal is None:
-            return True
-        return (
-            re.search(rb"^(?:" + self.terminal.pattern + rb")", stream, self.terminal.flags | re.MULTILINE) is not None
-        )
+    source: str | None = None  # documentation, where it is not the provider's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One provider: one file, one line in the registry."""
+    """One provider: a row of openai_compatible.py, or a file and a line in the registry."""
 
     name: str  # path prefix, `--upstream` name and provider_name
     origin: str  # where `/name/...` goes: "https://api.openai.com"
-    hosts: tuple[str, ...]  # exact hosts, or with one leading or inner "*" ("*.openai.azure.com"); decrypted
+    # Decrypted. Exact, or with at most one "*" a label, which stands for that label or a part of it
+    # ("bedrock-runtime.*.amazonaws.com", "*-aiplatform.googleapis.com"). With a path ("chatgpt.com/backend-api/codex/")
+    # only what is below it is this provider's; other paths of the host pass.
+    hosts: tuple[str, ...]
     labels: tuple[str, ...] = ()  # first DNS labels of Helicone's host map that mean this provider
     aliases: tuple[str, ...] = ()  # other path prefixes
     operations: tuple[Operation, ...] = ()
-    prices: str | None = None  # its id in genai-prices; None: unpriced unless configured
+    prices: str | None = None  # its id in genai-prices; None: only our own table and the user's prices
+    region: Callable[[str, str], str | None] | None = None  # (host, path) -> the price factor `region`
+    plan_hosts: frozenset[str] = frozenset()  # calls to these are paid by a subscription
     error_body: Callable[[int, str, str], Json] | None = None  # (status, type, message) -> body in its dialect
+    source: str = ""  # its documentation

@@ -3,15 +3,15 @@
 https://platform.openai.com/docs/api-reference/responses and .../responses-streaming
 """
 
-import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final
 
 from addon.providers.fields import at, dumped, error_type, items, parse, string, words
-from addon.providers.model import Event, Json, Reading
+from addon.providers.model import Event, Json, Reading, Terminal
 
-TERMINAL: Final = re.compile(
-    rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:response\.(?:completed|failed|incomplete)|error)(?=["\s]|$)'
+TERMINAL: Final = Terminal(
+    line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:response\.(?:completed|failed|incomplete)|error)(?=["\s]|$)'
 )
 FINAL: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
 WORDS: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
@@ -77,6 +77,7 @@ def _reading(response: Json, output: list[Json], said: str, other: str, failure:
         response_id=string(at(response, "id")),
         finish_reasons=_finish_reasons(response),
         usage_raw=at(response, "usage"),
+        units=_units(output),
         price_factors=_price_factors(response, output),
         text="\n".join(text for item in messages if (text := words(at(item, "content")))) or said or None,
         other_output=other or "".join(calls) or None,
@@ -94,27 +95,29 @@ def _finish_reasons(response: Json) -> tuple[str, ...]:
             return ()  # queued or in progress: not finished
 
 
-def _price_factors(response: Json, output: list[Json]) -> dict[str, str]:
+def _units(output: list[Json]) -> dict[str, Decimal | None]:
     """Built-in tools have fees beside their tokens; the output lists each use. https://openai.com/api/pricing"""
+    kinds = [at(item, "type") for item in output]
+    used = {
+        # Only the search itself is charged, not the pages opened after it.
+        "web_searches": sum(
+            at(item, "type") == "web_search_call" and at(item, "action", "type") in (None, "search") for item in output
+        ),
+        "storage_searches": kinds.count("file_search_call"),
+    }
+    return {unit: Decimal(number) for unit, number in used.items() if number}
+
+
+def _price_factors(response: Json, output: list[Json]) -> dict[str, str]:
     factors: dict[str, str] = {}
     if tier := string(at(response, "service_tier")):
         factors["service_tier"] = tier
+    tools = [string(at(tool, "type")) or "" for tool in items(at(response, "tools"))]
     kinds = [at(item, "type") for item in output]
-    # Only the search itself is charged, not the pages opened after it.
-    searches = sum(
-        at(item, "type") == "web_search_call" and at(item, "action", "type") in (None, "search") for item in output
-    )
-    if searches:
-        factors["web_searches"] = str(searches)
-        tools = [string(at(tool, "type")) or "" for tool in items(at(response, "tools"))]
-        if any(tool.startswith("web_search_preview") for tool in tools):
-            factors["web_search"] = "preview"
-    if file_searches := kinds.count("file_search_call"):
-        factors["file_searches"] = str(file_searches)
-    for kind in (
-        "code_interpreter_call",
-        "image_generation_call",
-    ):  # charged by container, or by another model's tokens
+    if "web_search_call" in kinds and any(tool.startswith("web_search_preview") for tool in tools):
+        factors["web_search"] = "preview"
+    # Charged by the container, or by the tokens of another model.
+    for kind in ("code_interpreter_call", "image_generation_call"):
         if kind in kinds:
             factors["tool"] = kind
     return factors

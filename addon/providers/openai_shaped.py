@@ -6,13 +6,14 @@ https://platform.openai.com/docs/api-reference/chat
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_responses
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
-from addon.providers.model import Event, Json, Operation, Reading, Usage
+from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
 
-DONE: Final = re.compile(rb"data: ?\[DONE\]")
+DONE: Final = Terminal(line_start=rb"data: ?\[DONE\]")
 
 
 def usage(raw: Json) -> Usage | None:
@@ -72,19 +73,18 @@ def completion_prompt(request: Json) -> str:
 def operations(
     base: str,
     *names: str,
-    read_usage: Callable[[Json], Usage | None] | None = None,
+    read_usage: Callable[[Json], Usage | None] = usage,
     asks_usage: bool = True,
 ) -> tuple[Operation, ...]:
     """The named operations (all, if none is named) below `base`, a regular expression such as `/openai/v1`.
 
-    Without `read_usage` a reading has the usage as stated and none of our counts: what a provider means by its numbers
-    is its own file's business, and unknown is None. Then nothing is estimated either. `asks_usage=False`: it refuses a
-    request that has `include_usage`.
+    `read_usage`: for a provider that counts otherwise than OpenAI. `asks_usage=False`: it refuses a request that has
+    `include_usage`.
     """
     return tuple(_operation(base, name, read_usage, asks_usage) for name in names or _SHAPES)
 
 
-def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None] | None, asks_usage: bool) -> Operation:
+def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None], asks_usage: bool) -> Operation:
     shape = _SHAPES[name]
     read_stream = shape.read_stream
     return Operation(
@@ -94,12 +94,28 @@ def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None] 
         asks_usage=shape.asks_usage and asks_usage,
         read_json=lambda body: _counted(shape.read_json(body), read_usage),
         read_stream=None if read_stream is None else lambda events: _counted(read_stream(events), read_usage),
-        prompt_text=shape.prompt_text if read_usage else None,
+        prompt_text=shape.prompt_text,
     )
 
 
-def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None] | None) -> Reading:
-    return replace(reading, usage=read_usage(reading.usage_raw) if read_usage else None)
+def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None]) -> Reading:
+    return replace(reading, usage=read_usage(reading.usage_raw), units=token_parts(reading.usage_raw) | reading.units)
+
+
+def token_parts(raw: Json) -> dict[str, Decimal | None]:
+    """Tokens of sound and images inside the totals, which have prices of their own."""
+    inside = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details") or at(raw, "input_token_details")
+    out = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details") or at(raw, "output_token_details")
+    cached = at(inside, "cached_tokens_details")
+    stated = {
+        "input_audio_tokens": at(inside, "audio_tokens"),
+        "input_image_tokens": at(inside, "image_tokens"),
+        "output_audio_tokens": at(out, "audio_tokens"),
+        "output_image_tokens": at(out, "image_tokens"),
+        "cache_audio_read_tokens": at(cached, "audio_tokens"),
+        "cache_image_read_tokens": at(cached, "image_tokens"),
+    }
+    return {unit: Decimal(number) for unit, value in stated.items() if (number := count(value))}
 
 
 @dataclass(slots=True)
@@ -164,7 +180,7 @@ class _Shape:
     path: str  # below the base
     read_json: Callable[[Json], Reading]
     read_stream: Callable[[Iterable[Event]], Reading] | None = None
-    terminal: re.Pattern[bytes] | None = None
+    terminal: Terminal | None = None
     prompt_text: Callable[[Json], str] | None = None
     asks_usage: bool = False
 

@@ -1,46 +1,15 @@
-"""All providers, and how a host, a label or a path finds its own.
+"""All providers, and how a host, a label, a name or a path finds its own.
 
-To add one: one file with its PROVIDER, one line here, one test file. The proxy imports this, so nothing below may
-import what only the settler needs (price lists, tokenizers, Parquet).
+To add one that speaks OpenAI's API: a row in openai_compatible.py. One with behaviour of its own: a file with its
+PROVIDER and a line here. Both: cases in tests/providers/cases. The proxy imports this, so nothing below may import
+what only the settler needs (price lists, tokenizers, Parquet).
 """
 
-import re
 from functools import lru_cache
 from typing import Final
 
-from addon.providers import (
-    anthropic,
-    azure,
-    bedrock,
-    cerebras,
-    cohere,
-    deepinfra,
-    deepseek,
-    firecrawl,
-    fireworks,
-    gemini,
-    groq,
-    huggingface,
-    hyperbolic,
-    llama,
-    llamacpp,
-    lmstudio,
-    mistral,
-    nebius,
-    novita,
-    nvidia,
-    ollama,
-    openai,
-    openrouter,
-    perplexity,
-    predibase,
-    qstash,
-    together,
-    vercel,
-    vertex,
-    vllm,
-    xai,
-)
+from addon.providers import anthropic, azure, bedrock, cohere, gemini, openai, openai_compatible, shapes, vertex
+from addon.providers.hosts import host_and_path, labels_of, matches
 from addon.providers.model import Operation, Provider
 
 PROVIDERS: Final[tuple[Provider, ...]] = (
@@ -50,31 +19,8 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
     vertex.PROVIDER,
     bedrock.PROVIDER,
     azure.PROVIDER,
-    mistral.PROVIDER,
-    groq.PROVIDER,
-    deepseek.PROVIDER,
-    xai.PROVIDER,
-    together.PROVIDER,
-    fireworks.PROVIDER,
     cohere.PROVIDER,
-    openrouter.PROVIDER,
-    perplexity.PROVIDER,
-    cerebras.PROVIDER,
-    deepinfra.PROVIDER,
-    nebius.PROVIDER,
-    novita.PROVIDER,
-    hyperbolic.PROVIDER,
-    nvidia.PROVIDER,
-    llama.PROVIDER,
-    vercel.PROVIDER,
-    huggingface.PROVIDER,
-    ollama.PROVIDER,
-    vllm.PROVIDER,
-    lmstudio.PROVIDER,
-    llamacpp.PROVIDER,
-    predibase.PROVIDER,
-    qstash.PROVIDER,
-    firecrawl.PROVIDER,
+    *openai_compatible.PROVIDERS,
 )
 
 BY_NAME: Final[dict[str, Provider]] = {
@@ -94,7 +40,10 @@ UNSERVED_LABELS: Final[dict[str, str]] = {
 def by_host(host: str) -> Provider | None:
     """The provider whose API lives at `host` (a name without port, in any case); None means: not ours to decrypt."""
     host = host.lower().removesuffix(".")
-    return _EXACT.get(host) or next((provider for pattern, provider in _WILDCARDS if pattern.fullmatch(host)), None)
+    if found := _EXACT.get(host):
+        return found
+    labels = labels_of(host)
+    return next((provider for pattern, provider in _PATTERNS if matches(pattern, labels)), None)
 
 
 def by_label(label: str) -> Provider | None:
@@ -102,21 +51,26 @@ def by_label(label: str) -> Provider | None:
     return _LABELS.get(label.lower())
 
 
-def operation(provider: Provider, method: str, path: str) -> tuple[Operation, str | None] | None:
-    """The operation of a call, and the model that its path names. `path` is the provider's own, without query."""
+def by_name(name: str) -> Provider:
+    """The provider of this name. One that is not known is named by a user or after its host: it is read by its shape."""
+    return BY_NAME.get(name) or shapes.unknown(name)
+
+
+def operation(provider: Provider, method: str, path: str, host: str = "") -> tuple[Operation, str | None] | None:
+    """The operation of a call, and the model that its path names. `path` is the provider's own, without query.
+
+    `host` is the one that the caller named: a part of some hosts only is the provider's.
+    """
+    if not path.startswith(_PATHS.get(host.lower(), "")):
+        return None
     for candidate in provider.operations:
         if candidate.method == method.upper() and (match := candidate.path.fullmatch(path)):
             return candidate, match.groupdict().get("model")
     return None
 
 
-def _host_pattern(host: str) -> re.Pattern[str]:
-    """A `*` stands for one DNS label or a part of it: `*.api.openai.com`, `*-aiplatform.googleapis.com`."""
-    return re.compile(re.escape(host).replace(r"\*", "[^.]+"))
-
-
-_EXACT: Final = {host: provider for provider in PROVIDERS for host in provider.hosts if "*" not in host}
-_WILDCARDS: Final = tuple(
-    (_host_pattern(host), provider) for provider in PROVIDERS for host in provider.hosts if "*" in host
-)
+_HOSTS: Final = tuple((*host_and_path(entry), provider) for provider in PROVIDERS for entry in provider.hosts)
+_EXACT: Final = {host: provider for host, _, provider in _HOSTS if "*" not in host}
+_PATHS: Final = {host: path for host, path, _ in _HOSTS if path}
+_PATTERNS: Final = tuple((labels_of(host), provider) for host, _, provider in _HOSTS if "*" in host)
 _LABELS: Final = {label: provider for provider in PROVIDERS for label in provider.labels}

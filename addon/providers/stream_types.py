@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from addon.providers.framing.table import framing_of
+
 EVENT_STREAM: Final = "text/event-stream"  # server-sent events
-STREAM_TYPES: Final = frozenset({EVENT_STREAM})
 
 
 def media_type(content_type: str | None) -> str:
@@ -12,4 +13,5 @@ def media_type(content_type: str | None) -> str:
 
 
 def is_stream(content_type: str | None) -> bool:
-    return media_type(content_type) in STREAM_TYPES
+    """Whether the type alone says so; of JSON the operation tells (`terminal.answer_framing`)."""
+    return framing_of(content_type).is_stream

@@ -9,4 +9,5 @@ PROVIDER = Provider(
     hosts=("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
     operations=operations("/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/endpoints/[^/]+", "chat"),
     prices="google",
+    source="https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai",
 )

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from addon.config.settings import Origin, origin_of
-from addon.providers import openai_shaped, registry
+from addon.providers import registry, shapes
 from addon.providers.model import Provider
 from addon.routing.canonical_path import canonical_path
 from addon.routing.own_endpoints import HEALTH_PATH, LEGACY_FEEDBACK, is_own
@@ -254,9 +254,8 @@ def without_secrets(target: str) -> str:
 
 @lru_cache(maxsize=256)
 def stranger(host: str) -> Provider:
-    """A target that is no provider we know: named after its host, believed to speak OpenAI's dialect, without a price."""
-    authority = Origin("https", host, 443).authority
-    return Provider(name=host, origin=f"https://{authority}", hosts=(host,), operations=openai_shaped.operations("/v1"))
+    """A target that is not a provider we know: named after its host, read by the shape of its paths, without a price."""
+    return replace(shapes.unknown(host), origin=f"https://{Origin('https', host, 443).authority}", hosts=(host,))
 
 
 def what_is_served() -> str:

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from addon.providers.fields import at, parse
-from addon.providers.sse import events
+from addon.providers.framing.sse import events
 from addon.sending.json_text import members, with_members
 
 # A longer event is no usage chunk: what there is of it goes on before it is whole.

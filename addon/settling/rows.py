@@ -12,14 +12,19 @@ from typing import Any, Final
 
 import orjson
 
-from addon.metering.price import FREE, Cost, PriceList, stated
-from addon.metering.reading import begins_stream, decode, read_answer, request_facts, settle_usage
+from addon.metering.lines import nanousd
+from addon.metering.model_names import same_model
+from addon.metering.price import FREE, Bill, Cost, PriceList
+from addon.metering.quality import Checked, check
+from addon.metering.reading import decode, did_no_work, framing_seen, read_answer, request_facts, settle_usage
+from addon.metering.redaction import reading_told
+from addon.metering.terminal import answer_framing, is_finished
 from addon.providers import registry
-from addon.providers.model import Operation, Provider, Reading, Usage
-from addon.providers.stream_types import is_stream
+from addon.providers.framing.table import framing_of
+from addon.providers.model import Asked, Operation, Provider, Reading, Usage
 from addon.sending.fallbacks import overridden_body
 from addon.settling.journal_reader import Call
-from addon.storage.journal_lines import CallEnd
+from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
 
 CACHED: Final = Cost(0, "cache", None)
@@ -29,22 +34,21 @@ LONGEST_BODY_BYTES: Final = 16 * 2**20
 # No provider names a model with more; the patterns of price lists take time with the length.
 LONGEST_MODEL: Final = 300
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
-_READING: Final = frozenset(item.name for item in fields(Reading))
 
 
 def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     """The row names who answered; its `request_model` is what the caller asked for, its body what was sent to whom
     answered."""
-    _, asked_path_model = _operation(call, registry.BY_NAME.get(call.start.provider_name))
+    _, asked_path_model = _operation(call, registry.by_name(call.start.provider_name))
     call = _answered(call)
     start, end = call.start, call.end
-    provider = registry.BY_NAME.get(start.provider_name)
+    provider = registry.by_name(start.provider_name)
     operation, path_model = _operation(call, provider)
     request_body, request_decoded = decode(call.request, start.content_encoding, LONGEST_BODY_BYTES)
-    asked = facts = request_facts(request_body)
+    asked = facts = request_facts(request_body, start.content_type)
     if end and end.overrides:
         request_body = _overridden(request_body, end.overrides)
-        facts = request_facts(request_body)
+        facts = request_facts(request_body, start.content_type)
     response_body, decoded = decode(call.response, end.content_encoding if end else None, LONGEST_BODY_BYTES)
     if end:
         end = replace(
@@ -53,31 +57,43 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
             response_truncated=end.response_truncated or _overflowed(response_body, decoded),
         )
         call = replace(call, end=end)
-    # A server may leave the content type out; then the answer's first line tells.
-    came_in_parts = (_is_stream(end) if end else facts.stream) or begins_stream(response_body)
+    framing = answer_framing(operation, end.content_type if end else "text/event-stream" if facts.stream else None)
+    framing = framing_seen(framing, response_body)
+    # A stream that was asked for and refused in JSON is a stream by its content type.
+    came_in_parts = framing.is_stream or (end is not None and answer_framing(operation, end.content_type).is_stream)
 
     reading = Reading()
     if end and end.reading is not None:
-        reading = _told(end.reading)
+        reading = reading_told(end.reading)
     elif operation:
-        reading = read_answer(operation, response_body, came_in_parts)
+        path = start.path.partition("?")[0]
+        from_request = Asked(host=start.host, path=path, model=facts.model or path_model, body=facts.body)
+        reading = read_answer(operation, response_body, framing, from_request)
     usage, usage_source = None, None
     if operation:
         complete = end is not None and end.complete and not end.response_truncated and decoded
         if came_in_parts and end and end.reading is None:  # an end of the connection is none of the stream
-            complete = complete and operation.is_finished(response_body)
+            complete = complete and is_finished(operation, framing, response_body)
         usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=came_in_parts, complete=complete)
     elif reading.usage:  # logged by somebody who says what it used, of an API that we cannot read
         usage, usage_source = reading.usage, "provider"
     if usage_source == "estimated" and (start.omit_request or start.omit_response):
         usage, usage_source = None, None  # the words to count are in no file
+    checked = check(usage, reading.units, reading.usage_raw) if usage else None
+    if checked:
+        usage = checked.usage
 
-    named = (start.model_override, reading.response_model, facts.model, path_model)
-    models = tuple(model for model in named if model is None or len(model) <= LONGEST_MODEL)
-    cost = _cost(call, price_list, provider, reading, usage, models)
+    models = _priced_models(start.model_override, reading.response_model, facts.model, path_model)
+    factors = _factors(provider, start, reading)
+    cost = (
+        FREE
+        if operation and operation.is_free
+        else _cost(call, price_list, provider, reading, checked, models, factors)
+    )
     saved_nanousd = None
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
         usage, usage_source, saved_nanousd, cost = _NO_TOKENS, None, cost.nanousd, CACHED
+        reading = replace(reading, units={})
     request = RequestRow(
         **_known(call),
         response_model=reading.response_model,
@@ -88,9 +104,14 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         is_stream=came_in_parts,
         **{item.name: getattr(usage, item.name) for item in fields(Usage)} if usage else {},
         usage_raw=None if reading.usage_raw is None else orjson.dumps(reading.usage_raw).decode(),
+        usage_units={unit: "" if count is None else str(count) for unit, count in reading.units.items()},
         usage_source=usage_source,
+        usage_quality="; ".join(filter(None, (reading.usage_quality, checked.odd if checked else None))) or None,
         cost_nanousd=cost.nanousd,
         cost_source=cost.source,
+        cost_missing=cost.reason,
+        list_cost_nanousd=cost.list_nanousd,
+        price_factors=factors,
         saved_nanousd=saved_nanousd,
         user_id=start.user_id or asked.user,
         session_id=start.session_id or asked.session_id,
@@ -107,7 +128,7 @@ def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
         **_known(call),
         request_model=asked_path_model,
         error_type=error_type,
-        is_stream=_is_stream(end),
+        is_stream=framing_of(end.content_type if end else None).is_stream,
         user_id=start.user_id,
         session_id=start.session_id,
     )
@@ -180,23 +201,11 @@ def _known(call: Call) -> dict[str, Any]:
     }
 
 
-def _operation(call: Call, provider: Provider | None) -> tuple[Operation | None, str | None]:
+def _operation(call: Call, provider: Provider) -> tuple[Operation | None, str | None]:
     """The operation called, and the model that the path names."""
     start = call.start
-    found = registry.operation(provider, start.method, start.path.partition("?")[0]) if provider else None
+    found = registry.operation(provider, start.method, start.path.partition("?")[0], start.host)
     return (found[0], start.path_model or found[1]) if found else (None, start.path_model)
-
-
-def _is_stream(end: CallEnd | None) -> bool:
-    return end is not None and is_stream(end.content_type)
-
-
-def _told(given: Mapping[str, Any]) -> Reading:
-    """What was read of an answer before it came here."""
-    known = {name: value for name, value in given.items() if name in _READING}
-    if known.get("usage") is not None:
-        known["usage"] = Usage(**known["usage"])
-    return Reading(**known)
 
 
 def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
@@ -209,29 +218,51 @@ def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
     return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
 
 
+def _priced_models(
+    override: str | None, answered: str | None, asked: str | None, path_model: str | None
+) -> list[str | None]:
+    """The names to price by, best first. What was asked for counts where the answer names no model, or a form of it."""
+    others = [name for name in (asked, path_model) if name and (answered is None or same_model(answered, name))]
+    return [name for name in (override, answered, *others) if name is None or len(name) <= LONGEST_MODEL]
+
+
+def _factors(provider: Provider, start: CallStart, reading: Reading) -> dict[str, str]:
+    """What changes the price: by the answer, and by the host that was called."""
+    region = provider.region(start.host, start.path) if provider.region else None
+    return reading.price_factors | ({"region": region} if region else {})
+
+
 def _cost(
     call: Call,
     price_list: PriceList,
-    provider: Provider | None,
+    provider: Provider,
     reading: Reading,
-    usage: Usage | None,
-    models: tuple[str | None, ...],
+    checked: Checked | None,
+    models: list[str | None],
+    factors: dict[str, str],
 ) -> Cost:
     stated_nanousd = call.end.stated_cost_nanousd if call.end else None
-    if usage is None and stated_nanousd is None and call.end and _cost_nothing(call.end):
+    if stated_nanousd is None and reading.stated_cost_usd is not None:
+        stated_nanousd = nanousd(reading.stated_cost_usd)
+    if stated_nanousd is None and call.end and _cost_nothing(call.end, reading, checked):
         return FREE
-    if provider is None:
-        return stated(stated_nanousd, f"no price list for provider {call.start.provider_name}")
+    if provider.prices is None and provider.name not in registry.BY_NAME:
+        # A name of the user's own: the host's price, where the host is a known provider's.
+        provider = replace(provider, prices=by_host.prices if (by_host := registry.by_host(call.start.host)) else None)
     return price_list.price(
-        provider=provider,
-        host=call.start.host,
-        models=models,
-        usage=usage,
-        usage_raw=reading.usage_raw,
-        factors=reading.price_factors,
-        started_at=_priced_at(call),
-        operation=call.start.operation_name,
-        stated_nanousd=stated_nanousd,
+        Bill(
+            provider=provider,
+            host=call.start.host,
+            models=models,
+            usage=checked.usage if checked else None,
+            units=reading.units,
+            factors=factors,
+            started_at=_priced_at(call),
+            operation=call.start.operation_name,
+            stated_nanousd=stated_nanousd,
+            paid_by_plan=call.start.paid_by_plan,
+            odd=checked.odd if checked and not checked.priceable else None,
+        )
     )
 
 
@@ -242,11 +273,12 @@ def _priced_at(call: Call) -> datetime:
     return call.start.started_at
 
 
-def _cost_nothing(end: CallEnd) -> bool:
+def _cost_nothing(end: CallEnd, reading: Reading, checked: Checked | None) -> bool:
     """Answered by an error before anything was generated, or never sent. After a timeout or a cut nobody knows."""
-    return (
-        end.status >= 400
-        or (end.attempts == 0 and end.cache_reference_id is None)
+    if did_no_work(end.status, reading):
+        return True
+    return checked is None and (
+        (end.attempts == 0 and end.cache_reference_id is None)
         or (end.status == -100 and end.error_type == "connection_failed")
     )
 

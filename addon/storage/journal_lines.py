@@ -56,6 +56,7 @@ class CallStart:
     api_key_hash: str | None = None
     helicone_key_hash: str | None = None
     client: str | None = None
+    paid_by_plan: bool = False  # the credential is that of a subscription: the call has no cost of its own
 
     @property
     def started_at(self) -> datetime:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +46,17 @@ class RequestRow:
     output_tokens: int | None = None  # reasoning included
     reasoning_output_tokens: int | None = None  # part of output_tokens
     usage_raw: str | None = None  # the provider's usage object as JSON; of a stream: the merged final object
+    usage_units: dict[str, str] = field(default_factory=dict)  # priced beside the columns above: unit -> count
     usage_source: str | None = None  # provider | estimated | None
+    usage_quality: str | None = None  # what is odd about the stated usage, in words; None: nothing
 
     cost_nanousd: int | None = None  # 1e-9 USD; None = unknown
-    cost_source: str | None = None  # "genai-prices <version>", "override <name>", "provider", "free"
+    cost_source: str | None = (
+        None  # "genai-prices <version>", "heliograph prices", "override <name>", "provider", "free"
+    )
+    cost_missing: str | None = None  # why cost_nanousd is None, in words
+    list_cost_nanousd: int | None = None  # of a call paid by a subscription: what it would have cost by tokens
+    price_factors: dict[str, str] = field(default_factory=dict)  # what changes the price: service_tier, region, ...
 
     cache_status: str | None = None  # hit | miss | coalesced | unavailable: the store is down
     cache_reference_id: str | None = None  # the row whose answer was given again
@@ -68,6 +75,9 @@ class RequestRow:
     fallback_index: int | None = None  # which target answered, from 0; None: the call has no fallbacks
     rate_limit_status: str | None = None  # allowed | rate_limited | budget_exceeded | unchecked; None: no limit applied
     client: str | None = None  # the user agent
+    client_command: str | None = None  # the calling process on this machine: its command, without arguments
+    client_cwd: str | None = None  # its working directory
+    client_repository: str | None = None  # name of the git repository that the working directory is in
     request_bytes: int | None = None  # body as sent, compressed if it was
     response_bytes: int | None = None  # body as received, compressed if it was
 

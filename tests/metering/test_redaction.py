@@ -26,7 +26,7 @@ def test_of_an_answer_everything_but_its_words_stays() -> None:
             "usage": {"prompt_tokens": 1, "completion_tokens": 2},
         }
     )
-    reading = reading_only(CHAT, body, None, is_stream=False)
+    reading = reading_only(CHAT, body, None, "application/json")
     assert reading["response_model"] == "m" and reading["usage"].output_tokens == 2
     assert b"secret" not in orjson.dumps(reading)
 
@@ -34,7 +34,7 @@ def test_of_an_answer_everything_but_its_words_stays() -> None:
 def test_a_body_that_expands_beyond_the_bound_leaves_no_facts() -> None:
     bomb = zstandard.compress(b'{"model": "m", "user": "' + b"u" * (100 * 2**20) + b'"}')
     assert facts_only(bomb, "zstd") == b""
-    assert reading_only(CHAT, bomb, "zstd", is_stream=False)["response_model"] is None
+    assert reading_only(CHAT, bomb, "zstd", "application/json")["response_model"] is None
 
 
 def test_a_body_of_millions_of_values_is_not_parsed() -> None:

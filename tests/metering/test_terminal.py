@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from addon.metering.terminal import TerminalScanner
 from addon.providers.anthropic import TERMINAL
+from addon.providers.framing.table import SSE
 from addon.providers.openai_shaped import DONE
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
@@ -29,7 +30,7 @@ STREAM = b"".join(b'data: {"choices":[{"delta":{"content":"%d"}}]}\n\n' % n for 
 
 @given(st.sampled_from(sorted(ENCODERS)), st.integers(1, 400))
 def test_the_terminal_event_is_seen_in_every_coding_and_in_pieces_of_any_size(coding: str, size: int) -> None:
-    scanner = TerminalScanner(DONE, coding)
+    scanner = TerminalScanner(SSE, DONE, coding)
     encoded = ENCODERS[coding](STREAM)
     seen = [scanner.feed(encoded[start : start + size]) for start in range(0, len(encoded), size)]
     assert seen[-1]
@@ -39,19 +40,19 @@ def test_the_terminal_event_is_seen_in_every_coding_and_in_pieces_of_any_size(co
     "text", [b'data: {"x": "data: [DONE]"}\n\n', b"x data: [DONE]\n", b"a" * 200 + b"data: [DONE]\n"]
 )
 def test_words_inside_a_line_are_not_the_terminal_event(text: bytes) -> None:
-    scanner = TerminalScanner(DONE, None)
+    scanner = TerminalScanner(SSE, DONE, None)
     assert not any(scanner.feed(text[start : start + 7]) for start in range(0, len(text), 7))
 
 
 def test_anthropics_event_is_known_by_its_name_and_by_its_data() -> None:
     for line in (b"event: message_stop\n", b'data: {"type":"message_stop"}\n'):
-        assert TerminalScanner(TERMINAL, None).feed(line)
+        assert TerminalScanner(SSE, TERMINAL, None).feed(line)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "br, gzip"])
 def test_a_stream_that_expands_without_end_is_given_up_within_little_memory(coding: str) -> None:
     bomb = ENCODERS[coding](bytes(300 * 2**20) + b"\ndata: [DONE]\n")
-    scanner = TerminalScanner(DONE, coding)
+    scanner = TerminalScanner(SSE, DONE, coding)
     tracemalloc.start()
     try:
         assert not scanner.feed(bomb)
@@ -64,6 +65,6 @@ def test_a_stream_that_expands_without_end_is_given_up_within_little_memory(codi
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "compress"])
 def test_what_is_not_in_the_coding_it_says_is_never_finished(coding: str) -> None:
-    scanner = TerminalScanner(DONE, coding)
+    scanner = TerminalScanner(SSE, DONE, coding)
     assert not scanner.feed(b"data: [DONE]\n\n")
     assert not scanner.feed(b"data: [DONE]\n\n")

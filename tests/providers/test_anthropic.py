@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -6,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.providers import anthropic
+from addon.providers.framing.lines import LineScanner
+from addon.providers.framing.sse import events
 from addon.providers.model import Reading, Usage
-from addon.providers.sse import events
 from tests.providers.bodies import MESSAGE, message_stream, sse
 from tests.providers.test_openai import odd_json
 
@@ -28,6 +30,7 @@ def test_the_input_is_the_total_of_fresh_read_and_written_tokens() -> None:
             reasoning_output_tokens=400,
         ),
         usage_raw=MESSAGE["usage"],
+        units={"web_searches": Decimal(1)},
         price_factors={"service_tier": "standard", "inference_geo": "not_available"},
         text="Hi! My name is Claude.",
     )
@@ -42,6 +45,7 @@ def test_a_streams_usage_is_replaced_by_its_delta_and_never_added() -> None:
         finish_reasons=("end_turn",),
         usage=anthropic.usage(MESSAGE["usage"]),
         usage_raw=MESSAGE["usage"],
+        units={"web_searches": Decimal(1)},
         price_factors={"service_tier": "standard", "inference_geo": "not_available"},
         text="Hi! My name is Claude.",
         other_output="Name?",
@@ -94,7 +98,7 @@ def test_samplings_beside_the_answer_are_a_price_factor() -> None:
     ],
 )
 def test_the_terminal_event_is_known_by_the_start_of_its_line(line: bytes, ends: bool) -> None:
-    assert (anthropic.TERMINAL.match(line) is not None) is ends
+    assert LineScanner(anthropic.TERMINAL).feed(line) is ends
 
 
 def test_a_prompt_is_system_messages_results_and_tools() -> None:

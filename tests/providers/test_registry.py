@@ -4,9 +4,6 @@ import sys
 import pytest
 
 from addon.providers import dialect, registry
-from addon.providers.model import Reading
-from addon.providers.sse import events
-from tests.providers.bodies import CHAT, CHAT_STREAM
 
 
 @pytest.mark.parametrize(
@@ -148,14 +145,26 @@ def test_usage_is_not_asked_of_who_refuses_the_question(name: str, asks: bool) -
     assert found[0].asks_usage is asks
 
 
-def test_a_provider_whose_numbers_we_cannot_read_yet_keeps_them_raw() -> None:
-    found = registry.operation(registry.BY_NAME["groq"], "POST", "/openai/v1/chat/completions")
-    assert found and found[0].read_json and found[0].read_stream
-    for reading in (found[0].read_json(CHAT), found[0].read_stream(events(CHAT_STREAM))):
-        assert isinstance(reading, Reading)
-        assert reading.usage is None
-        assert reading.usage_raw
-        assert reading.text and reading.finish_reasons == ("stop",)
+@pytest.mark.parametrize(
+    ("path", "is_ours"),
+    [("/backend-api/codex/responses", True), ("/v1/responses", False), ("/backend-api/conversation", False)],
+)
+def test_of_a_host_with_a_path_only_what_is_below_it_is_the_providers(path: str, is_ours: bool) -> None:
+    found = registry.operation(registry.BY_NAME["openai"], "POST", path, "chatgpt.com")
+    assert (found is not None) is is_ours
+
+
+def test_every_name_of_the_design_is_a_provider() -> None:
+    names = """openai anthropic gemini vertex bedrock azure mistral groq deepseek xai together fireworks cohere openrouter
+        perplexity cerebras deepinfra nebius novita hyperbolic nvidia llama vercel huggingface sambanova moonshot zai
+        minimax dashscope github_models cloudflare ollama vllm sglang lmstudio llamacpp"""
+    assert set(names.split()) <= set(registry.BY_NAME)
+    assert all(provider.source.startswith("https://") for provider in registry.PROVIDERS)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/team/llm/v1/messages", "/v1beta/models/m:generateContent"])
+def test_a_name_of_the_users_own_is_read_by_the_shape_of_its_path(path: str) -> None:
+    assert registry.operation(registry.by_name("rack"), "POST", path)
 
 
 def test_errors_of_our_own_are_in_the_providers_dialect() -> None:

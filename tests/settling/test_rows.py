@@ -173,11 +173,11 @@ def test_an_unknown_model_has_usage_and_no_price() -> None:
     assert (request.input_tokens, request.cost_nanousd, request.cost_source) == (19, None, None)
 
 
-def test_a_provider_we_do_not_know_is_a_row_without_usage() -> None:
-    start = replace(call_start("request"), provider_name="llm.example.org")
+def test_an_unknown_provider_is_read_by_the_shape_of_its_path_and_has_no_price() -> None:
+    start = replace(call_start("request"), provider_name="llm.example.org", host="llm.example.org")
     request, body = rows(start=start)
-    assert (request.provider_name, request.request_model, request.input_tokens) == ("llm.example.org", "gpt-4o", None)
-    assert request.cost_nanousd is None
+    assert (request.provider_name, request.request_model, request.input_tokens) == ("llm.example.org", "gpt-4o", 19)
+    assert (request.cost_nanousd, request.cost_missing) == (None, "no price list for provider llm.example.org")
     assert body.response_body
 
 
@@ -307,13 +307,13 @@ def test_a_stated_cost_wins_over_the_list_and_loses_to_ones_own_prices() -> None
 
 
 def test_a_stated_cost_needs_neither_usage_nor_a_provider() -> None:
-    start = replace(call_start("request"), provider_name="custom", path="")
+    start = replace(call_start("request"), provider_name="custom", host="", path="")
     request, _ = rows({}, replace(JSON, stated_cost_nanousd=7), start)
     assert (request.cost_nanousd, request.input_tokens) == (7, None)
 
 
 def test_what_was_read_elsewhere_counts_also_of_an_api_that_we_cannot_read() -> None:
-    start = replace(call_start("request"), provider_name="custom", path="")
+    start = replace(call_start("request"), provider_name="custom", host="", path="")
     reading = {"usage": {"input_tokens": 3, "output_tokens": 4}, "text": "Hello."}
     request, body = rows({"any": "form"}, replace(JSON, reading=reading), start)
     assert (request.input_tokens, request.output_tokens, request.usage_source) == (3, 4, "provider")

@@ -59,7 +59,8 @@ def test_a_row_comes_back_from_parquet_as_it_was(folders: Folders) -> None:
     path = write(folders, SEGMENT, FULL, BARE)
     (bare, full) = pq.read_table(path).to_pylist()  # in order of started_at
     for row, expected in ((full, FULL), (bare, BARE)):
-        assert row | {"finish_reasons": tuple(row["finish_reasons"]), "properties": dict(row["properties"])} == {
+        maps = {name: dict(row[name]) for name in ("properties", "usage_units", "price_factors")}
+        assert row | maps | {"finish_reasons": tuple(row["finish_reasons"])} == {
             name: getattr(expected, name) for name in duckdb_columns("requests")
         }
 

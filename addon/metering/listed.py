@@ -1,0 +1,157 @@
+"""genai-prices: the price of a model at a moment, and what its units cost. Exact decimals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import genai_prices
+from genai_prices import data_snapshot
+from genai_prices import types as listed
+from genai_prices.data_units import unit_data
+
+from addon.metering.lines import Line
+from addon.metering.unpriced import Unpriced
+
+LIST_NAME: Final = f"genai-prices {genai_prices.__version__}"
+# Every unit it can price: usage key -> (price key, how many of them a price is for).
+UNITS: Final[dict[str, tuple[str, int]]] = {key: (unit["price_key"], unit["per"]) for key, unit in unit_data.items()}
+# A part of the tokens without a price of its own is charged as the whole it belongs to. Right for cached tokens (no
+# discount), cache writes (free where they have no price), text, images and video that are sent; wrong for these.
+NEEDS_OWN_PRICE: Final = frozenset(
+    {
+        *("input_tokens", "output_tokens", "cache_write_1h_tokens"),
+        *("input_audio_tokens", "output_audio_tokens", "output_image_tokens", "output_video_tokens"),
+        *(key for key, unit in unit_data.items() if unit["dimensions"]["family"] != "tokens"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model of the list at a moment. `context` picks the variant of its prices: tier, speed, batch."""
+
+    seller: listed.Provider
+    model: listed.ModelInfo
+    at_time: datetime
+    context: Mapping[str, str]
+
+    @property
+    def prices(self) -> listed.ModelPrice:
+        return self.model.get_prices(self.at_time, dict(self.context) or None)
+
+    def has(self, unit: str) -> bool:
+        """Whether the list can charge this unit here, by its own price or rightly as a part of another."""
+        if unit not in UNITS:
+            return False
+        return unit not in NEEDS_OWN_PRICE or getattr(self.prices, UNITS[unit][0]) is not None
+
+    def has_variant(self, key: str, value: str) -> bool:
+        # For a model of another seller genai-prices would leave the variants out without a word.
+        own = any(self.model is model for model in self.seller.models)
+        return own and bool(_variants(self.model, {key: value}, self.at_time))
+
+    def usd(self, counts: Mapping[str, Decimal]) -> Decimal:
+        """What these units cost. Raises Unpriced for counts that contradict each other."""
+        return self._usd(counts, self.model, self.context)
+
+    def lines(self, counts: Mapping[str, Decimal]) -> list[Line]:
+        """The same in parts: each unit with a price of its own, at the count that is charged at that price."""
+        resolved = self.prices
+        prices = {
+            key: price for key, (price_key, _) in UNITS.items() if (price := getattr(resolved, price_key)) is not None
+        }
+        nothing = {UNITS[key][0]: Decimal(0) for key in prices}
+        found: list[Line] = []
+        for key, price in prices.items():
+            price_key, per = UNITS[key]
+            # One USD for each unit and nothing for the others: the cost is then the count.
+            count = self._usd(counts, self._only({**nothing, price_key: Decimal(per)}), {})
+            usd = self._usd(counts, self._only({**nothing, price_key: price}), {})
+            if count:
+                unit_price = usd * per / count
+                found.append(
+                    Line(
+                        unit=key,
+                        count=count,
+                        price_usd=unit_price,
+                        per=per,
+                        usd=usd,
+                        source=LIST_NAME,
+                        since=self._since(),
+                        note=", ".join(f"{name} {value}" for name, value in self.context.items()),
+                    )
+                )
+        return found
+
+    def _only(self, prices: Mapping[str, Decimal | listed.TieredPrices]) -> listed.ModelInfo:
+        """The model with other prices."""
+        return replace(self.model, prices=listed.ModelPrice(**prices), price_variants=None)
+
+    def _usd(self, counts: Mapping[str, Decimal], model: listed.ModelInfo, context: Mapping[str, str]) -> Decimal:
+        whole: dict[str, Any] = {
+            key: int(number) if number == int(number) else number for key, number in counts.items()
+        }
+        try:
+            return model.calc_price(
+                listed.Usage(**whole),
+                self.seller,
+                genai_request_timestamp=self.at_time,
+                price_context=dict(context) or None,
+            ).total_price
+        except ValueError as error:  # counts that contradict each other, or that its units cannot tell apart
+            raise Unpriced(str(error)) from error
+
+    def _since(self) -> date | None:
+        if isinstance(self.model.prices, listed.ModelPrice):
+            return None
+        starts = [
+            item.constraint.start_date
+            for item in self.model.prices
+            if isinstance(item.constraint, listed.StartDateConstraint) and item.constraint.active(self.at_time)
+        ]
+        return max(starts, default=None)
+
+    def refuse_partial_variant(self, counts: Mapping[str, Decimal]) -> None:
+        """A tier's price list that leaves a kind of token out would charge it as the standard tier does."""
+        standard = self.model.get_prices(self.at_time)
+        variants = _variants(self.model, self.context, self.at_time)
+        for key in (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "cache_write_1h_tokens",
+        ):
+            price_key = UNITS[key][0]
+            listed_there = any(getattr(variant.prices, price_key) is not None for variant in variants)
+            if counts.get(key) and getattr(standard, price_key) is not None and not listed_there:
+                tier = ", ".join(f"{name} {value}" for name, value in self.context.items())
+                raise Unpriced(f"no price for {key} of model {self.model.id} with {tier}")
+
+
+def find(prices: str | None, names: Sequence[str], at_time: datetime) -> Listed | None:
+    """The first of the names that the list has for this provider id."""
+    if prices is None:
+        return None
+    snapshot = data_snapshot.get_snapshot()
+    for name in names:
+        try:
+            seller, model = snapshot.find_provider_model(name, None, prices, None)
+        except LookupError:
+            continue
+        return Listed(seller, model, at_time, {})
+    return None
+
+
+def with_context(found: Listed, context: Mapping[str, str]) -> Listed:
+    return replace(found, context=context)
+
+
+def _variants(model: listed.ModelInfo, context: Mapping[str, str], at_time: datetime) -> list[listed.PriceVariant]:
+    return [
+        variant
+        for variant in model.price_variants or ()
+        if variant.when == context and (variant.constraint is None or variant.constraint.active(at_time))
+    ]

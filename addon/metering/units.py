@@ -1,0 +1,50 @@
+"""The units that calls are priced by, beside the token columns of a row. One name each, with what one unit is.
+
+Names that genai-prices has are its names, so that its prices apply; the others are priced by prices.toml.
+"""
+
+from dataclasses import fields
+from typing import Final
+
+from addon.providers.model import Usage
+
+TOKENS: Final = {item.name for item in fields(Usage)}
+
+# Tokens inside a row's totals that may have a price of their own: unit -> the total they are part of.
+PARTS: Final = {
+    "input_audio_tokens": "input_tokens",
+    "input_image_tokens": "input_tokens",
+    "input_video_tokens": "input_tokens",
+    "input_text_tokens": "input_tokens",
+    "input_tool_tokens": "input_tokens",
+    "cache_audio_read_tokens": "cache_read_input_tokens",
+    "cache_image_read_tokens": "cache_read_input_tokens",
+    "cache_video_read_tokens": "cache_read_input_tokens",
+    "cache_text_read_tokens": "cache_read_input_tokens",
+    "output_audio_tokens": "output_tokens",
+    "output_image_tokens": "output_tokens",
+    "output_video_tokens": "output_tokens",
+    "output_text_tokens": "output_tokens",
+    "output_citation_tokens": "output_tokens",
+}
+
+# What is counted beside tokens. genai-prices has a price for those up to `requests`.
+UNITS: Final = {
+    "input_characters": "a character of text to speak, translate or read",
+    "input_text_messages": "a message of a realtime session",
+    "audio_seconds": "a second of sound, in or out",
+    "input_audio_seconds": "a second of sound that was sent",
+    "output_audio_seconds": "a second of sound that was made",
+    "input_pixels": "a pixel of an image that was sent",
+    "input_document_pages": "a page of a document that was read",
+    "input_annotated_document_pages": "a page that was read and annotated",
+    "rerank_searches": "a query that was ranked, of up to 100 documents",
+    "web_searches": "a search of the web",
+    "social_searches": "a search of a social network",
+    "storage_searches": "a search in stored files",
+    "code_executions": "a run of code in the provider's sandbox",
+    "requests": "one call",
+    "images": "an image that was made; the factors size and quality choose its price",
+    "video_seconds": "a second of video that was made",
+    "container_sessions": "a container for code, for its first twenty minutes",
+}

@@ -1,0 +1,2 @@
+class Unpriced(Exception):
+    """The reason why a call has no price, in words."""

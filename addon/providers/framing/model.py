@@ -1,0 +1,58 @@
+"""How the bytes of an answer are cut into events: one Framing for each way that providers do it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event of an answer: a server-sent event, a line, an element of an array, a frame, a WebSocket message."""
+
+    event: str | None  # its name, where the framing has names
+    data: str
+
+
+class Decoder(Protocol):
+    """Gives the same events however the bytes are split. Never raises: what cannot be read is left out."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that are whole with this piece."""
+        ...
+
+    def end(self) -> list[Event]:
+        """The event that the end of the bytes completes, if there is one."""
+        ...
+
+
+class Scanner(Protocol):
+    """Looks for an event that ends the answer, on the proxy's event loop: linear, bounded memory, no JSON parsed."""
+
+    def feed(self, data: bytes) -> bool:
+        """Whether such an event has gone by, with this piece or before it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """What marks an event that ends the answer: the call is finished, whoever closes the connection afterwards."""
+
+    # At the start of a line. In JSON a line break is escaped, so no text of an answer can look like it.
+    line_start: bytes | None = None
+    # Anywhere in a line or element, e.g. rb'"finishReason"\s*:\s*"'. In a JSON string the quotes would be escaped; a
+    # match in a nested object only writes the closing line early, and what follows amends it. At most 128 bytes.
+    anywhere: bytes | None = None
+    # Names of AWS events (`:event-type`, `:exception-type`); `anywhere` is searched in their payloads as well.
+    events: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    name: str
+    content_types: tuple[str, ...]  # without parameters, lower case; none: only where an operation says so
+    decoder: Callable[[], Decoder] | None = None  # None: the body is one piece
+    scanner: Callable[[Terminal], Scanner] | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        return self.decoder is not None

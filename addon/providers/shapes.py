@@ -1,0 +1,30 @@
+"""Targets that are not a provider we know, read by the shape of their paths: OpenAI's, Anthropic's or Gemini's API below
+any base path. They have no price unless one is configured, or the called host is a known provider's.
+"""
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from addon.providers import anthropic, gemini, openai_shaped
+from addon.providers.model import Operation, Provider
+
+ANY_BASE: Final = "(?:/[^/]+){0,6}?"
+
+
+def _anywhere(operation: Operation, path: str) -> Operation:
+    return replace(operation, path=re.compile(ANY_BASE + path))
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *openai_shaped.operations(ANY_BASE),
+    *(_anywhere(operation, operation.path.pattern) for operation in anthropic.PROVIDER.operations),
+    *(_anywhere(operation, operation.path.pattern) for operation in gemini.NATIVE),
+)
+
+
+@lru_cache(maxsize=1024)
+def unknown(name: str) -> Provider:
+    """The provider for a name of the user's own, or for a target that is named after its host."""
+    return Provider(name=name, origin=f"https://{name}", hosts=(), operations=OPERATIONS)

@@ -1,0 +1,127 @@
+"""Every decoder gives the same events however the bytes are split; every scanner sees the same end."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addon.providers.framing import aws_event_stream
+from addon.providers.framing.model import Event, Framing, Terminal
+from addon.providers.framing.table import AWS_EVENT_STREAM, FRAMINGS, JSON, JSON_ARRAY, NDJSON, SSE, events, framing_of
+
+EVENTS = [{"n": 1, "text": 'a "quoted" {brace} \\'}, {"n": 2, "text": "日本\u2028"}, {"deep": [{"a": [1, "]"]}]}]
+FRAMES = b"".join(
+    aws_event_stream.encode({":message-type": "event", ":event-type": f"kind{n}"}, json.dumps(event).encode())
+    for n, event in enumerate(EVENTS)
+)
+BODIES: dict[str, tuple[Framing, bytes]] = {
+    "sse": (
+        SSE,
+        b"\xef\xbb\xbf: hi\r\n\r\n" + "".join(f"event: e\ndata: {json.dumps(e)}\r\n\r" for e in EVENTS).encode(),
+    ),
+    "sse without its last blank line": (SSE, b"data: {}\n\ndata: 1\ndata: 2"),
+    "ndjson": (NDJSON, "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in EVENTS).encode()),
+    "array": (JSON_ARRAY, json.dumps(EVENTS, indent=2, ensure_ascii=False).encode()),
+    "frames": (AWS_EVENT_STREAM, FRAMES),
+}
+STREAMS = [framing for framing in FRAMINGS if framing.is_stream]
+
+
+def split_events(framing: Framing, body: bytes, cuts: list[int]) -> list[Event]:
+    assert framing.decoder
+    decoder, found = framing.decoder(), []
+    for start, end in pairwise([0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]):
+        found += decoder.feed(body[start:end])
+    return found + decoder.end()
+
+
+@pytest.mark.parametrize("name", ["ndjson", "array", "frames"])
+def test_a_body_has_its_events(name: str) -> None:
+    framing, body = BODIES[name]
+    assert [json.loads(event.data) for event in events(framing, body)] == EVENTS
+
+
+def test_a_frame_is_named_by_its_event_type() -> None:
+    assert [event.event for event in events(AWS_EVENT_STREAM, FRAMES)] == ["kind0", "kind1", "kind2"]
+
+
+@pytest.mark.parametrize("name", BODIES)
+@given(cuts=st.lists(st.integers(0, 400), max_size=12))
+def test_every_split_gives_the_same_events(name: str, cuts: list[int]) -> None:
+    framing, body = BODIES[name]
+    assert split_events(framing, body, cuts) == events(framing, body)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_single_bytes_give_the_same_events(name: str) -> None:
+    framing, body = BODIES[name]
+    assert split_events(framing, body, list(range(len(body)))) == events(framing, body)
+
+
+@given(st.sampled_from(STREAMS), st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=6))
+def test_any_bytes_at_any_split_give_the_same_and_raise_nothing(framing: Framing, body: bytes, cuts: list[int]) -> None:
+    assert split_events(framing, body, cuts) == events(framing, body)
+
+
+@given(st.integers(0, len(FRAMES)), st.integers(1, 255))
+def test_a_frame_whose_checksum_is_wrong_ends_the_reading(position: int, change: int) -> None:
+    broken = bytearray(FRAMES + b"\0")
+    broken[position] ^= change
+    found = events(AWS_EVENT_STREAM, bytes(broken[:-1]))
+    assert found == events(AWS_EVENT_STREAM, FRAMES)[: len(found)]
+
+
+CHUNK = aws_event_stream.encode(
+    {":event-type": "chunk"}, b'{"bytes":"eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0="}'
+)  # {"type":"message_stop"}
+LARGE = aws_event_stream.encode({":event-type": "contentBlockDelta"}, b"x" * 50_000)
+
+
+@pytest.mark.parametrize(
+    ("framing", "terminal", "body", "ends"),
+    [
+        (SSE, Terminal(line_start=rb"data: ?\[DONE\]"), b'data: {"a":"data: [DONE]"}\n\ndata: [DONE]\n\n', True),
+        (SSE, Terminal(line_start=rb"data: ?\[DONE\]"), b'data: {"a":"data: [DONE]"}\n\n', False),
+        (NDJSON, Terminal(anywhere=rb'"done"\s*:\s*true'), b'{"text":"\\"done\\":true","done":false}\n', False),
+        (
+            NDJSON,
+            Terminal(anywhere=rb'"done"\s*:\s*true'),
+            b'{"a":1}\n{"text":"' + b"x" * 500 + b'","done":true}\n',
+            True,
+        ),
+        (JSON_ARRAY, Terminal(anywhere=rb'"finishReason"\s*:\s*"'), b'[{"a":1},\n{"finishReason": "STOP"}]', True),
+        (AWS_EVENT_STREAM, Terminal(events=frozenset({"metadata"})), FRAMES, False),
+        (
+            AWS_EVENT_STREAM,
+            Terminal(events=frozenset({"metadata"})),
+            FRAMES + LARGE + aws_event_stream.encode({":event-type": "metadata"}, b"{}"),
+            True,
+        ),
+        (AWS_EVENT_STREAM, Terminal(anywhere=b'"message_stop"'), LARGE + CHUNK, True),
+        (AWS_EVENT_STREAM, Terminal(anywhere=b'"message_stop"'), LARGE + FRAMES, False),
+    ],
+)
+def test_a_scanner_sees_the_end_at_every_split(framing: Framing, terminal: Terminal, body: bytes, ends: bool) -> None:
+    assert framing.scanner
+    for step in (1, 7, 64, len(body)):
+        scanner = framing.scanner(terminal)
+        for start in range(0, len(body), step):
+            scanner.feed(body[start : start + step])
+        assert scanner.feed(b"") is ends
+
+
+@pytest.mark.parametrize(
+    ("content_type", "framing"),
+    [
+        ("text/event-stream; charset=utf-8", SSE),
+        ("Application/X-NDJSON", NDJSON),
+        ("application/stream+json", NDJSON),
+        ("application/vnd.amazon.eventstream", AWS_EVENT_STREAM),
+        ("application/json", JSON),
+        (None, JSON),
+    ],
+)
+def test_the_content_type_names_the_framing(content_type: str | None, framing: Framing) -> None:
+    assert framing_of(content_type) is framing
