@@ -1,8 +1,11 @@
-"""Whether two names mean the same model: a dated form, a provider's prefix and upper case do not make another one."""
+"""Which of a call's model names it is priced by. A dated form, a provider's prefix and upper case do not make another
+model."""
 
 import re
 from typing import Final
 
+# No provider names a model with more; the patterns of price lists take time with the length.
+LONGEST_MODEL: Final = 300
 DATE: Final = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest|default)$")
 PREFIX: Final = re.compile(r"^(?:.*/)")
 REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|global|jp|au|ca)\.(?=[a-z0-9-]+\.)")
@@ -17,3 +20,15 @@ def same_model(one: str, other: str) -> bool:
 def _plain(name: str) -> str:
     name = VERSION.sub("", REGION.sub("", PREFIX.sub("", name.strip().lower())))
     return DATE.sub("", name)
+
+
+def priced_models(
+    override: str | None, answered: str | None, asked: str | None, path_model: str | None
+) -> list[str | None]:
+    """The names to price by, best first. What was asked for counts where the answer names no model, or a form of it."""
+    others = [
+        name
+        for name in (asked, path_model)
+        if name and len(name) <= LONGEST_MODEL and (answered is None or same_model(answered[:LONGEST_MODEL], name))
+    ]
+    return [name for name in (override, answered, *others) if name is None or len(name) <= LONGEST_MODEL]

@@ -17,6 +17,7 @@ from addon.metering.listed import LIST_NAME, Listed
 from addon.metering.overrides import PriceOverride, find_override
 from addon.metering.own_prices import MILLION, Factor, OwnPrices, own_prices
 from addon.metering.unpriced import Unpriced
+from addon.providers import registry
 from addon.providers.model import Provider, Usage
 
 # Tiers and speeds that mean the list's standard price. `auto` is what was asked for, not what was served.
@@ -107,6 +108,15 @@ class _Found:
         if self.model is None:
             return OWN_LIST
         return f"{LIST_NAME} + {OWN_LIST}" if self.own else LIST_NAME
+
+
+def priced_as(provider: Provider, host: str) -> Provider:
+    """The provider with the price list of its host: a name of the user's own has none, unless that host is a known
+    provider's."""
+    if provider.prices is not None or provider.name in registry.BY_NAME:
+        return provider
+    known = registry.by_host(host)
+    return replace(provider, prices=known.prices) if known else provider
 
 
 class PriceList:

@@ -13,8 +13,8 @@ from typing import Any, Final
 import orjson
 
 from addon.metering.lines import nanousd
-from addon.metering.model_names import same_model
-from addon.metering.price import FREE, Bill, Cost, PriceList
+from addon.metering.model_names import priced_models
+from addon.metering.price import FREE, Bill, Cost, PriceList, priced_as
 from addon.metering.quality import Checked, check
 from addon.metering.reading import decode, did_no_work, framing_seen, read_answer, request_facts, settle_usage
 from addon.metering.redaction import reading_told
@@ -31,8 +31,6 @@ CACHED: Final = Cost(0, "cache", None)
 _NO_TOKENS: Final = Usage(**dict.fromkeys((item.name for item in fields(Usage)), 0))
 # What is kept of a body at most, decoded: as much as is kept on the wire unless the settings say otherwise.
 LONGEST_BODY_BYTES: Final = 16 * 2**20
-# No provider names a model with more; the patterns of price lists take time with the length.
-LONGEST_MODEL: Final = 300
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
 
 
@@ -83,7 +81,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     if checked:
         usage = checked.usage
 
-    models = _priced_models(start.model_override, reading.response_model, facts.model, path_model)
+    models = priced_models(start.model_override, reading.response_model, facts.model, path_model)
     factors = _factors(provider, start, reading)
     cost = (
         FREE
@@ -218,14 +216,6 @@ def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
     return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
 
 
-def _priced_models(
-    override: str | None, answered: str | None, asked: str | None, path_model: str | None
-) -> list[str | None]:
-    """The names to price by, best first. What was asked for counts where the answer names no model, or a form of it."""
-    others = [name for name in (asked, path_model) if name and (answered is None or same_model(answered, name))]
-    return [name for name in (override, answered, *others) if name is None or len(name) <= LONGEST_MODEL]
-
-
 def _factors(provider: Provider, start: CallStart, reading: Reading) -> dict[str, str]:
     """What changes the price: by the answer, and by the host that was called."""
     region = provider.region(start.host, start.path) if provider.region else None
@@ -246,12 +236,9 @@ def _cost(
         stated_nanousd = nanousd(reading.stated_cost_usd)
     if stated_nanousd is None and call.end and _cost_nothing(call.end, reading, checked):
         return FREE
-    if provider.prices is None and provider.name not in registry.BY_NAME:
-        # A name of the user's own: the host's price, where the host is a known provider's.
-        provider = replace(provider, prices=by_host.prices if (by_host := registry.by_host(call.start.host)) else None)
     return price_list.price(
         Bill(
-            provider=provider,
+            provider=priced_as(provider, call.start.host),
             host=call.start.host,
             models=models,
             usage=checked.usage if checked else None,
