@@ -1,7 +1,7 @@
 """The pages under docs/reference/, made from the code: `scripts/reference` writes them, `--check` fails where one is stale.
 
 Headers come from addon/config/controls.py, settings from the models in addon/config/models.py, commands from click, columns
-from addon/storage/record.py and the views, endpoints from the OpenAPI document.
+from addon/storage/record.py and the views, endpoints from the OpenAPI document, providers from their registry.
 """
 
 import argparse
@@ -255,8 +255,15 @@ def endpoints() -> str:
     )
 
 
+def providers() -> str:
+    from addon.providers.describe import ABOUT, sections
+
+    return _page("Providers", "addon/providers", ABOUT, *sections())
+
+
 # Path under docs/, without .md -> what makes the page.
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "providers": providers,
     "reference/headers": headers,
     "reference/settings": settings,
     "reference/commands": commands,

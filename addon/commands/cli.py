@@ -8,9 +8,11 @@ from addon.commands.cache import cache
 from addon.commands.demo import demo
 from addon.commands.doctor import doctor
 from addon.commands.env import env
+from addon.commands.explain import explain
 from addon.commands.feedback import feedback
 from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
+from addon.commands.prices import prices
 from addon.commands.reports import report, sql, tail
 from addon.commands.run import run
 from addon.commands.up import up
@@ -32,5 +34,5 @@ def main() -> None:
         raise Failure(reason)
 
 
-for _command in (up, run, env, demo, doctor, keys, cache, report, sql, tail, feedback):
+for _command in (up, run, env, demo, doctor, keys, cache, report, sql, tail, explain, prices, feedback):
     main.add_command(_command)

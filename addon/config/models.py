@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from addon.config.keys import Key, Role, is_hash
 from addon.config.mistakes import shown
-from addon.config.settings import Origin, Timeouts, no_provider, parse_origin
+from addon.config.settings import Origin, Timeouts, parse_origin, provider_name
 from addon.config.webhooks import Webhook, secret_variable
 from addon.limits.policy import Policy, Unit, checked_quota, checked_window
 from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
@@ -94,16 +94,9 @@ def _origin(url: str) -> str:
     return url
 
 
-def _provider(name: str) -> str:
-    """The provider's own name, where `name` may be another name of it."""
-    if provider := registry.BY_NAME.get(name):
-        return provider.name
-    raise ValueError(no_provider(name))
-
-
 def _provider_of_rows(name: str) -> str:
     """As in the column provider_name: a provider's name, or the host of a target that is not a known provider."""
-    return name if name in registry.BY_NAME or "." in name else _provider(name)
+    return name if name in registry.BY_NAME or "." in name else provider_name(name)
 
 
 def _key_hash(text: str) -> str:
@@ -196,7 +189,7 @@ RowsProvider = Annotated[
     _says('is not a name; write e.g. provider = "openai"'),
 ]
 Per = Annotated[str, Strict(), AfterValidator(_per), _says("is not one of all, key, user, model, property:<name>")]
-Provider = Annotated[str, AfterValidator(_provider)]
+Provider = Annotated[str, AfterValidator(provider_name)]
 Code = Annotated[Any, AfterValidator(parse_code)]
 HeaderName = Annotated[str, AfterValidator(checked_header_name)]
 HeaderValue = Annotated[Any, AfterValidator(_header)]

@@ -5,12 +5,14 @@ may hold is in `addon/config/models.py`, which is imported only where there is a
 """
 
 import os
+import re
 import secrets
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
@@ -26,6 +28,9 @@ from addon.sending.fallbacks import FallbackRule
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
 BUNDLE_NAME: Final = "heliograph-ca-bundle.pem"
+# A name of the user's own for a provider: it is the first segment of a path. These segments are taken.
+OWN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+RESERVED_NAMES: Final = frozenset({"gateway", "v1", "healthz", "metrics", "custom", "unknown"})
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
 
@@ -222,10 +227,20 @@ def _read(path: Path, must_exist: bool) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def no_provider(name: str) -> str:
-    """The message for a name that no provider has."""
-    near = did_you_mean(name, registry.BY_NAME)
-    return f"no provider is called {name!r}{near}; allowed are {', '.join(sorted(registry.BY_NAME))}"
+def provider_name(name: str) -> str:
+    """A known provider's own name, where `name` may be another name of it; else a name of the user's own, which is the
+    prefix of its paths. Raises ValueError for a name that cannot be one, or that looks like a mistyped known one."""
+    if provider := registry.BY_NAME.get(name):
+        return provider.name
+    mistyped = name.isalpha() and bool(get_close_matches(name, registry.BY_NAME, n=1, cutoff=0.85))
+    if mistyped or OWN_NAME.fullmatch(name) is None or name in RESERVED_NAMES:
+        near = did_you_mean(name, registry.BY_NAME)
+        known = ", ".join(sorted(registry.BY_NAME))
+        raise ValueError(
+            f"no provider is called {name!r}{near}; allowed are {known}, and names of your own: lower-case letters, "
+            f"digits, - and _, but not {', '.join(sorted(RESERVED_NAMES))}"
+        )
+    return name
 
 
 def _upstream(item: str) -> tuple[str, Origin]:
@@ -233,10 +248,8 @@ def _upstream(item: str) -> tuple[str, Origin]:
     name, equals, url = item.partition("=")
     if not equals:
         raise ConfigError(f"--upstream {item!r}: write NAME=URL, e.g. openai=http://127.0.0.1:9001")
-    if name not in registry.BY_NAME:
-        raise ConfigError(f"--upstream {name}: {no_provider(name)}")
     try:
-        return registry.BY_NAME[name].name, parse_origin(url)
+        return provider_name(name), parse_origin(url)
     except ValueError as error:
         raise ConfigError(f"--upstream {name}: {error}") from error
 

@@ -1,26 +1,25 @@
-"""docs/providers.md, made from the registry. Pure: `scripts/reference` writes it and checks that it is not stale."""
+"""What docs/providers.md says, made from the registry. Pure: `scripts/reference` writes the page."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from addon.providers import registry
 from addon.providers.framing.table import JSON
 from addon.providers.model import Operation, Provider
 
-HEAD = """# Providers
+ABOUT: Final = """\
+A call is read and priced when its host belongs to a provider and its method and path are one of the operations; every other
+path of these hosts is passed through unread. Paths are regular expressions.
 
-Made from `addon/providers` by `scripts/reference`; do not edit. A call is read and priced when its host belongs to a
-provider and its method and path are one of the operations; every other path of these hosts is passed through unread.
-
-A name of your own (`--upstream NAME=URL`) is read by the shape of its paths: any OpenAI-, Anthropic- or Gemini-shaped
-API. It has no price unless `[[prices]]` gives one. "genai-prices" names the price list; where it lacks a price,
-`addon/metering/prices.toml` has it, with source and date. A call that cannot be priced has the cost NULL, and
-`cost_missing` says why.
-"""
+A name of your own (`--upstream NAME=URL`) is read by the shape of its paths: any OpenAI-, Anthropic- or Gemini-shaped API. It has
+no price unless `[[prices]]` gives one, or its host is a known provider's. "genai-prices" names the price list; where it lacks a
+price, `addon/metering/prices.toml` may have it, with source and date. A call that cannot be priced has the cost NULL, and
+`cost_missing` says why."""
 
 
-def providers_page() -> str:
-    """The whole page, in Markdown."""
-    return "\n".join((HEAD, *(_section(provider) for provider in registry.PROVIDERS)))
+def sections() -> list[str]:
+    """One for each provider, in Markdown."""
+    return [_section(provider) for provider in registry.PROVIDERS]
 
 
 def _section(provider: Provider) -> str:
@@ -31,10 +30,10 @@ def _section(provider: Provider) -> str:
         lines.append(f"- Host labels: {_code(provider.labels)}")
     lines += [f"- Prices: {prices}", f"- Source: <{provider.source}>", ""]
     if not provider.operations:
-        return "\n".join([*lines, "Routed, not read.", ""])
+        return "\n".join([*lines, "Routed, not read."])
     lines += ["| operation | path | streams |", "| --- | --- | --- |"]
     lines += [_operation(operation) for operation in provider.operations]
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _operation(operation: Operation) -> str:

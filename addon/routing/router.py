@@ -147,7 +147,7 @@ class Router:
         name, rest = _first_segment(rest)
         if name == _GATEWAY:
             return self._to_target(arrival, rest)
-        if provider := registry.BY_NAME.get(name):
+        if provider := registry.BY_NAME.get(name) or self._own(name):
             return self._to_provider(provider, arrival, rest)
         if path is None:
             return _AMBIGUOUS
@@ -208,7 +208,15 @@ class Router:
         return routes
 
     def _by_upstream(self, target: Origin) -> Provider | None:
-        return next((registry.BY_NAME[name] for name, origin in self.upstreams.items() if origin == target), None)
+        name = next((name for name, origin in self.upstreams.items() if origin == target), None)
+        return None if name is None else registry.BY_NAME.get(name) or self._own(name)
+
+    def _own(self, name: str) -> Provider | None:
+        """The provider behind a name of the user's own (`--upstream rack=http://10.0.0.7:8000`)."""
+        origin = self.upstreams.get(name)
+        if origin is None:
+            return None
+        return replace(registry.by_name(name), origin=f"{origin.scheme}://{origin.authority}")
 
     def _to(self, provider: Provider, path: str, called: Origin | None = None) -> Route | Refusal:
         """`called` is the origin that the caller named; without one it is the provider's usual one."""

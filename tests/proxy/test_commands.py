@@ -136,7 +136,7 @@ env
         (["--upstream", "openai=ftp://x"], "http(s) URL"),
         (["--upstream", "openai=http://x/v1"], "has a path"),
         (["--upstream", "openai=http://x?key=1"], "leave '?key=1' out"),
-        (["--upstream", "nobody=http://x"], "--upstream nobody: no provider of this name"),
+        (["--upstream", "Gate/way=http://x"], "--upstream Gate/way: no provider is called 'Gate/way'"),
         (["--config", "/no/such/file.toml"], "no such file"),
         (["--no-such-option"], "No such option"),
     ],

@@ -254,7 +254,7 @@ def test_a_port_that_other_machines_reach_is_told_from_one_that_is_ours(
     [
         ("heliograph_dta=/tmp/x", "heliograph_data"),
         ("heliograph_upstreams=openai=nonsense", "http(s) URL"),
-        ("heliograph_upstreams=nobody=http://127.0.0.1:1", "no provider of this name"),
+        ("heliograph_upstreams=opnai=http://127.0.0.1:1", "did you mean 'openai'"),
     ],
 )
 def test_a_wrong_setting_ends_mitmdump_and_says_what_is_allowed(tmp_path: Path, option: str, says: str) -> None:

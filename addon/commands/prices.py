@@ -1,0 +1,60 @@
+"""`heliograph prices MODEL`: what is known of a model's price, today or on another day."""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from addon.commands.options import Failure, examples
+
+if TYPE_CHECKING:
+    from addon.metering.price_catalogue import Known
+
+
+@click.command(
+    short_help="Show what is known of a model's price.",
+    epilog=examples(
+        "heliograph prices gpt-5",
+        "heliograph prices claude-sonnet-4-5 --provider anthropic --on 2026-01-31",
+    ),
+)
+@click.argument("model")
+@click.option("--provider", metavar="NAME", help="Only this provider's price. Default: every provider's that has one.")
+@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="On this day, UTC. Default: today.")
+@click.option("--json", "as_json", is_flag=True, help="One array of objects.")
+def prices(model: str, provider: str | None, day: datetime | None, as_json: bool) -> None:
+    """Print every price known of MODEL, its unit and its source.
+
+    Your own `[[prices]]` are not in it: they win over all of these.
+    """
+    from addon.metering.own_prices import own_prices
+    from addon.metering.price_catalogue import known_prices
+    from addon.providers import registry
+
+    if provider is not None and provider not in registry.BY_NAME:
+        raise click.UsageError(f"--provider {provider}: allowed are {', '.join(sorted(registry.BY_NAME))}")
+    providers = [registry.BY_NAME[provider]] if provider else registry.PROVIDERS
+    on = (day or datetime.now(UTC)).date()
+    found = known_prices(providers, model, on, own_prices())
+    if not found:
+        raise Failure(f"no price for {model} on {on}; give one with [[prices]] in heliograph.toml")
+    if as_json:
+        click.echo(json.dumps([_as_json(price) for price in found]))
+        return
+    for price in found:
+        amount = f"{price.usd.normalize():f} USD per {price.per:,}"
+        condition = f"  if {price.condition}" if price.condition else ""
+        click.echo(f"{price.provider:<14} {price.model:<28} {price.unit:<24} {amount:<28} {price.source}{condition}")
+
+
+def _as_json(price: "Known") -> dict[str, str | int]:
+    return {
+        "provider": price.provider,
+        "model": price.model,
+        "unit": price.unit,
+        "usd": str(price.usd),
+        "per": price.per,
+        "condition": price.condition,
+        "source": price.source,
+    }
