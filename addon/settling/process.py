@@ -10,7 +10,6 @@ others wait for the lock. `docs/reliability.md` tells why no call is lost or dou
 import argparse
 import contextlib
 import fcntl
-import functools
 import os
 import select
 import signal
@@ -57,7 +56,8 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     from addon.metering.price import PriceList
     from addon.settling.charging import Charger
     from addon.settling.rates import rate_table
-    from addon.settling.rows import bare_rows, make_rows
+    from addon.settling.row_worker import RowMaker
+    from addon.settling.rows import bare_rows
     from addon.settling.settler import Settler, say
 
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
@@ -66,7 +66,7 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     prices = PriceList(loaded.prices)
     limits = LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S)
     charger = Charger(folders.data, limits, loaded.budgets, say, rate_table(loaded.prices, datetime.now(UTC)))
-    return Settler(folders, functools.partial(make_rows, price_list=prices), bare_rows, charger=charger)
+    return Settler(folders, RowMaker(prices, folders.data, config), bare_rows, charger=charger)
 
 
 def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None) -> None:

@@ -232,7 +232,7 @@ class Settler:
         while True:
             more = run.read(self._clock())
             busy |= more
-            for call_id, call in run.due(self._clock()):
+            for call_id, call in sorted(run.due(self._clock()), key=lambda due: _size(due[1])):  # large ones last
                 self._settle(run, call_id, call)
                 busy = True
             for event_id, (sequence, row) in list(run.events.items()):
@@ -288,7 +288,7 @@ class Settler:
             request, body = self._make_rows(call)
             return request, row_fields(request), row_fields(body)
         except Exception as error:
-            kind = type(error).__name__
+            kind = getattr(error, "kind", type(error).__name__)
             self._say(f"call {call.call_id}: {kind}: {error}; its row keeps the raw bodies", about=kind)
             request, body = self._bare_rows(call, f"heliograph_{kind}")
             return request, row_fields(request), row_fields(body)
@@ -370,6 +370,10 @@ def say(message: str) -> None:
     """A line on stderr. Who listened there may be gone with the proxy; the rows are still to be written."""
     with contextlib.suppress(OSError):
         print(f"heliograph settle: {message}", file=sys.stderr, flush=True)
+
+
+def _size(call: OpenCall) -> int:
+    return sum(length for _, _, length in call.pieces)
 
 
 def _note_ids(path: Path) -> list[str] | None:

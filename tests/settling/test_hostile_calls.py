@@ -1,0 +1,120 @@
+"""Calls that nobody should have made: each is a row, and so are the calls behind it, by a settler as the proxy starts it."""
+
+import gzip
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from addon.metering.price import PriceList
+from addon.settling.journal_reader import Call
+from addon.settling.process import settle_leftovers
+from addon.settling.row_worker import ReadingFailed, RowMaker, TooCostly
+from addon.settling.rows import LONGEST_BODY_BYTES
+from addon.storage.folders import Folders
+from addon.storage.journal import Journal
+from addon.storage.journal_lines import CallEnd
+from tests.storage.calls import OK, call_start, stored
+
+MIB = 2**20
+SSE = CallEnd(status=200, content_type="text/event-stream")
+CHUNK = b'data: {"id":"x","model":"gpt-4o","choices":[{"index":%d,"delta":{"content":"a"}}]}\n\n'
+
+# Name: request, answer, the answer's end.
+HOSTILE: dict[str, tuple[bytes, bytes, CallEnd]] = {
+    "deep nesting": (b'{"messages":' + b"[" * 2 * MIB, b"[" * 5 * MIB, OK),
+    "one line of 16 MB": (b"{}", b"data: " + b"a" * (16 * MIB - 10), SSE),
+    "a million events": (b"{}", b"data: {}\n\n" * 1_000_000, SSE),
+    "very many choices": (b"{}", b"".join(CHUNK % index for index in range(100_000)), SSE),
+    "a gzip bomb": (b"{}", gzip.compress(bytes(500 * MIB)), replace(OK, content_encoding="gzip")),
+    "a zstd bomb of words": (
+        b'{"stream":true}',
+        zstandard.compress(CHUNK % 0 * 2_000_000),
+        replace(SSE, content_encoding="zstd"),
+    ),
+    "huge numbers": (b'{"model":' + b"9" * MIB + b"}", b'{"usage":{"prompt_tokens":1' + b"0" * MIB + b"}}", OK),
+    "lone surrogates": (b'{"model":"\\ud800","user":"\\udfff"}', b'{"model":"\\ud800"}' * 100_000, OK),
+    "not a number": (b'{"model":NaN}', b'{"usage":{"prompt_tokens":NaN,"completion_tokens":Infinity}}', OK),
+    "long names": (
+        b'{"model":"' + b"gpt-4o-" * 3000 + b'","metadata":{"user_id":"user_' + b"_account_" * 18_000 + b'"}}',
+        b'{"model":"' + b"claude-" * 3000 + b'","usage":{"prompt_tokens":1,"completion_tokens":1}}',
+        OK,
+    ),
+    "usage that grows with each event": (
+        b"{}",
+        b"".join(b'data: {"type":"message_delta","usage":{"k%d":1}}\n\n' % n for n in range(200_000)),
+        SSE,
+    ),
+}
+
+
+def test_hostile_calls_are_rows_and_so_are_the_calls_behind_them(tmp_path: Path) -> None:
+    journal = Journal(Folders(tmp_path).journal)
+    journal.open()
+    for name, (request, answer, end) in HOSTILE.items():
+        start = replace(call_start(name), omit_request=False)
+        if name.startswith("usage"):
+            start = replace(start, provider_name="anthropic", path="/v1/messages", host="api.anthropic.com")
+        journal.start(name, start)
+        journal.piece(name, "request", request)
+        journal.piece(name, "response", answer)
+        journal.end(name, end, final=True)
+        journal.start(f"behind {name}", call_start(f"behind {name}"))
+        journal.end(f"behind {name}", OK, final=True)
+    journal.close()
+    assert settle_leftovers(tmp_path) == 2 * len(HOSTILE)
+    rows = {row["request_id"]: row for row in stored(tmp_path)}
+    assert set(rows) == {*HOSTILE, *(f"behind {name}" for name in HOSTILE)}
+    assert all(rows[f"behind {name}"]["error_type"] is None for name in HOSTILE)
+    cut = {row["request_id"]: row["response_truncated"] for row in stored(tmp_path, "bodies")}
+    assert cut["a gzip bomb"] and cut["a zstd bomb of words"] and not cut["a million events"]
+
+
+def large_call(answer: bytes = b"{}") -> Call:
+    return Call(call_id="a", start=call_start("a"), end=OK, request=b" " * MIB, response=answer)
+
+
+def test_a_worker_that_is_stopped_or_killed_costs_one_call_its_reading_and_no_more(tmp_path: Path) -> None:
+    maker = RowMaker(PriceList(), tmp_path, None, wall_s=10.0)
+    try:
+        assert maker(large_call())[0].error_type is None
+        worker = maker._worker
+        assert worker
+        worker.send_signal(signal.SIGSTOP)
+        before = time.monotonic()
+        with pytest.raises(TooCostly, match="too long"):
+            maker(large_call())
+        assert time.monotonic() - before < 60
+        assert worker.poll() is not None
+        assert maker(large_call())[0].request_id == "a"
+        assert maker._worker
+        maker._worker.kill()
+        maker._worker.wait()
+        assert maker(large_call())[0].request_id == "a"
+    finally:
+        maker.close()
+
+
+def test_an_exception_in_the_worker_has_its_own_name(tmp_path: Path) -> None:
+    maker = RowMaker(PriceList(), tmp_path, None)
+    broken = large_call()
+    try:
+        with pytest.raises(ReadingFailed) as failed:
+            maker(replace(broken, start=replace(broken.start, started_at_us=2**70)))
+        assert failed.value.kind == "OverflowError"
+    finally:
+        maker.close()
+
+
+def test_a_body_that_decodes_to_more_than_is_kept_is_cut_and_says_so(tmp_path: Path) -> None:
+    maker = RowMaker(PriceList(), tmp_path, None)
+    bomb = gzip.compress(b" " * (LONGEST_BODY_BYTES + 1))
+    try:
+        call = replace(large_call(bomb), end=replace(OK, content_encoding="gzip"))
+        _, body = maker(call)
+        assert body.response_truncated and len(body.response_body or "") == LONGEST_BODY_BYTES
+    finally:
+        maker.close()
