@@ -74,11 +74,12 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None)
     from addon.config import settings
     from addon.metering.price import PriceList
     from addon.settling.rates import rate_table
-    from addon.settling.rows import make_rows
+    from addon.settling.row_worker import RowMaker
 
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
     if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has told
-        rows = functools.partial(make_rows, price_list=PriceList(loaded.prices))
+        # The worker of the old one ends when its pipes are closed, with the last reference to it.
+        rows = RowMaker(PriceList(loaded.prices), folders.data, config)
         settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)))
 
 
