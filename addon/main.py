@@ -11,41 +11,53 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
 
 from addon.config.settings import Settings  # noqa: E402
+from addon.hooks.answer_headers import AnswerHeaders  # noqa: E402
 from addon.hooks.ask_usage import AskUsage  # noqa: E402
 from addon.hooks.cache import Cache  # noqa: E402
-from addon.hooks.cache_store import Keep  # noqa: E402
+from addon.hooks.cache_store import StoreAnswers  # noqa: E402
+from addon.hooks.call_end import EndCalls  # noqa: E402
 from addon.hooks.capture import Capture  # noqa: E402
-from addon.hooks.coalesce import Share  # noqa: E402
+from addon.hooks.coalesce import Coalesce  # noqa: E402
+from addon.hooks.connections import Connections  # noqa: E402
 from addon.hooks.endpoints import Endpoints  # noqa: E402
-from addon.hooks.fallback import FallBack, OverrideBody  # noqa: E402
+from addon.hooks.error_answers import ErrorAnswers  # noqa: E402
+from addon.hooks.fallback import Fallback, OverrideBody  # noqa: E402
 from addon.hooks.guard import Guard  # noqa: E402
 from addon.hooks.hide_usage import HideUsage  # noqa: E402
 from addon.hooks.lifecycle import Lifecycle  # noqa: E402
 from addon.hooks.limits import Limits  # noqa: E402
 from addon.hooks.proxy import Proxy  # noqa: E402
-from addon.hooks.retry import Resend  # noqa: E402
-from addon.hooks.route import RouteRequests  # noqa: E402
-from addon.hooks.wiring import Wiring  # noqa: E402
+from addon.hooks.retry import Retry  # noqa: E402
+from addon.hooks.route import Routing  # noqa: E402
+from addon.hooks.services import Services  # noqa: E402
 
 
-def make_addons(proxy: Proxy, settings: Settings | None = None) -> list[object]:
+def make_addons(proxy: Proxy, services: Services) -> list[object]:
+    calls = proxy.calls
     return [
-        Lifecycle(proxy, settings),  # options, journal and settler; the orderly end
-        Wiring(proxy),  # our HTTP stream under every connection: JSON errors, timeouts, blind tunnels
-        RouteRequests(proxy),  # host, prefix or label -> provider; takes our headers off
-        Endpoints(proxy),  # what is asked of us: health here, all else in a process of its own
-        Guard(proxy),  # no connection to an address that a caller's header may not name
-        FallBack(proxy),  # which other targets there are, by header or config
-        AskUsage(proxy),  # lets a stream state its usage, where the caller or the config wishes it
-        Resend(proxy),  # retries and fallbacks, while the caller hears nothing
-        Capture(proxy),  # a copy of what passes, into the journal
-        Cache(proxy),  # answers what was answered before; behind Capture, which has the request by then
-        Limits(proxy),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
-        Keep(proxy),  # a fresh answer: for the cache, and for identical calls that come meanwhile
-        Share(proxy),  # feeds those; in place of an upstream call of their own
-        OverrideBody(proxy),  # what the first of several targets is to get; the journal has what the caller sent
-        HideUsage(),  # takes out of a stream what only the config wished; behind all that copy it
+        Connections(proxy, services),  # our HTTP stream under every connection: timeouts, retries, blind tunnels
+        Routing(proxy, services),  # host, prefix or label -> provider; takes our headers off
+        Endpoints(proxy, services),  # requests for our own endpoints: health here, all others in a process of its own
+        Guard(proxy.connections),  # no connection to an address that a caller's header may not name
+        Fallback(proxy, services),  # finds the other targets, by header or config
+        AskUsage(calls, services),  # lets a stream state its usage, where the caller or the config asks
+        Retry(proxy, services),  # retries and fallbacks, before the caller hears of a failure
+        Capture(proxy, services),  # copies what passes into the journal
+        ErrorAnswers(calls),  # no first byte came: an error in the dialect of the called API
+        AnswerHeaders(calls, services.journal),  # our headers on every answer
+        Cache(proxy, services),  # answers repeated calls; after Capture, which has the request by then
+        Limits(calls, services),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
+        StoreAnswers(proxy, services),  # keeps a fresh answer: for the cache, and for identical calls at the same time
+        Coalesce(calls, proxy.flights),  # gives those calls that answer, in place of an upstream call of their own
+        OverrideBody(calls),  # what the first of several targets is to get; the journal has what the caller sent
+        HideUsage(calls),  # removes usage that only the config asked for; after everything that copies the stream
+        EndCalls(calls),  # the call is over
     ]
 
 
-addons = make_addons(Proxy())
+def heliograph(proxy: Proxy, settings: Settings | None = None) -> list[object]:
+    """For a mitmproxy master. The addons above are made once the settings are known."""
+    return [Lifecycle(proxy, make_addons, settings)]  # options, journal and settler; the orderly end
+
+
+addons = heliograph(Proxy())

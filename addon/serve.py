@@ -15,7 +15,7 @@ from mitmproxy.options import Options
 from addon.config import trust
 from addon.config.settings import ConfigError, Settings
 from addon.hooks.proxy import Proxy
-from addon.main import make_addons
+from addon.main import heliograph
 from addon.mitm.lean_master import LeanMaster
 
 Address = tuple[str, int]
@@ -64,7 +64,7 @@ async def serve(
     trust.make_ca(settings.data)
     announce = Announce(on_listening)
     options = Options()
-    master = LeanMaster(options, [*make_addons(proxy or Proxy(), settings), announce])
+    master = LeanMaster(options, [*heliograph(proxy or Proxy(), settings), announce])
     options.update(
         confdir=str(trust.ca_folder(settings.data)),
         listen_host=listen[0],

@@ -77,12 +77,12 @@ def _cache(data: Path) -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    from addon.mitm import stream as upstream
+    from addon.mitm.internals import internals_missing
 
     python = platform.python_version()
     level = GOOD if sys.version_info >= (3, 12) else BAD
     yield Finding(level, "Python", f"{python} at {sys.executable}" + ("" if level == GOOD else "; 3.12 is needed"))
-    missing = upstream.internals_missing()
+    missing = internals_missing()
     yield Finding(
         BAD if missing else GOOD,
         "mitmproxy",

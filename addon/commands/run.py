@@ -120,7 +120,7 @@ def _summarise(settings: Settings, proxy: "Proxy", began_at: datetime, took_s: f
 def _why_nothing(proxy: "Proxy") -> str:
     if proxy.untrusted:
         return "The program reached the proxy and did not accept its certificate."
-    if proxy.connects or proxy.counts.passed:
+    if proxy.counts.connects or proxy.counts.passed:
         return "The program used the proxy, but called no LLM operation that heliograph knows."
     return (
         "The program did not use the proxy: it made no calls, or its HTTP library ignores HTTPS_PROXY "

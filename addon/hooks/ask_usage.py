@@ -8,10 +8,9 @@ from typing import Final
 
 from mitmproxy import http
 
-from addon.hooks.call import Call
-from addon.hooks.marks import HIDES_USAGE
-from addon.hooks.proxy import Proxy
+from addon.hooks.call import Call, Calls
 from addon.hooks.request_body import read_body
+from addon.hooks.services import Services
 from addon.metering.content_coding import decode
 from addon.sending.stream_usage import with_include_usage
 
@@ -19,19 +18,20 @@ _AWS_SIGNED: Final = "AWS4-"  # such a signature covers the body: no byte of it 
 
 
 class AskUsage:
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+    def __init__(self, calls: Calls, services: Services) -> None:
+        self.calls, self.services = calls, services
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.get(flow.id)
+        call = self.calls.of(flow.id)
         if call and not flow.response:
-            await ask_usage(self.proxy, flow, call)
+            await ask_usage(flow, call, self.services.settings.inject_usage)
 
 
-async def ask_usage(proxy: Proxy, flow: http.HTTPFlow, call: Call) -> None:
-    """Of the target that the call goes to now, where it can be asked."""
-    headers, by_caller = flow.request.headers, call.controls.stream_usage
-    if not call.operation.asks_usage or not (by_caller or proxy.settings.inject_usage):
+async def ask_usage(flow: http.HTTPFlow, call: Call, always: bool) -> None:
+    """Of the target that the call goes to now, where it can be asked. `always`: the config asks for it."""
+    headers, by_caller = flow.request.headers, call.asked.controls.stream_usage
+    call.attempts.hides_usage = False
+    if not call.attempts.operation.asks_usage or not (by_caller or always):
         return
     if not by_caller and headers.get("authorization", "").startswith(_AWS_SIGNED):
         return
@@ -41,7 +41,7 @@ async def ask_usage(proxy: Proxy, flow: http.HTTPFlow, call: Call) -> None:
         return
     flow.request.content = asking  # compressed again, if it was
     if not by_caller:
-        flow.metadata[HIDES_USAGE] = True
+        call.attempts.hides_usage = True
         headers["accept-encoding"] = "identity"  # nothing can be taken out of a compressed stream as it passes
 
 

@@ -1,164 +1,122 @@
-"""Keeps each fresh answer that the cache is on for: for those who ask later (the store), and for those who ask meanwhile
+"""Keeps each fresh answer that the cache is on for: for later calls (the store), and for identical calls at the same time
 (a flight, see `flights.py`).
 """
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from mitmproxy import connection, http
+from mitmproxy import http
 
-from addon.caching.policy import CachePolicy
-from addon.caching.store import Stored, storable_headers
+from addon.caching.store import storable_headers
 from addon.hooks.call import Call
-from addon.hooks.coalesce import abandon, client_handler, flight_key, follow
+from addon.hooks.coalesce import abandon, answer_from_flight, flight_key
+from addon.hooks.failures import Failure
 from addon.hooks.flights import Flight
-from addon.hooks.marks import BROKEN_BY, CALLER, TIMEOUT
 from addon.hooks.proxy import Proxy
+from addon.hooks.services import Services
 from addon.metering.reading import decode, request_facts
 
-_CLOSING_S: Final = 1.0
+if TYPE_CHECKING:
+    from addon.mitm.stream import CallStream
+
 _EVENT_END: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
-@dataclass(slots=True)
-class Fresh:
-    """A call whose answer is to be kept, and the answer so far."""
-
-    call: Call
-    policy: CachePolicy
-    request: bytes  # its body as it came
-    flight: Flight
-    status: int | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-    @property
-    def is_storable(self) -> bool:
-        """Not what a fallback answered: when the target that was asked first is back, it is to be asked again."""
-        return self.status == 200 and not self.call.response_truncated and not self.call.has_moved_on
-
-
-class Keep:
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
-        self._fresh: dict[str, Fresh] = {}  # by flow id
+class StoreAnswers:
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
         self._writes: set[asyncio.Task[None]] = set()
 
-    def request(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.get(flow.id)
-        if call is None or call.reference or flow.response:
+    async def request(self, flow: http.HTTPFlow) -> None:
+        call = self.proxy.calls.of(flow.id)
+        if call is None or call.sharing.reference or flow.response:
             return
-        policy = call.controls.cache
-        if policy is None or not call.cache_keys or not policy.save or call.controls.omit_response:
+        policy = call.asked.controls.cache
+        if policy is None or not call.sharing.cache_keys or not policy.save or call.asked.controls.omit_response:
             return
-        if policy.read and follow(self.proxy, flow, call):
-            return  # somebody began while the limits were asked
+        if policy.read and await answer_from_flight(self.proxy.flights, flow, call):
+            return  # an identical call began while the limits were asked
         key = flight_key(flow, call) if self.proxy.has_own_streams else None
-        flight = Flight(flow, call, key)
-        self._fresh[flow.id] = Fresh(call, policy, flow.request.raw_content or b"", flight)
-        self.proxy.flights.start(flight)
+        self.proxy.flights.start(Flight(call=call, key=key, policy=policy, request=flow.request.raw_content or b""))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        fresh, response = self._fresh.get(flow.id), flow.response
-        if fresh is None or response is None:
+        flight, response = self._flight(flow), flow.response
+        if flight is None or response is None:
             return
-        fresh.status = response.status_code
-        fresh.headers = storable_headers(response.headers.fields)
-        flight, pass_on = fresh.flight, response.stream
-        headers = http.Headers(fresh.headers)
+        pass_on, copied = response.stream, flight.call.copied
+        headers = http.Headers(storable_headers(response.headers.fields))
         flight.begin(
             http.Response(b"HTTP/1.1", response.status_code, response.data.reason, headers, None, None, 0, None)
         )
 
         def keep(piece: bytes) -> object:
-            if fresh.call.response_truncated:  # longer than anybody wants to keep
+            if copied.response_truncated:  # longer than what is stored
                 self.proxy.flights.close(flight)
-            if piece and (flight.followers or not fresh.call.response_truncated):
+            if piece and (flight.followers or not copied.response_truncated):
                 flight.add(piece)
             return pass_on(piece)  # type: ignore[operator]  # Capture's copy into the journal
 
         response.stream = keep  # type: ignore[assignment]
 
     def response(self, flow: http.HTTPFlow) -> None:
-        if fresh := self._fresh.pop(flow.id, None):
-            fresh.flight.finish()
-            self._land(fresh, fresh.is_storable)
+        if flight := self._flight(flow):
+            flight.finish(time.time())
+            self._land(flight)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        """A caller who leaves after the terminal event has had the whole answer."""
-        fresh = self._fresh.pop(flow.id, None)
-        if fresh is None:
+        flight = self._flight(flow)
+        if flight is None:
             return
-        call, pieces = fresh.call, fresh.flight.pieces
-        whole = bool(call.finished_at and not call.content_encoding and pieces and pieces[-1].endswith(_EVENT_END))
-        if whole:
-            fresh.flight.finish()
+        if _is_whole(flight):
+            flight.finish(time.time())
         else:
-            message = flow.error.msg if flow.error else "no reason given"
-            fresh.flight.fail(flow.metadata.get(BROKEN_BY, CALLER), message)
-        self._land(fresh, whole and fresh.is_storable)
+            failure = flight.call.upstream.failure
+            if failure in (None, Failure.CALLER):  # for a follower the leader is its provider
+                failure = Failure.PROVIDER
+            flight.fail(failure, flow.error.msg if flow.error else "no reason given")
+        self._land(flight)
 
-    def _land(self, fresh: Fresh, is_storable: bool) -> None:
-        """Stored first, closed then: whoever asks in between gets the answer from the flight."""
-        self.proxy.flights.land(fresh.flight)
-        if not is_storable:
-            self.proxy.flights.close(fresh.flight)
+    def _flight(self, flow: http.HTTPFlow) -> Flight | None:
+        call = self.proxy.calls.of(flow.id)
+        return call.sharing.leads if call else None
+
+    def _land(self, flight: Flight) -> None:
+        """Stored first, closed then: an identical call in between gets the answer from the flight."""
+        self.proxy.flights.land(flight)
+        if not (flight.is_whole and flight.is_storable):
+            self.proxy.flights.close(flight)
             return
-        write = asyncio.get_running_loop().create_task(self._store(fresh))
+        write = asyncio.get_running_loop().create_task(self._store(flight))
         self._writes.add(write)
         write.add_done_callback(self._writes.discard)
 
-    async def _store(self, fresh: Fresh) -> None:
+    async def _store(self, flight: Flight) -> None:
         try:
-            await asyncio.to_thread(self._put, fresh, time.time())
+            await asyncio.to_thread(self._put, flight)
         finally:
-            self.proxy.flights.close(fresh.flight)
+            self.proxy.flights.close(flight)
 
-    def _put(self, fresh: Fresh, now: float) -> None:
+    def _put(self, flight: Flight) -> None:
         """In a thread: reads the request for the model's name, and writes."""
-        start, policy = fresh.call.start, fresh.policy
-        stored = Stored(
-            status=200,
-            headers=fresh.headers,
-            chunks=tuple(fresh.flight.pieces),
-            latency_ms=max(0, round((now - fresh.call.began_at) * 1000)),
-            request_id=start.request_id,
-            started_at_us=start.started_at_us,
-            model=request_facts(decode(fresh.request, start.content_encoding)[0]).model or start.path_model,
-        )
-        self.proxy.cache.put(fresh.call.cache_keys, stored, now=now, max_age_s=policy.max_age_s, seed=policy.seed)
+        start, policy, now = flight.call.asked.start, flight.policy, flight.ended_at
+        assert now is not None
+        facts = request_facts(decode(flight.request, start.content_encoding)[0])
+        stored = flight.stored(model=facts.model or start.path_model)
+        keys = flight.call.sharing.cache_keys
+        self.services.cache.put(keys, stored, now=now, max_age_s=policy.max_age_s, seed=policy.seed)
 
-    # A caller who leaves while others follow.
-
-    async def caller_left(self, stream: Any) -> None:
-        """The stream of `upstream.py` goes on without its caller."""
-        if fresh := self._fresh.get(stream.flow.id):
-            fresh.call.caller_left = fresh.call.finished_at is None
-            fresh.flight.left_stream = stream
-            if not fresh.flight.followers:
-                await abandon(fresh.flight)
-
-    async def client_disconnected(self, client: connection.Client) -> None:
-        """mitmproxy closes what is open upstream for a caller who is gone, but not before this returns."""
-        flights = self.proxy.flights.led_by(client.id)
-        for flight in flights:
-            if not flight.followers:
-                self.proxy.flights.close(flight)
-                continue
-            try:
-                await asyncio.wait_for(flight.over(), self.proxy.settings.timeouts.total_s)
-            except TimeoutError:  # a stream of ours broke, or it would have ended by its own deadline
-                flight.fail(TIMEOUT, "the shared call did not end in time")
-        if flights:
-            await _closing(client.id)
+    async def caller_left(self, stream: "CallStream") -> None:
+        """The stream goes on without its caller, for the callers that follow."""
+        call: Call | None = stream.call
+        if call and call.sharing.leads:
+            call.sharing.caller_left = call.copied.finished_at is None
+            call.sharing.leads.left_stream = stream
+            if not call.sharing.leads.followers:
+                await abandon(self.proxy.flights, call.sharing.leads)
 
 
-async def _closing(client_id: str) -> None:
-    """Until the upstream connections that are being closed are closed: mitmproxy cancels their tasks now, and one that is
-    cancelled a second time leaves its socket open for ever."""
-    if (handler := client_handler(client_id)) is None:
-        return
-    tasks = [io.handler for known, io in handler.transports.items() if known.state is connection.ConnectionState.CLOSED]
-    if tasks := [task for task in tasks if task]:
-        await asyncio.wait(tasks, timeout=_CLOSING_S)
+def _is_whole(flight: Flight) -> bool:
+    """A caller that leaves after the terminal event has had the whole answer."""
+    finished = flight.call.copied.finished_at and not flight.call.answer.content_encoding
+    return bool(finished and flight.pieces and flight.pieces[-1].endswith(_EVENT_END))

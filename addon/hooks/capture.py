@@ -13,77 +13,72 @@ from typing import Any
 
 from mitmproxy import http
 
-from addon.config import controls
-from addon.hooks.answers import error_answer
 from addon.hooks.call import Call
-from addon.hooks.marks import BROKEN_BY, CALLER, CONNECT, CONNECT_S, PROVIDER, REFUSED, SENT_AT, TIMEOUT
+from addon.hooks.call_life import CallState
+from addon.hooks.failures import Failure
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import READ_HERE_BYTES, read_body
+from addon.hooks.services import Services
 from addon.metering.content_coding import is_small
 from addon.metering.redaction import facts_only, reading_only
-from addon.metering.terminal import terminal_scanner
+from addon.metering.terminal import answer_framing, terminal_scanner
 from addon.routing.router import without_secrets
 from addon.storage.journal_lines import CallEnd
 
 logger = logging.getLogger(__name__)
 
-# What a row has for a call that the provider did not end: (status, where the answer had not begun; error type).
-_BROKEN = {
-    CALLER: (-3, "client_disconnected"),
-    PROVIDER: (-100, "upstream_disconnected"),
-    CONNECT: (-100, "connection_failed"),
-    TIMEOUT: (-2, "upstream_timeout"),
-    REFUSED: (403, "target_not_approved"),
-}
-
 
 class Capture:
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services, self.journal = proxy, services, services.journal
 
     # The request.
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        if call := self.proxy.calls.get(flow.id):
-            self.proxy.journal.start(call.id, call.start)
+        if call := self.proxy.calls.of(flow.id):
+            self.journal.start(call.id, call.asked.start)
             if self.proxy.request_ids is not None:
-                self.proxy.request_ids.append(call.start.request_id)
+                self.proxy.request_ids.append(call.asked.start.request_id)
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        call = self.proxy.calls.get(flow.id)
+        call = self.proxy.calls.of(flow.id)
         if call is None:
             return None
+        call.move_to(CallState.ASKED)
         body = flow.request.raw_content or b""
-        call.request_bytes = len(body)
-        if call.controls.omit_request:
+        call.copied.request_bytes = len(body)
+        if call.asked.controls.omit_request:
             return self._keep_facts(call, body)
         self._keep_request(call, body)
         return None
 
     async def _keep_facts(self, call: Call, body: bytes) -> None:
-        encoding = call.start.content_encoding
+        encoding = call.asked.start.content_encoding
         self._keep_request(call, await read_body(lambda body: facts_only(body, encoding), body, encoding))
 
     def _keep_request(self, call: Call, body: bytes) -> None:
-        kept = body[: self.proxy.settings.max_body_bytes]
-        call.request_truncated = len(kept) < len(body)
+        kept = body[: self.services.settings.max_body_bytes]
+        call.copied.request_truncated = len(kept) < len(body)
         if kept:
-            self.proxy.journal.piece(call.id, "request", kept)
+            self.journal.piece(call.id, "request", kept)
 
     # The answer.
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        call, response = self.proxy.calls.get(flow.id), flow.response
+        call, response = self.proxy.calls.of(flow.id), flow.response
         if call is None or response is None:
             return
-        call.status = response.status_code
-        call.content_type = response.headers.get("content-type")
-        call.content_encoding = response.headers.get("content-encoding")
+        call.move_to(CallState.ANSWERING)
+        answer = call.answer
+        answer.status = response.status_code
+        answer.content_type = response.headers.get("content-type")
+        answer.content_encoding = response.headers.get("content-encoding")
         length = response.headers.get("content-length", "")
-        call.expected_bytes = int(length) if length.isdigit() else None
-        call.scanner = terminal_scanner(call.operation, call.content_type, call.content_encoding)
-        call.overhead_ms = overhead_ms(flow, time.time())
-        self._announce(call, response)
+        answer.expected_bytes = int(length) if length.isdigit() else None
+        operation = call.attempts.operation
+        answer.is_stream = answer_framing(operation, answer.content_type).is_stream
+        call.copied.scanner = terminal_scanner(operation, answer.content_type, answer.content_encoding)
+        answer.overhead_ms = overhead_ms(flow, call, time.time())
         response.stream = self._tee(call)
 
     def _tee(self, call: Call) -> Callable[[bytes], bytes]:
@@ -101,165 +96,146 @@ class Capture:
         if not piece:
             self._end(call, None)
             return
-        if call.first_byte_at is None:
-            call.first_byte_at = time.time()
-        room = self.proxy.settings.max_body_bytes - call.response_bytes
-        call.response_bytes += len(piece)
-        call.response_truncated = call.response_truncated or len(piece) > room
-        if room > 0 and call.controls.omit_response:
-            call.withheld += piece[:room]
+        copied = call.copied
+        if call.answer.first_byte_at is None:
+            call.answer.first_byte_at = time.time()
+        room = self.services.settings.max_body_bytes - copied.response_bytes
+        copied.response_bytes += len(piece)
+        copied.response_truncated = copied.response_truncated or len(piece) > room
+        if room > 0 and call.asked.controls.omit_response:
+            copied.withheld += piece[:room]
         elif room > 0:
-            self.proxy.journal.piece(call.id, "response", piece[:room])
-        if call.response_bytes == call.expected_bytes:
+            self.journal.piece(call.id, "response", piece[:room])
+        if copied.response_bytes == call.answer.expected_bytes:
             self._end(call, None)
-        elif call.scanner and call.finished_at is None and call.scanner.feed(piece):
+        elif copied.scanner and copied.finished_at is None and copied.scanner.feed(piece):
             self._end(call, None, final=False)
-
-    def _announce(self, call: Call, response: http.Response) -> None:
-        """Our headers on an answer."""
-        response.headers[controls.ID] = call.start.request_id
-        response.headers[controls.STATUS] = "success"
-        response.headers[controls.ATTEMPTS] = str(call.attempts)
-        if call.fallback_index is not None:
-            response.headers[controls.FALLBACK_INDEX] = str(call.fallback_index)
-        if call.gave_up:
-            response.headers[controls.SHOULD_RETRY] = "false"  # or the SDK multiplies our attempts by its own
-        if call.overhead_ms is not None:
-            response.headers[controls.OVERHEAD_MS] = f"{call.overhead_ms:.2f}"
-        warnings = [*call.controls.warnings, *call.warnings]
-        if self.proxy.journal.is_refused:
-            warnings.append("the journal cannot be written; this call may not be recorded")
-        if warnings:
-            response.headers[controls.WARNING] = "; ".join(warnings)
 
     # The end, however it comes.
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The answer is whole. Its end is written already, unless it had no body or was made by an addon."""
-        call = self.proxy.calls.pop(flow.id, None)
+        call = self.proxy.calls.of(flow.id)
         if call is None or flow.response is None:
             return
-        if not call.closed and not call.response_bytes and flow.response.raw_content:
+        if not call.copied.closed and not call.copied.response_bytes and flow.response.raw_content:
             self._take(call, flow.response.raw_content)
         self._end(call, None)
 
-    def upstream_failed(self, flow: http.HTTPFlow) -> None:
-        """No first byte came: the caller gets an error of its API's own shape."""
-        call = self.proxy.calls.get(flow.id)
-        who = flow.metadata.get(BROKEN_BY, PROVIDER)
-        status = {TIMEOUT: 504, REFUSED: 403}.get(who, 502)
-        host, port = flow.request.host, flow.request.port
-        what = {
-            CONNECT: f"heliograph could not connect to {host}:{port}",
-            TIMEOUT: f"{host} sent no answer in time",
-            REFUSED: f"heliograph did not connect to {host}:{port}",
-        }.get(who, f"{host} closed the connection without an answer")
-        message = f"{what}: {flow.error.msg if flow.error else 'no reason given'}"
-        flow.response = error_answer(call.route.provider if call else None, status, _BROKEN[who][1], message)
-        if call:
-            self._announce(call, flow.response)
-
     def error(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.pop(flow.id, None)
-        if call:
-            self._end(call, flow.metadata.get(BROKEN_BY, CALLER))
+        if call := self.proxy.calls.of(flow.id):
+            self._end(call, call.upstream.failure or Failure.CALLER)
 
-    def _end(self, call: Call, broken_by: str | None, final: bool = True) -> None:
-        """Write the closing line, once and for all if `final`. After a terminal event it no longer matters who breaks off."""
-        if call.closed:
+    def _end(self, call: Call, failure: Failure | None, final: bool = True) -> None:
+        """Write the closing line, once and for all if `final`. After a terminal event a failure no longer matters."""
+        if call.copied.closed:
             return
-        if broken_by is None and call.finished_at is None:
-            call.finished_at = time.time()
-        complete = call.finished_at is not None
-        status, error_type = call.status, None
-        if call.caller_left:  # and it is paid for: whoever follows it is billed nothing
-            status, error_type = _BROKEN[CALLER]
-        elif not complete and broken_by is not None:
-            unanswered, error_type = _BROKEN[broken_by]
-            status = unanswered if call.status is None or broken_by == CALLER else call.status
-        line = CallEnd(
-            status=status if status is not None else -100,
-            error_type=error_type,
-            complete=complete,
-            content_type=call.content_type,
-            content_encoding=call.content_encoding,
-            duration_ms=_ms(call.start.started_at_us, call.finished_at or time.time()),
-            time_to_first_token_ms=(
-                _ms(call.start.started_at_us, call.first_byte_at) if call.is_stream and call.first_byte_at else None
-            ),
-            overhead_ms=call.overhead_ms,
-            attempts=call.attempts,
-            fallback_index=call.fallback_index,
-            **_answered_by(call),
-            rate_limit_status=call.rate_limit_status,
-            charges=call.charges,
-            cache_status=call.cache_status,
-            cache_reference_id=call.reference.request_id if call.reference else None,
-            cache_reference_started_at_us=call.reference.started_at_us if call.reference else None,
-            request_bytes=call.request_bytes,
-            response_bytes=call.response_bytes,
-            request_truncated=call.request_truncated,
-            response_truncated=call.response_truncated,
-        )
-        if call.controls.omit_response and call.withheld:
-            if is_small(bytes(call.withheld), call.content_encoding, READ_HERE_BYTES):
+        if failure is None and call.copied.finished_at is None:
+            call.move_to(CallState.FINISHED)
+            call.copied.finished_at = time.time()
+        line = closing_line(call, failure)
+        if call.asked.controls.omit_response and call.copied.withheld:
+            if is_small(bytes(call.copied.withheld), call.answer.content_encoding, READ_HERE_BYTES):
                 line.reading = _reading_of(call)
             elif final:
                 self._read_withheld(call, line)
                 return
-        call.closed = final
-        self.proxy.journal.end(call.id, line, final)
+        call.copied.closed = final
+        self.journal.end(call.id, line, final)
 
     def _read_withheld(self, call: Call, line: CallEnd) -> None:
         """Closes a call whose omitted answer takes a while to read: the end goes into the journal now, what the answer
         says of itself amends it."""
-        call.closed = True
-        self.proxy.journal.end(call.id, line, False)
+        call.copied.closed = True
+        self.journal.end(call.id, line, False)
 
         def amend() -> None:
             line.reading = _reading_of(call)
-            self.proxy.journal.end(call.id, line, True)
+            self.journal.end(call.id, line, True)
 
         asyncio.get_running_loop().run_in_executor(None, amend)
 
 
+def closing_line(call: Call, failure: Failure | None) -> CallEnd:
+    """What the journal says of a call that has ended. `failure`: what ended it early, if anything did."""
+    answer, attempts, copied, sharing = call.answer, call.attempts, call.copied, call.sharing
+    started_at_us, reference = call.asked.start.started_at_us, sharing.reference
+    status, error_type = _status(call, failure)
+    streams_since = answer.first_byte_at if answer.is_stream else None
+    return CallEnd(
+        status=status,
+        error_type=error_type,
+        complete=copied.finished_at is not None,
+        content_type=answer.content_type,
+        content_encoding=answer.content_encoding,
+        duration_ms=_ms(started_at_us, copied.finished_at or time.time()),
+        time_to_first_token_ms=_ms(started_at_us, streams_since) if streams_since else None,
+        overhead_ms=answer.overhead_ms,
+        attempts=attempts.made,
+        fallback_index=attempts.fallback_index,
+        **_answered_by(call),
+        rate_limit_status=call.limits.status,
+        charges=call.limits.charges,
+        cache_status=sharing.status,
+        cache_reference_id=reference.request_id if reference else None,
+        cache_reference_started_at_us=reference.started_at_us if reference else None,
+        request_bytes=copied.request_bytes,
+        response_bytes=copied.response_bytes,
+        request_truncated=copied.request_truncated,
+        response_truncated=copied.response_truncated,
+    )
+
+
+def _status(call: Call, failure: Failure | None) -> tuple[int, str | None]:
+    """The row's status and error type."""
+    if call.sharing.caller_left:  # and it is paid for: the calls that follow it are billed nothing
+        failure = Failure.CALLER
+    elif call.copied.finished_at is not None:
+        failure = None
+    if failure:
+        consequence = call.consequence_of(failure)
+        if consequence.row_status is not None:
+            return consequence.row_status, consequence.error_type
+    status = call.answer.status if call.answer.status is not None else -100
+    return status, consequence.error_type if failure else None
+
+
 def _answered_by(call: Call) -> dict[str, Any]:
-    """Who answered, where a fallback did and it is not who was called, and what was set in the body for it."""
-    if call.fallback_index is None:
+    """The target that answered, where a fallback did and it is not the one that was called, and what was set in the body
+    for it."""
+    start, attempts, route = call.asked.start, call.attempts, call.attempts.route
+    if attempts.fallback_index is None:
         return {}
-    path = without_secrets(call.route.path)
+    path = without_secrets(route.path)
     told: dict[str, Any] = {}
-    if (call.route.provider.name, call.route.host, path) != (
-        call.start.provider_name,
-        call.start.host,
-        call.start.path,
-    ):
-        told = {"provider_name": call.route.provider.name, "host": call.route.host, "path": path}
-        told["operation_name"] = call.operation.name
-    if call.overrides:  # the words of a request that is to be in no file may be among them
-        model_only = {name: value for name, value in call.overrides.items() if name == "model"}
-        told["overrides"] = model_only if call.controls.omit_request else dict(call.overrides)
+    if (route.provider.name, route.host, path) != (start.provider_name, start.host, start.path):
+        told = {"provider_name": route.provider.name, "host": route.host, "path": path}
+        told["operation_name"] = attempts.operation.name
+    if attempts.overrides:  # the words of a request that is to be in no file may be among them
+        model_only = {name: value for name, value in attempts.overrides.items() if name == "model"}
+        told["overrides"] = model_only if call.asked.controls.omit_request else dict(attempts.overrides)
     return told
 
 
 def _reading_of(call: Call) -> dict[str, Any]:
     """What an answer that may be in no file says of itself; nothing, where a bug of ours keeps us from reading it."""
     try:
-        return reading_only(call.operation, bytes(call.withheld), call.content_encoding, call.content_type)
+        answer, text = call.answer, bytes(call.copied.withheld)
+        return reading_only(call.attempts.operation, text, answer.content_encoding, answer.content_type)
     except Exception:
         logger.exception("heliograph: the omitted answer of call %s could not be read", call.id)
         return {}
 
 
-def overhead_ms(flow: http.HTTPFlow, now: float) -> float | None:
+def overhead_ms(flow: http.HTTPFlow, call: Call, now: float) -> float | None:
     """What this proxy added before the first byte: from the request's last byte to the answer's first, less the time
     that the provider and the connection to it took. Times are mitmproxy's own stamps, in epoch seconds."""
     request, response = flow.request, flow.response
     if not (response and request.timestamp_end and response.timestamp_start):
         return None
     after_answer_s = now - response.timestamp_start
-    sent_at = flow.metadata.get(SENT_AT)
-    before_sending_s = sent_at - request.timestamp_end - flow.metadata.get(CONNECT_S, 0.0) if sent_at else 0.0
+    sent_at = call.upstream.sent_at
+    before_sending_s = sent_at - request.timestamp_end - call.upstream.connect_s if sent_at else 0.0
     return round(max(0.0, after_answer_s + before_sending_s) * 1000, 3)
 
 

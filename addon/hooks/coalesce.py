@@ -1,74 +1,87 @@
 """Identical calls at the same time: the first one is sent, the others get its answer while it comes.
 
-Only where the cache is on, and no bucket of several answers is to be filled. In place of an upstream connection a caller
-follows the flight of an identical call (`flights.py`); it is neither limited nor billed, as with a hit.
+Only where the cache is on, and no bucket of several answers is being filled. In place of an upstream connection a caller
+follows the flight of an identical call (`flights.py`); like a hit, it is neither limited nor billed.
 """
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mitmproxy import ctx, http
+from mitmproxy import http
 
-from addon.hooks.call import Call, Reference
-from addon.hooks.flights import Flight, FlightFailed
-from addon.hooks.marks import BROKEN_BY, FOLLOWS, HOLD
-from addon.hooks.proxy import Proxy
+from addon.caching.store import Hit
+from addon.hooks.cached_answer import give
+from addon.hooks.call import Call, Calls, Reference
+from addon.hooks.connection import ClientConnection
+from addon.hooks.failures import Failure
+from addon.hooks.flights import Flight, FlightFailed, Flights
+from addon.mitm.handlers import deliver, drain, wait_until_closed
+
+if TYPE_CHECKING:
+    from addon.mitm.stream import CallStream
 
 
 def flight_key(flow: http.HTTPFlow, call: Call) -> str | None:
     """What calls must have in common to share one answer: the cache key, and the encodings that the caller reads. None:
     they cannot share, since each of them fills a slot of a bucket."""
-    if len(call.cache_keys) != 1:
+    if len(call.sharing.cache_keys) != 1:
         return None
-    return f"{call.cache_keys[0]} {flow.request.headers.get('accept-encoding', '')}"
+    return f"{call.sharing.cache_keys[0]} {flow.request.headers.get('accept-encoding', '')}"
 
 
-def follow(proxy: Proxy, flow: http.HTTPFlow, call: Call) -> bool:
-    """Join the flight of an identical call, if there is one."""
+async def answer_from_flight(flights: Flights, flow: http.HTTPFlow, call: Call) -> bool:
+    """Use the answer of an identical call, if there is one: a hit where it is whole, else this call follows it."""
     key = flight_key(flow, call)
-    flight = proxy.flights.join(key, flow.id) if key else None
+    flight = flights.find(key) if key else None
     if flight is None:
         return False
-    call.cache_status, call.attempts = "coalesced", 0
-    call.reference = Reference(flight.call.start.request_id, flight.call.start.started_at_us)
-    flow.metadata[FOLLOWS] = True
-    flow.metadata.pop(HOLD, None)  # the leader's attempts are everybody's
+    if flight.is_whole:  # and on its way into the store
+        return await give(flow, call, Hit(flight.stored(), bucket_idx=0))
+    flights.join(flight, call)
+    call.sharing.status, call.attempts.made = "coalesced", 0
+    start = flight.call.asked.start
+    call.sharing.reference = Reference(start.request_id, start.started_at_us)
+    call.attempts.hold = None  # the leader's attempts count for everybody
     return True
 
 
-async def abandon(flight: Flight) -> None:
-    """The last one who waited is gone, the leader's caller before: nothing more is to be generated and billed."""
+async def abandon(flights: Flights, flight: Flight) -> None:
+    """The last caller that waited is gone, the leader's before it: nothing more is to be generated and billed."""
+    flights.close(flight)
     stream = flight.left_stream
-    handler = client_handler(stream.flow.client_conn.id)
-    if handler and not flight.is_over:
-        await handler.server_event(stream.abandoned())
+    if stream and not flight.is_over:
+        flight.call.sharing.is_abandoned = True
+        await deliver(stream.flow.client_conn.id, stream.abandoned())
 
 
-class Share:
-    """Feeds who follows, and lets go who leaves."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
-        self._feeds: dict[str, asyncio.Task[None]] = {}  # by flow id
-
-    def answer_wanted(self, stream: Any) -> None:
-        """A stream of `upstream.py` is ready for the answer that it follows."""
-        if flight := self.proxy.flights.followed_by(stream.flow.id):
-            self._feeds[stream.flow.id] = asyncio.get_running_loop().create_task(self._feed(stream, flight))
-
-    async def _feed(self, stream: Any, flight: Flight) -> None:
-        handler = client_handler(stream.flow.client_conn.id)
-        if handler is None:  # it went away this very moment
-            return
+async def outlive_caller(flights: Flights, caller: ClientConnection, longest_s: float) -> None:
+    """Until the calls are over that a caller that left leads and others follow: mitmproxy closes its upstream connections
+    when we return."""
+    led = list(caller.leads)
+    for flight in led:
+        if not flight.followers:
+            flights.close(flight)
+            continue
         try:
-            async for part in flight.parts():
-                await handler.server_event(stream.fed(part))
-                await handler.drain_writers()
-        except FlightFailed as failure:
-            stream.flow.metadata[BROKEN_BY] = failure.broken_by
-            await handler.server_event(stream.fed_failure(failure.message))
-        else:
-            await handler.server_event(stream.fed(b""))
+            await asyncio.wait_for(flight.over(), longest_s)
+        except TimeoutError:  # a stream of ours broke, or it would have ended by its own deadline
+            flight.fail(Failure.TIMEOUT, "the shared call did not end in time")
+    if led:
+        await wait_until_closed(caller.id)
+
+
+class Coalesce:
+    """Sends each new piece to the callers that share an answer, and drops callers that disconnect."""
+
+    def __init__(self, calls: Calls, flights: Flights) -> None:
+        self.calls, self.flights = calls, flights
+
+    def answer_wanted(self, stream: "CallStream") -> None:
+        """A stream is ready for the answer that its call follows."""
+        call = stream.call
+        if call and call.sharing.follows:
+            feeding = _feed(stream, call.sharing.follows)
+            call.sharing.feed = asyncio.get_running_loop().create_task(feeding)
 
     def response(self, flow: http.HTTPFlow) -> None:
         self._let_go(flow)
@@ -76,14 +89,25 @@ class Share:
     async def error(self, flow: http.HTTPFlow) -> None:
         flight = self._let_go(flow)
         if flight and flight.left_stream and not flight.followers:
-            await abandon(flight)
+            await abandon(self.flights, flight)
 
     def _let_go(self, flow: http.HTTPFlow) -> Flight | None:
-        if feed := self._feeds.pop(flow.id, None):
-            feed.cancel()
-        return self.proxy.flights.leave(flow.id)
+        call = self.calls.of(flow.id)
+        if call is None:
+            return None
+        if call.sharing.feed:
+            call.sharing.feed.cancel()
+        return self.flights.leave(call)
 
 
-def client_handler(client_id: str) -> Any:
-    """mitmproxy's handler of a client connection; None once the caller is gone for good."""
-    return ctx.master.addons.get("proxyserver").connections.get(client_id)
+async def _feed(stream: "CallStream", flight: Flight) -> None:
+    client_id = stream.flow.client_conn.id
+    try:
+        async for part in flight.parts():
+            if not await deliver(client_id, stream.fed(part)):
+                return  # the connection is over
+            await drain(client_id)
+    except FlightFailed as failed:
+        await deliver(client_id, stream.fed_failure(failed.failure, failed.message))
+    else:
+        await deliver(client_id, stream.fed(b""))

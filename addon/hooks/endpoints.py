@@ -1,7 +1,8 @@
-"""Our own endpoints, on the proxy's own host and for Helicone's host label `api.`: who may ask, and who answers.
+"""Our own endpoints, on the proxy's own host and for Helicone's host label `api.`: checks that the caller may ask, and
+passes the request on.
 
-`/healthz` is answered here. All else goes to a process of its own (`api_process.py`), so that no question, however slow,
-delays a call.
+`/healthz` is answered here. Everything else goes to a process of its own (`api_process.py`), so that no question, however
+slow, delays a call.
 """
 
 import orjson
@@ -11,17 +12,19 @@ from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
 from addon.config.controls import AUTH
 from addon.hooks.answers import JSON_TYPE, error_answer, json_answer
 from addon.hooks.api_process import ApiDown
+from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.endpoint_headers import COUNTS, TOKEN
 from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
+from addon.hooks.services import Services
 from addon.routing.access import Denial, deny_endpoint
 from addon.routing.own_endpoints import HEALTH_PATH, role_for
 from addon.routing.router import is_helicone, is_loopback
 
 
 class Endpoints:
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         path = flow.metadata.get(ENDPOINT)
@@ -30,18 +33,18 @@ class Endpoints:
         if path == HEALTH_PATH:
             flow.response = self._health(flow.request.method)
         elif denial := self._denial(flow, path):
-            flow.response = told(denial.status, denial.message)
+            flow.response = api_error(denial.status, denial.message)
         else:
             try:
-                self._hand_on(flow, await self.proxy.api.port())
+                self._hand_on(flow, await self.services.api.port())
             except ApiDown as error:
-                flow.response = told(503, str(error))
+                flow.response = api_error(503, str(error))
 
     def _hand_on(self, flow: http.HTTPFlow, port: int) -> None:
         request = flow.request
         request.scheme, request.data.host, request.data.port = "http", "127.0.0.1", port
         request.host_header = f"127.0.0.1:{port}"
-        request.headers[TOKEN] = self.proxy.api.token
+        request.headers[TOKEN] = self.services.api.token
         request.headers[COUNTS] = orjson.dumps(self._counts() | {"started_at": self.proxy.started_at}).decode()
         request.stream = True
         flow.server_conn.via = None
@@ -53,7 +56,7 @@ class Endpoints:
         if (role := role_for(flow.request.method, path)) is None:
             return None
         return deny_endpoint(
-            self.proxy.settings.keys,
+            self.services.settings.keys,
             role,
             credentials=[headers[name] for name in ("authorization", AUTH) if name in headers],
             is_local=is_loopback(client.peername[0]),
@@ -62,9 +65,9 @@ class Endpoints:
             fetch_site=headers.get("sec-fetch-site"),
         )
 
-    def upstream_failed(self, flow: http.HTTPFlow) -> None:
-        if ENDPOINT in flow.metadata:
-            flow.response = told(503, "the API ended while it answered; heliograph's messages say why")
+    def upstream_failed(self, failed: NoAnswer) -> None:
+        if ENDPOINT in failed.flow.metadata:
+            failed.flow.response = api_error(503, "the API ended while it answered; heliograph's messages say why")
 
     def _health(self, method: str) -> http.Response:
         if method not in ("GET", "HEAD"):
@@ -78,12 +81,12 @@ class Endpoints:
             "passed": self.proxy.counts.passed,
             "seen": self.proxy.counts.seen,
             "under_way": len(self.proxy.calls),
-            "journalled": self.proxy.journal.journalled,
-            "unlogged": self.proxy.journal.unlogged,
+            "journalled": self.services.journal.journalled,
+            "unlogged": self.services.journal.unlogged,
         }
 
 
-def told(status: int, message: str) -> http.Response:
-    """An error in the shape that our endpoints have."""
+def api_error(status: int, message: str) -> http.Response:
+    """An error in the shape that our endpoints answer with."""
     body = orjson.dumps({"data": None, "error": message})
     return http.Response.make(status, body, {"content-type": JSON_TYPE})

@@ -1,4 +1,4 @@
-"""Other targets for a call whose own fails: acts on what `sending/fallbacks.py` decides.
+"""Fallbacks, other targets for a call whose own fails: acts on what `sending/fallbacks.py` decides.
 
 The header `Helicone-Fallbacks` names all targets and all that is sent to each, so that the first takes the place of the
 one that was called. Rules of the config come after the one that was called; its key goes to no other provider.
@@ -10,106 +10,110 @@ from mitmproxy import connection, http
 
 from addon.config import controls
 from addon.hooks.ask_usage import ask_usage
-from addon.hooks.call import Call
-from addon.hooks.marks import HIDES_USAGE, HOLD
+from addon.hooks.call import Call, Calls, Fields
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
 from addon.hooks.send_to import send_to, take_off
+from addon.hooks.services import Services
 from addon.metering.reading import decode, request_facts
 from addon.providers import registry
 from addon.routing.router import Refusal, path_of
-from addon.sending.fallbacks import Fallback, Fallbacks, find_fallbacks, overridden_body
+from addon.sending import fallbacks as rules
+from addon.sending.fallbacks import Fallbacks, find_fallbacks, overridden_body
 
-Fields = tuple[tuple[bytes, bytes], ...]
-
-# What belongs to the body and to this connection rather than to a target.
+# Headers of the body and of the connection, not of a target.
 _FRAMING: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-# RFC 9110, 7.6.1, and what mitmproxy sees to.
+# RFC 9110, 7.6.1, and what mitmproxy sets itself.
 _NOT_A_TARGETS: Final = _FRAMING | {
     *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "host", "expect"),
 }
-# What tells a provider who asks: none of it goes to another one.
-_WHO: Final = frozenset(
+# Credential and account headers. Never sent to a different provider.
+_ACCOUNT: Final = frozenset(
     {*controls.CREDENTIALS, "cookie", "openai-organization", "openai-project", "x-goog-user-project"}
 )
-_WHO_AWS: Final = "x-amz-"
+_ACCOUNT_AWS: Final = "x-amz-"
 
 
-class FallBack:
-    """Which other targets a call has; from here on its failures are held back."""
+class Fallback:
+    """Finds the other targets of a call; from here on its failures are held back."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.get(flow.id)
+        call = self.proxy.calls.of(flow.id)
         if call is None or flow.response:
             return
-        if call.fallbacks is None and self.proxy.fallbacks:
+        if call.attempts.fallbacks is None and self.services.fallbacks:
             await self._find(flow, call)
-        if call.fallbacks:
-            call.came_body = flow.request.raw_content or b""
-            flow.metadata[HOLD] = call.fallbacks.codes
+        if call.attempts.fallbacks:
+            call.attempts.came_body = flow.request.raw_content or b""
+            call.attempts.hold = call.attempts.fallbacks.codes
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Who answered the identical call that this one follows answered this one."""
-        call, flight = self.proxy.calls.get(flow.id), self.proxy.flights.followed_by(flow.id)
-        if call and flight:
-            call.route, call.operation = flight.call.route, flight.call.operation
-            call.fallback_index, call.overrides = flight.call.fallback_index, flight.call.overrides
+        """The target that answered the identical call that this one follows answered this one."""
+        call = self.proxy.calls.of(flow.id)
+        if call and call.sharing.follows:
+            mine, leaders = call.attempts, call.sharing.follows.call.attempts
+            mine.route, mine.operation = leaders.route, leaders.operation
+            mine.fallback_index, mine.overrides = leaders.fallback_index, leaders.overrides
 
     async def _find(self, flow: http.HTTPFlow, call: Call) -> None:
         """What the config has for the call's model."""
-        encoding = call.start.content_encoding
+        encoding = call.asked.start.content_encoding
         facts = await read_body(
             lambda body: request_facts(decode(body, encoding)[0]), flow.request.raw_content or b"", encoding
         )
-        found = find_fallbacks(self.proxy.fallbacks, facts.model or call.start.path_model)
+        found = find_fallbacks(self.services.fallbacks, facts.model or call.asked.start.path_model)
         if found is None:
             return
-        routes = self.proxy.router.to_fallbacks(found, call.route, None, alone=self.proxy.alone)
+        router = self.services.router
+        routes = router.to_fallbacks(found, call.attempts.route, None, alone=self.proxy.alone)
         if isinstance(routes, Refusal):
             call.warnings.append(f"[[fallbacks]]: {routes.message}; fallbacks are off")
             return
-        call.fallbacks, call.targets = found, routes
-        call.came_headers = flow.request.headers.fields
+        call.attempts.fallbacks, call.attempts.targets = found, routes
+        call.attempts.came_headers = flow.request.headers.fields
 
 
 class OverrideBody:
     """Sets in the body what the first target is to get in place of the caller's; the journal has the caller's by now, and
-    the cache knows of the change by the key."""
+    the cache key knows of the change."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.get(flow.id)
-        if call and call.fallbacks and call.fallback_index is not None and not (flow.response or call.reference):
-            await _override(flow, call, call.fallbacks.entries[call.fallback_index])
+        call = self.calls.of(flow.id)
+        if call is None or flow.response or call.sharing.reference:
+            return
+        fallbacks, index = call.attempts.fallbacks, call.attempts.fallback_index
+        if fallbacks and index is not None:
+            await _override(flow, call, fallbacks.entries[index])
 
 
-async def move_on(proxy: Proxy, flow: http.HTTPFlow, call: Call, status: int | None) -> bool:
+async def move_on(proxy: Proxy, services: Services, flow: http.HTTPFlow, call: Call, status: int | None) -> bool:
     """Make the request one for the next target, if there is one for what the last attempt ended with."""
-    index = call.fallbacks.after(call.fallback_index, status) if call.fallbacks else None
-    if index is None or call.fallbacks is None:
+    attempts, fallbacks = call.attempts, call.attempts.fallbacks
+    index = fallbacks.after(attempts.fallback_index, status) if fallbacks else None
+    if index is None or fallbacks is None:
         return False
-    fallback, route = call.fallbacks.entries[index], call.targets[index]
-    call.route, call.fallback_index = route, index
+    fallback, route = fallbacks.entries[index], attempts.targets[index]
+    attempts.route, attempts.fallback_index = route, index
     if found := registry.operation(route.provider, flow.request.method, path_of(route.path)):
-        call.operation = found[0]
-    flow.request.headers.fields = sent_headers(call.came_headers, fallback, call.fallbacks)
-    flow.request.raw_content = call.came_body
+        attempts.operation = found[0]
+    flow.request.headers.fields = sent_headers(attempts.came_headers, fallback, fallbacks)
+    flow.request.raw_content = attempts.came_body
     await _override(flow, call, fallback)
-    flow.metadata.pop(HIDES_USAGE, None)
-    await ask_usage(proxy, flow, call)
+    await ask_usage(flow, call, services.settings.inject_usage)
     before = flow.server_conn.via  # of an open connection it cannot be changed; that of an upstream mode is for all
-    flow.server_conn = connection.Server(address=None, via=None if before == proxy.via else before)
-    send_to(proxy, flow, route)
+    flow.server_conn = connection.Server(address=None, via=None if before == services.via else before)
+    send_to(proxy, services, flow, route)
     return True
 
 
-async def _override(flow: http.HTTPFlow, call: Call, fallback: Fallback) -> None:
-    call.overrides = {}
+async def _override(flow: http.HTTPFlow, call: Call, fallback: rules.Fallback) -> None:
+    call.attempts.overrides = {}
     if not fallback.body:
         return
     encoding = flow.request.headers.get("content-encoding")
@@ -118,16 +122,16 @@ async def _override(flow: http.HTTPFlow, call: Call, fallback: Fallback) -> None
             lambda body: overridden_body(body, encoding, fallback.body), flow.request.raw_content or b"", encoding
         )
     except ValueError:
-        call.warnings.append("fallbacks: the body is no JSON object, so nothing was set in it for the other target")
+        call.warnings.append("fallbacks: the body is not a JSON object, so nothing was set in it for the other target")
         return
     flow.request.headers.pop("content-encoding", None)
     flow.request.content = body
-    call.overrides = fallback.body
+    call.attempts.overrides = fallback.body
 
 
-def sent_headers(came: Fields, fallback: Fallback, fallbacks: Fallbacks) -> Fields:
-    """What a target is sent, made from what the caller sent. By header it is what the entry says and no more than the
-    body's own; by config the caller's, less the key where it is another provider's, with the rule's own on top."""
+def sent_headers(came: Fields, fallback: rules.Fallback, fallbacks: Fallbacks) -> Fields:
+    """What a target is sent, made from what the caller sent. By header: what the entry says, and the headers of the body.
+    By config: the caller's, without credentials where the provider is another one, with the rule's own on top."""
     own = tuple(
         (name.encode(), value.encode("utf-8", "surrogateescape"))
         for name, value in fallback.headers
@@ -140,7 +144,7 @@ def sent_headers(came: Fields, fallback: Fallback, fallbacks: Fallbacks) -> Fiel
         if name.lower() in replaced or known in ("host", "expect"):
             continue
         if fallbacks.by_config:
-            is_kept = fallback.origin is None or (known not in _WHO and not known.startswith(_WHO_AWS))
+            is_kept = fallback.origin is None or (known not in _ACCOUNT and not known.startswith(_ACCOUNT_AWS))
         else:
             is_kept = known in _FRAMING or known == "content-type"
         if is_kept:

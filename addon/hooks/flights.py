@@ -1,46 +1,65 @@
 """Calls under way whose answer may be for more than one caller: identical calls share one upstream call.
 
-The caller who came first leads: its call goes to the provider and is billed. Others follow: they get what has come so
-far, then each part as it comes, and the failure if there is one. All of it happens on the event loop.
+The caller that came first leads: its call goes to the provider and is billed. Others follow: they get what has come so
+far, then each part as it comes, or the failure if there is one. All of it happens on the event loop.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 from mitmproxy import http
 
+from addon.caching.policy import CachePolicy
+from addon.caching.store import Stored
 from addon.hooks.call import Call
-from addon.hooks.marks import SHARED
+from addon.hooks.failures import Failure
+
+if TYPE_CHECKING:
+    from addon.mitm.stream import CallStream
+
+_OK: Final = 200
 
 
 class FlightFailed(Exception):
-    """The shared upstream call failed. `broken_by` as in the flow's metadata (`marks.BROKEN_BY`)."""
+    """The shared upstream call failed."""
 
-    def __init__(self, broken_by: str, message: str) -> None:
+    def __init__(self, failure: Failure, message: str) -> None:
         super().__init__(message)
-        self.broken_by, self.message = broken_by, message
+        self.failure, self.message = failure, message
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
-    """One upstream call. `pieces` are those of the answer so far, as they came, without a copy for each who listens."""
+    """One upstream call whose answer is kept. `pieces` are those of the answer so far, as they came; followers share
+    them."""
 
-    leader: http.HTTPFlow
     call: Call  # the leader's
-    key: str | None  # what makes calls identical; None: nobody can join
-    head: http.Response | None = None  # the answer's, without what is for the leader alone
+    key: str | None  # what makes calls identical; None: no call can join
+    policy: CachePolicy
+    request: bytes = field(default=b"", repr=False)  # the leader's body as it came
+    head: http.Response | None = None  # of the answer, without what is for the leader alone
     pieces: list[bytes] = field(default_factory=list)
-    is_whole: bool = False
+    ended_at: float | None = None  # epoch seconds; the answer is whole
     failure: FlightFailed | None = None
-    followers: set[str] = field(default_factory=set)  # by flow id
-    left_stream: Any = None  # the leader's, where its caller went away and others still wait
+    followers: set[str] = field(default_factory=set)  # by call id
+    left_stream: "CallStream | None" = None  # the leader's, when its caller left and others still wait
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.ended_at is not None
 
     @property
     def is_over(self) -> bool:
         return self.is_whole or self.failure is not None
+
+    @property
+    def is_storable(self) -> bool:
+        """A fallback's answer is not stored: when the target that was asked first is back, it is to be asked again."""
+        status = self.head.status_code if self.head else None
+        return status == _OK and not self.call.copied.response_truncated and not self.call.attempts.has_moved_on
 
     def begin(self, head: http.Response) -> None:
         self.head = head
@@ -50,13 +69,13 @@ class Flight:
         self.pieces.append(piece)
         self._tell()
 
-    def finish(self) -> None:
-        self.is_whole = True
+    def finish(self, now: float) -> None:
+        self.ended_at = now
         self._tell()
 
-    def fail(self, broken_by: str, message: str) -> None:
+    def fail(self, failure: Failure, message: str) -> None:
         if not self.is_over:
-            self.failure = FlightFailed(broken_by, message)
+            self.failure = FlightFailed(failure, message)
             self._tell()
 
     async def parts(self) -> AsyncIterator[http.Response | bytes]:
@@ -82,54 +101,61 @@ class Flight:
         while not self.is_over:
             await self._news.wait()
 
+    def stored(self, model: str | None = None) -> Stored:
+        """The whole answer as the cache stores it."""
+        assert self.head and self.ended_at is not None
+        start = self.call.asked.start
+        return Stored(
+            status=self.head.status_code,
+            headers=self.head.headers.fields,
+            chunks=tuple(self.pieces),
+            latency_ms=max(0, round((self.ended_at - self.call.began_at) * 1000)),
+            request_id=start.request_id,
+            started_at_us=start.started_at_us,
+            model=model,
+        )
+
     def _tell(self) -> None:
-        """Wakes who waits now; whoever comes later waits for the next news."""
+        """Wakes the current waiters. Later waiters wait for the next change."""
         news, self._news = self._news, asyncio.Event()
         news.set()
 
 
-@dataclass(slots=True)
 class Flights:
-    """Those under way, and who follows them."""
+    """The flights that can be joined, and the moves that keep flight, leader and follower in step."""
 
-    _open: dict[str, Flight] = field(default_factory=dict)  # that can be joined, by key
-    _led: dict[str, list[Flight]] = field(default_factory=dict)  # under way, by the leader's connection id
-    _followed: dict[str, Flight] = field(default_factory=dict)  # by the follower's flow id
+    def __init__(self) -> None:
+        self._open: dict[str, Flight] = {}  # by key
 
     def start(self, flight: Flight) -> None:
-        self._led.setdefault(flight.leader.client_conn.id, []).append(flight)
+        flight.call.sharing.leads = flight
+        flight.call.connection.leads.append(flight)
         if flight.key:
             self._open.setdefault(flight.key, flight)
 
+    def find(self, key: str) -> Flight | None:
+        return self._open.get(key)
+
     def close(self, flight: Flight) -> None:
-        """Nobody joins any more; who follows stays."""
+        """No further call joins; the followers stay."""
         if flight.key and self._open.get(flight.key) is flight:
             del self._open[flight.key]
 
-    def land(self, flight: Flight) -> None:
-        """It is over. It can still be joined until it is closed: what it brought may not be in the store yet."""
-        led = self._led.get(flight.leader.client_conn.id, [])
-        if flight in led:
-            led.remove(flight)
-        if not led:
-            self._led.pop(flight.leader.client_conn.id, None)
+    @staticmethod
+    def land(flight: Flight) -> None:
+        """It is over. It can still be joined until it is closed: its answer may not be in the store yet."""
+        if flight in flight.call.connection.leads:
+            flight.call.connection.leads.remove(flight)
 
-    def led_by(self, client_id: str) -> list[Flight]:
-        return list(self._led.get(client_id, ()))
+    @staticmethod
+    def join(flight: Flight, follower: Call) -> None:
+        follower.sharing.follows = flight
+        flight.followers.add(follower.id)
 
-    def join(self, key: str, follower: str) -> Flight | None:
-        if flight := self._open.get(key):
-            self._followed[follower] = flight
-            flight.followers.add(follower)
-            flight.leader.metadata[SHARED] = True
-        return flight
-
-    def followed_by(self, follower: str) -> Flight | None:
-        return self._followed.get(follower)
-
-    def leave(self, follower: str) -> Flight | None:
+    @staticmethod
+    def leave(follower: Call) -> Flight | None:
         """The flight that was followed."""
-        if flight := self._followed.pop(follower, None):
-            flight.followers.discard(follower)
-            flight.leader.metadata[SHARED] = bool(flight.followers)
+        flight = follower.sharing.follows
+        if flight:
+            flight.followers.discard(follower.id)
         return flight

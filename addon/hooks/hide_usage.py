@@ -1,7 +1,7 @@
-"""`[usage] inject = true`: hides from the caller the usage that it did not ask for.
+"""`[usage] inject = true`: removes the usage chunk for callers that did not ask for it.
 
-The outermost hand on the caller's stream: journal and cache have the provider's own bytes by then. A cached answer is
-whole, and filtered as a whole.
+The last filter before the caller: journal and cache have the provider's own bytes by then. A cached answer is whole, and
+filtered as a whole.
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from mitmproxy import http
 
 from addon.config import controls
-from addon.hooks.marks import HIDES_USAGE
+from addon.hooks.call import Calls
 from addon.providers.stream_types import EVENT_STREAM, media_type
 from addon.sending.stream_usage import UsageChunkFilter
 
@@ -20,9 +20,12 @@ type PassOn = Callable[[bytes], bytes | Iterable[bytes]]
 
 
 class HideUsage:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         response = flow.response
-        if response is None or not _is_to_filter(flow):
+        if response is None or not self._is_to_filter(flow):
             return
         if "content-encoding" in response.headers:
             known = response.headers.get(controls.WARNING)
@@ -36,9 +39,20 @@ class HideUsage:
     def response(self, flow: http.HTTPFlow) -> None:
         """An answer out of the cache, before it goes out."""
         response = flow.response
-        if response and response.raw_content and _is_to_filter(flow) and "content-encoding" not in response.headers:
+        if (
+            response
+            and response.raw_content
+            and self._is_to_filter(flow)
+            and "content-encoding" not in response.headers
+        ):
             hiding = HidingStream(lambda piece: piece)
             response.content = b"".join([*hiding(response.raw_content), *hiding(b"")])
+
+    def _is_to_filter(self, flow: http.HTTPFlow) -> bool:
+        call = self.calls.of(flow.id)
+        if call is None or not call.attempts.hides_usage or flow.response is None:
+            return False
+        return media_type(flow.response.headers.get("content-type")) == EVENT_STREAM
 
 
 class HidingStream:
@@ -67,8 +81,3 @@ class HidingStream:
             logger.exception("heliograph: a stream's usage could not be hidden")
             self._filter.held = b""
             return [held + piece]
-
-
-def _is_to_filter(flow: http.HTTPFlow) -> bool:
-    kind = flow.response.headers.get("content-type", "") if flow.response else ""
-    return HIDES_USAGE in flow.metadata and media_type(kind) == EVENT_STREAM

@@ -1,22 +1,23 @@
-"""Start and end of the addon: mitmproxy's options, the journal, the settler process, the orderly goodbye."""
+"""Start and end of the proxy: mitmproxy's options, opening what the settings name, the settler process, the orderly end."""
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from mitmproxy import ctx, exceptions
+from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addon.config.reload import LOOK_EVERY_S, FileWatch, read_again
+from addon.config.reload import LOOK_EVERY_S, FileWatch, keys_are_gone, read_again
 from addon.config.settings import ConfigError, Settings, data_folder, load
 from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
 from addon.hooks.proxy import Proxy
+from addon.hooks.services import Services, open_services
 from addon.routing.router import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -29,16 +30,21 @@ _SETTLE_S: Final = 120.0
 _LONGEST_RESTART_PAUSE_S: Final = 30.0
 
 
-class Lifecycle:
-    """`settings` are given by `heliograph up`; under plain mitmdump they come from `--set heliograph_...`."""
+type MakeAddons = Callable[[Proxy, Services], list[object]]
 
-    def __init__(self, proxy: Proxy, settings: Settings | None = None) -> None:
+
+class Lifecycle:
+    """`settings` are given by `heliograph up`; under plain mitmdump they come from `--set heliograph_...`. The addons of a
+    call are made when the settings are known and all that they name is open: until then nothing is let through."""
+
+    def __init__(self, proxy: Proxy, make_addons: MakeAddons, settings: Settings | None = None) -> None:
         self.proxy = proxy
         self.settings = settings
+        self.addons: list[object] = []  # mitmproxy visits them after us, in this order
+        self._make_addons = make_addons
+        self._services: Services | None = None
         self._settler: ChildProcess | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._webhooks: asyncio.Task[None] | None = None
-        self._settings_watch: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._loaded = False
 
@@ -53,12 +59,26 @@ class Lifecycle:
     def configure(self, changed: set[str]) -> None:
         if changed & {"mode", "listen_host"}:
             self.proxy.alone = not others_reach(ctx.options.mode, ctx.options.listen_host)
-        if self.proxy.ready or not self._loaded:
+        if self._services or not self._loaded:
             return
         try:
-            self.proxy.open(self.settings or self._from_options())
+            self._services = open_services(self.settings or self._from_options())
         except (ConfigError, OSError) as error:
             raise exceptions.OptionsError(f"heliograph: {error}") from error
+        addons = self._make_addons(self.proxy, self._services)
+        for addon in addons:
+            ctx.master.addons.register(addon)
+        self.addons = addons
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        self._kill_unless_ready(flow)
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        self._kill_unless_ready(flow)
+
+    def _kill_unless_ready(self, flow: http.HTTPFlow) -> None:
+        if not self.addons or self._stopping:
+            flow.kill()  # nothing may pass unseen
 
     @staticmethod
     def _from_options() -> Settings:
@@ -74,65 +94,69 @@ class Lifecycle:
         self.proxy.alone = not others_reach(ctx.options.mode, ctx.options.listen_host)
         if self.settings is None and not self.proxy.alone:
             logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
-        self._start_settler()
-        self._watch = asyncio.get_running_loop().create_task(self._keep_settler())
-        if self.proxy.settings.is_watched:
-            self._settings_watch = asyncio.get_running_loop().create_task(self._keep_settings())
-        if self.proxy.settings.webhooks:
-            self._webhooks = asyncio.get_running_loop().create_task(self._keep_webhooks())
+        assert self._services
+        self._start_settler(self._services)
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._keep_settler(self._services)))
+        if self._services.settings.is_watched:
+            self._tasks.append(loop.create_task(self._keep_settings(self._services)))
+        if self._services.settings.webhooks:
+            self._tasks.append(loop.create_task(self._keep_webhooks(self._services)))
 
-    def _start_settler(self) -> None:
-        settings = self.proxy.settings
+    def _start_settler(self, services: Services) -> None:
+        settings = services.settings
         self._settler = ChildProcess(
             "addon.settling.process",
-            *("--data", str(settings.data), "--run", self.proxy.journal.run, "--config", str(settings.config)),
+            *("--data", str(settings.data), "--run", services.journal.run, "--config", str(settings.config)),
         )
 
-    async def _keep_settler(self) -> None:
+    async def _keep_settler(self, services: Services) -> None:
         pause_s = 1.0
         while not self._stopping:
             await asyncio.sleep(pause_s)
             if self._settler and self._settler.exit_status is not None and not self._stopping:
                 logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.exit_status)
-                self._start_settler()
+                self._start_settler(services)
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
 
-    async def _keep_settings(self) -> None:
+    async def _keep_settings(self, services: Services) -> None:
         """Takes changes of heliograph.toml over. A file with a mistake is told once, and the old settings stay."""
-        watch = FileWatch(self.proxy.settings.config)
+        watch = FileWatch(services.settings.config)
         while not self._stopping:
             await asyncio.sleep(LOOK_EVERY_S)
             if not watch.has_changed():
                 continue
             try:
-                fresh = await asyncio.to_thread(read_again, self.proxy.settings, os.environ, alone=self.proxy.alone)
-                self.proxy.use(fresh)
+                fresh = await asyncio.to_thread(read_again, services.settings, os.environ, alone=self.proxy.alone)
+                if keys_are_gone(services.settings, fresh):
+                    self.proxy.connections.forget_keys()
+                services.use(fresh)
             except ConfigError as error:
                 logger.warning("heliograph: the settings stay as they were:\n%s", error)
 
-    async def _keep_webhooks(self) -> None:
-        """They are told by the process of the endpoints, which otherwise starts when somebody asks."""
+    async def _keep_webhooks(self, services: Services) -> None:
+        """The process of the endpoints sends them; without webhooks it starts at the first request for an endpoint."""
         while not self._stopping:
             with contextlib.suppress(ApiDown):  # it has said why
-                await self.proxy.api.port()
+                await services.api.port()
             await asyncio.sleep(_LONGEST_RESTART_PAUSE_S)
 
     async def done(self) -> None:
         """Finish what runs, then settle, then go. What does not finish in time is in the journal all the same."""
-        if not self.proxy.ready:
+        if (services := self._services) is None:
             return
         ctx.options.update(server=False)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DRAIN_S
         while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
             await asyncio.sleep(0.05)
-        await self.proxy.api.stop()
+        await services.api.stop()
         self._stopping = True
-        for task in filter(None, (self._watch, self._webhooks, self._settings_watch)):
+        for task in self._tasks:
             task.cancel()
-        self.proxy.close()
+        services.close()
         if self._settler and self._settler.exit_status is not None:
-            self._start_settler()  # it died a moment ago: what is left is settled all the same
+            self._start_settler(services)  # it died a moment ago: what is left is settled all the same
         if self._settler and not await self._settler.end(_SETTLE_S):
             logger.warning("heliograph: still settling; the settler goes on by itself")
 

@@ -1,4 +1,4 @@
-"""Refuses what is over a rate limit or a budget: acts on what `limits/` decides.
+"""Rate limits and budgets: refuses the calls that are over one: acts on what `limits/` decides.
 
 Limits and budgets of heliograph.toml hold for every call; the caller's own policy comes on top. Money and tokens are
 charged by the settler, when it knows them. With the store down calls go on, unless the config says otherwise.
@@ -13,11 +13,12 @@ from mitmproxy import http
 
 from addon.config import controls
 from addon.hooks.answers import error_answer
-from addon.hooks.call import Call
-from addon.hooks.proxy import Proxy
+from addon.hooks.attempt_outcomes import NoAnswer
+from addon.hooks.call import Call, Calls
 from addon.hooks.request_body import read_body
+from addon.hooks.services import Services
 from addon.limits.admission import Admission, admission, needs_body
-from addon.limits.refusal import Refusal, Standing, closed_refusal, judge_budgets, limit_refusal, standing
+from addon.limits.refusal import Refusal, closed_refusal, judge_budgets, limit_refusal, standing
 from addon.limits.rules import CallFacts
 from addon.limits.store import StoreDown
 from addon.limits.upper_bound import RateTable, UpperBound, model_of_override, rates_of, upper_bound
@@ -32,17 +33,16 @@ _REPEATS_MODEL: Final = (
 
 
 class Limits:
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
-        self._standings: dict[str, Standing] = {}  # by flow id, until the answer tells it
+    def __init__(self, calls: Calls, services: Services) -> None:
+        self.calls, self.services = calls, services
         self._rate_table: RateTable = {}
         self._rates_due = 0.0  # monotonic: when they are read again
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        call, settings = self.proxy.calls.get(flow.id), self.proxy.settings
-        if call is None or call.reference or flow.response:
+        call, settings = self.calls.of(flow.id), self.services.settings
+        if call is None or call.sharing.reference or flow.response:
             return
-        policy = call.controls.rate_limit
+        policy = call.asked.controls.rate_limit
         if not (policy or settings.limits or settings.budgets):
             return
         facts, body = _facts(call, None), None
@@ -50,28 +50,27 @@ class Limits:
             body = await self._read(flow, call)
             facts = _facts(call, body)
             if body.repeats_model:
-                call.attempts, call.fallback_index = 0, None
-                flow.response = error_answer(call.route.provider, 400, "invalid_request_error", _REPEATS_MODEL)
+                call.attempts.made, call.attempts.fallback_index = 0, None
+                flow.response = error_answer(call.attempts.route.provider, 400, "invalid_request_error", _REPEATS_MODEL)
                 return
         now = time.time()
         met = admission(facts, policy, settings.limits, settings.budgets, now)
         call.warnings.extend(met.warnings)
         try:
-            refusal = self._decide(flow, call, met, body or _Body(), now)
+            refusal = self._decide(call, met, body or _Body(), now)
         except StoreDown as error:
-            call.rate_limit_status = "unchecked"
+            call.limits.status = "unchecked"
             refusal = closed_refusal(str(error)) if settings.limits_fail_closed else None
         if refusal:
-            call.attempts, call.fallback_index = 0, None
-            call.rate_limit_status = refusal.kind
+            call.attempts.made, call.attempts.fallback_index = 0, None
+            call.limits.status = refusal.kind
             flow.response = _refused(call, refusal)
-            if refusal.standing:
-                self._standings[flow.id] = refusal.standing
+            call.limits.standing = refusal.standing or call.limits.standing
 
     @staticmethod
     async def _read(flow: http.HTTPFlow, call: Call) -> "_Body":
         """What limits need to know of the body that will be sent."""
-        start = call.start
+        start = call.asked.start
 
         def read(raw: bytes) -> _Body:
             decoded = decode(raw, start.content_encoding)[0]
@@ -82,8 +81,10 @@ class Limits:
 
     def _bound(self, call: Call, body: "_Body") -> UpperBound:
         """What the call may cost at most, at the price of the model that will really be asked."""
-        provider = call.route.provider
-        model = model_of_override(_sent_overrides(call)) or (body.facts and body.facts.model) or call.start.path_model
+        provider = call.attempts.route.provider
+        model = (
+            model_of_override(_sent_overrides(call)) or (body.facts and body.facts.model) or call.asked.start.path_model
+        )
         rates = rates_of(self._rates(), provider.name, model, has_price_list=provider.prices is not None)
         return upper_bound(rates, body.facts.body if body.facts else None, body.bytes)
 
@@ -91,36 +92,33 @@ class Limits:
         """The settler writes them when it starts. Raises StoreDown."""
         now = time.monotonic()
         if now >= self._rates_due:
-            self._rate_table = self.proxy.limits.rates()
+            self._rate_table = self.services.limits.rates()
             self._rates_due = now + (_RATES_S if self._rate_table else _NO_RATES_S)
         return self._rate_table
 
-    def _decide(self, flow: http.HTTPFlow, call: Call, met: Admission, body: "_Body", now: float) -> Refusal | None:
+    def _decide(self, call: Call, met: Admission, body: "_Body", now: float) -> Refusal | None:
         """Money first: a call that a budget refuses takes nothing from a limit. Raises StoreDown."""
         reservation = met.reservation(call.id, self._bound(call, body)) if met.needs_bound else None
-        verdict = self.proxy.limits.decide(met.checks, now, reservation)
+        verdict = self.services.limits.decide(met.checks, now, reservation)
         refusal, warnings = judge_budgets(met, verdict.spent, now)
         call.warnings.extend(warnings)
         if refusal:
             return refusal
-        if stands := standing(met, verdict):
-            self._standings[flow.id] = stands
+        call.limits.standing = standing(met, verdict)
         if verdict.allowed:
-            call.charges = list(met.charges)
-            call.rate_limit_status = "allowed" if met.checks or met.budgets else None
+            call.limits.charges = list(met.charges)
+            call.limits.status = "allowed" if met.checks or met.budgets else None
         return limit_refusal(met, verdict)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         self._tell(flow)
 
-    def upstream_failed(self, flow: http.HTTPFlow) -> None:
-        self._tell(flow)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        self._standings.pop(flow.id, None)
+    def upstream_failed(self, failed: NoAnswer) -> None:
+        self._tell(failed.flow)
 
     def _tell(self, flow: http.HTTPFlow) -> None:
-        stands = self._standings.pop(flow.id, None)
+        call = self.calls.of(flow.id)
+        stands = call.limits.standing if call else None
         if stands is None or flow.response is None:
             return
         told = {
@@ -143,13 +141,12 @@ class _Body:
 
 def _sent_overrides(call: Call) -> Mapping[str, str]:
     """Members of the body that the first target gets in place of the caller's."""
-    if call.fallbacks is None or call.fallback_index is None:
-        return {}
-    return call.fallbacks.entries[call.fallback_index].body
+    fallbacks, index = call.attempts.fallbacks, call.attempts.fallback_index
+    return fallbacks.entries[index].body if fallbacks and index is not None else {}
 
 
 def _facts(call: Call, body: _Body | None) -> CallFacts:
-    start, facts = call.start, body.facts if body else None
+    start, facts = call.asked.start, body.facts if body else None
     return CallFacts(
         user=start.user_id or (facts.user if facts else None),
         properties=start.properties,
@@ -160,7 +157,7 @@ def _facts(call: Call, body: _Body | None) -> CallFacts:
 
 
 def _refused(call: Call, refusal: Refusal) -> http.Response:
-    response = error_answer(call.route.provider, 429, refusal.kind, refusal.message)
+    response = error_answer(call.attempts.route.provider, 429, refusal.kind, refusal.message)
     response.headers[controls.ERROR] = refusal.kind
     response.headers["retry-after"] = str(refusal.retry_after_s)
     if not refusal.should_retry:

@@ -1,8 +1,8 @@
-"""Retries, then other targets: acts on what `sending/retry.py` and `sending/fallbacks.py` decide, while the caller hears
-nothing.
+"""Retries, then other targets: acts on what `sending/retry.py` and `sending/fallbacks.py` decide, before the caller hears of
+a failure.
 
 Decided on the status line or on a failure before the first byte, never later: a retried stream keeps its time to the first
-piece. A caller who leaves while we wait ends the call at once; nothing is sent, and billed, for nobody.
+piece. A caller that leaves during a wait ends the call at once; nothing is sent, and billed, that nobody receives.
 """
 
 import asyncio
@@ -11,69 +11,71 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mitmproxy import connection, http
+from mitmproxy import http
 
+from addon.hooks.attempt_outcomes import EndedAttempt, NoAnswer
+from addon.hooks.call import Call
+from addon.hooks.failures import Failure
 from addon.hooks.fallback import move_on
-from addon.hooks.marks import AGAIN, BROKEN_BY, CONNECT, HOLD, PROVIDER, REFUSED, SHARED, TIMEOUT
 from addon.hooks.proxy import Proxy
-from addon.sending.retry import RETRYABLE, Failure, Outcome, delay_before_retry, outcome_of
+from addon.hooks.services import Services
+from addon.sending.retry import RETRYABLE, Outcome, delay_before_retry, outcome_of
 
 # Of any error the provider may say that it is worth another try.
 _ERRORS: Final = ((400, 599),)
-_FAILURES: Final[dict[str, Failure]] = {CONNECT: "connect", TIMEOUT: "timeout", PROVIDER: "disconnected"}
 
 
-class Resend:
-    def __init__(self, proxy: Proxy, dice: Callable[[], float] = random.random) -> None:
-        self.proxy = proxy
+class Retry:
+    def __init__(self, proxy: Proxy, services: Services, dice: Callable[[], float] = random.random) -> None:
+        self.proxy, self.services = proxy, services
         self._dice = dice
-        self._waits: dict[str, dict[http.HTTPFlow, asyncio.Event]] = {}  # by client connection: set when it is gone
 
     def request(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.get(flow.id)
-        if call and call.controls.retry and not flow.response:
-            flow.metadata[HOLD] = (*flow.metadata.get(HOLD, ()), *_ERRORS)
+        call = self.proxy.calls.of(flow.id)
+        if call and call.asked.controls.retry and not flow.response:
+            call.attempts.hold = (*(call.attempts.hold or ()), *_ERRORS)
 
-    async def attempt_ended(self, flow: http.HTTPFlow) -> None:
-        call = self.proxy.calls.get(flow.id)
-        if call is None or flow.metadata.get(BROKEN_BY) == REFUSED:
+    async def attempt_ended(self, ended: EndedAttempt) -> None:
+        flow, call = ended.flow, ended.call
+        outcome = _outcome(flow, call)
+        if outcome is None:
             return
-        outcome, policy = _outcome(flow), call.controls.retry
-        delay_s = delay_before_retry(outcome, call.tries, policy, self._dice()) if policy else None
+        attempts, policy = call.attempts, call.asked.controls.retry
+        delay_s = delay_before_retry(outcome, attempts.tries, policy, self._dice()) if policy else None
         if delay_s is not None:
-            if await self._is_still_there(flow, delay_s):
-                call.attempts += 1
-                call.tries += 1
-                flow.metadata[AGAIN] = True
-        elif await move_on(self.proxy, flow, call, outcome.status):
-            call.attempts += 1
-            call.tries = 1
-            flow.metadata[AGAIN] = True
-        elif policy or call.has_moved_on:
-            call.gave_up = outcome.status is None or outcome.status in RETRYABLE
+            if await _is_still_wanted(call, delay_s):
+                attempts.made += 1
+                attempts.tries += 1
+                attempts.again = True
+        elif await move_on(self.proxy, self.services, flow, call, outcome.status):
+            attempts.made += 1
+            attempts.tries = 1
+            attempts.again = True
+        elif policy or attempts.has_moved_on:
+            attempts.gave_up = outcome.status is None or outcome.status in RETRYABLE
 
-    async def _is_still_there(self, flow: http.HTTPFlow, delay_s: float) -> bool:
-        """Waits; False as soon as the caller's connection is gone, unless others wait for the answer as well."""
-        client_id, gone = flow.client_conn.id, asyncio.Event()
-        self._waits.setdefault(client_id, {})[flow] = gone
-        try:
-            await asyncio.wait_for(gone.wait(), delay_s)
-        except TimeoutError:
-            return True
-        finally:
-            waits = self._waits[client_id]
-            del waits[flow]
-            if not waits:
-                del self._waits[client_id]
-        return False
-
-    def client_disconnected(self, client: connection.Client) -> None:
-        for flow, gone in self._waits.get(client.id, {}).items():
-            if not flow.metadata.get(SHARED):
-                gone.set()
+    def upstream_failed(self, failed: NoAnswer) -> None:
+        """A target that we refused to connect to was not asked."""
+        call = self.proxy.calls.of(failed.flow.id)
+        if call and failed.failure is Failure.REFUSED:
+            call.attempts.made -= 1
 
 
-def _outcome(flow: http.HTTPFlow) -> Outcome:
+async def _is_still_wanted(call: Call, delay_s: float) -> bool:
+    """Waits; False as soon as the caller's connection is gone, unless others wait for the answer as well."""
+    wait_until = time.monotonic() + delay_s
+    try:
+        await asyncio.wait_for(call.connection.gone.wait(), delay_s)
+    except TimeoutError:
+        return True
+    if call.sharing.is_shared:
+        await asyncio.sleep(wait_until - time.monotonic())
+    return call.sharing.is_shared
+
+
+def _outcome(flow: http.HTTPFlow, call: Call) -> Outcome | None:
+    """How the attempt ended; None: in a way after which nothing else is tried."""
     if flow.response:
         return outcome_of(flow.response.status_code, flow.response.headers.items(multi=True), time.time())
-    return Outcome(failure=_FAILURES.get(flow.metadata.get(BROKEN_BY, PROVIDER), "disconnected"))
+    failed_as = call.consequence_of(call.upstream.failure or Failure.PROVIDER).retry_as
+    return Outcome(failure=failed_as) if failed_as else None

@@ -1,4 +1,5 @@
-"""The hook that acts on `routing`: sends each request where it belongs, and takes off what is for us alone."""
+"""Routing: sends each request where it belongs, and takes off the headers that are for us alone. Acts on what `routing/`
+decides; a request for a known operation becomes a call here."""
 
 import logging
 from typing import Final
@@ -9,11 +10,13 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 from addon.config import controls
 from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.answers import error_answer
-from addon.hooks.call import Call
+from addon.hooks.call import Asked, Attempts, Call
+from addon.hooks.connection import ClientConnection
 from addon.hooks.fallback import sent_headers
-from addon.hooks.marks import ENDPOINT, OWN, TIMEOUTS
+from addon.hooks.marks import ENDPOINT, OWN
 from addon.hooks.proxy import Proxy
 from addon.hooks.send_to import send_to, take_off
+from addon.hooks.services import Services
 from addon.ids import keyed_hash, uuid7
 from addon.providers import registry
 from addon.routing.access import may_call
@@ -30,14 +33,11 @@ _NEEDS_KEY: Final = (
 )
 
 
-class RouteRequests:
-    def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+class Routing:
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        if not self.proxy.ready:
-            flow.kill()  # nothing may pass unseen
-            return
         if flow.response or flow.error:
             return  # an earlier addon, or mitmproxy itself, has answered
         try:
@@ -49,12 +49,13 @@ class RouteRequests:
                 flow.response = error_answer(None, 500, "heliograph_error", "heliograph could not route this request")
 
     def _route(self, flow: http.HTTPFlow) -> None:
-        wishes = parse_controls(flow.request.headers.items(multi=True))
+        wishes, keys = parse_controls(flow.request.headers.items(multi=True)), self.services.settings.keys
         decision, targets = self._with_fallbacks(self._decide(flow, wishes), wishes)
-        self.proxy.introduce(flow.client_conn.id, flow.request.headers.get(controls.PROXY_AUTHORIZATION))
+        caller = self.proxy.connections.of(flow.client_conn)
+        caller.introduce(keys, self.services.secret, flow.request.headers.get(controls.PROXY_AUTHORIZATION))
         if isinstance(decision, Tunnel):
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
-            if self.proxy.is_closed_to(flow.client_conn.id):
+            if keys and not caller.is_admitted:
                 flow.response = proxy_key_needed()
             else:
                 flow.request.stream = True
@@ -68,38 +69,44 @@ class RouteRequests:
             flow.response = error_answer(None, decision.status, decision.error_type, decision.message)
             if wishes.warnings:
                 flow.response.headers[controls.WARNING] = "; ".join(wishes.warnings)
-        elif not self._may_call(flow, wishes):
+        elif not (caller.is_admitted or may_call(keys, wishes.helicone_auth)):
             flow.response = error_answer(decision.provider, 401, "heliograph_unauthorized", _NEEDS_KEY)
         else:
-            came = flow.request.headers.fields
-            if wishes.fallbacks:
-                _replace_headers(flow.request, wishes.fallbacks)
-            send_to(self.proxy, flow, decision)
-            if found := registry.operation(
-                decision.provider, flow.request.method, path_of(decision.path), decision.host
-            ):
-                operation, model = found
-                self.proxy.counts.seen += 1
-                self.proxy.calls[flow.id] = Call(
-                    id=uuid7(),
-                    route=decision,
-                    operation=operation,
-                    controls=wishes,
-                    start=self._start(flow, decision, operation.name, model, wishes),
-                    fallbacks=wishes.fallbacks,
-                    targets=targets,
-                    fallback_index=wishes.fallbacks.first if wishes.fallbacks else None,
-                    came_headers=came if targets else (),
-                )
-                flow.metadata[TIMEOUTS] = call_timeouts(
-                    self.proxy.settings.timeouts, wishes.timeouts, wishes.increase_timeout
-                )
-            else:
-                self.proxy.counts.passed += 1
-                flow.request.stream = True
+            self._send(flow, caller, decision, targets, wishes)
 
-    def _may_call(self, flow: http.HTTPFlow, wishes: Controls) -> bool:
-        return flow.client_conn.id in self.proxy.admitted or may_call(self.proxy.settings.keys, wishes.helicone_auth)
+    def _send(
+        self, flow: http.HTTPFlow, caller: ClientConnection, route: Route, targets: list[Route], wishes: Controls
+    ) -> None:
+        came, fallbacks = flow.request.headers.fields, wishes.fallbacks
+        if fallbacks:
+            _replace_headers(flow.request, fallbacks)
+        send_to(self.proxy, self.services, flow, route)
+        found = registry.operation(route.provider, flow.request.method, path_of(route.path), route.host)
+        if found is None:
+            self.proxy.counts.passed += 1
+            flow.request.stream = True
+            return
+        operation, model = found
+        self.proxy.counts.seen += 1
+        usual = self.services.settings.timeouts
+        call = Call(
+            id=uuid7(),
+            connection=caller,
+            asked=Asked(
+                controls=wishes,
+                start=self._start(flow, caller, route, operation.name, model, wishes),
+                timeouts=call_timeouts(usual, wishes.timeouts, wishes.increase_timeout),
+            ),
+            attempts=Attempts(
+                route=route,
+                operation=operation,
+                fallbacks=fallbacks,
+                targets=targets,
+                fallback_index=fallbacks.first if fallbacks else None,
+                came_headers=came if targets else (),
+            ),
+        )
+        self.proxy.calls.begin(call, flow.id)
 
     def _with_fallbacks(
         self, decision: Route | Refusal | Endpoint | Tunnel, wishes: Controls
@@ -108,7 +115,7 @@ class RouteRequests:
         if not (wishes.fallbacks and isinstance(decision, Route)):
             return decision, []
         header = controls.spelled(controls.FALLBACKS)
-        routes = self.proxy.router.to_fallbacks(wishes.fallbacks, decision, header, alone=self.proxy.alone)
+        routes = self.services.router.to_fallbacks(wishes.fallbacks, decision, header, alone=self.proxy.alone)
         return (routes, []) if isinstance(routes, Refusal) else (routes[0], routes)
 
     def _decide(self, flow: http.HTTPFlow, wishes: Controls) -> Route | Refusal | Endpoint | Tunnel:
@@ -124,12 +131,12 @@ class RouteRequests:
             alone=self.proxy.alone,
         )
         if isinstance(flow.client_conn.proxy_mode, RegularMode | UpstreamMode):
-            return self.proxy.router.route(arrival)
-        return self.proxy.router.route_mode(arrival)
+            return self.services.router.route(arrival)
+        return self.services.router.route_mode(arrival)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """What is no call passes in both directions and is kept nowhere."""
-        if flow.response and flow.id not in self.proxy.calls and flow.response.status_code != 101:
+        """What is not a call passes in both directions and is kept nowhere."""
+        if flow.response and self.proxy.calls.of(flow.id) is None and flow.response.status_code != 101:
             flow.response.stream = True
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
@@ -138,12 +145,18 @@ class RouteRequests:
             del flow.websocket.messages[:-1]
 
     def _start(
-        self, flow: http.HTTPFlow, route: Route, operation_name: str, path_model: str | None, wishes: Controls
+        self,
+        flow: http.HTTPFlow,
+        caller: ClientConnection,
+        route: Route,
+        operation_name: str,
+        path_model: str | None,
+        wishes: Controls,
     ) -> CallStart:
-        request, secret = flow.request, self.proxy.secret
+        request, secret = flow.request, self.services.secret
         properties, credential = wishes.properties, credential_for(route.provider.name, wishes, route.path)
-        if project := self.proxy.projects.get(flow.client_conn.id):
-            properties = {"project": project, **properties}
+        if caller.project:
+            properties = {"project": caller.project, **properties}
         return CallStart(
             request_id=wishes.request_id or uuid7(),
             started_at_us=int(request.timestamp_start * 1_000_000),
@@ -167,23 +180,21 @@ class RouteRequests:
             omit_response=wishes.omit_response,
             api_key_hash=keyed_hash(secret, credential) if credential else None,
             helicone_key_hash=(
-                keyed_hash(secret, wishes.helicone_auth)
-                if wishes.helicone_auth
-                else self.proxy.admitted.get(flow.client_conn.id)
+                keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else caller.admitted_key_hash
             ),
             client=wishes.client,
         )
 
 
 def proxy_key_needed() -> http.Response:
-    """To who wants to go through us to somewhere else: a key is asked for as proxies do."""
+    """For a caller that wants to go through us to somewhere else: a key is asked for as proxies do."""
     response = error_answer(None, 407, "heliograph_unauthorized", _NEEDS_KEY)
     response.headers["proxy-authenticate"] = 'Basic realm="heliograph"'
     return response
 
 
 def _target(wishes: Controls) -> Named | None:
-    """What the gateway is told by headers. With fallbacks the first of them is meant, whatever else is named."""
+    """The gateway's target by headers. With fallbacks it is the first of them, whatever else is named."""
     if wishes.fallbacks:
         return Named(wishes.fallbacks.entries[0].origin or "", controls.spelled(controls.FALLBACKS))
     if wishes.openai_api_base:

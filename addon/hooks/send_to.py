@@ -5,12 +5,13 @@ from mitmproxy import http
 from addon.config import controls
 from addon.config.settings import Origin
 from addon.hooks.proxy import Proxy
+from addon.hooks.services import Services
 from addon.routing.router import Route, is_loopback
 
 
-def send_to(proxy: Proxy, flow: http.HTTPFlow, route: Route) -> None:
-    """Nothing is touched that is right already: what goes through keeps its bytes. A request with other headers than it
-    came with has lost its `Host`."""
+def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route) -> None:
+    """What is right already is not touched, so that it keeps its bytes. A request with other headers than it came with has
+    lost its `Host`."""
     request, upstream = flow.request, route.upstream
     if Origin(request.scheme, request.host.lower(), request.port) != upstream or not request.host_header:
         request.scheme = upstream.scheme
@@ -18,11 +19,10 @@ def send_to(proxy: Proxy, flow: http.HTTPFlow, route: Route) -> None:
         request.host_header = upstream.authority
     if request.path != route.path:
         request.path = route.path
-    if proxy.via and not is_loopback(upstream.host):
-        flow.server_conn.via = proxy.via
+    if services.via and not is_loopback(upstream.host):
+        flow.server_conn.via = services.via
     if route.named_by and not proxy.alone:
-        named = proxy.named_targets.setdefault(flow.client_conn.id, {})
-        named[upstream.host, upstream.port] = route.named_by
+        proxy.connections.of(flow.client_conn).named_targets[upstream.host, upstream.port] = route.named_by
 
 
 def take_off(headers: http.Headers) -> None:

@@ -1,6 +1,6 @@
-"""HTTP/1 as mitmproxy speaks it, with what it lacks: errors in JSON, interim answers, trailers, a caller who is gone.
+"""HTTP/1 as mitmproxy speaks it, with what it lacks: errors in JSON, interim answers, trailers, a caller that left.
 
-Relies on its internals (read on 12.2.3) as `upstream.py` does, which checks them: `Http1Server.send` and `.read_headers`,
+Relies on its internals (read on 12.2.3; `internals.py` checks them): `Http1Server.send` and `.read_headers`,
 `Http1Client.read_headers`, and that this client and `ChunkedReader` are looked up by name where they are made.
 """
 

@@ -1,11 +1,13 @@
-"""What is sent into a stream of `upstream.py` from outside, and what it asks the addons beside mitmproxy's own hooks."""
+"""What is sent into a `CallStream` from outside, and the hooks of our own that it calls beside mitmproxy's."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mitmproxy import http
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent
+
+from addon.hooks.attempt_outcomes import EndedAttempt, NoAnswer
+from addon.hooks.failures import Failure
 
 if TYPE_CHECKING:
     from addon.mitm.stream import CallStream
@@ -19,39 +21,40 @@ class ForStream(events.Event):
 
 
 class DeadlinePassed(ForStream):
-    """Patience with the provider is at its end."""
+    """One of the call's timeouts has passed."""
 
 
 class Abandoned(ForStream):
-    """The caller went away before, and now nobody else waits for the answer."""
+    """The caller left before, and now the last of the other callers that waited for the answer left, too."""
 
 
 class Fed(ForStream):
-    """A part of the answer, or its failure, from another call."""
+    """A part of the answer from another call, or that call's failure."""
 
-    def __init__(self, stream: "CallStream", part: HttpEvent) -> None:
+    def __init__(self, stream: "CallStream", part: HttpEvent, failure: Failure | None = None) -> None:
         super().__init__(stream)
         self.part = part
+        self.failure = failure
 
 
 @dataclass
 class UpstreamFailedHook(commands.StartHook):
-    """`upstream_failed`: no first byte came. An addon may set `flow.response`: it is what the caller gets."""
+    """`upstream_failed`: an addon may set `flow.response`; the caller gets it."""
 
-    flow: http.HTTPFlow
+    failed: NoAnswer
 
 
 @dataclass
 class AttemptEndedHook(commands.StartHook):
-    """`attempt_ended`: an attempt failed, or its answer is held back (`flow.response`), and the caller has not heard of it.
-    An addon may wait, change `flow.request`, and set AGAIN in the metadata: then the request goes out once more."""
+    """`attempt_ended`: an addon may wait, change `flow.request`, and set `call.attempts.again`; then the request is sent once
+    more."""
 
-    flow: http.HTTPFlow
+    ended: EndedAttempt
 
 
 @dataclass
 class AnswerWantedHook(commands.StartHook):
-    """`answer_wanted`: the request is in, and its answer comes by `fed` from now on."""
+    """`answer_wanted`: the request is in, and its answer comes as `Fed` events from now on."""
 
     stream: "CallStream"
     blocking = False
@@ -59,7 +62,7 @@ class AnswerWantedHook(commands.StartHook):
 
 @dataclass
 class CallerLeftHook(commands.StartHook):
-    """`caller_left`: the caller went away, and the answer goes on for others, until it is `abandoned`."""
+    """`caller_left`: the caller disconnected, and the answer goes on for others until it is `Abandoned`."""
 
     stream: "CallStream"
     blocking = False

@@ -3,7 +3,7 @@
 import gzip
 
 from addon.caching.store import Hit, Stored
-from addon.hooks.cache import answer_from
+from addon.hooks.cached_answer import answer_from
 
 
 def hit(body: bytes, coding: bytes) -> Hit:

@@ -17,6 +17,7 @@ import pytest
 
 from addon.config import trust
 from addon.demo.providers import FakeProviders
+from addon.hooks.call_life import ILLEGAL_MOVE
 from analysis.lake import Lake
 from analysis.table import fetch
 from tests.waiting import wait_for as wait_for  # tests of the proxy take it from here
@@ -125,6 +126,12 @@ def _running(
             process.send_signal(signal.SIGTERM)
         process.wait(90)
         reader.join(5)
+    assert not illegal_moves(proxy.said)
+
+
+def illegal_moves(said: list[str]) -> list[str]:
+    """What a proxy said of calls that went from one state to another which may not follow it (addon/hooks/call_life.py)."""
+    return [line for line in said if ILLEGAL_MOVE in line]
 
 
 @pytest.fixture(scope="session")

@@ -362,7 +362,7 @@ def test_a_body_that_is_no_json_goes_as_it_came_with_a_warning(pair: Proxy, seco
     answer = plain(pair).post(
         GATEWAY, content=b"--boundary", headers={**listed(GROQ), "content-type": "multipart/form-data"}
     )
-    assert "no JSON object" in answer.headers["helicone-warning"]
+    assert "not a JSON object" in answer.headers["helicone-warning"]
     assert second.requests[0].body == b"--boundary"
 
 

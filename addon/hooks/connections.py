@@ -1,0 +1,139 @@
+"""Callers' connections: our HTTP stream under each of them, the time that a connection upstream may take, their one end."""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from mitmproxy import connection, ctx, http, tls
+from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
+
+from addon.config import controls
+from addon.hooks.coalesce import outlive_caller
+from addon.hooks.connection import Address, ClientConnection
+from addon.hooks.proxy import Proxy
+from addon.hooks.route import proxy_key_needed
+from addon.hooks.services import Services
+from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, deliver
+from addon.mitm.lean_master import speed_up
+from addon.routing.router import decrypts
+
+logger = logging.getLogger(__name__)
+
+# mitmproxy allows five upstream connections for each client connection, held until they close: an agent that sends
+# many calls over one HTTP/2 connection would wait in line.
+_UPSTREAM_CONNECTIONS: Final = 1000
+
+
+class Connections:
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
+        self._layers: Any = None  # the module addon.mitm.call_layer, where this mitmproxy has what it relies on
+        self._setup: Any = None
+        self._look: asyncio.Task[None] | None = None
+
+    def load(self, _: object) -> None:
+        speed_up(ctx.master.addons)
+        try:
+            from addon.mitm import call_layer, deadlines, http1, internals
+
+            missing = internals.internals_missing()
+        except ImportError as error:
+            missing = [str(error)]
+        if missing:
+            logger.warning(
+                "heliograph: this mitmproxy lacks %s; running plain: no JSON errors, no timeouts, no retries, no shared calls",
+                ", ".join(missing),
+            )
+            return
+        http1.mend()
+        self._layers = call_layer
+        self._setup = call_layer.StreamSetup(
+            self.proxy.calls, self.proxy.connections, deadlines.Deadlines(), self.services.via
+        )
+        self.proxy.has_own_streams = True
+
+    def running(self) -> None:
+        if self._setup:
+            self._look = asyncio.get_running_loop().create_task(self._watch_deadlines())
+
+    async def _watch_deadlines(self) -> None:
+        from addon.mitm.deadlines import LOOK_EVERY_S
+
+        deadlines = self._setup.deadlines
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for stream in deadlines.passed():
+                if not await deliver(stream.flow.client_conn.id, stream.deadline_passed()):
+                    deadlines.forget(stream)
+
+    def done(self) -> None:
+        if self._look:
+            self._look.cancel()
+
+    def next_layer(self, next_layer: layer.NextLayer) -> None:
+        ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
+        if self._setup and next_layer.layer:
+            self._layers.adopt(next_layer, self._setup)
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        self.proxy.counts.connects += 1
+        caller, keys = self.proxy.connections.of(flow.client_conn), self.services.settings.keys
+        caller.introduce(keys, self.services.secret, flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None))
+        if keys and not (decrypts(flow.request.host.lower()) or caller.is_admitted):
+            flow.response = proxy_key_needed()  # inside a provider's tunnel each call may bring its own
+
+    def client_connected(self, client: connection.Client) -> None:
+        allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)
+
+    async def client_disconnected(self, client: connection.Client) -> None:
+        """The one end of all that belongs to the connection. mitmproxy closes what is open upstream for it after this."""
+        caller = self.proxy.connections.of(client)
+        caller.gone.set()
+        await outlive_caller(self.proxy.flights, caller, self.services.settings.timeouts.total_s)
+        self.proxy.connections.end(client.id)
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """What our stream does at a CONNECT, for mitmproxy's other modes (upstream, socks5, transparent, local)."""
+        address = data.context.server.address
+        if isinstance(data.context.client.proxy_mode, RegularMode | ReverseMode) or address is None:
+            return
+        data.ignore_connection = not decrypts((data.client_hello.sni or address[0]).lower())
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """A program that does not trust our certificate breaks off here: the one place where that can be told."""
+        host = data.conn.sni or (data.context.server.address or ("an unknown host", 0))[0]
+        self.proxy.untrusted.add(host)
+
+    # mitmproxy waits for a connection as long as the system does, which is minutes.
+
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        caller, server = self.proxy.connections.of(data.client), data.server
+        allowed_s = self._connect_s(caller, server.address)
+
+        def give_up() -> None:
+            caller.stop_timer(server.id)
+            cancel_connecting(data.client.id, server, f"no connection within {allowed_s:g} s")
+
+        caller.connect_timers[server.id] = asyncio.get_running_loop().call_later(allowed_s, give_up)
+
+    def _connect_s(self, caller: ClientConnection, address: Address | connection.Address | None) -> float:
+        """What the call allows that opens the connection. Calls that wait for the same one (HTTP/2) share its outcome."""
+        usual_s: float = self.services.settings.timeouts.connect_s
+        return caller.connect_within_s.get(address[:2], usual_s) if address else usual_s
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        if not data.server.tls:
+            self._stop_timer(data.client, data.server)
+
+    def tls_established_server(self, data: tls.TlsData) -> None:
+        self._stop_timer(data.context.client, data.conn)
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._stop_timer(data.client, data.server)
+
+    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._stop_timer(data.client, data.server)
+
+    def _stop_timer(self, client: connection.Client, server: connection.Connection) -> None:
+        self.proxy.connections.of(client).stop_timer(server.id)

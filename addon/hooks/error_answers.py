@@ -1,0 +1,28 @@
+"""The answer to a call that got none: JSON, in the dialect of the called API, with a message that says what happened.
+
+An answer that another addon has made is left alone.
+"""
+
+from addon.hooks.answers import error_answer
+from addon.hooks.attempt_outcomes import NoAnswer
+from addon.hooks.call import Calls
+from addon.hooks.failures import CONSEQUENCES, Phase
+
+
+class ErrorAnswers:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def upstream_failed(self, failed: NoAnswer) -> None:
+        flow, failure = failed.flow, failed.failure
+        consequence = CONSEQUENCES[failure, Phase.BEFORE_FIRST_BYTE]
+        if flow.response or consequence.answer_status is None:
+            return
+        call = self.calls.of(flow.id)
+        what = consequence.explanation.format(host=flow.request.host, port=flow.request.port)
+        flow.response = error_answer(
+            call.attempts.route.provider if call else None,
+            consequence.answer_status,
+            consequence.error_type,
+            f"{what}: {flow.error.msg if flow.error else 'no reason given'}",
+        )

@@ -1,0 +1,76 @@
+"""What each kind of failure does, before and after the first byte of the answer. One table; nobody else decides.
+
+A failure here is a call that the provider did not finish. An answer with an error status is an answer.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Final
+
+from addon.sending.retry import Failure as AttemptFailure
+
+
+class Failure(StrEnum):
+    """What ended a call early."""
+
+    CALLER = "caller"  # the caller disconnected
+    PROVIDER = "provider"  # the provider closed the connection, or sent something that is not HTTP
+    TIMEOUT = "timeout"  # one of the call's timeouts passed
+    CONNECT = "connect"  # no connection to the provider
+    REFUSED = "refused"  # we refused to connect: a header may not name an address of this machine or network
+
+
+class Phase(Enum):
+    BEFORE_FIRST_BYTE = "before"  # the caller has not received anything
+    AFTER_FIRST_BYTE = "after"  # the status is sent; all that is left is to cut the answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consequence:
+    """What a failure does to the row, to the caller, and to the callers that share the answer."""
+
+    error_type: str  # in the row and in our answer
+    row_status: int | None  # None: the status that the provider sent
+    answer_status: int | None = None  # of the error answer that we make; None: there is nobody to answer, or it is cut
+    explanation: str = ""  # the beginning of that answer's message
+    retry_as: AttemptFailure | None = None  # how the retry rules see it; None: never tried again
+    ends_shared_call: bool = True  # False: the answer goes on for the other callers
+
+
+_CALLER_LEFT: Final = Consequence(error_type="client_disconnected", row_status=-3, ends_shared_call=False)
+
+CONSEQUENCES: Final[dict[tuple[Failure, Phase], Consequence]] = {
+    (Failure.CALLER, Phase.BEFORE_FIRST_BYTE): _CALLER_LEFT,
+    (Failure.CALLER, Phase.AFTER_FIRST_BYTE): _CALLER_LEFT,
+    (Failure.PROVIDER, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="upstream_disconnected",
+        row_status=-100,
+        answer_status=502,
+        explanation="{host} closed the connection without an answer",
+        retry_as="disconnected",
+    ),
+    (Failure.PROVIDER, Phase.AFTER_FIRST_BYTE): Consequence(error_type="upstream_disconnected", row_status=None),
+    (Failure.TIMEOUT, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="upstream_timeout",
+        row_status=-2,
+        answer_status=504,
+        explanation="{host} sent no answer in time",
+        retry_as="timeout",
+    ),
+    (Failure.TIMEOUT, Phase.AFTER_FIRST_BYTE): Consequence(error_type="upstream_timeout", row_status=None),
+    (Failure.CONNECT, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="connection_failed",
+        row_status=-100,
+        answer_status=502,
+        explanation="heliograph could not connect to {host}:{port}",
+        retry_as="connect",
+    ),
+    (Failure.CONNECT, Phase.AFTER_FIRST_BYTE): Consequence(error_type="connection_failed", row_status=None),
+    (Failure.REFUSED, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="target_not_approved",
+        row_status=403,
+        answer_status=403,
+        explanation="heliograph did not connect to {host}:{port}",
+    ),
+    (Failure.REFUSED, Phase.AFTER_FIRST_BYTE): Consequence(error_type="target_not_approved", row_status=None),
+}

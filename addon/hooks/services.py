@@ -1,0 +1,102 @@
+"""What the settings open: made whole by `open_services`, or not at all."""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import cast
+
+from mitmproxy.net.server_spec import ServerSpec
+
+from addon.caching.store import CacheStore
+from addon.config import settings as settings_module
+from addon.config.settings import ConfigError, Settings
+from addon.hooks.api_process import ApiProcess
+from addon.limits.store import LimitStore
+from addon.routing.router import Router
+from addon.sending.fallbacks import FallbackRule, with_environment
+from addon.storage.folders import Folders, refuse_unsafe
+from addon.storage.journal import Journal
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InUse:
+    """The settings, and what is made of them alone. Replaced as one when the settings file changes."""
+
+    settings: Settings
+    router: Router
+    fallbacks: tuple[FallbackRule, ...]  # of the config, with their keys
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    in_use: InUse
+    secret: bytes  # of the data folder: keys are kept as hashes made with it
+    journal: Journal
+    cache: CacheStore
+    limits: LimitStore
+    api: ApiProcess
+
+    @property
+    def settings(self) -> Settings:
+        return self.in_use.settings
+
+    @property
+    def router(self) -> Router:
+        return self.in_use.router
+
+    @property
+    def fallbacks(self) -> tuple[FallbackRule, ...]:
+        return self.in_use.fallbacks
+
+    def use(self, fresh: Settings) -> None:
+        """Take over settings that were read again. Calls under way keep what they began with. Raises ConfigError."""
+        self.in_use = prepare(fresh)
+
+    @property
+    def via(self) -> ServerSpec | None:
+        """The proxy that this machine used before us, as mitmproxy names it."""
+        before = self.settings.upstream_proxy
+        return cast(ServerSpec, (before.scheme, (before.host, before.port))) if before else None
+
+    def close(self) -> None:
+        self.journal.close()
+        self.cache.close()
+        self.limits.close()
+
+
+def prepare(settings: Settings) -> InUse:
+    """Raises ConfigError where a variable is missing that the settings name."""
+    try:
+        fallbacks = with_environment(settings.fallbacks, os.environ)
+    except ValueError as error:
+        raise ConfigError(f"{settings.config}: {error}") from error
+    return InUse(settings=settings, router=Router(settings.upstreams, settings.targets), fallbacks=fallbacks)
+
+
+def open_services(settings: Settings) -> Services:
+    """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
+    refuse_unsafe(settings.data)
+    folders = Folders(settings.data)
+    folders.make()
+    secret, in_use = settings_module.secret(settings.data), prepare(settings)
+    try:
+        for webhook in settings.webhooks:
+            webhook.signing_key(os.environ)
+    except ValueError as error:
+        raise ConfigError(f"{settings.config}: {error}") from error
+    journal = Journal(folders.journal, on_trouble=_warn)
+    journal.open()
+    return Services(
+        in_use=in_use,
+        secret=secret,
+        journal=journal,
+        cache=CacheStore(folders.cache, settings.cache_bytes, on_trouble=_warn),
+        limits=LimitStore(folders.limits),
+        api=ApiProcess(settings),
+    )
+
+
+def _warn(message: str) -> None:
+    logger.warning("heliograph: %s", message)

@@ -1,0 +1,76 @@
+"""Attempts after the first: a failed one is held back before the caller hears of it, and the request may be sent again.
+
+`hooks/retry.py` decides, in the hook `attempt_ended`.
+"""
+
+from typing import TYPE_CHECKING
+
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers.http import SendHttp
+from mitmproxy.proxy.layers.http._events import (
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+)
+
+from addon.hooks.attempt_outcomes import EndedAttempt
+from addon.hooks.call import Call
+from addon.hooks.call_life import CallState
+from addon.mitm import queued_events
+from addon.mitm.held_answer import HeldAnswer
+from addon.mitm.known_connections import forget_attempt
+from addon.mitm.stream_events import AttemptEndedHook
+
+if TYPE_CHECKING:
+    from addon.mitm.stream import CallStream
+
+
+def hold(stream: "CallStream", head: ResponseHeaders) -> None:
+    stream.held = HeldAnswer(head)
+    stream.server_state = stream.state_hold_answer
+
+
+def go_on_holding(stream: "CallStream", call: Call, event: events.Event) -> layer.CommandGenerator[None]:
+    if isinstance(event, ResponseData):
+        stream.held.add(event)
+        if stream.held.is_too_long:
+            yield from _release(stream, call)
+    elif isinstance(event, ResponseEndOfMessage):
+        stream.flow.response = stream.held.response
+        if not (yield from try_again(stream, call)):
+            yield from _release(stream, call)
+            yield from stream.server_state(event)
+
+
+def _release(stream: "CallStream", call: Call) -> layer.CommandGenerator[None]:
+    """The held answer goes to the caller after all."""
+    stream.server_state = stream.state_wait_for_response_headers
+    call.attempts.hold = None
+    for event in stream.held.events():
+        yield from stream.server_state(event)
+
+
+def try_again(stream: "CallStream", call: Call) -> layer.CommandGenerator[bool]:
+    """True: the call goes on (the request is sent again), or nobody is left to answer."""
+    call.move_to(CallState.DECIDING)
+    yield AttemptEndedHook(EndedAttempt(stream.flow, call))
+    queued_events.drop_stale(stream.queued)
+    if (yield from stream.check_killed(True)):
+        return True
+    if not call.attempts.again:
+        return False
+    call.attempts.again = False
+    stream.flow.response = stream.flow.error = None
+    call.upstream.failure = None
+    stream.server_state = stream.state_wait_for_response_headers
+    forget_attempt(stream.known_connections, stream.stream_id)
+    if (yield from stream.make_server_connection()):
+        request, content, server = stream.flow.request, stream.flow.request.raw_content, stream.context.server
+        yield SendHttp(RequestHeaders(stream.stream_id, request, not content), server)
+        if content:
+            yield SendHttp(RequestData(stream.stream_id, content), server)
+        yield SendHttp(RequestEndOfMessage(stream.stream_id), server)
+    return True

@@ -1,0 +1,55 @@
+"""mitmproxy's HTTP layer with our streams under every connection."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers.http import HttpLayer
+
+from addon.hooks.call import Calls
+from addon.hooks.connection import OpenConnections
+from addon.mitm.deadlines import Deadlines
+from addon.mitm.http1 import JsonHttp1Server
+from addon.mitm.stream import CallStream
+from addon.mitm.stream_events import ForStream
+
+if TYPE_CHECKING:
+    from mitmproxy.net.server_spec import ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSetup:
+    """What every stream gets at."""
+
+    calls: Calls
+    connections: OpenConnections
+    deadlines: Deadlines[CallStream]
+    via: "ServerSpec | None"  # the proxy that this machine used before us
+
+
+class CallLayer(HttpLayer):
+    """Existing layers become one by `adopt`."""
+
+    setup: StreamSetup
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, ForStream):
+            inside = [event.stream] if event.stream in self.streams.values() else list(self.streams.values())
+            for stream in inside:  # not one of ours: it is in a tunnel that one of ours carries
+                yield from self.event_to_child(stream, event)
+            return
+        if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
+            self.connections.setdefault(self.context.client, JsonHttp1Server(self.context.fork()))
+        yield from super()._handle_event(event)
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        stream = self.streams[stream_id] = CallStream(self.context.fork(), stream_id, self.setup)
+        yield from self.event_to_child(stream, events.Start())
+
+
+def adopt(next_layer: layer.NextLayer, setup: StreamSetup) -> None:
+    """Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others."""
+    for chosen in next_layer.context.layers:
+        if type(chosen) is HttpLayer:
+            chosen.__class__ = CallLayer
+            chosen.setup = setup  # type: ignore[attr-defined]

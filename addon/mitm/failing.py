@@ -1,0 +1,90 @@
+"""A call that ends early, step by step. What each kind of failure does is in `hooks/failures.py`."""
+
+from typing import TYPE_CHECKING
+
+from mitmproxy import flow, http
+from mitmproxy.proxy import layer
+from mitmproxy.proxy.layers.http import DropStream, SendHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+
+from addon.hooks.attempt_outcomes import NoAnswer
+from addon.hooks.call_life import CallState
+from addon.hooks.failures import Failure
+from addon.mitm import attempts, queued_events
+from addon.mitm.stream_events import UpstreamFailedHook
+
+if TYPE_CHECKING:
+    from addon.mitm.stream import CallStream
+
+
+def kind_of(event: RequestProtocolError | ResponseProtocolError) -> Failure:
+    if isinstance(event, RequestProtocolError):
+        return Failure.CALLER
+    return Failure.CONNECT if event.code is ErrorCode.CONNECT_FAILED else Failure.PROVIDER
+
+
+def fail_before_first_byte(stream: "CallStream", failure: Failure, message: str) -> layer.CommandGenerator[bool]:
+    """True: it is dealt with, by another attempt or by an error answer. False: no addon had an answer."""
+    refusal = stream.refusal()
+    if refusal is not None:
+        failure, message = Failure.REFUSED, refusal
+    stream.flow.error = flow.Error(message)
+    if call := stream.call:
+        call.upstream.failure = failure
+        if call.attempts.hold is not None:
+            stream.flow.response = None
+            if (yield from attempts.try_again(stream, call)):
+                return True
+        call.move_to(CallState.FAILED)
+    yield UpstreamFailedHook(NoAnswer(stream.flow, failure))
+    if stream.flow.response is None:
+        return False
+    yield HttpErrorHook(stream.flow)
+    queued_events.drop_stale(stream.queued)
+    if not (yield from stream.check_killed(False)):
+        yield from _answer(stream, stream.flow.response)
+    return True
+
+
+def _answer(stream: "CallStream", response: http.Response) -> layer.CommandGenerator[None]:
+    """Send an answer of our own making in place of the provider's."""
+    stream.leave_out_body()
+    if stream.client_state != stream.state_done:  # what is still to come of the request has nowhere to go
+        response.headers["connection"] = "close"
+        stream.client_state = stream.state_errored
+    stream.server_state = stream.state_done
+    stream.flow.live = False
+    client, content = stream.context.client, response.raw_content
+    yield SendHttp(ResponseHeaders(stream.stream_id, response, end_stream=not content), client)
+    if content:
+        yield SendHttp(ResponseData(stream.stream_id, content), client)
+    yield DropStream(stream.stream_id)
+    yield SendHttp(ResponseEndOfMessage(stream.stream_id), client)
+
+
+def stop_following(stream: "CallStream", message: str) -> layer.CommandGenerator[None]:
+    """A caller left that got the answer of another call. As mitmproxy ends a stream, but the stream has no connection of
+    its own upstream that must be told."""
+    if stream.server_state not in (stream.state_done, stream.state_errored):
+        stream.flow.error = flow.Error(message)
+        yield HttpErrorHook(stream.flow)
+    stream.client_state = stream.server_state = stream.state_errored
+    stream.flow.live = False
+    yield DropStream(stream.stream_id)
+
+
+def flush(stream: "CallStream") -> layer.CommandGenerator[None]:
+    """An answer is cut: what a filter on it still holds belongs to the caller."""
+    response = stream.flow.response
+    cut = getattr(response.stream, "cut", None) if response else None
+    if cut and stream.server_state == stream.state_stream_response_body and stream.client_state != stream.state_errored:
+        for piece in cut():
+            yield SendHttp(ResponseData(stream.stream_id, piece), stream.context.client)

@@ -1,0 +1,59 @@
+"""mitmproxy's handlers of client connections: their tasks, transports and limits."""
+
+import asyncio
+from collections import defaultdict
+from typing import Any, Final
+
+from mitmproxy import connection, ctx
+from mitmproxy.proxy import events
+
+_CLOSING_S: Final = 1.0
+
+
+def handler_of(client_id: str) -> Any:
+    """mitmproxy's handler of a client connection; None once the connection is over."""
+    return ctx.master.addons.get("proxyserver").connections.get(client_id)
+
+
+async def deliver(client_id: str, event: events.Event) -> bool:
+    """Send an event into the connection's layers. False: the connection is over."""
+    if (handler := handler_of(client_id)) is None:
+        return False
+    await handler.server_event(event)
+    return True
+
+
+async def drain(client_id: str) -> None:
+    """Wait until the caller has taken what was written to it."""
+    if handler := handler_of(client_id):
+        await handler.drain_writers()
+
+
+def allow_upstream_connections(client_id: str, most: int) -> None:
+    if handler := handler_of(client_id):
+        handler.max_conns = defaultdict(lambda: asyncio.Semaphore(most))
+
+
+def cancel_connecting(client_id: str, server: connection.Server, reason: str) -> None:
+    handler = handler_of(client_id)
+    io = handler.transports.get(server) if handler else None
+    if io and io.handler:
+        io.handler.cancel(reason)
+
+
+def abort(client_id: str, server: connection.Server) -> None:
+    """Close an upstream connection at once; what is written into it afterwards goes nowhere."""
+    handler = handler_of(client_id)
+    io = handler.transports.get(server) if handler else None
+    if io and io.writer:
+        io.writer.transport.abort()
+
+
+async def wait_until_closed(client_id: str) -> None:
+    """Until the upstream connections that are being closed are closed: mitmproxy cancels the tasks of a caller that left,
+    and a task that is cancelled a second time leaves its socket open for ever."""
+    if (handler := handler_of(client_id)) is None:
+        return
+    tasks = [io.handler for known, io in handler.transports.items() if known.state is connection.ConnectionState.CLOSED]
+    if tasks := [task for task in tasks if task]:
+        await asyncio.wait(tasks, timeout=_CLOSING_S)

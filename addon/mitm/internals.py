@@ -1,0 +1,30 @@
+"""Which of mitmproxy's internals we rely on, and which of them this version does not have (read on 12.2.3).
+
+mitmproxy has no public seam for what `stream.py` and `http1.py` do. What is missing is said at start-up and by `heliograph
+doctor`; then the proxy runs plain: no JSON errors, timeouts, retries or shared calls.
+"""
+
+from typing import Final
+
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
+from mitmproxy.proxy.layers.http import _http1 as http1_layers
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
+
+_NEEDED: Final[dict[type, str]] = {
+    HttpLayer: "make_stream event_to_child",
+    HttpStream: "check_invalid check_killed handle_protocol_error make_server_connection send_response "
+    "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
+    "state_wait_for_response_headers state_stream_response_body state_done state_errored",
+    Http1Server: "send read_headers",
+    Http1Client: "read_headers",
+}
+
+
+def internals_missing() -> list[str]:
+    missing = [
+        f"{owner.__name__}.{name}"
+        for owner, names in _NEEDED.items()
+        for name in names.split()
+        if not hasattr(owner, name)
+    ]
+    return missing if hasattr(http1_layers, "ChunkedReader") else [*missing, "_http1.ChunkedReader"]
