@@ -5,6 +5,7 @@ from addon/storage/record.py and the views, endpoints from the OpenAPI document,
 """
 
 import argparse
+import ast
 import inspect
 import io
 import sys
@@ -218,16 +219,17 @@ _DERIVED: Final = {
 
 
 def _comments(record: type) -> dict[str, str]:
-    """The comment beside each field of a dataclass."""
-    found: dict[str, str] = {}
-    name, at_start = "", True
-    for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(record)).readline):
-        if token.type == tokenize.NAME and at_start:
-            name = token.string
-        elif token.type == tokenize.COMMENT and name:
-            found[name] = token.string.lstrip("# ").replace("None", "NULL")
-        at_start = token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
-    return found
+    """The comment beside each field of a dataclass; where the field takes several lines, the first comment on them."""
+    source = inspect.getsource(record)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    fields = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.AnnAssign)]
+    return {
+        ast.unparse(field.target): comment.replace("None", "NULL")
+        for field in fields
+        for line in range(field.end_lineno or field.lineno, field.lineno - 1, -1)
+        if (comment := comments.get(line))
+    }
 
 
 def endpoints() -> str:
