@@ -147,9 +147,9 @@ def _run_heliograph(command: str, desk: Desk) -> str:
     """In this process, which has loaded everything already."""
     words = shlex.split(command, comments=True)[1:]
     # Keys would lock the running proxy, so these are made in a folder of their own. The doctor looks at the running proxy.
-    data = desk.folder / "keys" if words[0] == "keys" else desk.proxy.data
+    apart = {"HELIOGRAPH_DATA": str(desk.folder / "keys")} if words[0] == "keys" else {}
     more = ["--listen", desk.proxy.url.removeprefix("http://")] if words[0] == "doctor" else []
-    result = CliRunner(env=desk.variables()).invoke(main, [*words, *more, "--data", str(data)])
+    result = CliRunner(env=desk.variables() | apart).invoke(main, [*words, *more])
     assert result.exit_code == 0, f"{command}\n{result.output}"
     return result.output
 
