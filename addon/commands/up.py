@@ -40,7 +40,7 @@ def up(
     if __debug__:
         # Again without assertions: mitmproxy checks every event and message with them, a tenth of its time.
         os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
-    from addon.routing.router import is_loopback
+    from addon.routing.addresses import is_loopback
     from addon.serve import serve
 
     settings = read_settings(data, config, upstreams, upstream_timeout)

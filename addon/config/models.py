@@ -94,6 +94,18 @@ def _origin(url: str) -> str:
     return url
 
 
+def _page_origin(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+", text):
+        raise PydanticCustomError("origin", "not an origin")
+    return text.lower()
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
+        raise PydanticCustomError("host", "not a host")
+    return text.lower()
+
+
 def _provider_of_rows(name: str) -> str:
     """As in the column provider_name: a provider's name, or the host of a target that is not a known provider."""
     return name if name in registry.BY_NAME or "." in name else provider_name(name)
@@ -172,6 +184,18 @@ Text = Annotated[str, Strict(), AfterValidator(_stripped), _says('is not a text;
 Url = Annotated[
     str, Strict(), AfterValidator(_origin), _says("is not an http(s) URL; write e.g. http://127.0.0.1:8000")
 ]
+PageOrigin = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_page_origin),
+    _says('is not the origin of a page; write e.g. "https://app.example.org", without a path'),
+]
+HostName = Annotated[
+    str,
+    Strict(),
+    AfterValidator(_host_name),
+    _says('is not a host name; write e.g. "llm.example.org", without a port'),
+]
 Price = Annotated[Decimal, Ge(0), _NUMBER, _says("is not a price; write USD per million tokens, from 0 on, e.g. 0.25")]
 Day = Annotated[date, BeforeValidator(_day), _says("is not a date; write e.g. from = 2026-11-01, without quotes")]
 Name = Annotated[
@@ -233,6 +257,29 @@ class TargetsTable(Section):
 
     def made(self) -> frozenset[Origin]:
         return frozenset(parse_origin(url) for url in self.allow)
+
+
+class BrowserTable(Section):
+    """
+    [browser]
+    allow_origins = ["https://app.example.org"]
+    """
+
+    allow_origins: list[PageOrigin] = Field(
+        default=[], description="Origins of pages and apps that may send requests to this proxy; all others get a 403."
+    )
+
+
+class HostsTable(Section):
+    """
+    [hosts]
+    allow = ["llm.example.org"]
+    """
+
+    allow: list[HostName] = Field(
+        default=[],
+        description="Names of this proxy, beside loopback names and Helicone's, each with all names below it.",
+    )
 
 
 class CaptureTable(Section):
@@ -491,6 +538,8 @@ class File(Section):
 
     upstreams: dict[Provider, Url] = Field(default={}, description="Where providers live, as --upstream NAME=URL.")
     targets: TargetsTable = Field(default=TargetsTable(), description="Which targets a caller's header may name.")
+    browser: BrowserTable = Field(default=BrowserTable(), description="Which web pages may use this proxy.")
+    hosts: HostsTable = Field(default=HostsTable(), description="Under which names this proxy is reached.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long a call may wait.")
     capture: CaptureTable = Field(default=CaptureTable(), description="What is stored of a call.")
     cache: CacheTable = Field(default=CacheTable(), description="The cache of answers.")

@@ -37,6 +37,8 @@ def _fields(file: File) -> dict[str, Any]:
     return {
         "upstreams": {name: parse_origin(url) for name, url in file.upstreams.items()},
         "targets": file.targets.made(),
+        "page_origins": frozenset(file.browser.allow_origins),
+        "hosts": frozenset(file.hosts.allow),
         "timeouts": file.timeouts.made(),
         "max_body_bytes": file.capture.max_body_bytes,
         "cache_bytes": file.cache.max_bytes,

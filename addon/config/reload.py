@@ -44,6 +44,8 @@ def taken_over(current: Settings, fresh: Settings, *, alone: bool) -> Settings:
         budgets=fresh.budgets,
         fallbacks=fresh.fallbacks,
         targets=fresh.targets,
+        page_origins=fresh.page_origins,
+        hosts=fresh.hosts,
         inject_usage=fresh.inject_usage,
         max_body_bytes=fresh.max_body_bytes,
         limits_fail_closed=fresh.limits_fail_closed,

@@ -71,6 +71,8 @@ class Settings:
     config: Path
     upstreams: Mapping[str, Origin] = field(default_factory=dict)  # provider name -> where it lives
     targets: frozenset[Origin] = frozenset()  # more targets that a caller's header may name
+    page_origins: frozenset[str] = frozenset()  # of web pages and apps that may send requests to us; lower case
+    hosts: frozenset[str] = frozenset()  # more names of ours, each with all names below it; lower case
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently is removed first

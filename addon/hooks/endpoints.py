@@ -18,8 +18,9 @@ from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 from addon.routing.access import Denial, deny_endpoint
+from addon.routing.addresses import is_loopback
 from addon.routing.own_endpoints import HEALTH_PATH, role_for
-from addon.routing.router import is_helicone, is_loopback
+from addon.routing.router import is_helicone
 
 
 class Endpoints:

@@ -13,7 +13,8 @@ from mitmproxy.proxy import server_hooks
 
 from addon.hooks.connection import ClientConnection, OpenConnections
 from addon.mitm.handlers import abort
-from addon.routing.targets import first_private, resolve
+from addon.routing.addresses import first_private
+from addon.routing.targets import resolve
 
 
 class Guard:

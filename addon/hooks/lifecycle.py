@@ -18,7 +18,7 @@ from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services, open_services
-from addon.routing.router import is_loopback
+from addon.routing.addresses import is_loopback
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from addon.config import controls
 from addon.config.settings import Origin
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
-from addon.routing.router import Route, is_loopback
+from addon.routing.addresses import is_loopback
+from addon.routing.router import Route
 
 
 def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route) -> None:

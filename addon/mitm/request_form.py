@@ -2,7 +2,7 @@
 
 from mitmproxy import http
 
-from addon.routing.router import is_loopback
+from addon.routing.addresses import is_loopback
 
 
 def is_sent_to_us(request: http.Request, here: tuple[str, int]) -> bool:

@@ -7,7 +7,6 @@ The four ways in share one port (README, "Ways in"):
 4. mitmproxy's own modes: the mode's target is the provider.
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from addon.config.settings import Origin, origin_of
 from addon.providers import registry, shapes
 from addon.providers.model import Provider
+from addon.routing.addresses import address_of, is_loopback
 from addon.routing.canonical_path import canonical_path
 from addon.routing.own_endpoints import HEALTH_PATH, LEGACY_FEEDBACK, is_own
 from addon.routing.targets import is_approved
@@ -244,7 +244,7 @@ def is_helicone(host: str) -> bool:
 def label_of(host: str) -> str | None:
     """The first DNS label, past Helicone's region `eu`; None for an address or a name without dots."""
     labels = host.split(".")
-    if len(labels) < 2 or _is_address(host):
+    if len(labels) < 2 or address_of(host) is not None:
         return None
     return labels[1] if labels[0] == "eu" and len(labels) > 2 else labels[0]
 
@@ -286,15 +286,3 @@ def _first_segment(target: str) -> tuple[str, str]:
     path, question, query = target.partition("?")
     name, _, rest = path.removeprefix("/").partition("/")
     return name, f"/{rest}{question}{query}"
-
-
-def is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -52,6 +52,10 @@ oai = "https://gateway.example.org:8443"
 [timeouts]
 connect_s = 1
 idle_s = 0.5
+[browser]
+allow_origins = ["https://App.example.org"]
+[hosts]
+allow = ["llm.example.org"]
 [targets]
 allow = ["https://llm.example.org"]
 [capture]
@@ -79,6 +83,8 @@ body = { model = "m", temperature = 0.1 }
     )
     assert found.upstreams == {"openai": Origin("https", "gateway.example.org", 8443)}
     assert found.timeouts == Timeouts(connect_s=1, idle_s=0.5)
+    assert found.page_origins == {"https://app.example.org"}
+    assert found.hosts == {"llm.example.org"}
     assert found.targets == {Origin("https", "llm.example.org", 443)}
     assert (found.max_body_bytes, found.cache_bytes, found.limits_fail_closed, found.inject_usage) == (5, 6, True, True)
     assert found.prices[0].input_usd_per_million == Decimal("0.1")

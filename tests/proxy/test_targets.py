@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from addon.routing.targets import first_private, is_approved, is_public, resolve
+from addon.routing.addresses import first_private, is_public
+from addon.routing.targets import is_approved, resolve
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "64:ff9b::1.1.1.1"])
