@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 import orjson
@@ -70,11 +71,44 @@ def items(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
+def amount(value: Json) -> Decimal | None:
+    """A number from 0 on, exactly as it was written: of money, seconds or pages; some providers write it as a string."""
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and 0 <= number <= LARGEST_COUNT else None
+
+
 def error_type(body: Json) -> str | None:
-    """The `type` of an error body, else its `code`: `{"error": {"type", "code", "message"}}`."""
+    """The `type` of an error body, else its `code`: `{"error": {"type", "code", "message"}}`.
+
+    Some put these at the top: vLLM and Cerebras {"message", "type", "code"}, xAI {"code", "error": "words"}, Novita
+    {"code", "reason", "message"}, DashScope {"code", "message"}; Cloudflare has {"errors": [{"code"}]}.
+    """
     error = at(body, "error")
-    code = at(error, "code")
-    return string(at(error, "type")) or string(code) or (str(code) if type(code) is int else None)
+    if isinstance(error, dict):
+        return _own_word(error)
+    if listed := at(body, "errors", 0):
+        return _own_word(listed)
+    is_error = at(body, "object") == "error" or any(string(at(body, key)) for key in ("message", "detail", "error"))
+    return _own_word(body) if is_error and _ANSWERS.isdisjoint(body) else None
+
+
+# What only an answer has. Anthropic's and Cohere's have a `type` or a `message` as well.
+_ANSWERS: Final = frozenset(
+    {"choices", "content", "output", "usage", "data", "results", "result", "text", "embeddings"}
+)
+
+
+def _own_word(error: Json) -> str | None:
+    words = (string(at(error, key)) for key in ("type", "code", "reason"))
+    number = at(error, "code")
+    return next((word for word in words if word and word != "error"), None) or (
+        str(number) if type(number) is int else None
+    )
 
 
 def dumped(value: Json) -> str:

@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/chat
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -13,6 +13,8 @@ from addon.providers import openai_responses
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
 from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
 
+# Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
+Complete = Callable[[Reading, Sequence[Json]], Reading]
 DONE: Final = Terminal(line_start=rb"data: ?\[DONE\]")
 
 
@@ -23,14 +25,31 @@ def usage(raw: Json) -> Usage | None:
     """
     prompt_details = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details")
     answer_details = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details")
-    stated = Usage(
-        input_tokens=_either(raw, "prompt_tokens", "input_tokens"),
-        cache_read_input_tokens=count(at(prompt_details, "cached_tokens")),
-        cache_creation_input_tokens=count(at(prompt_details, "cache_write_tokens")),
-        output_tokens=_either(raw, "completion_tokens", "output_tokens"),
-        reasoning_output_tokens=count(at(answer_details, "reasoning_tokens")),
+    input_tokens = _either(raw, "prompt_tokens", "input_tokens")
+    output_tokens = _either(raw, "completion_tokens", "output_tokens")
+    reasoning = count(at(answer_details, "reasoning_tokens"))
+    if input_tokens is None and output_tokens is None:
+        return None
+    if reasoning and output_tokens is not None and _is_outside(reasoning, input_tokens, output_tokens, raw):
+        output_tokens += reasoning
+    return Usage(
+        input_tokens=input_tokens,
+        cache_read_input_tokens=_first(
+            at(prompt_details, "cached_tokens"),
+            at(prompt_details, "cache_read_input_tokens"),  # Perplexity's responses
+            at(raw, "prompt_cache_hit_tokens"),  # https://api-docs.deepseek.com/guides/kv_cache
+            at(raw, "cached_tokens"),  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
+        ),
+        cache_creation_input_tokens=_either(prompt_details, "cache_write_tokens", "cache_creation_input_tokens"),
+        output_tokens=output_tokens,
+        reasoning_output_tokens=reasoning,
     )
-    return stated if stated.input_tokens is not None or stated.output_tokens is not None else None
+
+
+def _is_outside(reasoning: int, input_tokens: int | None, output_tokens: int, raw: Json) -> bool:
+    """Whether the reasoning tokens are not among the output tokens: xAI's are not, also where others pass Grok on. The
+    stated total tells. https://docs.x.ai/docs/guides/reasoning"""
+    return count(at(raw, "total_tokens")) == (input_tokens or 0) + output_tokens + reasoning
 
 
 def read_json(body: Json) -> Reading:
@@ -49,13 +68,27 @@ def read_stream(events: Iterable[Event]) -> Reading:
         if not isinstance(chunk, dict):
             continue
         head = head or (chunk if string(chunk.get("id")) or string(chunk.get("model")) else None)
-        raw = chunk.get("usage") or at(chunk, "x_groq", "usage") or raw
+        raw = _usage_of(chunk) or raw
         tier = chunk.get("service_tier") or tier
-        if chunk.get("error"):
-            failure = error_type(chunk) or "error"
+        failure = _failure(chunk) or failure
         for choice in items(chunk.get("choices")):
             choices.add(choice, at(choice, "delta"))
     return _reading(head, choices, raw, tier, failure)
+
+
+def _usage_of(chunk: dict[str, Json]) -> Json:
+    """Groq has it in `x_groq` as well, Moonshot in the last choice."""
+    in_choices = (at(choice, "usage") for choice in items(chunk.get("choices")))
+    groqs = at(chunk, "x_groq", "usage")
+    stated = (chunk.get("usage"), groqs if at(groqs, "prompt_tokens") is not None else None, *in_choices)
+    return next((raw for raw in stated if raw), None)
+
+
+def _failure(chunk: dict[str, Json]) -> str | None:
+    if chunk.get("error"):
+        return error_type(chunk) or "error"
+    # "Why a stream was stopped early": groq/types/chat/chat_completion_chunk.py of its SDK.
+    return error_type(chunk) or string(at(chunk, "x_groq", "error"))
 
 
 def chat_prompt(request: Json) -> str:
@@ -75,25 +108,42 @@ def operations(
     *names: str,
     read_usage: Callable[[Json], Usage | None] = usage,
     asks_usage: bool = True,
+    complete: Complete | None = None,
 ) -> tuple[Operation, ...]:
     """The named operations (all, if none is named) below `base`, a regular expression such as `/openai/v1`.
 
     `read_usage`: for a provider that counts otherwise than OpenAI. `asks_usage=False`: it refuses a request that has
-    `include_usage`.
+    `include_usage`. `complete`: adds what only this provider says.
     """
-    return tuple(_operation(base, name, read_usage, asks_usage) for name in names or _SHAPES)
+    return tuple(_operation(base, name, read_usage, asks_usage, complete) for name in names or _SHAPES)
 
 
-def _operation(base: str, name: str, read_usage: Callable[[Json], Usage | None], asks_usage: bool) -> Operation:
+def _operation(
+    base: str,
+    name: str,
+    read_usage: Callable[[Json], Usage | None],
+    asks_usage: bool,
+    complete: Complete | None,
+) -> Operation:
     shape = _SHAPES[name]
     read_stream = shape.read_stream
+
+    def json_reading(body: Json) -> Reading:
+        reading = _counted(shape.read_json(body), read_usage)
+        return complete(reading, [body]) if complete else reading
+
+    def stream_reading(events: Iterable[Event]) -> Reading:
+        seen = list(events)
+        reading = _counted(read_stream(seen), read_usage) if read_stream else Reading()
+        return complete(reading, [parse(event.data) for event in seen]) if complete else reading
+
     return Operation(
         name=name,
         path=re.compile(f"{base}{shape.path}/?"),
         terminal=shape.terminal,
         asks_usage=shape.asks_usage and asks_usage,
-        read_json=lambda body: _counted(shape.read_json(body), read_usage),
-        read_stream=None if read_stream is None else lambda events: _counted(read_stream(events), read_usage),
+        read_json=json_reading,
+        read_stream=stream_reading if read_stream else None,
         prompt_text=shape.prompt_text,
     )
 
@@ -172,7 +222,11 @@ def _reading(head: Json, choices: _Choices, raw: Json, tier: Json, failure: str 
 
 
 def _either(raw: Json, *keys: str) -> int | None:
-    return next((number for key in keys if (number := count(at(raw, key))) is not None), None)
+    return _first(*(at(raw, key) for key in keys))
+
+
+def _first(*values: Json) -> int | None:
+    return next((number for value in values if (number := count(value)) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
