@@ -9,6 +9,7 @@ import sqlite3
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from tests.proxy.clients import CHAT, GPT, HELLO, openai_client, plain
 from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to, wait_for
 
 EVERYTHING = {"filter": "all"}
+SLOW = "select count(*) from range(30000) a, range(30000) b where a.range * b.range % 7 = 3"
 
 
 def through(proxy: Proxy) -> httpx.Client:
@@ -33,6 +35,12 @@ def call(proxy: Proxy) -> str:
     request_id = answer.headers["helicone-id"]
     proxy.row(request_id)
     return request_id
+
+
+def cpu_ticks(process: int) -> int:
+    """CPU time that a process has used, in hundredths of a second."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def api_processes(proxy: Proxy) -> list[int]:
@@ -132,6 +140,22 @@ def test_the_process_behind_the_endpoints_starts_when_asked_and_again_when_it_di
         wait_for(lambda: not Path(f"/proc/{second}").exists())
 
 
+def test_a_process_that_ends_while_it_answers_is_a_503_in_the_shape_of_our_endpoints(
+    shared_provider: FakeProviders, tmp_path: Path
+) -> None:
+    with run_up(tmp_path, *to(shared_provider)) as proxy, ThreadPoolExecutor(1) as pool:
+        plain(proxy).post("/v1/request/query", json=EVERYTHING)
+        (process,) = api_processes(proxy)
+        before = cpu_ticks(process)
+        asking = pool.submit(plain(proxy).post, "/v1/helicone-sql/execute", json={"sql": SLOW}, timeout=60)
+        wait_for(lambda: cpu_ticks(process) > before + 50)  # half a second of work: it is at the question
+        os.kill(process, signal.SIGKILL)
+        answer = asking.result()
+    assert answer.status_code == 503
+    assert answer.json()["data"] is None
+    assert "ended while it answered" in answer.json()["error"]
+
+
 def test_nobody_reaches_that_process_past_the_proxy(proxy: Proxy) -> None:
     plain(proxy).post("/v1/request/query", json=EVERYTHING)
     (process,) = api_processes(proxy)
@@ -148,11 +172,10 @@ def test_nobody_reaches_that_process_past_the_proxy(proxy: Proxy) -> None:
 
 def test_a_slow_question_delays_no_call(proxy: Proxy, provider: FakeProviders) -> None:
     plain(proxy).post("/v1/request/query", json=EVERYTHING)  # the process is there
-    slow = "select count(*) from range(30000) a, range(30000) b where a.range * b.range % 7 = 3"
     answers: list[int] = []
 
     def ask() -> None:
-        answers.append(plain(proxy).post("/v1/helicone-sql/execute", json={"sql": slow}, timeout=90).status_code)
+        answers.append(plain(proxy).post("/v1/helicone-sql/execute", json={"sql": SLOW}, timeout=90).status_code)
 
     asking = threading.Thread(target=ask)
     asking.start()

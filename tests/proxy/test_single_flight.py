@@ -154,6 +154,21 @@ def test_the_next_call_is_a_hit(proxy: Proxy, provider: FakeProviders) -> None:
     assert len(provider.requests) == 1
 
 
+def test_a_call_that_comes_when_the_answer_is_complete_is_a_hit_stored_or_not(
+    proxy: Proxy, provider: FakeProviders
+) -> None:
+    """The answer may still be on its way into the store; that is no difference to anybody."""
+    with plain(proxy) as client:
+        for _ in range(20):
+            headers = {"authorization": "Bearer k", **cached()}
+            asked = [client.post(CHAT_PATH, json={"model": GPT, "messages": HELLO}, headers=headers) for _ in range(2)]
+            assert [answer.headers["helicone-cache"] for answer in asked] == ["MISS", "HIT"]
+            assert asked[0].content == asked[1].content
+    rows = [proxy.row(answer.headers["helicone-id"]) for answer in asked]
+    assert [row["cache_status"] for row in rows] == ["miss", "hit"]
+    assert len(provider.requests) == 20
+
+
 # Who leaves.
 
 

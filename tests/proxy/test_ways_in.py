@@ -11,6 +11,7 @@ from mitmproxy.io import FlowReader
 from addon.config.settings import Origin
 from addon.demo.providers import FakeProviders
 from addon.hooks.lifecycle import others_reach
+from addon.hooks.marks import OWN
 from addon.routing.router import Arrival, Route, Router
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
 from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump
@@ -222,7 +223,8 @@ def test_mitmproxys_own_flow_file_is_written_beside_the_journal(shared_provider:
     with run_mitmdump(tmp_path, upstream, "-w", str(flows)) as proxy:
         assert plain(proxy).post("/openai/v1/chat/completions", json=CHAT).status_code == 200
     with flows.open("rb") as file:
-        assert len(list(FlowReader(file).stream())) == 1
+        (written,) = FlowReader(file).stream()
+    assert set(written.metadata) == {OWN}  # all else stands with the call: what is in here must be writable
 
 
 def test_a_reverse_mode_follows_its_own_target(shared_provider: FakeProviders, tmp_path: Path) -> None:
