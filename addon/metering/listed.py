@@ -26,6 +26,10 @@ NEEDS_OWN_PRICE: Final = frozenset(
         *(key for key, unit in unit_data.items() if unit["dimensions"]["family"] != "tokens"),
     }
 )
+# What is charged beside tokens, characters and seconds.
+FEES: Final = frozenset(
+    {"web_searches_kcount", "storage_searches_kcount", "social_searches_kcount", "code_executions_kcount"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Listed:
     model: listed.ModelInfo
     at_time: datetime
     context: Mapping[str, str]
+    requests: int = 1  # over which the counts are spread: prices that depend on the length mean that of one request
 
     @property
     def prices(self) -> listed.ModelPrice:
@@ -45,12 +50,17 @@ class Listed:
         """Whether the list can charge this unit here, by its own price or rightly as a part of another."""
         if unit not in UNITS:
             return False
+        if UNITS[unit][0] in FEES and not self._is_sellers_own:
+            return False  # Azure sells OpenAI's models at their token prices; its searches have prices of their own
         return unit not in NEEDS_OWN_PRICE or getattr(self.prices, UNITS[unit][0]) is not None
 
     def has_variant(self, key: str, value: str) -> bool:
         # For a model of another seller genai-prices would leave the variants out without a word.
-        own = any(self.model is model for model in self.seller.models)
-        return own and bool(_variants(self.model, {key: value}, self.at_time))
+        return self._is_sellers_own and bool(_variants(self.model, {key: value}, self.at_time))
+
+    @property
+    def _is_sellers_own(self) -> bool:
+        return any(self.model is model for model in self.seller.models)
 
     def usd(self, counts: Mapping[str, Decimal]) -> Decimal:
         """What these units cost. Raises Unpriced for counts that contradict each other."""
@@ -90,16 +100,18 @@ class Listed:
         return replace(self.model, prices=listed.ModelPrice(**prices), price_variants=None)
 
     def _usd(self, counts: Mapping[str, Decimal], model: listed.ModelInfo, context: Mapping[str, str]) -> Decimal:
-        whole: dict[str, Any] = {
-            key: int(number) if number == int(number) else number for key, number in counts.items()
-        }
+        each = {key: number / self.requests for key, number in counts.items()}
+        whole: dict[str, Any] = {key: int(number) if number == int(number) else number for key, number in each.items()}
         try:
-            return model.calc_price(
-                listed.Usage(**whole),
-                self.seller,
-                genai_request_timestamp=self.at_time,
-                price_context=dict(context) or None,
-            ).total_price
+            return (
+                model.calc_price(
+                    listed.Usage(**whole),
+                    self.seller,
+                    genai_request_timestamp=self.at_time,
+                    price_context=dict(context) or None,
+                ).total_price
+                * self.requests
+            )
         except ValueError as error:  # counts that contradict each other, or that its units cannot tell apart
             raise Unpriced(str(error)) from error
 
@@ -147,6 +159,11 @@ def find(prices: str | None, names: Sequence[str], at_time: datetime) -> Listed 
 
 def with_context(found: Listed, context: Mapping[str, str]) -> Listed:
     return replace(found, context=context)
+
+
+def over_requests(found: Listed, requests: int) -> Listed:
+    """The same prices for the counts of several requests together, e.g. of a batch."""
+    return replace(found, requests=requests)
 
 
 def _variants(model: listed.ModelInfo, context: Mapping[str, str], at_time: datetime) -> list[listed.PriceVariant]:

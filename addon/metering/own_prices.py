@@ -1,9 +1,12 @@
 """Our own price table, `prices.toml` beside this file: what genai-prices lacks, each entry with its source and dates.
 
 [[price]]  the price of units: provider, models (`*` stands for anything), usd = {unit = price}, source, read;
-           per (1; for tokens 1,000,000), from, until (exclusive), when = {factor = value}
+           per (1; for tokens 1,000,000), from, until (exclusive), when = {factor = value};
+           instead = true: wins over genai-prices, where that list has another price or lacks a discount
 [[factor]] what a price factor does: provider, name, values, multiply, source, read; models, from, until,
            of = "tokens" (default: everything)
+[[as_whole]] a part of the tokens that costs what the whole does, which genai-prices has no word for: provider, models,
+           units, source, read
 [[alias]]  another name of a model: provider, pattern (a regular expression, matched whole), name (a template), source
 """
 
@@ -30,6 +33,7 @@ class OwnPrice:
     when: Mapping[str, str] = field(default_factory=dict)
     start: date | None = None  # UTC
     until: date | None = None  # exclusive
+    instead: bool = False  # of what genai-prices says
     source: str
     read: date  # when somebody read it there
 
@@ -52,6 +56,15 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsWhole:
+    provider: str
+    models: tuple[str, ...]
+    units: tuple[str, ...]
+    source: str
+    read: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alias:
     provider: str
     pattern: re.Pattern[str]
@@ -64,17 +77,27 @@ class OwnPrices:
     prices: tuple[OwnPrice, ...]
     factors: tuple[Factor, ...]
     aliases: tuple[Alias, ...]
+    as_whole: tuple[AsWhole, ...] = ()
 
     def find(
-        self, provider: str, models: Iterable[str], unit: str, factors: Mapping[str, str], on: date
+        self,
+        provider: str,
+        models: Iterable[str],
+        unit: str,
+        factors: Mapping[str, str],
+        on: date,
+        *,
+        instead: bool = False,
     ) -> OwnPrice | None:
-        """The price of a unit; of several the one with most conditions, then the latest start."""
+        """The price of a unit; of several the one with most conditions, then the latest start. `instead`: only those that
+        win over genai-prices."""
         for model in models:
             fitting = [
                 price
                 for price in self.prices
                 if unit in price.usd
                 and price.provider == provider
+                and (price.instead or not instead)
                 and covers(price.models, model)
                 and price.when.items() <= factors.items()
                 and _holds(price.start, price.until, on)
@@ -95,6 +118,14 @@ class OwnPrices:
             ):
                 return factor
         return None
+
+    def costs_as_whole(self, provider: str, models: Iterable[str], unit: str) -> bool:
+        """Whether this part of the tokens costs what the whole does."""
+        names = tuple(models)
+        return any(
+            entry.provider == provider and unit in entry.units and any(covers(entry.models, name) for name in names)
+            for entry in self.as_whole
+        )
 
     def names(self, provider: str, model: str) -> list[str]:
         """The model's name and its other names, the given one first."""
@@ -133,6 +164,10 @@ def parse_own_prices(text: str) -> OwnPrices:
         prices=tuple(_price(table) for table in tables.get("price", ())),
         factors=tuple(_factor(table) for table in tables.get("factor", ())),
         aliases=tuple(Alias(**{**table, "pattern": re.compile(table["pattern"])}) for table in tables.get("alias", ())),
+        as_whole=tuple(
+            AsWhole(**{**table, "models": tuple(table["models"]), "units": tuple(table["units"])})
+            for table in tables.get("as_whole", ())
+        ),
     )
 
 

@@ -5,7 +5,7 @@ Exact decimals, rounded once, half to even. What we know to change the price and
 the reason; a None is listed by `heliograph doctor`, a wrong number by nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +15,8 @@ from addon.metering import listed
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import LIST_NAME, Listed
 from addon.metering.overrides import PriceOverride, find_override
-from addon.metering.own_prices import MILLION, Factor, OwnPrices, own_prices
+from addon.metering.own_prices import MILLION, Factor, OwnPrice, OwnPrices, own_prices
+from addon.metering.units import WHOLE_OF
 from addon.metering.unpriced import Unpriced
 from addon.providers import registry
 from addon.providers.model import Provider, Usage
@@ -179,41 +180,53 @@ class PriceList:
         stated_names = [name for name in bill.models if name]
         names = [other for name in stated_names for other in self._own.names(provider, name)]
         model = listed.find(bill.provider.prices, names, bill.started_at)
-        counts = _counts(bill)
-        on_list = {unit: count for unit, count in counts.items() if model and model.has(unit)}
-        own: list[Line] = []
-        used: set[str] = set()  # factors that our own prices depend on
+        counts = self._charged(provider, names, model, _counts(bill))
+        if requests := int(counts.pop("batch_requests", 0)):
+            model = model and listed.over_requests(model, requests)
+        prices = {unit: price for unit in counts if (price := self._own_price(bill, names, model, unit, counts))}
+        if "output_tokens" in prices and "output_reasoning_tokens" not in prices:
+            counts.pop("output_reasoning_tokens", None)
         for unit, count in counts.items():
-            if unit in on_list or not count:
-                continue
-            price = self._own.find(provider, names, unit, bill.factors, bill.on)
-            if price is None:
+            if count and unit not in prices and not (model and model.has(unit)):
                 raise Unpriced(_missing(bill, model, stated_names, unit))
-            used |= price.when.keys()
-            per = price.per_of(unit)
-            usd = count * price.usd[unit] / per
-            since = price.start
-            own.append(
-                Line(
-                    unit=unit,
-                    count=count,
-                    price_usd=price.usd[unit],
-                    per=per,
-                    usd=usd,
-                    source=price.source,
-                    since=since,
-                )
-            )
-        if model is None and not own:
+        if model is None and not prices:
             raise Unpriced(_missing(bill, model, stated_names, "input_tokens"))
         _refuse_unknown(counts, bill)
+        own = [_line(unit, _less_parts(unit, counts, prices), price) for unit, price in prices.items()]
+        on_list = {
+            unit: _less_parts(unit, counts, prices)
+            for unit in counts
+            if unit not in prices and WHOLE_OF.get(unit) not in prices and model and model.has(unit)
+        }
+        used = {name for price in prices.values() for name in price.when}  # factors that our own prices depend on
+        if prices and not any(on_list.values()):
+            model = None  # all is charged by our own table
         context, multiply = self._factors(bill, model, names, used)
         if model and context:
             model = listed.with_context(model, context)
             model.refuse_partial_variant(on_list)
         if model:
-            _refuse_models(model.model.id, counts, bill.factors)
+            _refuse_models(model.model.id, counts)
         return _Found(model, on_list, own, multiply)
+
+    def _charged(
+        self, provider: str, names: Sequence[str], model: Listed | None, counts: dict[str, Decimal]
+    ) -> dict[str, Decimal]:
+        """Without the parts that are charged as the whole they belong to."""
+        return {
+            unit: count
+            for unit, count in counts.items()
+            if (model and model.has(unit)) or not self._own.costs_as_whole(provider, names, unit)
+        }
+
+    def _own_price(
+        self, bill: Bill, names: Sequence[str], model: Listed | None, unit: str, counts: Mapping[str, Decimal]
+    ) -> OwnPrice | None:
+        """Our price of a unit that was used: one that wins over the list, or one that the list lacks."""
+        if not counts[unit]:
+            return None
+        has = model is not None and model.has(unit)
+        return self._own.find(bill.provider.name, names, unit, bill.factors, bill.on, instead=has)
 
     def _factors(
         self, bill: Bill, model: Listed | None, names: Sequence[str], used: set[str]
@@ -261,6 +274,30 @@ def override_lines(override: PriceOverride, usage: Usage) -> list[Line]:
     ]
 
 
+def _line(unit: str, count: Decimal, price: OwnPrice) -> Line:
+    per = price.per_of(unit)
+    usd = count * price.usd[unit] / per
+    return Line(
+        unit=unit, count=count, price_usd=price.usd[unit], per=per, usd=usd, source=price.source, since=price.start
+    )
+
+
+def _less_parts(unit: str, counts: Mapping[str, Decimal], priced: Container[str]) -> Decimal:
+    """A count without the parts of it that have prices of their own (`priced`); genai-prices knows its own parts."""
+    parts = sum((counts[part] for part in counts if part in priced and _next_priced(part, unit, priced)), Decimal(0))
+    return counts[unit] - parts
+
+
+def _next_priced(part: str, unit: str, priced: Container[str]) -> bool:
+    """Whether `part` belongs to `unit`, and to no part of `unit` that is priced itself."""
+    whole = WHOLE_OF.get(part)
+    while whole is not None and whole != unit:
+        if whole in priced:
+            return False
+        whole = WHOLE_OF.get(whole)
+    return whole == unit
+
+
 def _counts(bill: Bill) -> dict[str, Decimal]:
     """The counts under genai-prices' names. One that is not stated is left out: it would infer a 0."""
     counts: dict[str, Decimal] = {}
@@ -296,11 +333,11 @@ def _missing(bill: Bill, model: Listed | None, names: Sequence[str], unit: str) 
     return f"no price for model {names[0]}" + ("" if unit.endswith("_tokens") else f": {unit}")
 
 
-def _refuse_models(model: str, counts: Mapping[str, Decimal], factors: Mapping[str, str]) -> None:
+def _refuse_models(model: str, counts: Mapping[str, Decimal]) -> None:
     """Fees of OpenAI whose size the answer does not tell. https://openai.com/api/pricing"""
     if counts.get("web_searches") and model in ("gpt-4o-mini", "gpt-4.1-mini"):
         raise Unpriced(f"no price for web searches of {model}: a fixed block of tokens each, in no usage")
-    if "-search-" in model:
+    if "-search-" in model and not counts.get("search_model_calls"):
         raise Unpriced(f"no price for the searches of {model}: their number is in no answer")
 
 

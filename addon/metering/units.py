@@ -28,6 +28,15 @@ PARTS: Final = {
     "output_citation_tokens": "output_tokens",
 }
 
+# The same under genai-prices' names: part -> whole. A part that our table prices is left out of what the list charges.
+WHOLE_OF: Final = {
+    "cache_read_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "cache_write_1h_tokens": "cache_write_tokens",
+    "output_reasoning_tokens": "output_tokens",
+    **{part: whole.replace("_input_tokens", "_tokens") for part, whole in PARTS.items()},
+}
+
 # What is counted beside tokens. genai-prices has a price for those up to `requests`.
 UNITS: Final = {
     "input_characters": "a character of text to speak, translate or read",
@@ -47,4 +56,10 @@ UNITS: Final = {
     "images": "an image that was made; the factors size and quality choose its price",
     "video_seconds": "a second of video that was made",
     "container_sessions": "a container for code, for its first twenty minutes",
+    "preview_web_searches": "a search by OpenAI's web_search_preview tool, whose price depends on the kind of model",
+    "search_model_calls": "a call of a chat model that always searches the web once",
+    "batch_requests": "a request of a batch whose usage is the sum of all: tiers of length are those of a single request",
+    "image_tool_input_text_tokens": "a token of words to an image model that a response called as a tool",
+    "image_tool_input_image_tokens": "a token of an image to that model",
+    "image_tool_output_tokens": "a token of an image that it made",
 }
