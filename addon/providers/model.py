@@ -48,6 +48,8 @@ class Reading:
         default_factory=dict
     )  # service_tier, speed, region, ...: what changes the price
     stated_cost_usd: Decimal | None = None  # by the provider, with what it bills elsewhere added
+    # Known to cost nothing itself: a look at a call that is billed elsewhere, a file that is not the results of a batch.
+    is_free: bool = False
     usage_quality: str | None = None  # what is odd about the usage, in words
     text: str | None = None  # the words of the answer
     # Tool calls and visible thinking: not the answer's words, yet tokens; for estimates.

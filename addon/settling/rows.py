@@ -58,7 +58,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     framing = answer_framing(operation, end.content_type if end else "text/event-stream" if facts.stream else None)
     framing = framing_seen(framing, response_body)
     # A stream that was asked for and refused in JSON is a stream by its content type.
-    came_in_parts = framing.is_stream or (end is not None and answer_framing(operation, end.content_type).is_stream)
+    came_in_parts = framing.is_live or (end is not None and answer_framing(operation, end.content_type).is_live)
 
     reading = Reading()
     if end and end.reading is not None:
@@ -85,7 +85,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     factors = _factors(provider, start, reading)
     cost = (
         FREE
-        if operation and operation.is_free
+        if reading.is_free or (operation and operation.is_free)
         else _cost(call, price_list, provider, reading, checked, models, factors)
     )
     saved_nanousd = None

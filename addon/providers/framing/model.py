@@ -52,6 +52,12 @@ class Framing:
     content_types: tuple[str, ...]  # without parameters, lower case; none: only where an operation says so
     decoder: Callable[[], Decoder] | None = None  # None: the body is one piece
     scanner: Callable[[Terminal], Scanner] | None = None
+    is_file: bool = False  # finished before it was asked for: it has events, yet nobody waits for each
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the answer comes in parts while it is made."""
+        return self.is_stream and not self.is_file
 
     @property
     def is_stream(self) -> bool:

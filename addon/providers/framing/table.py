@@ -29,7 +29,10 @@ JSON_ARRAY: Final = Framing(name="JSON array", content_types=(), decoder=JsonArr
 # One JSON message a line, as capture writes a WebSocket's messages into the journal (`lines.websocket_line`).
 WEBSOCKET: Final = Framing(name="WebSocket", content_types=(), decoder=LineDecoder, scanner=LineScanner)
 
-FRAMINGS: Final = (JSON, BINARY, SSE, NDJSON, AWS_EVENT_STREAM, JSON_ARRAY, WEBSOCKET)
+# A file of JSON lines, e.g. the results of a batch.
+JSON_LINES: Final = Framing(name="JSON lines", content_types=(), decoder=LineDecoder, is_file=True)
+
+FRAMINGS: Final = (JSON, BINARY, SSE, NDJSON, JSON_LINES, AWS_EVENT_STREAM, JSON_ARRAY, WEBSOCKET)
 _BY_TYPE: Final = {kind: framing for framing in FRAMINGS for kind in framing.content_types}
 
 
