@@ -40,6 +40,18 @@ LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is D
 ATTEMPTS: Final = 5
 
 
+# Errors of the statement or of its bounds: no reason to read every value of every file.
+_NOT_OF_FILES: Final = (
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.InterruptException,
+    duckdb.OutOfMemoryException,
+)
+
+
 class Lake:
     """Asks the data folder. Files that vanish are listed anew, torn and foreign ones are named once and left out."""
 
@@ -58,11 +70,13 @@ class Lake:
             try:
                 with _connect(self._data, listings, self._memory) as connection:
                     return question(connection)
-            except duckdb.Error:
+            except duckdb.Error as error:
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in files)
                 grown = longest != [_longest_line(listing) for listing in listings.values()]
-                torn = self._name(unreadable(listings)) or self._name(damaged(listings))
+                torn = self._name(unreadable(listings))
+                if not torn and not isinstance(error, _NOT_OF_FILES):
+                    torn = self._name(damaged(listings))
                 if not (vanished or grown or torn) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
@@ -142,9 +156,11 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
             for file in (*listing.parquet, *listing.settled):
                 as_parquet = _file_list([file]) if file.suffix == ".parquet" else None
                 as_lines = None if as_parquet else _file_list([file])
-                rows = _rows(table, as_parquet, as_lines, longest_line=LONGEST_LINE_BYTES)
+                rows = _rows(table, as_parquet, as_lines, longest_line=_longest_line(listing))
                 try:
                     connection.execute(f"select bit_xor(hash({names}, date)) from ({rows})").fetchall()
+                except duckdb.OutOfMemoryException:
+                    continue  # says nothing of the file
                 except duckdb.Error as error:
                     if file.exists():
                         found.append((file, str(error).partition("\n")[0]))

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,10 +23,12 @@ _ENOUGH_TEXT: Final = 12  # characters of a text column that are worth showing; 
 _LEAST_TEXT: Final = 6  # where no column can be left out any more
 
 
-def write_json(table: Table, out: TextIO) -> None:
-    """One array of objects, one object a line."""
+def write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    """One array of objects, one object a line, as the rows come."""
     separator = "["
-    for record in table.records():
+    names = unique(columns)
+    for row in rows:
+        record = dict(zip(names, row, strict=True))
         out.write(f"{separator}\n{json_object(record)}")
         separator = ","
     out.write("[]\n" if separator == "[" else "\n]\n")
@@ -37,11 +39,11 @@ def json_object(record: dict[str, Any]) -> str:
     return json.dumps(_json_value(record), ensure_ascii=False)
 
 
-def write_csv(table: Table, out: TextIO) -> None:
-    """RFC 4180 with a header; NULL is empty, lists and maps are JSON, numbers never have an exponent."""
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    """RFC 4180 with a header, as the rows come; NULL is empty, lists and maps are JSON, numbers never have an exponent."""
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(unique(table.columns))
-    writer.writerows([_csv_value(value) for value in row] for row in table.rows)
+    writer.writerow(unique(columns))
+    writer.writerows([_csv_value(value) for value in row] for row in rows)
 
 
 def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool) -> list[str]:

@@ -58,7 +58,7 @@ def fetch_user_sql(connection: Connection, sql: str) -> Table:
 
 
 def stream_user_sql(connection: Connection, sql: str) -> tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]:
-    """The same, columns and rows as they come: who stops early never has the rest in memory."""
+    """The same, columns and rows as they come: a reader that stops early never has the rest in memory."""
     _allow_only_questions(connection, sql)
     relation = connection.sql(sql)
     columns = tuple(relation.columns)
@@ -93,11 +93,14 @@ def _allow_only_questions(connection: Connection, sql: str) -> None:
 def unique(names: Sequence[str]) -> list[str]:
     """The names, made different where they repeat: a, a -> a, a_2."""
     taken: set[str] = set()
+    numbers: dict[str, int] = {}  # the last number that was tried for a name: a statement may have 30,000 equal ones
     result = []
     for name in names:
-        candidate, number = name, 2
+        candidate, number = name, numbers.get(name, 1)
         while candidate in taken:
-            candidate, number = f"{name}_{number}", number + 1
+            number += 1
+            candidate = f"{name}_{number}"
+        numbers[name] = number
         taken.add(candidate)
         result.append(candidate)
     return result
@@ -114,5 +117,5 @@ def _operators(plan: object) -> Iterator[str]:
 
 
 ZONED: Final = "TIMESTAMP WITH TIME ZONE"
-STREAMED_ROWS: Final = 1000
+STREAMED_ROWS: Final = 20  # at a time: a row may have many megabytes
 EXPLAIN: Final = re.compile(r"^\s*explain(\s+analyze)?\b", re.IGNORECASE)

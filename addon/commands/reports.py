@@ -3,8 +3,9 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,11 +15,14 @@ from addon.commands.options import Failure, data_options, examples
 from addon.config.settings import ConfigError, load_what_can_be_read
 
 if TYPE_CHECKING:
-    from analysis.lake import Lake
+    from analysis.lake import Connection, Lake
     from analysis.table import Table
     from analysis.window import Window
 
 Style = Literal["table", "json", "csv"]
+# Of `heliograph sql`: DuckDB's share, and all that the process may take. JSON and CSV are written as the rows come.
+SQL_MEMORY: Final = "1GiB"
+MOST_SQL_BYTES: Final = 2 * 2**30
 
 
 def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,7 +105,8 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
     import duckdb
 
     from analysis.lake import Lake, view_definitions
-    from analysis.table import NotAllowed, fetch_user_sql
+    from analysis.process_memory import limit_data
+    from analysis.table import NotAllowed, stream_user_sql
 
     if views:
         click.echo(view_definitions(data))
@@ -110,12 +115,25 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
         raise click.UsageError('give a statement, e.g. "select count(*) from requests", or - for standard input')
     text = sys.stdin.read() if statement == "-" else statement
     _settle(data, config)
-    lake = Lake(data, _warn)
+    limit_data(MOST_SQL_BYTES)
+    lake = Lake(data, _warn, memory=SQL_MEMORY)
+
+    def answer(connection: "Connection") -> None:
+        columns, rows = stream_user_sql(connection, text)
+        first = list(islice(rows, 1))  # opens the files: what fails until here is asked again
+        try:
+            _write(columns, chain(first, rows), style or "table", keep_numbers=False)
+        except duckdb.Error as error:
+            raise Failure(str(error)) from error
+
     try:
-        table = lake.ask(lambda connection: fetch_user_sql(connection, text))
+        lake.ask(answer)
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+        raise Failure(
+            f"this needs more than {MOST_SQL_BYTES >> 30} GiB of memory; add a limit, take fewer columns or less time"
+        ) from error
     except (duckdb.Error, NotAllowed) as error:
         raise Failure(str(error)) from error
-    _write(table, style or "table", keep_numbers=False)
     _say_if_empty(lake, data)
 
 
@@ -180,7 +198,7 @@ def print_report(
     table, lines, calls = lake.ask(question)
     if style == "table":
         click.echo(f"\n{name}: {reports.load(name).question}\n{window}, UTC\n")
-    _write(table, style, keep_numbers=True)
+    _write(table.columns, table.rows, style, keep_numbers=True)
     if _say_if_empty(lake, data):
         return
     if not calls:
@@ -193,14 +211,15 @@ def print_report(
     click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")
 
 
-def _write(table: "Table", style: Style, keep_numbers: bool) -> None:
+def _write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:
     from analysis import render
+    from analysis.table import Table
 
     if style == "json":
-        render.write_json(table, sys.stdout)
+        render.write_json(columns, rows, sys.stdout)
     elif style == "csv":
-        render.write_csv(table, sys.stdout)
-    elif left_out := render.write_table(table, sys.stdout, _width(), keep_numbers):
+        render.write_csv(columns, rows, sys.stdout)
+    elif left_out := render.write_table(Table(tuple(columns), list(rows)), sys.stdout, _width(), keep_numbers):
         more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
         _warn(f"left out for want of width: {', '.join(left_out[:5])}{more}; --json and --csv have everything")
 

@@ -5,6 +5,8 @@ passes the request on.
 slow, delays a call.
 """
 
+from typing import Final
+
 import orjson
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
@@ -21,6 +23,11 @@ from addon.routing.access import Denial, deny_endpoint
 from addon.routing.addresses import is_loopback
 from addon.routing.own_endpoints import HEALTH_PATH, role_for
 from addon.routing.router import is_helicone
+
+_ENDED: Final = (
+    "the API process ended while it answered, and starts again with the next request; a question that needs too much "
+    "memory or time ends it: ask for less time, fewer rows or fewer columns"
+)
 
 
 class Endpoints:
@@ -68,7 +75,7 @@ class Endpoints:
 
     def upstream_failed(self, failed: NoAnswer) -> None:
         if ENDPOINT in failed.flow.metadata:
-            failed.flow.response = api_error(503, "the API ended while it answered; heliograph's messages say why")
+            failed.flow.response = api_error(503, _ENDED)
 
     def _health(self, method: str) -> http.Response:
         if method not in ("GET", "HEAD"):

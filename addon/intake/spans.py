@@ -29,6 +29,9 @@ from addon.storage.journal_lines import CallEnd, CallStart
 Attributes = Mapping[str, Any]
 
 MOST_SPANS: Final = 100_000
+# Each call gets the attributes of its resource and the names of its ancestors, so both have a bound.
+MOST_RESOURCE_ATTRIBUTES: Final = 256  # SDKs send at most 128
+MOST_NAME_LETTERS: Final = 256
 _SPANS: Final = uuid.UUID("5d0b7a52-6c1f-4b8e-9a54-0d5f3a6f1c77")  # a namespace of our own
 _DEEPEST: Final = 64  # ancestors in a session path
 _LAST_US: Final = 4_102_444_800_000_000  # 2100
@@ -75,22 +78,25 @@ def read_traces(
     traces: TracesData, headers: Iterable[tuple[str, str]], *, memory: Memory, secret: bytes, now_us: int
 ) -> Iterator[Logged]:
     """The calls in what was exported, those that were not seen before."""
-    spans = [
-        (attributes_of(resource.resource.attributes), span)
-        for resource in traces.resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
-    ]
-    fresh = [
-        (resource, span)
-        for resource, span in spans
-        if memory.add(span.trace_id.hex(), span.span_id.hex(), Known(span.name, span.parent_span_id.hex() or None))
-    ]
+    fresh: list[tuple[Attributes, Span]] = []
+    for resource in traces.resource_spans:
+        shared = attributes_of(resource.resource.attributes[:MOST_RESOURCE_ATTRIBUTES])
+        spans = (span for scope in resource.scope_spans for span in scope.spans)
+        fresh += ((shared, span) for span in spans if memory.add(*_ids(span), _known(span)))
     given = list(headers)
     for resource, span in fresh:
         attributes = {**resource, **attributes_of(span.attributes)}
         if _is_call(attributes):
             yield _logged(span, attributes, given, memory, secret, now_us)
+
+
+def _ids(span: Span) -> tuple[str, str]:
+    """Of the trace and of the span: 16 and 8 bytes, or what a stranger makes of them."""
+    return span.trace_id[:16].hex(), span.span_id[:8].hex()
+
+
+def _known(span: Span) -> Known:
+    return Known(span.name[:MOST_NAME_LETTERS], span.parent_span_id[:8].hex() or None)
 
 
 def attributes_of(pairs: Iterable[KeyValue]) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def _is_call(attributes: Attributes) -> bool:
 def _logged(
     span: Span, attributes: Attributes, headers: list[tuple[str, str]], memory: Memory, secret: bytes, now_us: int
 ) -> Logged:
-    trace, span_id = span.trace_id.hex(), span.span_id.hex()
+    trace, span_id = _ids(span)
     controls = parse_controls([*_associated(attributes), *headers])
     path = memory.path(trace, span_id)
     place = _place(attributes)

@@ -17,13 +17,15 @@ UNCHECKED_BYTES, MOST_VALUES = 2**20, 2_000_000
 SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parse(data: str | bytes) -> Json:
-    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep) or has more than MOST_VALUES values.
+def parse(data: str | bytes, most_values: int | None = MOST_VALUES) -> Json:
+    """The parsed JSON, or None if it is none (cut short, NaN, nested too deep) or has more values than that.
+
+    None as `most_values`: the caller has counted them.
 
     An emoji cut in half (an answer that ends at its limit, a prompt cut by JavaScript) is half a pair of surrogates:
     legal in JSON, refused by orjson. It becomes a "?"; the usage beside it is what we are here for.
     """
-    if len(data) > UNCHECKED_BYTES and values_at_most(data) > MOST_VALUES:
+    if most_values is not None and len(data) > UNCHECKED_BYTES and values_at_most(data) > most_values:
         return None
     try:
         return orjson.loads(data)

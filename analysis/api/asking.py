@@ -1,6 +1,6 @@
-"""Questions to the lake that hold up nobody: in threads, a few at a time, each with an end.
+"""Questions to the lake, each in a thread, a few at a time, with bounds on time and memory.
 
-A connection takes memory and a question may take minutes, so there are places for a few; who finds none waits a while.
+A connection takes memory and a question may take minutes, so a few may run at once; others wait for a place.
 """
 
 import threading
@@ -17,20 +17,34 @@ from analysis.api.envelope import ApiError
 from analysis.lake import Connection, Lake
 
 PLACES: Final = 4  # two cores answer no faster with more
-PLACES_FOR_SQL: Final = 2  # of them; a person's SQL may be slow, so it never has all
+PLACES_FOR_SQL: Final = 2  # of them; SQL of callers may be slow, so it never takes all places
 MOST_S: Final = 30.0  # what a script waits for; the reports take a second over ten million rows
 WAIT_S: Final = 30.0  # for a place
 TICK_S: Final = 0.05
-MEMORY: Final = "20%"  # of the machine's, for each question: all places together take what DuckDB alone would
+STUCK_S: Final = 10.0  # some functions of DuckDB do not notice an interrupt; after this long the process must end
+MEMORY: Final = "512MiB"  # of one question; the reports over ten million rows take less
+
+_TOO_MUCH_MEMORY: Final = (
+    f"this question needs more memory than it may have ({MEMORY}); ask for less time, fewer rows or fewer columns"
+)
 
 
 class Questions:
     """The places, and an end for what runs when the process ends."""
 
-    def __init__(self, places: int = PLACES, most_s: float = MOST_S, wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self,
+        places: int = PLACES,
+        most_s: float = MOST_S,
+        wait_s: float = WAIT_S,
+        stuck: Callable[[], None] | None = None,
+        stuck_s: float = STUCK_S,
+    ) -> None:
+        """`stuck` is called, in a thread, where a question goes on so long after its interrupt."""
         self._places, self._places_for_sql = anyio.Semaphore(places), anyio.Semaphore(PLACES_FOR_SQL)
         self._threads = anyio.CapacityLimiter(places)
         self._most_s, self._wait_s = most_s, wait_s
+        self._stuck, self._stuck_s = stuck, stuck_s
         self._ending = threading.Event()
 
     async def ask[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
@@ -39,12 +53,12 @@ class Questions:
             return await anyio.to_thread.run_sync(self._ask_now, lake, question, limiter=self._threads)
 
     async def ask_sql[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
-        """The same for a statement that a person wrote."""
+        """The same for a caller's own SQL."""
         async with self._place(self._places_for_sql):
             return await self.ask(lake, question)
 
     def end(self) -> None:
-        """Breaks off what runs."""
+        """Interrupts what runs."""
         self._ending.set()
 
     def _place(self, places: anyio.Semaphore) -> "_Place":
@@ -57,18 +71,18 @@ class Questions:
             with self._interrupting(connection, deadline):
                 try:
                     return question(connection)
-                except duckdb.InterruptException as error:
-                    if self._ending.is_set():
-                        raise ApiError(503, "heliograph is ending") from error
-                    raise ApiError(
-                        422, f"this took longer than {self._most_s:g} s; ask for less time or fewer calls"
-                    ) from error
-                except duckdb.OutOfMemoryException as error:
-                    raise ApiError(
-                        422, f"this takes more than {MEMORY} of the memory; ask for less time or fewer calls"
-                    ) from error
+                except duckdb.InterruptException:
+                    refusal = self._interrupted()
+                except (duckdb.OutOfMemoryException, MemoryError):
+                    refusal = ApiError(422, _TOO_MUCH_MEMORY)
+            raise refusal  # outside of `except`: its context would keep the rows that were too many
 
         return lake.ask(limited)
+
+    def _interrupted(self) -> ApiError:
+        if self._ending.is_set():
+            return ApiError(503, "heliograph is ending")
+        return ApiError(422, f"this took longer than {self._most_s:g} s; ask for less time or fewer calls")
 
     @contextmanager
     def _interrupting(self, connection: Connection, deadline: float) -> Iterator[None]:
@@ -76,9 +90,14 @@ class Questions:
         done = threading.Event()
 
         def watch() -> None:
+            interrupted_at: float | None = None
             while not done.wait(TICK_S):
-                if self._ending.is_set() or time.monotonic() > deadline:
+                now = time.monotonic()
+                if self._ending.is_set() or now > deadline:
                     connection.interrupt()
+                    interrupted_at = interrupted_at or now
+                    if now > interrupted_at + self._stuck_s and self._stuck:
+                        self._stuck()
 
         watcher = threading.Thread(target=watch, name="question-watch", daemon=True)
         watcher.start()

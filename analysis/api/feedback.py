@@ -16,7 +16,8 @@ from starlette.routing import Route
 from addon.ids import parse_uuid
 from addon.intake import events
 from addon.storage.record import EventRow
-from analysis.api.envelope import ApiError, answer, read_object
+from analysis.api.bodies import read_object
+from analysis.api.envelope import ApiError, answer
 from analysis.api.openapi import BOOLEAN, NULL, NUMBER, TEXT, Schema, documented, nullable, record
 from analysis.api.state import Api
 from analysis.known_calls import first_of_session, is_known

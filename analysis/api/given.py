@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 
 from starlette.requests import Request
 
-from analysis.api.envelope import ApiError, read_object
+from analysis.api.bodies import read_object
+from analysis.api.envelope import ApiError
 from analysis.api.filter_columns import CALL_TABLES, Tables
 from analysis.api.filter_schema import filter_schema
 from analysis.api.filters import ALL, LAST, Node, parse_moment, read_filter

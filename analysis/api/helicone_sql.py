@@ -1,6 +1,7 @@
 """SQL over the views, read-only. Source: Helicone's heliconeSqlController.ts; the SQL is DuckDB's, the views are ours."""
 
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import duckdb
@@ -55,25 +56,33 @@ def routes(api: Api) -> list[Route]:
 def _execute(connection: Connection, sql: str) -> dict[str, Any]:
     """Rows, milliseconds, bytes and number of rows. Raises ApiError: nothing is cut off silently."""
     began = time.monotonic()
-    rows: list[orjson.Fragment] = []
-    size = 0
     try:
         columns, found = stream_user_sql(connection, sql)
-        names = unique(columns)
-        for row in found:
-            text = json_object(dict(zip(names, row, strict=True)))
-            size += len(text)
-            if len(rows) == MOST_ROWS:
-                raise ApiError(422, f"sql: answers more than {MOST_ROWS} rows; add a limit")
-            if size > MOST_BYTES:
-                raise ApiError(422, f"sql: answers more than {MOST_BYTES >> 20} MiB; add a limit or take fewer columns")
-            rows.append(orjson.Fragment(text))
+        rows, size = _as_json(unique(columns), found)
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except (duckdb.Error, NotAllowed) as error:
         raise ApiError(400, f"sql: {error}") from error
     took_ms = round((time.monotonic() - began) * 1000, 3)
     return {"rows": rows, "elapsedMilliseconds": took_ms, "size": size, "rowCount": len(rows)}
+
+
+def _as_json(names: Sequence[str], found: Iterable[tuple[Any, ...]]) -> tuple[list[orjson.Fragment], int]:
+    """(rows as JSON, their bytes). Raises ApiError where they are too many."""
+    rows: list[orjson.Fragment] = []
+    size = 0
+    for row in found:
+        longest = max((len(value) for value in row if isinstance(value, str | bytes)), default=0)
+        text = b"" if longest > MOST_BYTES else json_object(dict(zip(names, row, strict=True))).encode()
+        size += max(longest, len(text))
+        if size > MOST_BYTES:
+            rows.clear()  # the error's traceback keeps this frame
+            raise ApiError(422, f"sql: answers more than {MOST_BYTES >> 20} MiB; add a limit or take fewer columns")
+        if len(rows) == MOST_ROWS:
+            rows.clear()
+            raise ApiError(422, f"sql: answers more than {MOST_ROWS} rows; add a limit")
+        rows.append(orjson.Fragment(text))
+    return rows, size
 
 
 def _schema(connection: Connection) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -12,9 +11,9 @@ from starlette.routing import Route
 from addon.config import controls
 from addon.intake.log_format import LogError, read_log
 from addon.intake.logged import Logged, write
-from addon.metering.content_coding import decode
 from addon.providers.fields import parse
-from analysis.api.envelope import ApiError, read_bytes
+from analysis.api.bodies import check_json
+from analysis.api.envelope import ApiError
 from analysis.api.openapi import INTEGER, NUMBER, TEXT, documented, record
 from analysis.api.state import Api
 
@@ -46,7 +45,13 @@ _LOG: Final = {
 
 def routes(api: Api) -> list[Route]:
     about: dict[str, Any] = {"summary": "Log a call after the fact", "body": _LOG}
-    taken = {"responses": {"200": {"description": "ok"}, "400": {"description": "What is wrong, field by field"}}}
+    taken = {
+        "responses": {
+            "200": {"description": "ok"},
+            "400": {"description": "What is wrong, field by field"},
+            "413": {"description": "Too long, nested too deep, or too many values"},
+        }
+    }
     noted = {"responses": {"204": {"description": "Taken"}, "400": taken["responses"]["400"]}}
     return [
         *(
@@ -86,16 +91,16 @@ def _typed(api: Api) -> Callable[[Request], Awaitable[Response]]:
 
 async def _take(api: Api, request: Request, endpoint: str | None) -> Logged:
     """Reads the log, journals its call. Raises LogError and ApiError."""
-    body = await read_decoded(request, MOST_BYTES, "Payload too large")
     headers = request.headers.items()
 
-    def read() -> Logged:
-        log = parse(body)
+    def read(body: bytes) -> Logged:
+        check_json(body)
+        log = parse(body, most_values=None)
         if not isinstance(log, dict):
             raise ApiError(400, "the body is not a JSON object")
         return read_log(log, headers, endpoint=endpoint, secret=api.secret, now_us=time.time_ns() // 1000)
 
-    call = await run_in_threadpool(read)  # 10 MB of JSON take a while
+    call = await api.long_bodies.read(request, MOST_BYTES, read)
     write(api.journal, call, api.settings.max_body_bytes)
     return call
 
@@ -111,18 +116,3 @@ def _answer(api: Api, call: Logged, status: int) -> Response:
 def refusal(api: Api) -> list[str]:
     """A warning, where the disk refuses what is logged."""
     return ["the journal cannot be written; this may not be recorded"] if api.journal.is_refused else []
-
-
-async def read_decoded(request: Request, most_bytes: int, too_large: str) -> bytes:
-    """A body as it was before its Content-Encoding. Raises ApiError 400."""
-    try:
-        body = await read_bytes(request, most_bytes)
-    except ApiError as error:
-        raise ApiError(400, f"{too_large}: {error.message}") from error
-    encoding = request.headers.get("content-encoding")
-    decoded, is_whole = await run_in_threadpool(decode, body, encoding)
-    if not is_whole:
-        raise ApiError(400, f"Content-Encoding: the body is not {encoding!r}, or cut short, or too large")
-    if len(decoded) > most_bytes:
-        raise ApiError(400, f"{too_large}: the body is longer than {most_bytes} bytes")
-    return decoded

@@ -13,7 +13,6 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,12 +20,12 @@ from starlette.routing import Route
 from addon.intake.logged import write
 from addon.intake.spans import Memory, read_traces
 from addon.providers.fields import parse
+from analysis.api.bodies import check_json, check_protobuf
 from analysis.api.envelope import ApiError
-from analysis.api.logs import read_decoded
 from analysis.api.openapi import documented
 from analysis.api.state import Api
 
-MOST_BYTES: Final = 64 * 2**20  # exporters gather hundreds of spans with whole conversations
+MOST_BYTES: Final = 32 * 2**20  # decoded; exporters gather hundreds of spans with whole conversations
 PROTOBUF: Final = "application/x-protobuf"
 _IDS: Final = ("traceId", "spanId", "parentSpanId")
 
@@ -57,8 +56,10 @@ def routes(api: Api) -> list[Route]:
         is_protobuf = PROTOBUF in content_type or (
             request.url.path.endswith("/log-python") and "json" not in content_type
         )
-        body = await read_decoded(request, MOST_BYTES, "the export is too large")
-        await run_in_threadpool(take, decode(body) if is_protobuf else decode_json(body), request.headers.items())
+        headers = request.headers.items()
+        await api.long_bodies.read(
+            request, MOST_BYTES, lambda body: take(decode(body) if is_protobuf else decode_json(body), headers)
+        )
         if is_protobuf:
             return Response(ExportTraceServiceResponse().SerializeToString(), media_type=PROTOBUF)
         return Response(b"{}", media_type="application/json")
@@ -68,7 +69,13 @@ def routes(api: Api) -> list[Route]:
         for call in read_traces(traces, headers, memory=memory, secret=api.secret, now_us=now_us):
             write(api.journal, call, api.settings.max_body_bytes)
 
-    answers = {"responses": {"200": {"description": "Taken"}, "400": {"description": "Not OTLP"}}}
+    answers = {
+        "responses": {
+            "200": {"description": "Taken"},
+            "400": {"description": "Not OTLP"},
+            "413": {"description": "Too long, nested too deep, or too many spans"},
+        }
+    }
     about: dict[str, Any] = {"summary": "Take OpenTelemetry traces", "body": _DOCUMENTED, "replaced": answers}
     return [
         documented("/v1/traces", export, **about),
@@ -78,7 +85,8 @@ def routes(api: Api) -> list[Route]:
 
 
 def decode(body: bytes) -> TracesData:
-    """Raises ApiError 400."""
+    """Raises ApiError 400 or 413."""
+    check_protobuf(body, TracesData.DESCRIPTOR)
     try:
         traces: TracesData = TracesData.FromString(body)
     except DecodeError as error:
@@ -87,8 +95,9 @@ def decode(body: bytes) -> TracesData:
 
 
 def decode_json(body: bytes) -> TracesData:
-    """OTLP's JSON is protobuf's, but for ids in hex. Raises ApiError 400."""
-    given = parse(body)
+    """OTLP's JSON is protobuf's, but for ids in hex. Raises ApiError 400 or 413."""
+    check_json(body)
+    given = parse(body, most_values=None)
     if not isinstance(given, dict):
         raise ApiError(400, "the body is not OTLP JSON: write an object with resourceSpans")
     try:

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from analysis.api.envelope import answer, read_object
+from analysis.api.bodies import read_object
+from analysis.api.envelope import answer
 from analysis.api.filters import pattern
 from analysis.api.given import body_schema, read_given, required_window, text
 from analysis.api.openapi import NUMBER, TEXT, documented, list_of, record

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +30,18 @@ from addon.hooks.endpoint_headers import TOKEN, TOKEN_VARIABLE
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
-from analysis.api.asking import MEMORY
+from analysis.api.asking import MEMORY, Questions
 from analysis.api.envelope import error_answer
 from analysis.api.state import Api
 from analysis.lake import Lake
+from analysis.process_memory import end_process, limit_data, watched
 from analysis.webhooks.dispatch import Dispatcher
 
 PATIENCE_S: Final = 5  # for answers under way at the end
+# All questions and bodies together. Beyond the first, allocations fail; beyond the second, the process ends, the proxy
+# starts it again, and the callers get a 503.
+MOST_DATA_BYTES: Final = 1536 * 2**20
+MOST_RESIDENT_BYTES: Final = 1536 * 2**20
 
 
 def main() -> int:
@@ -56,16 +61,24 @@ def main() -> int:
             secret=secret(options.data),
             lake=Lake(options.data, memory=MEMORY),
             journal=Journal(Folders(options.data).journal),
+            questions=Questions(stuck=_give_up("a question did not end when it was interrupted")),
         )
     except (ConfigError, OSError) as error:
         print(f"heliograph: the API cannot start: {error}", file=sys.stderr)
         return 2
     api.journal.open()
+    limit_data(MOST_DATA_BYTES)
+    too_large = _give_up(f"more than {MOST_RESIDENT_BYTES >> 20} MiB are in use")
     try:
-        asyncio.run(_serve(api, token))
+        with watched(MOST_RESIDENT_BYTES, too_large):
+            asyncio.run(_serve(api, token))
     finally:
         api.journal.close()
     return 0
+
+
+def _give_up(why: str) -> Callable[[], None]:
+    return lambda: end_process(f"the API process ends, and starts again with the next request: {why}")
 
 
 class OnlyWithToken:

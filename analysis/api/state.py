@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from addon.config.settings import Settings
 from addon.storage.journal import Journal
 from analysis.api.asking import Questions
+from analysis.api.bodies import LongBodies
 from analysis.lake import Connection, Lake
 
 
@@ -16,6 +17,7 @@ class Api:
     lake: Lake
     journal: Journal  # this process's own run: the settler takes it in like the proxy's
     questions: Questions = field(default_factory=Questions)
+    long_bodies: LongBodies = field(default_factory=LongBodies)
 
     async def ask[T](self, question: Callable[[Connection], T]) -> T:
         """What the lake answers, off the event loop. Raises ApiError where it takes too long."""

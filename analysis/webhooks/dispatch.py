@@ -36,7 +36,7 @@ class Dispatcher:
     def __init__(self, data: Path, webhooks: Sequence[Webhook], clock: Callable[[], float] = time.time) -> None:
         """`clock` gives seconds since 1970. Raises ValueError where a secret is missing."""
         self._clock = clock
-        self._lake = Lake(data)
+        self._lake = Lake(data, memory="512MiB")  # it runs beside the questions of callers
         self._folders = Folders(data)
         self._webhooks = {webhook.url: webhook for webhook in webhooks}
         self._keys = {webhook.url: webhook.signing_key(os.environ) for webhook in webhooks}

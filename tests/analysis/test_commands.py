@@ -251,6 +251,17 @@ def test_a_report_into_a_pipe_is_whole_lines(tmp_path: Path) -> None:
     assert result.stdout.splitlines()[-30:] == ["x" * 500] * 30
 
 
+@pytest.mark.parametrize("style", ["--json", "--csv"])
+def test_sql_that_needs_too_much_memory_fails_with_a_sentence(tmp_path: Path, style: str) -> None:
+    statement = "select repeat('x', 1000000) || i::varchar as long from range(5000) t(i)"
+    code = "from addon.commands.reports import sql; sql()"
+    command = [sys.executable, "-c", code, "--data", str(tmp_path), style, statement]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "needs more than 2 GiB of memory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_the_commands_can_be_loaded_without_duckdb_and_rich() -> None:
     """`heliograph up` loads them too, and has 100 MB for everything."""
     code = "import sys, addon.commands.reports; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"

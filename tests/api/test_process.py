@@ -17,6 +17,7 @@ import pytest
 
 from addon.hooks import endpoint_headers
 from addon.storage.folders import Folders
+from analysis.api.serve import MOST_RESIDENT_BYTES
 from tests.waiting import wait_for
 
 TOKEN = "s3cret-of-this-run"
@@ -148,3 +149,35 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     process = start(tmp_path, "--config", str(config))
     _, said = process.communicate(timeout=30)
     assert (process.returncode, "timeouts.idle_s" in said.decode()) == (2, True)
+
+
+def most_resident_bytes(pid: int) -> int:
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_its_memory_has_a_bound_whatever_is_asked(data: Path) -> None:
+    """Values that DuckDB does not count towards its own limit, several at once, and a small question after them."""
+    headers = {endpoint_headers.TOKEN: TOKEN}
+    huge = [
+        "select list_aggregate(range(1000000000), 'sum')",
+        "select range(100000000) as a",
+        "select repeat('x', 1000000) || i::varchar from range(5000) t(i)",
+    ]
+    with started(data) as (process, url):
+        answers: list[httpx.Response] = []
+
+        def ask(sql: str) -> None:
+            path = f"{url}/v1/helicone-sql/execute"
+            answers.append(httpx.post(path, json={"sql": sql}, headers=headers, timeout=60))
+
+        threads = [threading.Thread(target=ask, args=[sql]) for sql in huge]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [(answer.status_code, "memory" in answer.text) for answer in answers] == [(422, True)] * len(huge)
+        ask("select 1 as a")
+        assert answers[-1].json()["data"]["rows"] == [{"a": 1}]
+        assert most_resident_bytes(process.pid) < MOST_RESIDENT_BYTES

@@ -1,5 +1,6 @@
 """SQL over HTTP: one question at a time, read-only, with an end."""
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from addon.storage.record import RequestRow
 from analysis.api import helicone_sql
-from analysis.api.asking import PLACES_FOR_SQL, Questions
+from analysis.api.asking import MEMORY, PLACES_FOR_SQL, Questions
+from analysis.lake import Lake
 from tests.api.conftest import Client, serving
 from tests.waiting import wait_for
 
@@ -115,3 +117,41 @@ def test_who_finds_no_place_in_time_is_told_so(data: Path) -> None:
         assert "too many questions at once" in api.post("/v1/request/count/query", {}, 503)
         slow.join()
         assert api.post("/v1/request/count/query", {}) == 400
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select repeat('x', 1000000) || i::varchar from range(5000) t(i)",
+        "select list(i) from range(1000000000) t(i)",
+        "select string_agg(i::varchar, ',') from range(1000000000) t(i)",
+        "select a.i, b.i from range(100000) a(i), range(100000) b(i) order by (a.i * 7919 + b.i) % 1000003",
+    ],
+)
+def test_a_question_that_needs_too_much_memory_is_told_so(data: Path, sql: str) -> None:
+    with serving(data, lake=Lake(data, memory=MEMORY)) as api:
+        assert "needs more memory" in str(execute(api, sql, 422))
+        assert execute(api, "select 1")
+
+
+def test_thirty_thousand_columns_of_one_name_are_numbered_in_linear_time(api: Client) -> None:
+    columns = 30_000
+    answer = execute(api, f"select {','.join(['a'] * columns)} from (select 1 as a)")
+    assert isinstance(answer, dict)
+    assert list(answer["rows"][0])[-1] == f"a_{columns}"
+
+
+@pytest.mark.parametrize("sql", ["select " + "not " * 15_000 + "true", "select " + "+".join(["1"] * 30_000)])
+def test_a_deeply_nested_question_is_refused(api: Client, sql: str) -> None:
+    assert "depth" in str(execute(api, sql, 400))
+
+
+def test_a_question_that_ignores_its_interrupt_is_given_up() -> None:
+    given_up = threading.Event()
+    questions = Questions(most_s=0.01, stuck=given_up.set, stuck_s=0.1)
+
+    async def ask(data: Path) -> None:
+        await questions.ask(Lake(data), lambda _: given_up.wait(30))
+
+    asyncio.run(ask(Path("nowhere")))
+    assert given_up.is_set()
