@@ -28,7 +28,7 @@ class AskUsage:
 
 
 async def ask_usage(flow: http.HTTPFlow, call: Call, always: bool) -> None:
-    """Of the target that the call goes to now, where it can be asked. `always`: the config asks for it."""
+    """Asks the current target for its usage, where the target has such an option. `always`: the config asks for it."""
     headers, by_caller = flow.request.headers, call.asked.controls.stream_usage
     call.attempts.hides_usage = False
     if not call.attempts.operation.asks_usage or not (by_caller or always):

@@ -59,12 +59,13 @@ class Connections:
 
     async def _watch_deadlines(self) -> None:
         from addon.mitm.deadlines import LOOK_EVERY_S
+        from addon.mitm.stream_events import DeadlinePassed
 
         deadlines = self._setup.deadlines
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for stream in deadlines.passed():
-                if not await deliver(stream.flow.client_conn.id, stream.deadline_passed()):
+                if not await deliver(stream.flow.client_conn.id, DeadlinePassed(stream)):
                     deadlines.forget(stream)
 
     def done(self) -> None:

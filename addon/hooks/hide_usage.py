@@ -29,7 +29,7 @@ class HideUsage:
             return
         if "content-encoding" in response.headers:
             known = response.headers.get(controls.WARNING)
-            told = "[usage] inject: the answer came compressed all the same; its usage chunk stays"
+            told = "[usage] inject: the answer came compressed, so its usage chunk is not removed"
             response.headers[controls.WARNING] = f"{known}; {told}" if known else told
         elif callable(response.stream) and response.raw_content is None:
             response.stream = HidingStream(response.stream)

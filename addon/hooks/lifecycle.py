@@ -1,4 +1,4 @@
-"""Start and end of the proxy: mitmproxy's options, opening what the settings name, the settler process, the orderly end."""
+"""Start and end of the proxy: mitmproxy's options, opening what the settings name, the settler process, shutdown."""
 
 import asyncio
 import contextlib
@@ -142,7 +142,7 @@ class Lifecycle:
             await asyncio.sleep(_LONGEST_RESTART_PAUSE_S)
 
     async def done(self) -> None:
-        """Finish what runs, then settle, then go. What does not finish in time is in the journal all the same."""
+        """Let calls under way finish, settle them, then end. Calls that do not finish in time are in the journal."""
         if (services := self._services) is None:
             return
         ctx.options.update(server=False)
@@ -156,7 +156,7 @@ class Lifecycle:
             task.cancel()
         services.close()
         if self._settler and self._settler.exit_status is not None:
-            self._start_settler(services)  # it died a moment ago: what is left is settled all the same
+            self._start_settler(services)  # it died a moment ago, and calls are left to settle
         if self._settler and not await self._settler.end(_SETTLE_S):
             logger.warning("heliograph: still settling; the settler goes on by itself")
 

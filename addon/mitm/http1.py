@@ -51,7 +51,7 @@ class JsonHttp1Server(Http1Server):
             yield command
 
 
-# Interim answers (RFC 9110, 15.2) that may come before the real one; 101 is none of them.
+# Interim answers (RFC 9110, 15.2) that may come before the final one. 101 is final.
 _INTERIM: Final = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
 
 

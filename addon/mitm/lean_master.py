@@ -1,4 +1,4 @@
-"""A lean mitmproxy: only the addons that proxying needs, and no question asked twice.
+"""A lean mitmproxy: only the addons that proxying needs, and handlers and options looked up once.
 
 Stock mitmdump walks 35 addons at every hook of every request and copies an option at every look: more than half of its
 CPU (docs/performance.md). Here both are tables, made once and made anew when something changes.
@@ -22,7 +22,7 @@ Handler = Callable[..., Any]
 
 
 class TableAddonManager(AddonManager):
-    """Knows who handles a hook without asking every addon. An existing manager becomes one by `speed_up`."""
+    """Keeps a table of the handlers of each hook, so that no addon is asked twice. `speed_up` turns an existing manager into one."""
 
     _table: dict[str, list[Handler]]
 

@@ -39,7 +39,6 @@ from addon.mitm.stream_events import (
     Abandoned,
     AnswerWantedHook,
     CallerLeftHook,
-    DeadlinePassed,
     Fed,
     ForStream,
 )
@@ -166,9 +165,6 @@ class CallStream(HttpStream):
             self.flow.response.raw_content = b""
 
     # Timeouts.
-
-    def deadline_passed(self) -> DeadlinePassed:
-        return DeadlinePassed(self)
 
     def deadline_ends(self) -> tuple[float, str]:
         """On the monotonic clock, and the message. Asked only while the stream is watched: it has a call then."""

@@ -172,7 +172,7 @@ def test_a_call_that_comes_when_the_answer_is_complete_is_a_hit_stored_or_not(
 # Who leaves.
 
 
-@pytest.mark.parametrize("words", ["delay=1", "chunk-delay=0.15"])
+@pytest.mark.parametrize("words", ["delay=2", "chunk-delay=0.15"])
 def test_if_the_first_caller_leaves_the_others_still_get_their_answer(
     proxy: Proxy, provider: FakeProviders, words: str
 ) -> None:
