@@ -50,7 +50,7 @@ def bill_of(row: RequestRow) -> Bill:
     """What the row was priced by."""
     usage = {item.name: getattr(row, item.name) for item in fields(Usage)}
     return Bill(
-        provider=priced_as(registry.by_name(row.provider_name), row.host),
+        provider=priced_as(registry.by_name(row.provider_name), row.host, row.path, row.request_model),
         host=row.host,
         models=priced_models(None, row.response_model, row.request_model, None),
         usage=Usage(**usage) if any(value is not None for value in usage.values()) else None,

@@ -111,9 +111,11 @@ class _Found:
         return f"{LIST_NAME} + {OWN_LIST}" if self.own else LIST_NAME
 
 
-def priced_as(provider: Provider, host: str) -> Provider:
-    """The provider with the price list of its host: a name of the user's own has none, unless that host is a known
-    provider's."""
+def priced_as(provider: Provider, host: str, path: str = "", model: str | None = None) -> Provider:
+    """The provider with the price list of this call: a name of the user's own has none, unless its host is a known
+    provider's; of a router the call tells whose it is."""
+    if provider.price_list:
+        return replace(provider, prices=provider.price_list(host, path, model))
     if provider.prices is not None or provider.name in registry.BY_NAME:
         return provider
     known = registry.by_host(host)
@@ -178,7 +180,8 @@ class PriceList:
             raise Unpriced(bill.odd)
         provider = bill.provider.name
         stated_names = [name for name in bill.models if name]
-        names = [other for name in stated_names for other in self._own.names(provider, name)]
+        # What has no model (a search) is sold by what it does.
+        names = [other for name in stated_names or [bill.operation] for other in self._own.names(provider, name)]
         model = listed.find(bill.provider.prices, names, bill.started_at)
         counts = self._charged(provider, names, model, _counts(bill))
         if requests := int(counts.pop("batch_requests", 0)):

@@ -50,6 +50,7 @@ UNITS: Final = {
     "rerank_searches": "a query that was ranked, of up to 100 documents",
     "web_searches": "a search of the web",
     "social_searches": "a search of a social network",
+    "search_sources": "a source that a search found and the answer used",
     "storage_searches": "a search in stored files",
     "code_executions": "a run of code in the provider's sandbox",
     "requests": "one call",

@@ -103,5 +103,8 @@ class Provider:
     prices: str | None = None  # its id in genai-prices; None: only our own table and the user's prices
     region: Callable[[str, str], str | None] | None = None  # (host, path) -> the price factor `region`
     plan_hosts: frozenset[str] = frozenset()  # calls to these are paid by a subscription
+    plan_paths: tuple[str, ...] = ()  # how the paths of such calls begin, on its other hosts
+    # (host, path, asked model) -> the id in genai-prices of whoever is billed, where the call decides that
+    price_list: Callable[[str, str, str | None], str | None] | None = None
     error_body: Callable[[int, str, str], Json] | None = None  # (status, type, message) -> body in its dialect
     source: str = ""  # its documentation

@@ -4,22 +4,52 @@
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
-from addon.providers.model import Json, Provider, Usage
-from addon.providers.openai_shaped import operations, usage
+from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers.fields import at, items
+from addon.providers.model import Json, Provider, Reading, Usage
+from addon.providers.openai_shaped import Complete
 
 CHAT: Final = ("chat",)
 COMPLETIONS: Final = ("chat", "text_completion")
 EMBEDDINGS: Final = ("chat", "text_completion", "embeddings")
 ALL: Final = ("chat", "text_completion", "embeddings", "responses")
+# In addon/providers/media.py.
+MEDIA: Final = ("images", "speech", "transcription", "translation", "rerank")
 
-
-_CHINA: Final = frozenset({"api.moonshot.cn", "open.bigmodel.cn", "api.minimaxi.com", "api.minimax.chat"})
+_CHINA: Final = frozenset({"api.moonshot.cn", "open.bigmodel.cn"})
 
 
 def in_china(host: str, _path: str) -> str | None:
     return "cn" if host in _CHINA else None
+
+
+def moonshots_searches(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """A call of the built-in `$web_search` costs a fee. https://platform.moonshot.ai/docs/pricing/tools"""
+    called = sum(
+        at(call, "function", "name") == "$web_search"
+        for chunk in chunks
+        for choice in items(at(chunk, "choices"))
+        for side in ("message", "delta")
+        for call in items(at(choice, side, "tool_calls"))
+    )
+    return replace(reading, units=reading.units | {"web_searches": Decimal(called)}) if called else reading
+
+
+def zais_searches(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """Results of a web search stand at the top of an answer; how many searches are charged it does not say."""
+    if any(at(chunk, "web_search") for chunk in chunks):
+        return replace(reading, units=reading.units | {"web_searches": None})
+    return reading
+
+
+def hugging_faces_list(_host: str, path: str, model: str | None) -> str | None:
+    """The price list of the provider that the router is told to use: by `model:provider`, or by the path."""
+    name = (model or "").rpartition(":")[2] if ":" in (model or "") else path.split("/")[1]
+    return f"huggingface_{name}" if name not in ("", "v1") else None
 
 
 def row(
@@ -31,24 +61,40 @@ def row(
     does: Sequence[str] = CHAT,
     labels: Sequence[str] = (),
     prices: str | None = None,
-    read_usage: Callable[[Json], Usage | None] = usage,
+    read_usage: Callable[[Json], Usage | None] = openai_shaped.usage,
     asks_usage: bool = True,
     below: str = "",
     region: Callable[[str, str], str | None] | None = None,
+    messages: str = "",
+    complete: Complete | None = None,
+    plan_hosts: Sequence[str] = (),
+    plan_paths: Sequence[str] = (),
+    price_list: Callable[[str, str, str | None], str | None] | None = None,
 ) -> Provider:
     """A provider whose first host is that of `origin`; a local one (http) has none that could be decrypted.
 
-    `below`: the path of that host under which its API lives, where the host serves other things as well.
+    `below`: the path of that host under which its API lives, where the host serves other things as well. `messages`: the
+    path, a regular expression, where it speaks Anthropic's API.
     """
     hosts = (origin.removeprefix("https://") + below, *more_hosts) if origin.startswith("https://") else more_hosts
+    shaped = tuple(operation for operation in does if operation not in MEDIA)
+    others = media.operations(base, *(operation for operation in does if operation in MEDIA), complete=complete)
+    chat = openai_shaped.operations(base, *shaped, read_usage=read_usage, asks_usage=asks_usage, complete=complete)
     return Provider(
         name=name,
         origin=origin,
         hosts=hosts,
         labels=tuple(labels),
-        operations=operations(base, *does, read_usage=read_usage, asks_usage=asks_usage) if does else (),
+        operations=(
+            *(chat if shaped else ()),
+            *others,
+            *((anthropic_shaped.messages(messages, complete),) if messages else ()),
+        ),
         prices=prices,
         region=region,
+        plan_hosts=frozenset(plan_hosts),
+        plan_paths=tuple(plan_paths),
+        price_list=price_list,
         source=source,
     )
 
@@ -59,59 +105,71 @@ PROVIDERS: Final = (
     # https://github.com/openai/openai-agents-python/issues/442
     row("mistral", "https://docs.mistral.ai/api", "https://api.mistral.ai",
         does=("chat", "embeddings"), labels=("mistral",), prices="mistral", asks_usage=False),
-    row("groq", "https://console.groq.com/docs/api-reference", "https://api.groq.com",
-        base="/openai/v1", does=("chat", "responses", "embeddings"), labels=("groq",), prices="groq"),
     row("deepseek", "https://api-docs.deepseek.com", "https://api.deepseek.com",
-        base="(?:/v1|/beta)?", does=COMPLETIONS, labels=("deepseek",), prices="deepseek"),
-    # Regional hosts are us-east-1.api.x.ai and the like.
-    row("xai", "https://docs.x.ai/docs/api-reference", "https://api.x.ai", "*.api.x.ai",
-        does=ALL, labels=("x",), prices="x-ai"),
+        base="(?:/v1|/beta)?", does=COMPLETIONS, labels=("deepseek",), prices="deepseek",
+        messages="/anthropic/v1/messages"),
     row("together", "https://docs.together.ai/reference", "https://api.together.xyz", "api.together.ai",
-        does=EMBEDDINGS, labels=("together",), prices="together"),
+        does=(*EMBEDDINGS, *MEDIA), labels=("together",), prices="together"),
     row("fireworks", "https://docs.fireworks.ai/api-reference", "https://api.fireworks.ai",
-        base="/inference/v1", does=ALL, labels=("fireworks",), prices="fireworks"),
-    row("openrouter", "https://openrouter.ai/docs/api-reference", "https://openrouter.ai", "eu.openrouter.ai",
-        base="/api/v1", does=ALL, labels=("openrouter",), prices="openrouter"),
-    row("perplexity", "https://docs.perplexity.ai/api-reference", "https://api.perplexity.ai",
-        base="", labels=("perplexity",), prices="perplexity"),
+        base="/inference/v1", does=(*ALL, "rerank"), labels=("fireworks",), prices="fireworks",
+        messages="/inference/v1/messages"),
     row("cerebras", "https://inference-docs.cerebras.ai/api-reference", "https://api.cerebras.ai",
         does=COMPLETIONS, labels=("cerebras",), prices="cerebras"),
-    row("deepinfra", "https://deepinfra.com/docs/openai_api", "https://api.deepinfra.com",
-        base="/v1/openai", does=EMBEDDINGS, labels=("deepinfra",)),
     # Nebius Token Factory, once AI Studio.
     row("nebius", "https://docs.tokenfactory.nebius.com", "https://api.studio.nebius.ai",
-        "api.studio.nebius.com", "api.tokenfactory.nebius.com", does=EMBEDDINGS, labels=("nebius",)),
+        "api.studio.nebius.com", "api.tokenfactory.nebius.com", "*.api.tokenfactory.nebius.com",
+        does=(*EMBEDDINGS, "images", "rerank"), labels=("nebius",)),
     row("novita", "https://novita.ai/docs/api-reference", "https://api.novita.ai",
-        base="(?:/v3/openai|/openai/v1)", does=EMBEDDINGS, labels=("novita",), prices="novita"),
+        base="(?:/v3/openai(?:/v1)?|/openai/v1|/openai)", does=(*EMBEDDINGS, "rerank"), labels=("novita",),
+        prices="novita", messages="/anthropic/v1/messages"),
     row("hyperbolic", "https://docs.hyperbolic.xyz", "https://api.hyperbolic.xyz",
         does=COMPLETIONS, labels=("hyperbolic",)),
-    row("nvidia", "https://docs.api.nvidia.com/nim/reference", "https://integrate.api.nvidia.com",
-        does=EMBEDDINGS, labels=("nvidia",)),
-    # Meta's Llama API, its OpenAI-shaped half.
-    row("llama", "https://llama.developer.meta.com/docs/features/compatibility", "https://api.llama.com",
-        base="/compat/v1", labels=("llama",)),
-    row("vercel", "https://vercel.com/docs/ai-gateway/openai-compat", "https://ai-gateway.vercel.sh",
-        does=("chat", "embeddings", "responses"), labels=("vercel",)),
+    # Free trial credits, or a licence of its own: no price by the token. The retrieval models have hosts' paths below ai.api.
+    row("nvidia", "https://docs.api.nvidia.com/nim/reference", "https://integrate.api.nvidia.com", "ai.api.nvidia.com",
+        base="(?:/v1|/v1/retrieval/[^/]+(?:/[^/]+)?|/v1/gr/[^/]+/[^/]+)", does=EMBEDDINGS, labels=("nvidia",)),
     # A path may name the provider that the router is to use.
     row("huggingface", "https://huggingface.co/docs/inference-providers", "https://router.huggingface.co",
-        base="(?:/[^/]+)?/v1", does=("chat", "responses")),
+        base="(?:/[^/]+)?(?:/v3/openai|/openai/v1|/inference/v1|/api/v1|/v1)", does=("chat", "responses", "embeddings"),
+        price_list=hugging_faces_list),
     row("sambanova", "https://docs.sambanova.ai/docs/en/api-reference", "https://api.sambanova.ai",
-        does=("chat", "embeddings")),
+        does=(*ALL, "transcription", "translation"), messages="/v1/messages"),
     # The hosts in China have price lists of their own, in yuan.
     row("moonshot", "https://platform.moonshot.ai/docs/api/chat", "https://api.moonshot.ai", "api.moonshot.cn",
-        prices="moonshotai", region=in_china),
+        prices="moonshotai", region=in_china, messages="/anthropic/v1/messages", complete=moonshots_searches),
+    # The Kimi Code plan.
+    row("kimi_code", "https://www.kimi.com/code/docs", "https://api.kimi.com", base="/coding/v1",
+        prices="moonshotai", messages="/coding/v1/messages", plan_hosts=("api.kimi.com",)),
     row("zai", "https://docs.z.ai/api-reference", "https://api.z.ai", "open.bigmodel.cn",
-        base="/api/(?:coding/)?paas/v4", does=("chat", "embeddings"), prices="zai", region=in_china),
-    row("minimax", "https://platform.minimax.io/docs/api-reference", "https://api.minimax.io",
-        "api.minimaxi.com", "api.minimax.chat", prices="minimax", region=in_china),
-    row("dashscope", "https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api",
-        "https://dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com",
-        base="/compatible-mode/v1", does=("chat", "embeddings", "responses")),
+        base="/api/(?:coding/)?paas/v4", does=("chat", "embeddings", "images", "speech", "transcription", "rerank"),
+        prices="zai", region=in_china, messages="/api/(?:coding/)?anthropic/v1/messages", complete=zais_searches,
+        plan_paths=("/api/coding/",)),
     row("github_models", "https://docs.github.com/rest/models/inference", "https://models.github.ai",
-        base="(?:/orgs/[^/]+)?/inference", does=("chat", "embeddings")),
-    row("cloudflare", "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",
-        "https://api.cloudflare.com", below="/client/v4/accounts/", base="/client/v4/accounts/[^/]+/ai/v1",
-        does=("chat", "embeddings", "responses"), prices="cloudflare"),
+        "models.inference.ai.azure.com", base="(?:(?:/orgs/[^/]+)?/inference|/v1)?", does=("chat", "embeddings")),
+    # A subscription: https://docs.github.com/en/copilot/reference/copilot-billing/models-and-pricing
+    row("github_copilot", "https://docs.github.com/en/copilot", "https://api.githubcopilot.com",
+        "api.individual.githubcopilot.com", "api.business.githubcopilot.com", "api.enterprise.githubcopilot.com",
+        base="(?:/v1)?", does=("chat", "responses", "embeddings"), messages="/v1/messages", prices="github-copilot",
+        plan_hosts=("api.githubcopilot.com", "api.individual.githubcopilot.com", "api.business.githubcopilot.com",
+                    "api.enterprise.githubcopilot.com")),
+    # genai-prices knows these as well, and they differ in nothing.
+    row("arcee", "https://docs.arcee.ai", "https://api.arcee.ai", base="/api/v1", prices="arcee"),
+    row("avian", "https://avian.io/docs/", "https://api.avian.io", does=COMPLETIONS, prices="avian"),
+    row("baseten", "https://docs.baseten.co/inference/model-apis/overview", "https://inference.baseten.co",
+        prices="baseten", messages="/v1/messages"),
+    row("doubleword", "https://docs.doubleword.ai/inference-api/models", "https://api.doubleword.ai",
+        does=("chat", "embeddings", "responses"), prices="doubleword"),
+    row("meta", "https://dev.meta.ai/docs/protocols/chat-completions", "https://api.meta.ai",
+        does=("chat", "responses"), prices="meta"),
+    row("ovhcloud", "https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-capabilities",
+        "https://oai.endpoints.kepler.ai.cloud.ovh.net", does=EMBEDDINGS, prices="ovhcloud"),
+    row("voyage", "https://docs.voyageai.com/reference/embeddings-api", "https://api.voyageai.com",
+        does=("embeddings", "rerank"), prices="voyageai"),
+    # Read, without a price list.
+    row("ai21", "https://docs.ai21.com/reference", "https://api.ai21.com", base="/studio/v1"),
+    row("inception", "https://docs.inceptionlabs.ai", "https://api.inceptionlabs.ai", does=COMPLETIONS),
+    row("jina", "https://jina.ai/embeddings/", "https://api.jina.ai", does=("embeddings", "rerank")),
+    row("lambda", "https://docs.lambda.ai/public-cloud/lambda-inference-api", "https://api.lambda.ai",
+        "api.lambdalabs.com", does=COMPLETIONS),
     # On this machine: no hosts, no price unless one is configured.
     row("ollama", "https://docs.ollama.com/api/openai-compatibility", "http://127.0.0.1:11434", does=ALL),
     row("vllm", "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", "http://127.0.0.1:8000", does=ALL),

@@ -8,7 +8,27 @@ what only the settler needs (price lists, tokenizers, Parquet).
 from functools import lru_cache
 from typing import Final
 
-from addon.providers import anthropic, azure, bedrock, cohere, gemini, openai, openai_compatible, shapes, vertex
+from addon.providers import (
+    anthropic,
+    azure,
+    bedrock,
+    cloudflare,
+    cohere,
+    dashscope,
+    deepinfra,
+    gemini,
+    groq,
+    llama,
+    minimax,
+    openai,
+    openai_compatible,
+    openrouter,
+    perplexity,
+    shapes,
+    vercel,
+    vertex,
+    xai,
+)
 from addon.providers.hosts import host_and_path, labels_of, matches
 from addon.providers.model import Operation, Provider
 
@@ -20,6 +40,16 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
     bedrock.PROVIDER,
     azure.PROVIDER,
     cohere.PROVIDER,
+    groq.PROVIDER,
+    xai.PROVIDER,
+    openrouter.PROVIDER,
+    perplexity.PROVIDER,
+    deepinfra.PROVIDER,
+    vercel.PROVIDER,
+    llama.PROVIDER,
+    minimax.PROVIDER,
+    dashscope.PROVIDER,
+    cloudflare.PROVIDER,
     *openai_compatible.PROVIDERS,
 )
 

@@ -86,7 +86,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     cost = (
         FREE
         if reading.is_free or (operation and operation.is_free)
-        else _cost(call, price_list, provider, reading, checked, models, factors)
+        else _cost(call, price_list, provider, reading, checked, models, factors, asked.model or asked_path_model)
     )
     saved_nanousd = None
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
@@ -230,6 +230,7 @@ def _cost(
     checked: Checked | None,
     models: list[str | None],
     factors: dict[str, str],
+    asked_model: str | None,
 ) -> Cost:
     stated_nanousd = call.end.stated_cost_nanousd if call.end else None
     if stated_nanousd is None and reading.stated_cost_usd is not None:
@@ -238,7 +239,7 @@ def _cost(
         return FREE
     return price_list.price(
         Bill(
-            provider=priced_as(provider, call.start.host),
+            provider=priced_as(provider, call.start.host, call.start.path, asked_model),
             host=call.start.host,
             models=models,
             usage=checked.usage if checked else None,
@@ -247,7 +248,7 @@ def _cost(
             started_at=_priced_at(call),
             operation=call.start.operation_name,
             stated_nanousd=stated_nanousd,
-            paid_by_plan=call.start.paid_by_plan,
+            paid_by_plan=call.start.paid_by_plan or call.start.path.startswith(provider.plan_paths),
             odd=checked.odd if checked and not checked.priceable else None,
         )
     )

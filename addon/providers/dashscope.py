@@ -1,0 +1,155 @@
+"""Alibaba's DashScope (Model Studio): OpenAI's and Anthropic's shape, and its own below /api/v1/services.
+
+https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api; fields: its SDK, dashscope/api_entities.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import anthropic_shaped, openai_shaped
+from addon.providers.fields import at, count, error_type, items, parse, string, words
+from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
+
+# Prices of hosts in China are in yuan. https://www.alibabacloud.com/help/en/model-studio/regions
+_REGIONS: Final = {
+    "dashscope.aliyuncs.com": "cn",
+    "cn-hongkong.dashscope.aliyuncs.com": "cn-hongkong",
+    "dashscope-us.aliyuncs.com": "us",
+}
+# Upper ends of the ranges of input tokens by which models are priced, with their names in prices.toml.
+_LENGTHS: Final = ((32_000, "32K"), (128_000, "128K"), (256_000, "256K"), (1_000_000, "1M"))
+# Every event of its own stream has a reason to stop, "null" until the last one.
+TERMINAL: Final = Terminal(anywhere=rb'"finish_reason"\s*:\s*"(?!null")')
+
+
+def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:
+    """What the price of a token depends on: how long the input is, and whether the answer was thought about."""
+    if reading.usage is None or reading.usage.input_tokens is None:
+        return reading
+    longest = reading.usage.input_tokens
+    factors = {"input_length": next((name for most, name in _LENGTHS if longest <= most), "longer")}
+    if reading.usage.reasoning_output_tokens:
+        factors["thinking"] = "on"
+    return replace(reading, price_factors=reading.price_factors | factors)
+
+
+def read_native(body: Json) -> Reading:
+    return _native([body])
+
+
+def read_native_stream(events: Iterable[Event]) -> Reading:
+    return _native([parse(event.data) for event in events])
+
+
+def _native(chunks: Sequence[Json]) -> Reading:
+    said = thought = ""
+    reasons: tuple[str, ...] = ()
+    failure = raw = identity = None
+    for chunk in chunks:
+        output = at(chunk, "output")
+        message = at(output, "choices", 0, "message")
+        said = _grown(said, string(at(output, "text")) or words(at(message, "content")))
+        thought = _grown(thought, words(at(message, "reasoning_content")))
+        reason = string(at(output, "finish_reason")) or string(at(output, "choices", 0, "finish_reason"))
+        reasons = (reason,) if reason and reason != "null" else reasons
+        raw = at(chunk, "usage") or raw
+        identity = identity or string(at(chunk, "request_id"))
+        failure = _failure(chunk) or failure
+    return complete(
+        Reading(
+            response_id=identity,
+            finish_reasons=reasons,
+            usage=openai_shaped.usage(raw) or _total(raw),
+            usage_raw=raw,
+            units=openai_shaped.token_parts(raw) | _units(raw, failure),
+            text=said or None,
+            other_output=thought or None,
+            error_type=failure,
+        ),
+        chunks,
+    )
+
+
+def _grown(before: str, now: str) -> str:
+    """Parts come alone, or each with all that was said before it (`incremental_output`)."""
+    return now if now.startswith(before) else before + now
+
+
+def _failure(body: Json) -> str | None:
+    """{"code", "message"}; of a task inside `output`."""
+    output = at(body, "output")
+    code = string(at(body, "code")) or (string(at(output, "code")) if at(output, "task_status") == "FAILED" else None)
+    return code or error_type(body)
+
+
+def _total(raw: Json) -> Usage | None:
+    """Embeddings and ranking state a total only, which is the input."""
+    total = count(at(raw, "total_tokens"))
+    return None if total is None else Usage(input_tokens=total)
+
+
+def _units(raw: Json, failure: str | None) -> dict[str, Decimal | None]:
+    stated = {"images": at(raw, "image_count"), "input_characters": at(raw, "characters")}
+    return {unit: Decimal(n) for unit, value in stated.items() if (n := count(value)) and not failure}
+
+
+def with_task(reading: Reading, asked: Asked) -> Reading:
+    """A task costs nothing when it is started: its result says what it used."""
+    if asked.path.endswith("-synthesis") and not reading.usage_raw and not reading.error_type:
+        return replace(reading, is_free=True)
+    return reading
+
+
+def prompt(request: Json) -> str:
+    given = at(request, "input")
+    told = [words(at(message, "content")) for message in items(at(given, "messages"))]
+    return "\n".join(text for text in (words(at(given, "prompt")), *told) if text)
+
+
+def region(host: str, _path: str) -> str | None:
+    return _REGIONS.get(host)
+
+
+def _service(name: str, path: str, *, streams: bool = False) -> Operation:
+    return Operation(
+        name=name,
+        path=re.compile(f"/api/v1/services/{path}/?"),
+        terminal=TERMINAL if streams else None,
+        read_json=read_native,
+        read_stream=read_native_stream if streams else None,
+        with_request=with_task,
+        prompt_text=prompt if streams else None,
+    )
+
+
+PROVIDER: Final = Provider(
+    name="dashscope",
+    origin="https://dashscope-intl.aliyuncs.com",
+    hosts=(
+        "dashscope-intl.aliyuncs.com",
+        "dashscope.aliyuncs.com",
+        "dashscope-us.aliyuncs.com",
+        "cn-hongkong.dashscope.aliyuncs.com",
+        "coding-intl.dashscope.aliyuncs.com",
+        "coding.dashscope.aliyuncs.com",
+    ),
+    operations=(
+        *openai_shaped.operations(
+            "(?:/compatible-mode|/compatible-api|/api/v2/apps/protocols/compatible-mode)?/v1",
+            *("chat", "text_completion", "embeddings", "responses"),
+            complete=complete,
+        ),
+        anthropic_shaped.messages("/(?:apps/anthropic|api/v2/apps/claude-code-proxy)/v1/messages", complete),
+        _service("chat", "aigc/(?:text|multimodal)-generation/generation", streams=True),
+        _service("embeddings", "embeddings/[^/]+/[^/]+"),
+        _service("rerank", "rerank/[^/]+/[^/]+"),
+        _service("image_generation", "aigc/(?:text2image|image2image|image-generation)/[^/]+"),
+    ),
+    # The Coding Plan: https://www.alibabacloud.com/help/en/model-studio/coding-plan
+    plan_hosts=frozenset({"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"}),
+    region=region,
+    source="https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api",
+)

@@ -1,0 +1,63 @@
+"""OpenRouter. https://openrouter.ai/docs/api-reference; fields: its SDK, openrouter/components/chatusage.py"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers.fields import amount, at, items, string
+from addon.providers.model import Asked, Json, Operation, Provider, Reading
+
+
+def stated_cost(raw: Json) -> Decimal | None:
+    """What OpenRouter charges, and with the caller's own key what that key's provider charges as well.
+
+    https://openrouter.ai/docs/use-cases/usage-accounting. Without own keys `upstream_inference_cost` is part of `cost`.
+    """
+    cost = amount(at(raw, "cost"))
+    upstream = amount(at(raw, "cost_details", "upstream_inference_cost"))
+    by_own_key = at(raw, "is_byok")
+    if cost is None or upstream is None or by_own_key is False:
+        return cost
+    # Answers from before `is_byok` had an upstream cost with own keys only.
+    return cost + upstream if by_own_key is True or upstream != cost else cost
+
+
+def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    kinds = (string(at(chunk, "error", "metadata", "error_type")) for chunk in chunks)
+    kind = next((word for word in kinds if word), None)
+    return replace(
+        reading, stated_cost_usd=stated_cost(reading.usage_raw), error_type=kind if kind else reading.error_type
+    )
+
+
+def with_request(reading: Reading, asked: Asked) -> Reading:
+    """Plugins (`:online` is one) have fees that only a stated cost has in it."""
+    plugins = [string(at(plugin, "id")) or "unnamed" for plugin in items(at(asked.body, "plugins"))]
+    if (asked.model or "").endswith(":online"):
+        plugins.append("web")
+    if not plugins or reading.stated_cost_usd is not None:
+        return reading
+    return replace(reading, price_factors=reading.price_factors | {"plugins": ",".join(sorted(set(plugins)))})
+
+
+# A preset is a path of its own: /api/v1/presets/{slug}/chat/completions (openrouter/presets.py of its SDK).
+_BASE: Final = "/api(?:/v1|/alpha)(?:/presets/[^/]+)?"
+_CHAT: Final[tuple[Operation, ...]] = (
+    *openai_shaped.operations(_BASE, "chat", "text_completion", "embeddings", "responses", complete=complete),
+    anthropic_shaped.messages(f"{_BASE}/messages", complete),
+)
+
+PROVIDER: Final = Provider(
+    name="openrouter",
+    origin="https://openrouter.ai",
+    hosts=("openrouter.ai", "eu.openrouter.ai"),
+    labels=("openrouter",),
+    operations=(
+        *(replace(operation, with_request=with_request) for operation in _CHAT),
+        *media.operations("/api/v1", "images", "speech", "transcription", "rerank", complete=complete),
+    ),
+    prices="openrouter",
+    source="https://openrouter.ai/docs/api-reference",
+)

@@ -1,0 +1,97 @@
+"""Perplexity. https://docs.perplexity.ai/api-reference; fields: its SDK, perplexity/types/shared/usage_info.py"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import openai_shaped
+from addon.providers.fields import amount, at, count, error_type, string
+from addon.providers.model import Json, Operation, Provider, Reading, Usage
+
+WAITING: Final = frozenset({"CREATED", "IN_PROGRESS"})
+
+
+def usage(raw: Json) -> Usage | None:
+    """Reasoning and citation tokens of deep research are counted outside `completion_tokens`, each with its own price."""
+    stated = openai_shaped.usage(raw)
+    reasoning, cited = count(at(raw, "reasoning_tokens")), count(at(raw, "citation_tokens"))
+    if stated is None or (reasoning is None and cited is None):
+        return stated
+    outside = (reasoning or 0) + (cited or 0)
+    return replace(
+        stated,
+        output_tokens=None if stated.output_tokens is None else stated.output_tokens + outside,
+        reasoning_output_tokens=reasoning,
+    )
+
+
+def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:
+    """`usage.cost.total_cost`, in USD; and what else is priced where an answer states no cost."""
+    raw = reading.usage_raw
+    units = dict(reading.units)
+    for unit, value in (
+        ("output_citation_tokens", at(raw, "citation_tokens")),
+        ("web_searches", at(raw, "num_search_queries")),
+        ("web_searches", at(raw, "tool_calls_details", "search_web", "invocation")),
+    ):
+        if number := count(value):
+            units[unit] = Decimal(number)
+    reading = replace(reading, units=units, stated_cost_usd=amount(at(raw, "cost", "total_cost")))
+    searched = string(at(raw, "search_context_size"))
+    if reading.stated_cost_usd is not None or raw is None or count(at(raw, "completion_tokens")) is None:
+        return reading
+    # Each call has a fee by how much of the web it read; deep research has one by search instead.
+    if "web_searches" not in units:
+        reading = replace(reading, units=units | {"requests": Decimal(1)})
+    return replace(reading, price_factors=reading.price_factors | {"search_context_size": searched or "low"})
+
+
+def read_async(body: Json) -> Reading:
+    """The completion is in `response`, once it is done. perplexity/types/async_/chat/completion_get_response.py"""
+    if at(body, "status") in WAITING:
+        return Reading(response_id=string(at(body, "id")), is_free=True)
+    done = at(body, "response")
+    read_json = _CHAT[0].read_json
+    reading = read_json(done) if read_json and isinstance(done, dict) else Reading()
+    failed = "FAILED" if at(body, "status") == "FAILED" else error_type(body)
+    return replace(reading, error_type=reading.error_type or failed)
+
+
+def read_search(body: Json) -> Reading:
+    """A search costs by the request. https://docs.perplexity.ai/getting-started/pricing"""
+    failure = error_type(body)
+    return Reading(
+        response_id=string(at(body, "id")), error_type=failure, units={} if failure else {"requests": Decimal(1)}
+    )
+
+
+_CHAT: Final = (
+    *openai_shaped.operations("(?:/v1)?", "chat", read_usage=usage, complete=complete),
+    *openai_shaped.operations("/v1", "responses", "embeddings", read_usage=usage, complete=complete),
+)
+
+PROVIDER: Final = Provider(
+    name="perplexity",
+    origin="https://api.perplexity.ai",
+    hosts=("api.perplexity.ai",),
+    labels=("perplexity",),
+    operations=(
+        *_CHAT,
+        # Newer names of the same: the Sonar and the Agent API (perplexity/resources of its SDK).
+        replace(_CHAT[0], path=re.compile("/v1/sonar/?")),
+        replace(_CHAT[1], path=re.compile("/v1/agent/?")),
+        replace(_CHAT[2], path=re.compile("/v1/contextualizedembeddings/?")),
+        Operation(name="chat", path=re.compile("(?:/v1)?/async/(?:chat/completions|sonar)/?"), read_json=read_async),
+        Operation(
+            name="chat",
+            method="GET",
+            path=re.compile("(?:/v1)?/async/(?:chat/completions|sonar)/[^/]+"),
+            read_json=read_async,
+        ),
+        Operation(name="web_search", path=re.compile("(?:/v1)?/search/?"), read_json=read_search),
+    ),
+    prices="perplexity",
+    source="https://docs.perplexity.ai/api-reference",
+)

@@ -1,0 +1,39 @@
+"""Vercel's AI Gateway. https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers.fields import amount, at, items
+from addon.providers.model import Json, Provider, Reading
+
+
+def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """The gateway's cost in USD, a string, is at the top, in the message or in the last delta."""
+    stated = [amount(at(told, "gateway", "cost")) for chunk in chunks for told in _metadata(chunk)]
+    costs = [cost for cost in (amount(at(reading.usage_raw, "cost")), *stated) if cost is not None]
+    return replace(reading, stated_cost_usd=costs[-1] if costs else None)
+
+
+def _metadata(chunk: Json) -> Iterator[Json]:
+    places = [chunk, at(chunk, "response"), at(chunk, "message")]
+    for choice in items(at(chunk, "choices")):
+        places += [choice, at(choice, "message"), at(choice, "delta")]
+    for place in places:
+        yield at(place, "provider_metadata")
+        yield at(place, "providerMetadata")
+
+
+PROVIDER: Final = Provider(
+    name="vercel",
+    origin="https://ai-gateway.vercel.sh",
+    hosts=("ai-gateway.vercel.sh",),
+    labels=("vercel",),
+    operations=(
+        *openai_shaped.operations("/v1", "chat", "embeddings", "responses", complete=complete),
+        anthropic_shaped.messages("/v1/messages", complete),
+        *media.operations("/v1", "images", "speech", "transcription", "rerank", complete=complete),
+    ),
+    source="https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions",
+)

@@ -1,0 +1,84 @@
+"""xAI. https://docs.x.ai/docs/api-reference"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers.fields import at, count, string
+from addon.providers.model import Json, Operation, Provider, Reading, Usage
+
+# usage.server_side_tool_usage_details: https://docs.x.ai/docs/guides/tools/overview. MCP calls cost their tokens only.
+_TOOLS: Final = {
+    "web_search_calls": "web_searches",
+    "x_search_calls": "social_searches",
+    "code_interpreter_calls": "code_executions",
+    "file_search_calls": "storage_searches",
+    "document_search_calls": "storage_searches",
+}
+
+
+def usage(raw: Json) -> Usage | None:
+    """Chat completions count reasoning outside `completion_tokens`, responses inside `output_tokens`.
+
+    https://docs.x.ai/docs/guides/reasoning; genai-prices reads both so.
+    """
+    stated = openai_shaped.usage(raw)
+    reasoning = stated and stated.reasoning_output_tokens
+    # With a total, openai_shaped.usage has found out by itself.
+    if stated and reasoning and count(at(raw, "completion_tokens")) is not None and at(raw, "total_tokens") is None:
+        return replace(stated, output_tokens=(stated.output_tokens or 0) + reasoning)
+    return stated
+
+
+def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """The stated cost: a tick is 1e-10 USD (xai_sdk/cost.py). Else the fees of searches and tools."""
+    raw = reading.usage_raw
+    ticks = count(at(raw, "cost_in_usd_ticks"))
+    if ticks is not None:
+        return replace(reading, stated_cost_usd=Decimal(ticks).scaleb(-10))
+    if raw is None and any(string(at(chunk, "request_id")) for chunk in chunks):
+        # Accepted to be done later; what it costs is in the answer that is fetched.
+        return replace(reading, is_free=True)
+    return replace(reading, units=reading.units | _fees(raw))
+
+
+def _fees(raw: Json) -> dict[str, Decimal | None]:
+    fees: dict[str, Decimal | None] = {}
+    if sources := count(at(raw, "num_sources_used")):
+        fees["search_sources"] = Decimal(sources)
+    details = at(raw, "server_side_tool_usage_details")
+    for key, unit in _TOOLS.items():
+        if used := count(at(details, key)):
+            fees[unit] = (fees.get(unit) or Decimal(0)) + used
+    if count(at(raw, "num_server_side_tools_used")) and not isinstance(details, dict):
+        fees["web_searches"] = None  # or another tool: which, it does not say
+    return fees
+
+
+_CHAT: Final = openai_shaped.operations(
+    "/v1", "chat", "text_completion", "embeddings", "responses", read_usage=usage, complete=complete
+)
+
+PROVIDER: Final = Provider(
+    name="xai",
+    origin="https://api.x.ai",
+    hosts=("api.x.ai", "*.api.x.ai"),  # us-east-1.api.x.ai, eu-west-1.api.x.ai: https://docs.x.ai/docs/regions
+    labels=("x",),
+    operations=(
+        *_CHAT,
+        # Fetches a completion that was asked for with `deferred`: https://docs.x.ai/docs/guides/deferred-chat-completions
+        Operation(
+            name="chat",
+            method="GET",
+            path=re.compile("/v1/chat/deferred-completion/[^/]+"),
+            read_json=_CHAT[0].read_json,
+        ),
+        anthropic_shaped.messages("/v1/messages", complete),
+        *media.operations("/v1", "images", complete=complete),
+    ),
+    prices="x-ai",
+    source="https://docs.x.ai/docs/api-reference",
+)
