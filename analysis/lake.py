@@ -36,7 +36,7 @@ left join (
 # No line is longer than its file; a body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds three.
 LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is DuckDB's own choice
 
-# A merge replaces files about once a minute at most; whoever loses this race five times in a row has another problem.
+# A merge replaces files about once a minute at most; five lost races in a row have another cause.
 ATTEMPTS: Final = 5
 
 

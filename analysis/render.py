@@ -47,7 +47,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO
 
 
 def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool) -> list[str]:
-    """A table of `width` characters at most, None: as wide as it takes. Returns the columns left out for want of room.
+    """A table of `width` characters at most, None: as wide as it takes. Returns the columns for which there was no room.
 
     They go from the right; with `keep_numbers` only names and times do: numbers are what a report is for.
     """

@@ -85,7 +85,7 @@ def parse_by(name: str, text: str | None) -> tuple[str, ...]:
         raise ValueError(f"--by {text!r} names a dimension twice")
     for part in parts:
         if part not in DIMENSIONS and not (part.startswith(_PROPERTY) and len(part) > len(_PROPERTY)):
-            raise ValueError(f"--by: {part!r} is no dimension; allowed are {', '.join(DIMENSIONS)}, property:NAME")
+            raise ValueError(f"--by: {part!r} is not a dimension; allowed are {', '.join(DIMENSIONS)}, property:NAME")
     return parts
 
 

@@ -16,7 +16,7 @@ from analysis.window import EVER
 def summarise(data: Path, request_ids: Sequence[str], began_at: datetime, took_s: float) -> str:
     """Lines on cost, tokens, time, the slowest call and those without a price. `took_s`: how long the program ran.
 
-    Ids of callers may repeat: calls before `began_at` are none of this run.
+    Callers may use an id twice: calls before `began_at` do not belong to this run.
     """
     return "\n".join(Lake(data).ask(lambda connection: list(_lines(connection, list(request_ids), began_at, took_s))))
 

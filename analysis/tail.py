@@ -53,14 +53,14 @@ class Tail:
         return fresh
 
     def follow(self) -> Iterator[Call]:
-        """New calls, for ever."""
+        """New calls, without an end."""
         while True:
             yield from self.new()
             time.sleep(POLL_S)
 
 
 def line(call: Call) -> str:
-    """One call on one line: when it ended (UTC), who answered, how, how long, tokens in and out, cost, for whom."""
+    """One call on one line: when it ended (UTC), provider, outcome, duration, tokens in and out, cost, user."""
     outcome = f"{call['status'] if call['status'] is not None else '-'}"
     if call["error_type"]:
         outcome += f" {printable(call['error_type'])}"

@@ -51,7 +51,7 @@ def parse_time(text: str, now: datetime) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text!r} is no time; {ALLOWED}") from error
+        raise ValueError(f"{text!r} is not a time; {ALLOWED}") from error
 
 
 def _short(moment: datetime) -> str:

@@ -13,8 +13,7 @@ import click
 from addon.commands.options import Failure, examples
 from addon.config.settings import data_folder
 
-# The reports to show, and how many rows of each.
-REPORTS: Final = {"sessions": 5, "properties": 10, "latency": 8, "errors": 10, "users": 10, "models": 20}
+NEXT_REPORTS: Final = ("costs --by day", "sessions")  # what to type after it
 
 
 @click.command(
@@ -27,7 +26,7 @@ REPORTS: Final = {"sessions": 5, "properties": 10, "latency": 8, "errors": 10, "
 )
 @click.option("--calls", default=300, show_default=True, type=click.IntRange(min=1), help="How many calls to make.")
 def demo(data: Path | None, calls: int) -> None:
-    """See it work: built-in providers, a few hundred varied calls, the reports. No key, no network."""
+    """See it work: built-in providers, a few hundred varied calls, what they cost. No key, no network."""
     if data and _has_calls(folder := data_folder(data)):
         raise Failure(
             f"{folder} has calls already: made-up ones would mix with them; name a new folder, or leave --data out"
@@ -42,7 +41,7 @@ def _has_calls(data: Path) -> bool:
 
 
 def show(calls: int, data: Path | None = None) -> None:
-    """Makes the calls, prints the reports. Without `data` in a new temporary folder, which stays."""
+    """Makes the calls, prints what they cost. Without `data` in a new temporary folder, which stays."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -50,6 +49,7 @@ def show(calls: int, data: Path | None = None) -> None:
     from addon.config.settings import Settings, origin_of
     from addon.demo.load import run_load
     from addon.demo.providers import FakeProviders
+    from addon.demo.spread import DAYS, spread
     from addon.serve import ProxyThread
 
     data = data or Path(tempfile.mkdtemp(prefix="heliograph-demo-"))
@@ -64,14 +64,14 @@ def show(calls: int, data: Path | None = None) -> None:
             with Progress(*columns, console=Console(stderr=True)) as progress:
                 task = progress.add_task(f"{calls} calls through {thread.url}", total=calls)
                 run_load(thread.url, calls, lambda done: progress.update(task, completed=done))
-    for name, limit in REPORTS.items():
-        print_report(name, data, limit=limit, with_footer=name == list(REPORTS)[-1])
+    spread(data)
+    print_report("costs", data, by=("model",))
     heliograph = "heliograph" if shutil.which("heliograph") else shlex.quote(os.path.relpath(sys.argv[0]))
     folder = shlex.quote(str(data))
+    lines = [f"  {heliograph} report {name} --data {folder}" for name in NEXT_REPORTS]
     click.echo(
-        f"\nThe data is in {data}: Parquet, yours to ask. For example:\n"
-        f'  {heliograph} sql --data {folder} "select response_model, sum(cost_usd) from requests group by all"\n'
-        f"  {heliograph} report requests --data {folder}\n"
-        f"Now your own calls:  {heliograph} run -- python your_program.py",
+        f"\nThe calls were made just now and priced at today's prices; their times are made up: spread over {DAYS} days.\n"
+        f"They are Parquet files in {data}. Next:\n"
+        + "\n".join([*lines, f"  {heliograph} run -- python your_program.py"]),
         err=True,
     )

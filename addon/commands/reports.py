@@ -221,7 +221,9 @@ def _write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style
         render.write_csv(columns, rows, sys.stdout)
     elif left_out := render.write_table(Table(tuple(columns), list(rows)), sys.stdout, _width(), keep_numbers):
         more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
-        _warn(f"left out for want of width: {', '.join(left_out[:5])}{more}; --json and --csv have everything")
+        _warn(
+            f"left out, the terminal is too narrow: {', '.join(left_out[:5])}{more}; --json and --csv have everything"
+        )
 
 
 def _width() -> int | None:

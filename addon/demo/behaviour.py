@@ -57,7 +57,7 @@ def _with_header(behaviour: Behaviour, name: str, value: str) -> Behaviour:
 
 def _encoding(name: str) -> str:
     if name != "lie" and name not in COMPRESSORS:
-        raise ValueError(f"{name!r} is none of lie, {', '.join(COMPRESSORS)}")
+        raise ValueError(f"{name!r} is not known; allowed are lie, {', '.join(COMPRESSORS)}")
     return name
 
 

@@ -55,7 +55,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a path's end means: who answers, and in which dialect it fails."""
+    """What the end of a path selects: the function that answers, and the API whose error bodies it uses."""
 
     path_end: str
     answer: Callable[[Json, int | None], Answer]  # (request body, words wanted) -> answer

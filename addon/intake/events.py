@@ -107,7 +107,7 @@ def _number(field: str, value: object) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{field[:NAME_CHARS]}: is {_short(value)}, which is no finite number")
+        raise ValueError(f"{field[:NAME_CHARS]}: is {_short(value)}, which is not a finite number")
     return number
 
 

@@ -1,4 +1,4 @@
-"""A call that somebody logged after the fact, ready for the journal: what `addon/hooks/capture.py` makes of a call that passes."""
+"""A call that a program logged after the fact, ready for the journal: what `addon/hooks/capture.py` makes of a call that passes."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,7 @@ class Logged:
 
 
 def said_by(controls: Controls, secret: bytes) -> dict[str, Any]:
-    """The fields of CallStart that headers fill. Who logs sends a Helicone key, never the provider's."""
+    """The fields of CallStart that headers fill. A logger sends a Helicone key, never the provider's."""
     key = controls.helicone_auth or credential_for("", controls)
     return {
         "mode": MODE,

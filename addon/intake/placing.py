@@ -93,7 +93,7 @@ class Place:
 
 
 def reader_of(shape: Shape | None) -> Operation | None:
-    """Who reads an answer of this shape, whoever gave it."""
+    """The operation that reads an answer of this shape, from any provider."""
     return _READERS.get(shape) if shape else None
 
 

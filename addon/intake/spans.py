@@ -91,7 +91,7 @@ def read_traces(
 
 
 def _ids(span: Span) -> tuple[str, str]:
-    """Of the trace and of the span: 16 and 8 bytes, or what a stranger makes of them."""
+    """Of the trace and of the span: 16 and 8 bytes; longer ones are cut."""
     return span.trace_id[:16].hex(), span.span_id[:8].hex()
 
 
@@ -140,7 +140,7 @@ def _logged(
     said["user_id"] = controls.user_id or _text(attributes, "enduser.id", "user.id", "llm.user")
     said["properties"] = {**_properties(attributes), **controls.properties}
     start = CallStart(
-        request_id=str(uuid.uuid5(_SPANS, f"{trace} {span_id}")),  # the same, whoever sends it again
+        request_id=str(uuid.uuid5(_SPANS, f"{trace} {span_id}")),  # the same each time the span is sent
         started_at_us=started_us,
         provider_name=place.provider_name,
         operation_name=place.operation_name,

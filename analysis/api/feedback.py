@@ -74,7 +74,7 @@ def routes(api: Api) -> list[Route]:
             ).fetchone()
             return found[0] if found else None
 
-        return answer(await run_in_threadpool(api.lake.ask, newest))
+        return answer(await api.ask(newest))
 
     async def of_call(request: Request, make: RowMaker, status: int = 200) -> Response:
         body = await _object(request)
@@ -101,7 +101,7 @@ def routes(api: Api) -> list[Route]:
 
     def tell(rows: Sequence[EventRow]) -> None:
         if not api.journal.tell(rows):
-            raise ApiError(503, f"{api.journal.folder} cannot be written just now; try again")
+            raise ApiError(503, "the journal cannot be written just now; try again in a while")
 
     told: dict[str, Any] = {"data": NULL, "errors": (400, 404)}
     scores: dict[str, Any] = {"body": record(scores=_SCORES), "status": 201, **told}

@@ -150,7 +150,9 @@ def _read(tree: object, tables: Tables, where: str, depth: int) -> Node:
     if tree == "all":
         return ALL
     if not isinstance(tree, dict):
-        raise FilterError(f'{where}: {_shown(tree)} is no filter; write "all", a condition, or left, operator, right')
+        raise FilterError(
+            f'{where}: {_shown(tree)} is not a filter; write "all", a condition, or left, operator, right'
+        )
     if "type" in tree:
         return _read_expression(tree, tables, where, depth)
     if not tree.keys().isdisjoint(("left", "operator", "right")):
@@ -232,7 +234,9 @@ def _value(column: Column, value: object, where: str) -> object:
             try:
                 return parse_moment(value)
             except ValueError as error:
-                raise FilterError(f"{where}: {_shown(value)} is no ISO 8601 time, e.g. 2026-11-01T12:00:00Z") from error
+                raise FilterError(
+                    f"{where}: {_shown(value)} is not an ISO 8601 time, e.g. 2026-11-01T12:00:00Z"
+                ) from error
     kind = "text" if column.kind is Kind.KEY else column.kind
     raise FilterError(f"{where}: {_shown(value)} is not a {kind}")
 
@@ -262,7 +266,9 @@ def _read_expression(tree: dict[str, Any], tables: Tables, where: str, depth: in
             name = table if isinstance(table, str) else "request_response_rmt"
             return _read_table(name, {column: leaf}, tables, where)
         case other:
-            raise FilterError(f'{where}.type: {_shown(other)} is none of "all", "and", "or", "condition"')
+            raise FilterError(
+                f'{where}.type: {_shown(other)} is not a type; allowed are "all", "and", "or", "condition"'
+            )
 
 
 def _object(value: object, where: str, form: str) -> dict[str, Any]:

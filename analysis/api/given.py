@@ -90,7 +90,7 @@ def integer(name: str, default: int, least: int, most: int) -> Field[int]:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 10.0 is 10 in JSON
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise Unreadable(f"{value!r} is no whole number from {least} to {most}")
+            raise Unreadable(f"{value!r} is not a whole number from {least} to {most}")
         return value
 
     return Field(name, {"type": "integer", "minimum": least, "maximum": most, "default": default}, read, default)
@@ -118,7 +118,7 @@ def choice(name: str, allowed: Sequence[str], default: str | None = None) -> Fie
 
     def read(value: object) -> str:
         if value not in allowed:
-            raise Unreadable(f"{value!r} is none of {', '.join(allowed)}")
+            raise Unreadable(f"{value!r} is not allowed; allowed are {', '.join(allowed)}")
         return cast(str, value)
 
     return Field(name, {"enum": list(allowed)}, read, default, default is None)
@@ -179,7 +179,7 @@ def _epoch_window(first: str, last: str, per_second: int) -> Field[Window]:
 
     def moment(value: object) -> datetime:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= latest:
-            raise Unreadable(f"{value!r} in it is no number from 0 to {latest}")
+            raise Unreadable(f"{value!r} in it is not a number from 0 to {latest}")
         return EPOCH + timedelta(microseconds=math.floor(value * 1_000_000 / per_second))
 
     def read(value: object) -> Window:

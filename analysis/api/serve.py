@@ -1,4 +1,4 @@
-"""The API's process: started by the proxy, asked by nobody else, gone when the proxy goes.
+"""The process of the API: the proxy starts it, passes requests on to it, and ends it.
 
     HELIOGRAPH_API_TOKEN=... python -m analysis.api --data DIR [--config FILE]
 

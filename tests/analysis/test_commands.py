@@ -69,9 +69,9 @@ def test_json_has_null_for_unknown_and_times_in_utc(data: Path, rows: list[Reque
     ("arguments", "message"),
     [
         (("report", "cost"), "no report 'cost'; there are costs, models"),
-        (("report", "--since", "soon"), "'soon' is no time; write 30m, 24h, 7d"),
+        (("report", "--since", "soon"), "'soon' is not a time; write 30m, 24h, 7d"),
         (("report", "--since", "7d", "--until", "2026-01-01"), "is not after"),
-        (("report", "costs", "--by", "usr"), "'usr' is no dimension; allowed are day"),
+        (("report", "costs", "--by", "usr"), "'usr' is not a dimension; allowed are day"),
         (("report", "users", "--by", "model"), "--by is for costs, latency and feedback"),
         (("report", "costs", "--limit", "-1"), "-1 is not in the range"),
         (("sql",), "give a statement"),

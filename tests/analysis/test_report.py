@@ -268,13 +268,13 @@ def test_every_report_shows_calls_errors_tokens_and_cost(data: Path) -> None:
 
 
 def test_wrong_dimensions_are_told_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match=r"'usr' is no dimension; allowed are day, .*property:NAME"):
+    with pytest.raises(ValueError, match=r"'usr' is not a dimension; allowed are day, .*property:NAME"):
         report.parse_by("costs", "model,usr")
     with pytest.raises(ValueError, match="models has fixed columns; --by is for costs, latency and feedback"):
         report.parse_by("models", "user")
     with pytest.raises(ValueError, match="names a dimension twice"):
         report.parse_by("costs", "model,user,model")
-    with pytest.raises(ValueError, match="is no dimension"):
+    with pytest.raises(ValueError, match="is not a dimension"):
         report.parse_by("costs", "property:")
     assert report.parse_by("costs", " model, property:Feature ,") == ("model", "property:Feature")
 

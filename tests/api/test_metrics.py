@@ -139,7 +139,11 @@ def test_models(api: Client, rows: list[RequestRow]) -> None:
         ({}, 400, "timeFilter: is missing"),
         ({"timeFilter": {"start": "yesterday", "end": "now"}}, 400, "timeFilter"),
         ({"timeFilter": {"start": 5, "end": 6}}, 400, "timeFilter: {'start': 5, 'end': 6} is not"),
-        ({"timeFilter": TWO_DAYS, "dbIncrement": "second"}, 400, "dbIncrement: 'second' is none of min, hour"),
+        (
+            {"timeFilter": TWO_DAYS, "dbIncrement": "second"},
+            400,
+            "dbIncrement: 'second' is not allowed; allowed are min, hour",
+        ),
         (
             {"timeFilter": {"start": "2000-01-01", "end": "2026-01-01"}, "dbIncrement": "min"},
             422,

@@ -97,8 +97,8 @@ def test_an_unknown_call_is_exit_1_and_nothing_is_written(tmp_path: Path, reques
         ((UNKNOWN, "--score", "accuracy"), "--score accuracy: write NAME=VALUE"),
         ((UNKNOWN, "--score", "=1"), "--score =1: write NAME=VALUE"),
         ((UNKNOWN, "--score", "accuracy=good"), "scores.accuracy: is 'good', write a number, true or false"),
-        ((UNKNOWN, "--score", "accuracy=nan"), "scores.accuracy: is nan, which is no finite number"),
-        ((UNKNOWN, "--score", "accuracy=1e999"), "is no finite number"),
+        ((UNKNOWN, "--score", "accuracy=nan"), "scores.accuracy: is nan, which is not a finite number"),
+        ((UNKNOWN, "--score", "accuracy=1e999"), "is not a finite number"),
         ((UNKNOWN, "up", "--property", "x" * 257 + "=1"), "has 257 characters, 256 are allowed"),
     ],
 )

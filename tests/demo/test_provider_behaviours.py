@@ -79,7 +79,7 @@ def test_a_wish_that_cannot_be_read_is_named(connection: http.client.HTTPConnect
     assert response.read().startswith(b"x-fake: unknown setting 'stauts'; there are status,")
     with pytest.raises(ValueError, match="x-fake: delay: could not convert"):
         parse_behaviour("delay=soon")
-    with pytest.raises(ValueError, match="'rot13' is none of lie, gzip"):
+    with pytest.raises(ValueError, match="'rot13' is not known; allowed are lie, gzip"):
         parse_behaviour("encoding=rot13")
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -284,12 +285,13 @@ def test_doctor_names_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
     assert "192.0.2.1:8787:" in elsewhere.stdout
 
 
-def test_the_demo_needs_nothing_and_prints_the_reports(tmp_path: Path) -> None:
+def test_the_demo_needs_nothing_and_prints_what_its_calls_cost(tmp_path: Path) -> None:
     ended = heliograph("demo", "--calls", "40", TMPDIR=str(tmp_path))
     assert ended.returncode == 0, ended.stderr
     assert "gpt-4o" in ended.stdout
     assert "claude" in ended.stdout
     assert "40 calls" in ended.stdout + ended.stderr
+    assert "their times are made up" in ended.stderr
 
 
 def test_the_demos_calls_lie_where_it_is_told_and_its_hints_work(tmp_path: Path) -> None:
@@ -298,8 +300,13 @@ def test_the_demos_calls_lie_where_it_is_told_and_its_hints_work(tmp_path: Path)
     assert ended.returncode == 0, ended.stderr
     hints = [line for line in ended.stderr.splitlines() if "--data" in line]
     assert len(hints) == 2
-    for hint in hints:
-        assert subprocess.run(["sh", "-c", hint], capture_output=True, timeout=60).returncode == 0, hint
+    by_day, sessions = (
+        subprocess.run(["sh", "-c", f"{hint} --json"], capture_output=True, timeout=60, check=True) for hint in hints
+    )
+    days = [date.fromisoformat(row["day"]) for row in json.loads(by_day.stdout)]
+    assert len(days) > 1
+    assert 28 <= (datetime.now(UTC).date() - min(days)).days <= 30  # midnight may have passed
+    assert sessions.returncode == 0
 
 
 @pytest.mark.parametrize("command", ["up", "run", "env", "demo", "report", "sql", "tail", "feedback", "doctor"])
