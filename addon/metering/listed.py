@@ -14,6 +14,8 @@ from genai_prices.data_units import unit_data
 from addon.metering.lines import Line
 from addon.metering.unpriced import Unpriced
 
+# Their batches read the cache at the standard price, where the list has no other: so its comments say for each model.
+CACHE_AT_STANDARD: Final = frozenset({"google"})
 LIST_NAME: Final = f"genai-prices {genai_prices.__version__}"
 # Every unit it can price: usage key -> (price key, how many of them a price is for).
 UNITS: Final[dict[str, tuple[str, int]]] = {key: (unit["price_key"], unit["per"]) for key, unit in unit_data.items()}
@@ -138,6 +140,8 @@ class Listed:
         ):
             price_key = UNITS[key][0]
             listed_there = any(getattr(variant.prices, price_key) is not None for variant in variants)
+            if key == "cache_read_tokens" and self.seller.id in CACHE_AT_STANDARD:
+                continue
             if counts.get(key) and getattr(standard, price_key) is not None and not listed_there:
                 tier = ", ".join(f"{name} {value}" for name, value in self.context.items())
                 raise Unpriced(f"no price for {key} of model {self.model.id} with {tier}")

@@ -4,7 +4,7 @@
            per (1; for tokens 1,000,000), from, until (exclusive), when = {factor = value};
            instead = true: wins over genai-prices, where that list has another price or lacks a discount
 [[factor]] what a price factor does: provider, name, values, multiply, source, read; models, from, until,
-           of = "tokens" (default: everything)
+           of = "tokens" (default: everything); variant = "batch": the price of that variant of genai-prices' list
 [[as_whole]] a part of the tokens that costs what the whole does, which genai-prices has no word for: provider, models,
            units, source, read
 [[alias]]  another name of a model: provider, pattern (a regular expression, matched whole), name (a template), source
@@ -48,6 +48,7 @@ class Factor:
     values: tuple[str, ...]
     multiply: Decimal
     of: str = "all"  # or tokens
+    variant: str | None = None  # of genai-prices' list, under `processing`
     models: tuple[str, ...] = ("*",)
     start: date | None = None
     until: date | None = None
@@ -181,7 +182,7 @@ def _factor(table: dict[str, Any]) -> Factor:
     given = _dated(table)
     return Factor(
         values=tuple(given.pop("values")),
-        multiply=Decimal(given.pop("multiply")),
+        multiply=Decimal(given.pop("multiply", 1)),
         models=tuple(given.pop("models", ("*",))),
         **given,
     )

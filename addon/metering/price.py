@@ -248,7 +248,10 @@ class PriceList:
                     context[key] = wanted
                     continue
             factor = self._own.factor(bill.provider.name, names, name, value, bill.on)
-            if factor is None:
+            if factor and factor.variant and model and model.has_variant("processing", factor.variant):
+                context["processing"] = factor.variant
+                continue
+            if factor is None or factor.variant:
                 of = f" of model {model.model.id}" if model else ""
                 raise Unpriced(f"no price for {name} {value}{of} at that time")
             if factor.multiply != 1:

@@ -69,6 +69,11 @@ def count(value: Json) -> int | None:
     return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
 
 
+def whole(value: Json) -> int | None:
+    """A count that some APIs write as 12.0."""
+    return count(int(value)) if isinstance(value, float) and value.is_integer() else count(value)
+
+
 def items(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
@@ -85,7 +90,7 @@ def amount(value: Json) -> Decimal | None:
 
 
 def error_type(body: Json) -> str | None:
-    """The `type` of an error body, else its `code`: `{"error": {"type", "code", "message"}}`.
+    """The `type` of an error body, else Google's `status`, else its `code`: `{"error": {"type", "code", "message"}}`.
 
     Some put these at the top: vLLM and Cerebras {"message", "type", "code"}, xAI {"code", "error": "words"}, Novita
     {"code", "reason", "message"}, DashScope {"code", "message"}; Cloudflare has {"errors": [{"code"}]}.
@@ -106,7 +111,7 @@ _ANSWERS: Final = frozenset(
 
 
 def _own_word(error: Json) -> str | None:
-    words = (string(at(error, key)) for key in ("type", "code", "reason"))
+    words = (string(at(error, key)) for key in ("type", "status", "code", "reason"))
     number = at(error, "code")
     return next((word for word in words if word and word != "error"), None) or (
         str(number) if type(number) is int else None

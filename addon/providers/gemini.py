@@ -2,41 +2,39 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from addon.providers.fields import at, count, dumped, items, parse, string
+from addon.providers import gemini_interactions, gemini_live, gemini_media
+from addon.providers.fields import at, count, dumped, error_type, items, parse, string
 from addon.providers.framing.table import JSON_ARRAY
-from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
-from addon.providers.openai_shaped import operations
+from addon.providers.gemini_openai import openai_half
+from addon.providers.gemini_usage import (
+    Units,
+    is_provisioned,
+    per_prompt,
+    price_factors,
+    searches,
+    service_tier,
+    token_parts,
+    usage,
+)
+from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal
 
-TERMINAL: Final = Terminal(anywhere=rb'"finishReason"\s*:\s*"')
+__all__ = ["NATIVE", "PROVIDER", "generate_content", "prompt", "read_json", "read_stream", "usage"]
 
-
-def usage(raw: Json) -> Usage | None:
-    """Thoughts are counted beside the candidates, the prompt of tools beside the prompt; ours have them in.
-
-    https://ai.google.dev/api/generate-content#UsageMetadata
-    """
-    prompt, answer = count(at(raw, "promptTokenCount")), count(at(raw, "candidatesTokenCount"))
-    tools, thoughts = count(at(raw, "toolUsePromptTokenCount")), count(at(raw, "thoughtsTokenCount"))
-    if prompt is None and answer is None:
-        return None
-    has_output = answer is not None or thoughts is not None
-    return Usage(
-        input_tokens=None if prompt is None else prompt + (tools or 0),
-        cache_read_input_tokens=count(at(raw, "cachedContentTokenCount")),
-        output_tokens=(answer or 0) + (thoughts or 0) if has_output else None,
-        reasoning_output_tokens=thoughts,
-    )
+# A prompt that is blocked has no candidate that could finish.
+TERMINAL: Final = Terminal(anywhere=rb'"(?:finishReason|blockReason)"\s*:\s*"')
+_MEDIA: Final = {"image": "output_image_tokens", "audio": "output_audio_tokens", "video": "output_video_tokens"}
 
 
 def read_json(body: Json) -> Reading:
-    """A `GenerateContentResponse`, or an error body."""
-    return _read([body])
+    """A `GenerateContentResponse`, a list of them, or an error body (of a stream it may stand in a list)."""
+    return _read(body if isinstance(body, list) else [body])
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
-    """Responses in parts; the usage of the last one counts."""
+    """Responses in parts, each with the usage so far; the last one counts, and what it leaves out an earlier one said."""
     return _read([parse(event.data) for event in events])
 
 
@@ -49,64 +47,129 @@ def prompt(request: Json) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def with_request(reading: Reading, asked: Asked) -> Reading:
+    """The tier that was asked for, where the answer's body names none: only a header of the answer does.
+
+    https://ai.google.dev/gemini-api/docs/flex-inference, .../priority-inference
+    """
+    factors = dict(reading.price_factors)
+    tier = service_tier(string(at(asked.body, "serviceTier")) or string(at(asked.body, "service_tier")))
+    if tier and "service_tier" not in factors and not at(reading.usage_raw, "serviceTier"):
+        factors["service_tier"] = tier
+    units = per_prompt(reading.units, reading.response_model or asked.model)
+    return replace(reading, units=units, price_factors=factors)
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the candidates of all parts said."""
+
+    text: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+    groundings: list[Json] = field(default_factory=list)
+    media: set[str] = field(default_factory=set)
+
+    def add(self, candidate: Json) -> None:
+        if reason := string(at(candidate, "finishReason")):
+            self.reasons[count(at(candidate, "index")) or 0] = reason
+        if grounding := at(candidate, "groundingMetadata"):
+            self.groundings.append(grounding)
+        for part in items(at(candidate, "content", "parts")):
+            text = string(at(part, "text")) or ""
+            (self.other if at(part, "thought") is True else self.text).append(text)
+            self.other += [dumped(call) for key in ("functionCall", "executableCode") if (call := at(part, key))]
+            kind = (string(at(part, "inlineData", "mimeType")) or "").partition("/")[0]
+            if kind in _MEDIA and at(part, "thought") is not True:
+                self.media.add(kind)
+
+
 def _read(chunks: list[Json]) -> Reading:
-    said: list[str] = []
-    other: list[str] = []
-    reasons: dict[int, str] = {}
-    model = response_id = raw = failure = None
+    said = _Said()
+    raw: Json = None
+    model = response_id = failure = None
     for chunk in chunks:
         model, response_id = string(at(chunk, "modelVersion")) or model, string(at(chunk, "responseId")) or response_id
-        raw = at(chunk, "usageMetadata") or raw
+        raw = _merged(raw, at(chunk, "usageMetadata"))
         failure = _error_type(chunk) or failure
         for candidate in items(at(chunk, "candidates")):
-            if reason := string(at(candidate, "finishReason")):
-                reasons[count(at(candidate, "index")) or 0] = reason
-            for part in items(at(candidate, "content", "parts")):
-                (other if at(part, "thought") is True else said).append(string(at(part, "text")) or "")
-                if call := at(part, "functionCall"):
-                    other.append(dumped(call))
+            said.add(candidate)
     return Reading(
         response_model=model,
         response_id=response_id,
-        finish_reasons=tuple(reasons[index] for index in sorted(reasons)),
+        finish_reasons=tuple(said.reasons[index] for index in sorted(said.reasons)),
         usage=usage(raw),
         usage_raw=raw,
-        text="".join(said) or None,
-        other_output="".join(other) or None,
+        units=_units(raw, said, model),
+        price_factors=price_factors(raw),
+        paid_by_plan=is_provisioned(raw),
+        text="".join(said.text) or None,
+        other_output="".join(said.other) or None,
         error_type=failure,
     )
 
 
+def _merged(earlier: Json, later: Json) -> Json:
+    """A later part may leave out what an earlier one said."""
+    if not isinstance(later, dict):
+        return earlier
+    return {**earlier, **later} if isinstance(earlier, dict) else later
+
+
+def _units(raw: Json, said: _Said, model: str | None) -> Units:
+    """An image or a sound without its tokens in the usage has a price of its own that we cannot tell."""
+    parts = token_parts(raw)
+    unknown: Units = {}
+    if raw and not at(raw, "candidatesTokensDetails"):
+        unknown = {_MEDIA[kind]: None for kind in said.media}
+    return unknown | parts | searches(said.groundings, model)
+
+
 def _error_type(body: Json) -> str | None:
     """`{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}`; a prompt that was blocked has a reason instead."""
-    return string(at(body, "error", "status")) or string(at(body, "promptFeedback", "blockReason"))
+    return error_type(body) or string(at(body, "promptFeedback", "blockReason"))
+
+
+def generate_content(model: str) -> tuple[Operation, ...]:
+    """The operations of a model's path, a regular expression with a group `model`."""
+    return (
+        Operation(
+            name="chat",
+            path=re.compile(model + ":generateContent"),
+            read_json=read_json,
+            with_request=with_request,
+            prompt_text=prompt,
+        ),
+        Operation(
+            name="chat",
+            path=re.compile(model + ":streamGenerateContent"),
+            json_framing=JSON_ARRAY,
+            terminal=TERMINAL,
+            read_json=read_json,
+            read_stream=read_stream,
+            with_request=with_request,
+            prompt_text=prompt,
+        ),
+    )
 
 
 # The model may be a tuned one: `/v1beta/tunedModels/...:generateContent`.
-_MODEL: Final = r"/v1(?:alpha|beta)?/(?:models|tunedModels)/(?P<model>[^/:]+)"
-NATIVE: Final = (
-    Operation(
-        name="chat",
-        path=re.compile(_MODEL + ":generateContent"),
-        read_json=read_json,
-        prompt_text=prompt,
-    ),
-    Operation(
-        name="chat",
-        path=re.compile(_MODEL + ":streamGenerateContent"),
-        json_framing=JSON_ARRAY,
-        terminal=TERMINAL,
-        read_json=read_json,
-        read_stream=read_stream,
-        prompt_text=prompt,
-    ),
-)
+_MODEL: Final = r"/v1(?:alpha|beta)?/(?:models|tunedModels|dynamic)/(?P<model>[^/:]+)"
+NATIVE: Final = generate_content(_MODEL)
 PROVIDER = Provider(
     name="gemini",
     origin="https://generativelanguage.googleapis.com",
     hosts=("generativelanguage.googleapis.com",),
     labels=("google",),
-    operations=(*operations("/v1beta/openai", "chat", "embeddings"), *NATIVE),
+    operations=(
+        *openai_half("/v1(?:alpha|beta)?/openai"),
+        *NATIVE,
+        *gemini_media.operations(_MODEL),
+        *gemini_interactions.operations("/v1(?:alpha|beta)?"),
+        gemini_live.operation(
+            r"/ws/google\.ai\.generativelanguage\.v1(?:alpha|beta)\.GenerativeService[./]BidiGenerateContent\w*"
+        ),
+    ),
     prices="google",
     source="https://ai.google.dev/api",
 )

@@ -50,6 +50,7 @@ class Reading:
     stated_cost_usd: Decimal | None = None  # by the provider, with what it bills elsewhere added
     # Known to cost nothing itself: a look at a call that is billed elsewhere, a file that is not the results of a batch.
     is_free: bool = False
+    paid_by_plan: bool = False  # by capacity that was bought before: the call has no cost of its own
     usage_quality: str | None = None  # what is odd about the usage, in words
     text: str | None = None  # the words of the answer
     # Tool calls and visible thinking: not the answer's words, yet tokens; for estimates.

@@ -248,7 +248,9 @@ def _cost(
             started_at=_priced_at(call),
             operation=call.start.operation_name,
             stated_nanousd=stated_nanousd,
-            paid_by_plan=call.start.paid_by_plan or call.start.path.startswith(provider.plan_paths),
+            paid_by_plan=call.start.paid_by_plan
+            or reading.paid_by_plan
+            or call.start.path.startswith(provider.plan_paths),
             odd=checked.odd if checked and not checked.priceable else None,
         )
     )
