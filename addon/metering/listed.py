@@ -165,6 +165,13 @@ def with_context(found: Listed, context: Mapping[str, str]) -> Listed:
     return replace(found, context=context)
 
 
+def without_requests(found: Listed) -> Listed:
+    """The same without a fee by the call, which genai-prices would charge unasked: our own table has it."""
+    prices = {unit: price for unit, price in vars(found.prices).items() if unit != "requests_kcount"}
+    model = replace(found.model, prices=listed.ModelPrice(**prices), price_variants=None)
+    return replace(found, model=model, context={})
+
+
 def over_requests(found: Listed, requests: int) -> Listed:
     """The same prices for the counts of several requests together, e.g. of a batch."""
     return replace(found, requests=requests)

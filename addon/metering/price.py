@@ -201,6 +201,8 @@ class PriceList:
             for unit in counts
             if unit not in prices and WHOLE_OF.get(unit) not in prices and model and model.has(unit)
         }
+        if model and "requests" in prices:
+            model = listed.without_requests(model)
         used = {name for price in prices.values() for name in price.when}  # factors that our own prices depend on
         if prices and not any(on_list.values()):
             model = None  # all is charged by our own table

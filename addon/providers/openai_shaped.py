@@ -60,6 +60,15 @@ def read_json(body: Json) -> Reading:
     return _reading(body, choices, at(body, "usage"), at(body, "service_tier"), error_type(body))
 
 
+def read_embeddings(body: Json) -> Reading:
+    """Voyage and others state a total only; all of it is the input's."""
+    reading = read_json(body)
+    total = count(at(reading.usage_raw, "total_tokens"))
+    if usage(reading.usage_raw) is not None or total is None:
+        return reading
+    return replace(reading, usage=Usage(input_tokens=total))
+
+
 def read_stream(events: Iterable[Event]) -> Reading:
     """Chunks up to `[DONE]`. The last usage that is not null counts; some providers repeat it, growing, in every chunk."""
     choices, head, raw, tier, failure = _Choices(), None, None, None, None
@@ -149,7 +158,8 @@ def _operation(
 
 
 def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None]) -> Reading:
-    return replace(reading, usage=read_usage(reading.usage_raw), units=token_parts(reading.usage_raw) | reading.units)
+    counted = read_usage(reading.usage_raw) or reading.usage
+    return replace(reading, usage=counted, units=token_parts(reading.usage_raw) | reading.units)
 
 
 def token_parts(raw: Json) -> dict[str, Decimal | None]:
@@ -242,7 +252,7 @@ class _Shape:
 _SHAPES: Final = {
     "chat": _Shape("/chat/completions", read_json, read_stream, DONE, chat_prompt, asks_usage=True),
     "text_completion": _Shape("/completions", read_json, read_stream, DONE, completion_prompt, asks_usage=True),
-    "embeddings": _Shape("/embeddings", read_json),
+    "embeddings": _Shape("/embeddings", read_embeddings),
     "responses": _Shape(
         "/responses",
         openai_responses.read_json,
