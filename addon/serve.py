@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from mitmproxy import ctx
+from mitmproxy import ctx, exceptions
 from mitmproxy.options import Options
 
 from addon.config import trust
@@ -55,7 +55,7 @@ async def serve(
     handle_signals: bool = True,
     on_start: Callable[[LeanMaster], None] = lambda master: None,
 ) -> None:
-    """Until it is told to stop. Raises ConfigError where it cannot start."""
+    """Runs the proxy until it is told to stop. Raises ConfigError and OSError (NotOurs among them) where it cannot start."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)  # it makes a record of every connection; nobody reads them
     logging.getLogger("mitmproxy.addons.proxyserver").setLevel(
@@ -64,13 +64,16 @@ async def serve(
     trust.make_ca(settings.data)
     announce = Announce(on_listening)
     options = Options()
-    master = LeanMaster(options, [*heliograph(proxy or Proxy(), settings), announce])
-    options.update(
-        confdir=str(trust.ca_folder(settings.data)),
-        listen_host=listen[0],
-        listen_port=listen[1],
-        tcp_timeout=_CLIENT_IDLE_S,
-    )
+    try:
+        master = LeanMaster(options, [*heliograph(proxy or Proxy(), settings), announce])
+        options.update(
+            confdir=str(trust.ca_folder(settings.data)),
+            listen_host=listen[0],
+            listen_port=listen[1],
+            tcp_timeout=_CLIENT_IDLE_S,
+        )
+    except exceptions.OptionsError as error:  # the form that mitmproxy wants; the cause is our own error
+        raise error.__cause__ or ConfigError(str(error)) from None
     if handle_signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, master.shutdown)

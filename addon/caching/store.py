@@ -17,7 +17,6 @@ from typing import Final
 import orjson
 
 from addon.caching.database import Broken, Database, transaction
-from addon.config.controls import PREFIX
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -258,8 +257,9 @@ class CacheStore:
             self._on_trouble(f"the cache cannot be used: {self.last_trouble}; calls go on without it")
 
 
-def storable_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers of an answer that may be given again: not those of one connection, one moment, one caller, nor ours."""
+def storable_headers(headers: Iterable[tuple[bytes, bytes]], own_prefix: bytes) -> Headers:
+    """The headers of an answer that may be stored: not those of one connection, of one moment, or of one caller, and not
+    our own, whose lower-case names start with `own_prefix`."""
     fields = tuple(headers)
     named = {
         name.strip().lower() for field, value in fields if field.lower() == b"connection" for name in value.split(b",")
@@ -267,7 +267,7 @@ def storable_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     return tuple(
         (field, value)
         for field, value in fields
-        if (name := field.lower()) not in _NOT_STORED and name not in named and not name.startswith(PREFIX.encode())
+        if (name := field.lower()) not in _NOT_STORED and name not in named and not name.startswith(own_prefix)
     )
 
 

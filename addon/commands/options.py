@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from addon.config.settings import DEFAULT_LISTEN, ConfigError, Settings, data_folder, load, parse_listen
+from addon.storage.folders import NotOurs
 
 
 class Failure(click.ClickException):
@@ -84,7 +85,9 @@ def read_settings(
 
 
 def unwritable(data: Path, error: OSError) -> Failure:
-    """The failure of a command that cannot write into the data folder."""
+    """The failure of a command that cannot use the data folder."""
+    if isinstance(error, NotOurs):  # its message says what to do
+        return Failure(str(error))
     where = f"{error.filename}: " if error.filename else ""
     return Failure(
         f"{where}{error.strerror or error}; is {data} a folder that you can write? Else name one with --data or $HELIOGRAPH_DATA"

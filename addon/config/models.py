@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from addon.config.keys import Key, Role, is_hash
 from addon.config.mistakes import shown
-from addon.config.settings import Origin, Timeouts, parse_origin, provider_name
+from addon.config.settings import Origin, parse_origin, provider_name
 from addon.config.webhooks import Webhook, secret_variable
 from addon.limits.policy import Policy, Unit, checked_quota, checked_window
 from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
@@ -47,6 +47,7 @@ from addon.sending.fallbacks import (
     parse_target,
     variables_in,
 )
+from addon.sending.timeouts import Timeouts
 
 _TIMEOUTS: Final = Timeouts()
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from addon.config.keys import Key
@@ -24,6 +24,7 @@ from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride
 from addon.providers import registry
 from addon.sending.fallbacks import FallbackRule
+from addon.sending.timeouts import Timeouts
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
@@ -51,18 +52,6 @@ class Origin:
         """host[:port] as a Host header has it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
-
-
-class Timeouts(NamedTuple):
-    """Seconds. The official SDKs give up after 600 s themselves; ours must not end a call that they still wait for.
-
-    A tuple, since it is in the metadata of flows: `mitmdump -w` and mitmweb's download can write nothing else of ours.
-    """
-
-    connect_s: float = 30.0
-    first_byte_s: float = 600.0
-    idle_s: float = 300.0
-    total_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

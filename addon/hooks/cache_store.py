@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mitmproxy import http
 
 from addon.caching.store import storable_headers
+from addon.config import controls
 from addon.hooks.call import Call
 from addon.hooks.coalesce import abandon, answer_from_flight, flight_key
 from addon.hooks.failures import Failure
@@ -45,7 +46,7 @@ class StoreAnswers:
         if flight is None or response is None:
             return
         pass_on, copied = response.stream, flight.call.copied
-        headers = http.Headers(storable_headers(response.headers.fields))
+        headers = http.Headers(storable_headers(response.headers.fields, controls.PREFIX.encode()))
         flight.begin(
             http.Response(b"HTTP/1.1", response.status_code, response.data.reason, headers, None, None, 0, None)
         )

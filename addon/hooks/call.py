@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from addon.config.controls import Controls
-from addon.config.settings import Timeouts
 from addon.hooks.call_life import ILLEGAL_MOVE, CallState, is_allowed
 from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import CONSEQUENCES, Consequence, Failure, Phase
@@ -23,6 +22,7 @@ from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
 from addon.routing.router import Route
 from addon.sending.fallbacks import Codes, Fallbacks
+from addon.sending.timeouts import Timeouts
 from addon.storage.journal_lines import CallStart, Charge
 
 if TYPE_CHECKING:

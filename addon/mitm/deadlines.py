@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from addon.config.settings import Timeouts
+from addon.sending.timeouts import Timeouts
 
 LOOK_EVERY_S: Final = 0.25
 

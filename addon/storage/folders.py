@@ -136,7 +136,8 @@ def refuse_unsafe(data: Path) -> None:
     """Looks at a data folder before it is used: others must not be able to plant or change what is in it.
 
     Raises NotOurs where it, or a folder or file of ours in it, can be written by others, belongs to somebody else, or is
-    a symlink, FIFO or device. `lake`, `journal` and `settled` may be symlinks to folders that pass the same test.
+    a symlink, FIFO or device. `lake`, `journal` and `settled` may be symlinks to folders that pass the same test. A folder
+    of our own in the place of the cache or the limits is let pass: no risk comes of it, and calls go on without that store.
     """
     if not data.exists():
         return
@@ -148,13 +149,19 @@ def refuse_unsafe(data: Path) -> None:
                 raise NotOurs(f"{path}: a link to nothing; remove it")
             _refuse(path, path.stat(), stat.S_ISDIR, "folder")
         elif _OUR_FILE.fullmatch(entry.name):
-            _refuse(path, path.lstat(), stat.S_ISREG, "regular file")
+            is_kind = _is_file_or_folder if _OPTIONAL_FILE.match(entry.name) else stat.S_ISREG
+            _refuse(path, path.lstat(), is_kind, "regular file")
 
 
 _FOLDERS: Final = ("journal", "lake", "settled")
 _OUR_FILE: Final = re.compile(
     r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks)\.sqlite(?:-wal|-shm|-journal)?"
 )
+_OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
+
+
+def _is_file_or_folder(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _refuse(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:

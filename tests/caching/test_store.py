@@ -363,4 +363,8 @@ def test_headers_of_one_connection_one_moment_or_one_caller_are_not_stored() -> 
         (b"X-Request-Id", b"r"),
         (b"Content-Encoding", b"gzip"),
     )
-    assert [name for name, _ in storable_headers(headers)] == [b"Content-Type", b"X-Request-Id", b"Content-Encoding"]
+    assert [name for name, _ in storable_headers(headers, b"helicone-")] == [
+        b"Content-Type",
+        b"X-Request-Id",
+        b"Content-Encoding",
+    ]

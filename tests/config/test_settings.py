@@ -15,12 +15,12 @@ from addon.config.settings import (
     ConfigError,
     Origin,
     Settings,
-    Timeouts,
     load,
     load_what_can_be_read,
     parse_listen,
     secret,
 )
+from addon.sending.timeouts import Timeouts
 from tests.config.sections import FILE
 
 

@@ -1,12 +1,12 @@
 """Calls for the tests of hooks, as `hooks/route.py` makes them."""
 
 from addon.config.controls import parse_controls
-from addon.config.settings import Timeouts
 from addon.hooks.call import Asked, Attempts, Call
 from addon.hooks.connection import ClientConnection
 from addon.ids import uuid7
 from addon.providers import registry
 from addon.routing.router import Arrival, Route, Router
+from addon.sending.timeouts import Timeouts
 from addon.storage.journal_lines import CallStart
 
 PATH = "/v1/chat/completions"

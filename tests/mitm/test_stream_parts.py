@@ -14,7 +14,6 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.test.tutils import treq
 
-from addon.config.settings import Timeouts
 from addon.hooks.failures import Failure
 from addon.mitm import queued_events
 from addon.mitm.deadlines import Deadline, Deadlines
@@ -23,6 +22,7 @@ from addon.mitm.following import fed_head, fed_piece
 from addon.mitm.held_answer import HeldAnswer, is_held
 from addon.mitm.internals import internals_missing
 from addon.mitm.request_form import is_sent_to_us
+from addon.sending.timeouts import Timeouts
 
 TIMEOUTS = Timeouts(connect_s=1, first_byte_s=10, idle_s=5, total_s=60)
 LEFT = RequestProtocolError(1, "Client disconnected.", ErrorCode.CLIENT_DISCONNECTED)

@@ -262,6 +262,16 @@ def test_a_data_folder_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, c
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [["up", "--listen", "127.0.0.1:0"], ["run", "--", "true"]])
+def test_an_unsafe_file_in_the_data_folder_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    link = tmp_path / "cache.sqlite"
+    link.symlink_to(tmp_path / "elsewhere")
+    verb, *others = command
+    ended = heliograph(verb, "--data", str(tmp_path), *others)
+    says = f"Error: {link}: not a regular file; move it away, or use another folder: --data DIR\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", says)
+
+
 def test_doctor_looks_at_everything_and_ends_well(tmp_path: Path, upstream: list[str]) -> None:
     with run_up(tmp_path, *upstream) as proxy:
         port = proxy.url.rpartition(":")[2]

@@ -2,8 +2,7 @@
 
 import pytest
 
-from addon.config.settings import Timeouts
-from addon.sending.timeouts import call_timeouts, parse_timeouts
+from addon.sending.timeouts import Timeouts, call_timeouts, parse_timeouts
 
 CONFIG = Timeouts(connect_s=10, first_byte_s=600, idle_s=300, total_s=3600)
 

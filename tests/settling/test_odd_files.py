@@ -226,3 +226,12 @@ def test_links_and_fifos_where_our_files_should_be_are_refused(tmp_path: Path, n
     with pytest.raises(NotOurs):
         open_file(tmp_path / name)
     assert visible_files(tmp_path, "requests").parquet == []
+
+
+def test_a_folder_in_the_place_of_a_store_is_let_pass_where_calls_go_on_without_it(tmp_path: Path) -> None:
+    for name in ("cache.sqlite", "limits.sqlite"):
+        (tmp_path / name).mkdir(mode=0o700)
+    refuse_unsafe(tmp_path)
+    (tmp_path / "secret").mkdir(mode=0o700)
+    with pytest.raises(NotOurs, match="secret: not a regular file"):
+        refuse_unsafe(tmp_path)
