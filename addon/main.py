@@ -26,6 +26,7 @@ from addon.hooks.guard import Guard  # noqa: E402
 from addon.hooks.hide_usage import HideUsage  # noqa: E402
 from addon.hooks.lifecycle import Lifecycle  # noqa: E402
 from addon.hooks.limits import Limits  # noqa: E402
+from addon.hooks.pages import LetPagesRead, RefusePages  # noqa: E402
 from addon.hooks.proxy import Proxy  # noqa: E402
 from addon.hooks.retry import Retry  # noqa: E402
 from addon.hooks.route import Routing  # noqa: E402
@@ -36,15 +37,17 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
     calls = proxy.calls
     return [
         Connections(proxy, services),  # our HTTP stream under every connection: timeouts, retries, blind tunnels
+        RefusePages(services),  # a web page may not use this proxy, unless the settings allow it
         Routing(proxy, services),  # host, prefix or label -> provider; takes our headers off
         Endpoints(proxy, services),  # requests for our own endpoints: health here, all others in a process of its own
-        Guard(proxy.connections),  # no connection to an address that a caller's header may not name
+        Guard(proxy, services),  # no connection to ourselves, nor from other machines into this network
         Fallback(proxy, services),  # finds the other targets, by header or config
         AskUsage(calls, services),  # lets a stream state its usage, where the caller or the config asks
         Retry(proxy, services),  # retries and fallbacks, before the caller hears of a failure
         Capture(proxy, services),  # copies what passes into the journal
         ErrorAnswers(calls),  # no first byte came: an error in the dialect of the called API
         AnswerHeaders(calls, services.journal),  # our headers on every answer
+        LetPagesRead(),  # an allowed web page may read its answer
         Cache(proxy, services),  # answers repeated calls; after Capture, which has the request by then
         Limits(calls, services),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
         StoreAnswers(proxy, services),  # keeps a fresh answer: for the cache, and for identical calls at the same time

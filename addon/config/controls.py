@@ -114,7 +114,10 @@ PROXY_AUTHORIZATION: Final = _request(
 
 # What we answer.
 ID: Final = _response("Helicone-Id", "The call's id: request_id of its row")
-STATUS: Final = _response("Helicone-Status", "`success`, as Helicone answers")
+STATUS: Final = _response(
+    "Helicone-Status",
+    "`success`, as Helicone answers; of a call that this proxy refused or could not send: the type of the error",
+)
 OVERHEAD_MS: Final = _response("Helicone-Overhead-Ms", "Milliseconds that this proxy added before the first byte")
 WARNING: Final = _response(
     "Helicone-Warning", "Which headers could not be read and why, or what else the caller should know"

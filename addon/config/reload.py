@@ -52,11 +52,6 @@ def taken_over(current: Settings, fresh: Settings, *, alone: bool) -> Settings:
     )
 
 
-def keys_are_gone(before: Settings, after: Settings) -> bool:
-    """Whether a key that was valid no longer is, or may do less. Connections that it opened must show a key again."""
-    return bool(set(before.keys) - set(after.keys))
-
-
 class FileWatch:
     """Tells each change of one file once."""
 

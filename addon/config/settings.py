@@ -77,6 +77,11 @@ class Settings:
     upstream_proxy: Origin | None = None  # the proxy that this shell used before; our calls go through it
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
 
+    @property
+    def is_strict(self) -> bool:
+        """Keys, limits or budgets are set: what cannot be understood is refused and does not pass unmeasured."""
+        return bool(self.keys or self.limits or self.budgets)
+
 
 def data_folder(option: str | Path | None = None) -> Path:
     """Where everything is kept: `option`, else $HELIOGRAPH_DATA, else the platform's folder for user data."""

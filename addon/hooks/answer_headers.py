@@ -24,7 +24,8 @@ class AnswerHeaders:
             return
         headers, attempts = flow.response.headers, call.attempts
         headers[controls.ID] = call.asked.start.request_id
-        headers[controls.STATUS] = "success"
+        if call.upstream.failure is None and (attempts.made or call.sharing.reference):  # else our own answer says it
+            headers[controls.STATUS] = "success"
         headers[controls.ATTEMPTS] = str(attempts.made)
         if attempts.fallback_index is not None:
             headers[controls.FALLBACK_INDEX] = str(attempts.fallback_index)

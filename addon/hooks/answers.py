@@ -5,10 +5,17 @@ from typing import Final
 import orjson
 from mitmproxy import http
 
+from addon.config import controls
 from addon.providers.dialect import error_body
 from addon.providers.model import Json, Provider
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
+
+
+def answer_now(flow: http.HTTPFlow, response: http.Response) -> None:
+    """Answer a request whose headers are in, without waiting for its body."""
+    flow.response = response
+    flow.request.headers.pop("expect", None)  # or mitmproxy asks for the body first
 
 
 def json_answer(status: int, body: Json) -> http.Response:
@@ -18,4 +25,6 @@ def json_answer(status: int, body: Json) -> http.Response:
 def error_answer(provider: Provider | None, status: int, error_type: str, message: str) -> http.Response:
     """Without a provider OpenAI's shape, which most SDKs can read. `message` may quote bytes that are not UTF-8."""
     message = message.encode(errors="replace").decode()
-    return json_answer(status, error_body(provider, status, error_type, message))
+    answer = json_answer(status, error_body(provider, status, error_type, message))
+    answer.headers[controls.STATUS] = error_type
+    return answer

@@ -34,6 +34,10 @@ class ApiProcess:
         self._starting = asyncio.Lock()
         self._stopped = False
 
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self._port
+
     async def port(self) -> int:
         """Where it listens on 127.0.0.1, started if need be. Raises ApiDown."""
         async with self._starting:

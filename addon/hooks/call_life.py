@@ -8,7 +8,7 @@
                   │                                           ▲
                   └─ (no first byte) ──▶ FAILED ──────────────┘
 
-Every state may go to ENDED: a caller may leave at any moment. A hit and a refusal go from ASKED to ANSWERING. docs/architecture.md
+Every state may go to ENDED: a caller may leave at any moment. A body that is too large leads from ARRIVED to FAILED. A hit and a refusal go from ASKED to ANSWERING. docs/architecture.md
 has the same as a table.
 """
 
@@ -32,7 +32,7 @@ class CallState(StrEnum):
 
 
 MOVES: Final[Mapping[CallState, frozenset[CallState]]] = {
-    CallState.ARRIVED: frozenset({CallState.ASKED, CallState.ENDED}),
+    CallState.ARRIVED: frozenset({CallState.ASKED, CallState.FAILED, CallState.ENDED}),
     CallState.ASKED: frozenset({CallState.SENDING, CallState.FOLLOWING, CallState.ANSWERING, CallState.ENDED}),
     CallState.SENDING: frozenset({CallState.DECIDING, CallState.ANSWERING, CallState.FAILED, CallState.ENDED}),
     CallState.DECIDING: frozenset({CallState.SENDING, CallState.ANSWERING, CallState.FAILED, CallState.ENDED}),

@@ -1,19 +1,19 @@
 """What belongs to a caller's connection rather than to one call. It has one end: `OpenConnections.end`."""
 
 import asyncio
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from addon.config import controls
-from addon.config.keys import Key
-from addon.ids import keyed_hash
-from addon.routing.access import may_call
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
     from addon.hooks.flights import Flight
+
+# A head comes in one piece, or in some over a slow network; a TLS handshake takes a few round trips. Node allows 60 s, hyper 30.
+HEAD_S: Final = 30.0
+UNWANTED_BODY_S: Final = 3.0
+_LAST_WORDS_S: Final = 1.0
 
 type Address = tuple[str, int]
 
@@ -22,26 +22,25 @@ type Address = tuple[str, int]
 class ClientConnection:
     id: str  # mitmproxy's
     project: str | None = None  # label in the proxy URL
-    admitted_key_hash: str | None = None  # the proxy URL brought a key of ours: its hash
-    # Targets that a header of the caller named, and that header: their addresses are checked before anything is sent.
-    named_targets: dict[Address, str] = field(default_factory=dict)
-    refusals: dict[Address, str] = field(default_factory=dict)  # why we did not connect to one of them
+    named_targets: dict[Address, str] = field(default_factory=dict)  # by a header of the caller: which header
+    refusals: dict[Address, str] = field(default_factory=dict)  # why we did not connect to an address
     connect_within_s: dict[Address, float] = field(default_factory=dict)  # what calls allow that open a connection now
     connect_timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # by server connection id
     leads: list["Flight"] = field(default_factory=list)  # shared calls under way whose first caller is here
+    cut_at: float | None = None  # monotonic: when the connection is cut unless something changes
+    is_told: bool = False  # that it is late
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # set when the caller disconnected
 
-    @property
-    def is_admitted(self) -> bool:
-        return self.admitted_key_hash is not None
+    def waits_for_head(self, waits: bool) -> None:
+        """A request's head is there in part, or (False) it is whole or none has begun."""
+        if not waits:
+            self.cut_at = None
+        elif self.cut_at is None:
+            self.cut_at = time.monotonic() + HEAD_S
 
-    def introduce(self, keys: Sequence[Key], secret: bytes, proxy_authorization: str | None) -> None:
-        """What the proxy URL says of the caller: a project's name, a key."""
-        if label := controls.project_label(proxy_authorization):
-            self.project = label
-        password = controls.proxy_password(proxy_authorization)
-        if password and keys and may_call(keys, password):
-            self.admitted_key_hash = keyed_hash(secret, password)
+    def discards_body(self) -> None:
+        """The request is answered; the caller gets a moment to end its body and to read."""
+        self.cut_at = time.monotonic() + UNWANTED_BODY_S
 
     def stop_timer(self, server_id: str) -> None:
         if timer := self.connect_timers.pop(server_id, None):
@@ -64,10 +63,15 @@ class OpenConnections:
                 self._open[client.id] = known
         return known
 
-    def forget_keys(self) -> None:
-        """A key is no longer valid: every connection must show one again."""
-        for connection in self._open.values():
-            connection.admitted_key_hash = None
+    def late(self, now: float) -> list[tuple[str, bool]]:
+        """The connections that are to be cut (True), or to be told first that they are late (False). Each is due once."""
+        found = []
+        for client_id, known in self._open.items():
+            if known.cut_at is not None and known.cut_at <= now:
+                found.append((client_id, known.is_told))
+                known.cut_at = None if known.is_told else now + _LAST_WORDS_S
+                known.is_told = True
+        return found
 
     def end(self, client_id: str) -> None:
         if connection := self._open.pop(client_id, None):

@@ -2,21 +2,25 @@
 
 import asyncio
 import logging
+import time
 from typing import Any, Final
 
 from mitmproxy import connection, ctx, http, tls
 from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
-from addon.config import controls
+from addon.hooks.admission import introduce, may_call
+from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
 from addon.hooks.connection import Address, ClientConnection
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import proxy_key_needed
 from addon.hooks.services import Services
-from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, deliver
+from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver
 from addon.mitm.lean_master import speed_up
 from addon.routing.router import decrypts
+
+_HTTPS: Final = 443
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +63,16 @@ class Connections:
 
     async def _watch_deadlines(self) -> None:
         from addon.mitm.deadlines import LOOK_EVERY_S
-        from addon.mitm.stream_events import DeadlinePassed
+        from addon.mitm.stream_events import DeadlinePassed, HeadIsLate
 
         deadlines = self._setup.deadlines
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            for client_id, is_told in self.proxy.connections.late(time.monotonic()):
+                if is_told:
+                    cut_caller(client_id)
+                else:
+                    await deliver(client_id, HeadIsLate())
             for stream in deadlines.passed():
                 if not await deliver(stream.flow.client_conn.id, DeadlinePassed(stream)):
                     deadlines.forget(stream)
@@ -75,17 +84,21 @@ class Connections:
     def next_layer(self, next_layer: layer.NextLayer) -> None:
         ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
         if self._setup and next_layer.layer:
-            self._layers.adopt(next_layer, self._setup)
+            self._layers.adopt(next_layer, self._setup, needs_tls=bool(self.services.settings.keys))
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         self.proxy.counts.connects += 1
-        caller, keys = self.proxy.connections.of(flow.client_conn), self.services.settings.keys
-        caller.introduce(keys, self.services.secret, flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None))
-        if keys and not (decrypts(flow.request.host.lower()) or caller.is_admitted):
+        introduce(flow, self.proxy.connections.of(flow.client_conn), self.services)
+        opened = decrypts(flow.request.host.lower())
+        if self.services.settings.keys and opened and flow.request.port != _HTTPS:
+            message = f"with keys, {flow.request.host} is reached on port {_HTTPS} only, where calls can be seen"
+            flow.response = error_answer(None, 403, "target_not_approved", message)
+        elif not (opened or may_call(flow, self.services)):
             flow.response = proxy_key_needed()  # inside a provider's tunnel each call may bring its own
 
     def client_connected(self, client: connection.Client) -> None:
         allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)
+        self.proxy.connections.of(client).waits_for_head(True)
 
     async def client_disconnected(self, client: connection.Client) -> None:
         """The one end of all that belongs to the connection. mitmproxy closes what is open upstream for it after this."""
@@ -100,6 +113,9 @@ class Connections:
         if isinstance(data.context.client.proxy_mode, RegularMode | ReverseMode) or address is None:
             return
         data.ignore_connection = not decrypts((data.client_hello.sni or address[0]).lower())
+
+    def tls_established_client(self, data: tls.TlsData) -> None:
+        self.proxy.connections.of(data.context.client).waits_for_head(False)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A program that does not trust our certificate breaks off here: the one place where that can be told."""

@@ -9,20 +9,19 @@ from typing import Final
 
 import orjson
 from mitmproxy import http
-from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
 
 from addon.config.controls import AUTH
-from addon.hooks.answers import JSON_TYPE, error_answer, json_answer
+from addon.hooks.answers import JSON_TYPE, answer_now, error_answer, json_answer
 from addon.hooks.api_process import ApiDown
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.endpoint_headers import COUNTS, TOKEN
 from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
+from addon.hooks.route import is_under_our_name
 from addon.hooks.services import Services
 from addon.routing.access import Denial, deny_endpoint
 from addon.routing.addresses import is_loopback
 from addon.routing.own_endpoints import HEALTH_PATH, role_for
-from addon.routing.router import is_helicone
 
 _ENDED: Final = (
     "the API process ended while it answered, and starts again with the next request; a question that needs too much "
@@ -39,14 +38,14 @@ class Endpoints:
         if path is None or flow.response or flow.error:
             return
         if path == HEALTH_PATH:
-            flow.response = self._health(flow.request.method)
+            answer_now(flow, self._health(flow.request.method))
         elif denial := self._denial(flow, path):
-            flow.response = api_error(denial.status, denial.message)
+            answer_now(flow, api_error(denial.status, denial.message))
         else:
             try:
                 self._hand_on(flow, await self.services.api.port())
             except ApiDown as error:
-                flow.response = api_error(503, str(error))
+                answer_now(flow, api_error(503, str(error)))
 
     def _hand_on(self, flow: http.HTTPFlow, port: int) -> None:
         request = flow.request
@@ -59,8 +58,6 @@ class Endpoints:
 
     def _denial(self, flow: http.HTTPFlow, path: str) -> Denial | None:
         headers, client = flow.request.headers, flow.client_conn
-        # mitmproxy's other modes have put the target's name in the place of the one that was asked for.
-        asked = flow.request.pretty_host.lower() if isinstance(client.proxy_mode, RegularMode | UpstreamMode) else None
         if (role := role_for(flow.request.method, path)) is None:
             return None
         return deny_endpoint(
@@ -68,9 +65,7 @@ class Endpoints:
             role,
             credentials=[headers[name] for name in ("authorization", AUTH) if name in headers],
             is_local=is_loopback(client.peername[0]),
-            host_is_ours=None if asked is None else is_loopback(asked) or is_helicone(asked),
-            origin=headers.get("origin"),
-            fetch_site=headers.get("sec-fetch-site"),
+            host_is_ours=is_under_our_name(flow, self.services.settings.hosts),
         )
 
     def upstream_failed(self, failed: NoAnswer) -> None:

@@ -17,6 +17,8 @@ class Failure(StrEnum):
     PROVIDER = "provider"  # the provider closed the connection, or sent something that is not HTTP
     TIMEOUT = "timeout"  # one of the call's timeouts passed
     CONNECT = "connect"  # no connection to the provider
+    TOO_LARGE = "too_large"  # the request's body is longer than what is held of a call
+    TOO_SLOW = "too_slow"  # the caller reads the answer of an identical call too slowly
     REFUSED = "refused"  # we refused to connect: a header may not name an address of this machine or network
 
 
@@ -66,6 +68,20 @@ CONSEQUENCES: Final[dict[tuple[Failure, Phase], Consequence]] = {
         retry_as="connect",
     ),
     (Failure.CONNECT, Phase.AFTER_FIRST_BYTE): Consequence(error_type="connection_failed", row_status=None),
+    (Failure.TOO_LARGE, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="request_too_large",
+        row_status=413,
+        answer_status=413,
+        explanation="the request is too large",
+    ),
+    (Failure.TOO_LARGE, Phase.AFTER_FIRST_BYTE): Consequence(error_type="request_too_large", row_status=None),
+    (Failure.TOO_SLOW, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="caller_too_slow",
+        row_status=503,
+        answer_status=503,
+        explanation="an identical call's answer could not be held any longer",
+    ),
+    (Failure.TOO_SLOW, Phase.AFTER_FIRST_BYTE): Consequence(error_type="caller_too_slow", row_status=None),
     (Failure.REFUSED, Phase.BEFORE_FIRST_BYTE): Consequence(
         error_type="target_not_approved",
         row_status=403,

@@ -8,7 +8,6 @@ from typing import Final
 
 from mitmproxy import connection, http
 
-from addon.config import controls
 from addon.hooks.ask_usage import ask_usage
 from addon.hooks.call import Call, Calls, Fields
 from addon.hooks.proxy import Proxy
@@ -27,11 +26,14 @@ _FRAMING: Final = frozenset({"content-encoding", "content-length", "transfer-enc
 _NOT_A_TARGETS: Final = _FRAMING | {
     *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "host", "expect"),
 }
-# Credential and account headers. Never sent to a different provider.
-_ACCOUNT: Final = frozenset(
-    {*controls.CREDENTIALS, "cookie", "openai-organization", "openai-project", "x-goog-user-project"}
+# What of the caller's headers goes to a different provider, beside those of the body: nothing that may be a credential, an
+# account, or a gateway's own.
+_FOR_ANYBODY: Final = frozenset(
+    {
+        *("content-type", "accept", "accept-encoding", "accept-language", "user-agent"),
+        *("anthropic-version", "anthropic-beta", "openai-beta", "traceparent", "tracestate"),
+    }
 )
-_ACCOUNT_AWS: Final = "x-amz-"
 
 
 class Fallback:
@@ -144,7 +146,7 @@ def sent_headers(came: Fields, fallback: rules.Fallback, fallbacks: Fallbacks) -
         if name.lower() in replaced or known in ("host", "expect"):
             continue
         if fallbacks.by_config:
-            is_kept = fallback.origin is None or (known not in _ACCOUNT and not known.startswith(_ACCOUNT_AWS))
+            is_kept = fallback.origin is None or known in _FRAMING or known in _FOR_ANYBODY
         else:
             is_kept = known in _FRAMING or known == "content-type"
         if is_kept:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from addon.mitm.stream import CallStream
 
 _OK: Final = 200
+# Of an answer that is too long to be stored, this much is held for callers that read slowly; a caller that is further behind is cut.
+LONGEST_LAG: Final = 16 * 2**20  # bytes
+_MOST_AT_ONCE: Final = 256 * 2**10  # bytes; the follower's connection takes them before it gets more
 
 
 class FlightFailed(Exception):
@@ -41,6 +44,8 @@ class Flight:
     request: bytes = field(default=b"", repr=False)  # the leader's body as it came
     head: http.Response | None = None  # of the answer, without what is for the leader alone
     pieces: list[bytes] = field(default_factory=list)
+    kept_bytes: int = 0  # of `pieces`
+    dropped: int = 0  # pieces before those, which are no longer held
     ended_at: float | None = None  # epoch seconds; the answer is whole
     failure: FlightFailed | None = None
     followers: set[str] = field(default_factory=set)  # by call id
@@ -67,7 +72,18 @@ class Flight:
 
     def add(self, piece: bytes) -> None:
         self.pieces.append(piece)
+        self.kept_bytes += len(piece)
+        if self.call.copied.response_truncated:  # it will not be stored: only followers need it
+            self._drop_oldest()
         self._tell()
+
+    def _drop_oldest(self) -> None:
+        count = 0
+        while self.kept_bytes > LONGEST_LAG and count < len(self.pieces) - 1:
+            self.kept_bytes -= len(self.pieces[count])
+            count += 1
+        del self.pieces[:count]
+        self.dropped += count
 
     def finish(self, now: float) -> None:
         self.ended_at = now
@@ -84,18 +100,28 @@ class Flight:
             await self._news.wait()
         if self.head:
             yield self.head
-        given = 0
+        given = 0  # pieces, the dropped ones included
         while True:
-            if given < len(self.pieces):
-                fresh = b"".join(self.pieces[given:])
-                given = len(self.pieces)
-                yield fresh
+            if given < self.dropped:
+                raise FlightFailed(Failure.TOO_SLOW, f"the caller is more than {LONGEST_LAG} bytes behind")
+            if given < self.dropped + len(self.pieces):
+                fresh = self._next(given - self.dropped)
+                given += len(fresh)
+                yield b"".join(fresh)
             elif self.failure:
                 raise self.failure
             elif self.is_whole:
                 return
             else:
                 await self._news.wait()
+
+    def _next(self, at: int) -> list[bytes]:
+        """Some pieces: as many as one write may have."""
+        end, size = at, 0
+        while end < len(self.pieces) and (end == at or size + len(self.pieces[end]) <= _MOST_AT_ONCE):
+            size += len(self.pieces[end])
+            end += 1
+        return self.pieces[at:end]
 
     async def over(self) -> None:
         while not self.is_over:

@@ -12,7 +12,7 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addon.config.reload import LOOK_EVERY_S, FileWatch, keys_are_gone, read_again
+from addon.config.reload import LOOK_EVERY_S, FileWatch, read_again
 from addon.config.settings import ConfigError, Settings, data_folder, load
 from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
@@ -128,8 +128,6 @@ class Lifecycle:
                 continue
             try:
                 fresh = await asyncio.to_thread(read_again, services.settings, os.environ, alone=self.proxy.alone)
-                if keys_are_gone(services.settings, fresh):
-                    self.proxy.connections.forget_keys()
                 services.use(fresh)
             except ConfigError as error:
                 logger.warning("heliograph: the settings stay as they were:\n%s", error)

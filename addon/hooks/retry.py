@@ -55,9 +55,9 @@ class Retry:
             attempts.gave_up = outcome.status is None or outcome.status in RETRYABLE
 
     def upstream_failed(self, failed: NoAnswer) -> None:
-        """A target that we refused to connect to was not asked."""
+        """A target that we refused to connect to, or that was to get too much, was not asked."""
         call = self.proxy.calls.of(failed.flow.id)
-        if call and failed.failure is Failure.REFUSED:
+        if call and failed.failure in (Failure.REFUSED, Failure.TOO_LARGE):
             call.attempts.made -= 1
 
 

@@ -2,6 +2,7 @@
 decides; a request for a known operation becomes a call here."""
 
 import logging
+from collections.abc import Collection
 from typing import Final
 
 from mitmproxy import http
@@ -9,18 +10,30 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
 from addon.config import controls
 from addon.config.controls import Controls, credential_for, parse_controls
-from addon.hooks.answers import error_answer
+from addon.hooks.admission import introduce, key_hash, may_call
+from addon.hooks.answers import answer_now, error_answer
 from addon.hooks.call import Asked, Attempts, Call
 from addon.hooks.connection import ClientConnection
 from addon.hooks.fallback import sent_headers
-from addon.hooks.marks import ENDPOINT, OWN
+from addon.hooks.marks import ASKED_HOST, ENDPOINT, OWN
 from addon.hooks.proxy import Proxy
 from addon.hooks.send_to import send_to, take_off
 from addon.hooks.services import Services
 from addon.ids import keyed_hash, uuid7
-from addon.providers import registry
-from addon.routing.access import may_call
-from addon.routing.router import Arrival, Endpoint, Named, Refusal, Route, Tunnel, path_of, without_secrets
+from addon.routing.browsers import Hosts
+from addon.routing.operation_path import Classified, classify
+from addon.routing.router import (
+    AMBIGUOUS,
+    Arrival,
+    Endpoint,
+    Named,
+    Refusal,
+    Route,
+    Tunnel,
+    is_helicone,
+    path_of,
+    without_secrets,
+)
 from addon.sending.fallbacks import Fallbacks
 from addon.sending.timeouts import call_timeouts
 from addon.storage.journal_lines import CallStart
@@ -33,6 +46,9 @@ _NEEDS_KEY: Final = (
 )
 
 
+Decision = Route | Refusal | Endpoint | Tunnel
+
+
 class Routing:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
@@ -42,37 +58,41 @@ class Routing:
             return  # an earlier addon, or mitmproxy itself, has answered
         try:
             self._route(flow)
-        except Exception:  # a bug of ours: the call goes on unmeasured, and still without our headers
+        except Exception:  # a bug of ours: the call goes on unmeasured, unless somebody relies on our limits
             logger.exception("heliograph: a request to %s was not understood", flow.request.host)
             take_off(flow.request.headers)
-            if flow.metadata.get(OWN):
-                flow.response = error_answer(None, 500, "heliograph_error", "heliograph could not route this request")
+            if flow.metadata.get(OWN) or self.services.settings.is_strict:
+                failed = error_answer(None, 500, "heliograph_error", "heliograph could not route this request")
+                answer_now(flow, failed)
 
     def _route(self, flow: http.HTTPFlow) -> None:
-        wishes, keys = parse_controls(flow.request.headers.items(multi=True)), self.services.settings.keys
-        decision, targets = self._with_fallbacks(self._decide(flow, wishes), wishes)
         caller = self.proxy.connections.of(flow.client_conn)
-        caller.introduce(keys, self.services.secret, flow.request.headers.get(controls.PROXY_AUTHORIZATION))
-        if isinstance(decision, Tunnel):
-            flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
-            if keys and not caller.is_admitted:
-                flow.response = proxy_key_needed()
-            else:
-                flow.request.stream = True
-            return
-        if isinstance(decision, Endpoint):
+        introduce(flow, caller, self.services)
+        decision = self._decide(flow, None)
+        if isinstance(decision, Endpoint):  # asks for its own roles
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
             flow.metadata[ENDPOINT] = decision.path
-            return
-        take_off(flow.request.headers)
-        if isinstance(decision, Refusal):
-            flow.response = error_answer(None, decision.status, decision.error_type, decision.message)
-            if wishes.warnings:
-                flow.response.headers[controls.WARNING] = "; ".join(wishes.warnings)
-        elif not (caller.is_admitted or may_call(keys, wishes.helicone_auth)):
-            flow.response = error_answer(decision.provider, 401, "heliograph_unauthorized", _NEEDS_KEY)
+        elif not may_call(flow, self.services):  # before anything of the caller's is parsed
+            answer_now(flow, _key_needed(decision))
+        elif isinstance(decision, Tunnel):
+            take_off(flow.request.headers)
+            flow.request.stream = True
         else:
+            self._route_call(flow, caller, decision)
+
+    def _route_call(self, flow: http.HTTPFlow, caller: ClientConnection, decision: Decision) -> None:
+        wishes = parse_controls(flow.request.headers.items(multi=True))
+        if wishes.target_url or wishes.openai_api_base or wishes.fallbacks:
+            decision = self._decide(flow, wishes)
+        decision, targets = self._with_fallbacks(decision, wishes)
+        take_off(flow.request.headers)
+        if isinstance(decision, Route):
             self._send(flow, caller, decision, targets, wishes)
+        elif isinstance(decision, Refusal):
+            refused = error_answer(None, decision.status, decision.error_type, decision.message)
+            if wishes.warnings:
+                refused.headers[controls.WARNING] = "; ".join(wishes.warnings)
+            answer_now(flow, refused)
 
     def _send(
         self, flow: http.HTTPFlow, caller: ClientConnection, route: Route, targets: list[Route], wishes: Controls
@@ -81,12 +101,16 @@ class Routing:
         if fallbacks:
             _replace_headers(flow.request, fallbacks)
         send_to(self.proxy, self.services, flow, route)
-        found = registry.operation(route.provider, flow.request.method, path_of(route.path), route.host)
-        if found is None:
+        classified = classify(route.provider, flow.request.method, path_of(route.path), route.host)
+        if classified.is_ambiguous and self.services.settings.is_strict:
+            refused = error_answer(route.provider, AMBIGUOUS.status, AMBIGUOUS.error_type, AMBIGUOUS.message)
+            answer_now(flow, refused)
+            return
+        if classified.found is None:
             self.proxy.counts.passed += 1
             flow.request.stream = True
             return
-        operation, model = found
+        operation, _ = classified.found
         self.proxy.counts.seen += 1
         usual = self.services.settings.timeouts
         call = Call(
@@ -94,7 +118,7 @@ class Routing:
             connection=caller,
             asked=Asked(
                 controls=wishes,
-                start=self._start(flow, caller, route, operation.name, model, wishes),
+                start=self._start(flow, caller, route, classified, wishes),
                 timeouts=call_timeouts(usual, wishes.timeouts, wishes.increase_timeout),
             ),
             attempts=Attempts(
@@ -108,9 +132,7 @@ class Routing:
         )
         self.proxy.calls.begin(call, flow.id)
 
-    def _with_fallbacks(
-        self, decision: Route | Refusal | Endpoint | Tunnel, wishes: Controls
-    ) -> tuple[Route | Refusal | Endpoint | Tunnel, list[Route]]:
+    def _with_fallbacks(self, decision: Decision, wishes: Controls) -> tuple[Decision, list[Route]]:
         """The first of the targets that the header names takes the place of the one that was called."""
         if not (wishes.fallbacks and isinstance(decision, Route)):
             return decision, []
@@ -118,7 +140,8 @@ class Routing:
         routes = self.services.router.to_fallbacks(wishes.fallbacks, decision, header, alone=self.proxy.alone)
         return (routes, []) if isinstance(routes, Refusal) else (routes[0], routes)
 
-    def _decide(self, flow: http.HTTPFlow, wishes: Controls) -> Route | Refusal | Endpoint | Tunnel:
+    def _decide(self, flow: http.HTTPFlow, wishes: Controls | None) -> Decision:
+        """Where the request goes. Without `wishes` headers that name a target count as left out."""
         request = flow.request
         arrival = Arrival(
             scheme=request.scheme,
@@ -126,9 +149,10 @@ class Routing:
             port=request.port,
             path=request.path,
             own=flow.metadata.get(OWN, False),
-            target=_target(wishes),
-            openai_base=_openai_base(wishes),
+            target=_target(wishes) if wishes else None,
+            openai_base=_openai_base(wishes) if wishes else None,
             alone=self.proxy.alone,
+            under_our_name=bool(self.services.settings.keys) or is_under_our_name(flow, self.services.settings.hosts),
         )
         if isinstance(flow.client_conn.proxy_mode, RegularMode | UpstreamMode):
             return self.services.router.route(arrival)
@@ -149,10 +173,11 @@ class Routing:
         flow: http.HTTPFlow,
         caller: ClientConnection,
         route: Route,
-        operation_name: str,
-        path_model: str | None,
+        classified: Classified,
         wishes: Controls,
     ) -> CallStart:
+        assert classified.found
+        operation, path_model = classified.found
         request, secret = flow.request, self.services.secret
         properties, credential = wishes.properties, credential_for(route.provider.name, wishes, route.path)
         if caller.project:
@@ -161,10 +186,10 @@ class Routing:
             request_id=wishes.request_id or uuid7(),
             started_at_us=int(request.timestamp_start * 1_000_000),
             provider_name=route.provider.name,
-            operation_name=operation_name,
+            operation_name=operation.name,
             method=request.method,
             host=route.host,
-            path=without_secrets(route.path),
+            path=without_secrets(classified.path + route.path[len(path_of(route.path)) :]),
             mode="reverse" if came_reverse(flow) else "forward",
             path_model=path_model,
             content_type=request.headers.get("content-type"),
@@ -179,11 +204,32 @@ class Routing:
             omit_request=wishes.omit_request,
             omit_response=wishes.omit_response,
             api_key_hash=keyed_hash(secret, credential) if credential else None,
-            helicone_key_hash=(
-                keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else caller.admitted_key_hash
-            ),
+            helicone_key_hash=(keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else key_hash(flow)),
             client=wishes.client,
         )
+
+
+def _key_needed(decision: Decision) -> http.Response:
+    if isinstance(decision, Tunnel):
+        return proxy_key_needed()
+    return error_answer(
+        decision.provider if isinstance(decision, Route) else None, 401, "heliograph_unauthorized", _NEEDS_KEY
+    )
+
+
+def is_under_our_name(flow: http.HTTPFlow, names: Collection[str]) -> bool:
+    """Whether every host that the request names (its target, its Host header) is a name of ours."""
+    asked = asked_host(flow)
+    own, here = Hosts(names), flow.client_conn.sockname[0]
+    named = {asked} if isinstance(flow.client_conn.proxy_mode, ReverseMode) else {asked, flow.request.host}
+    return all(own.is_ours(host, here) or is_helicone(host.lower()) for host in named)
+
+
+def asked_host(flow: http.HTTPFlow) -> str:
+    """The host that the caller named, without its port."""
+    asked = str(flow.metadata.get(ASKED_HOST, flow.request.host))
+    host, _, port = asked.rpartition(":")
+    return (host if host and port.isdigit() else asked).strip("[]")
 
 
 def proxy_key_needed() -> http.Response:

@@ -9,7 +9,7 @@ from mitmproxy.net.server_spec import ServerSpec
 
 from addon.caching.store import CacheStore
 from addon.config import settings as settings_module
-from addon.config.settings import ConfigError, Settings
+from addon.config.settings import ConfigError, Settings, origin_of
 from addon.hooks.api_process import ApiProcess
 from addon.limits.store import LimitStore
 from addon.routing.router import Router
@@ -27,6 +27,7 @@ class InUse:
     settings: Settings
     router: Router
     fallbacks: tuple[FallbackRule, ...]  # of the config, with their keys
+    known_addresses: frozenset[tuple[str, int]]  # host and port of every origin that the settings name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,7 +73,18 @@ def prepare(settings: Settings) -> InUse:
         fallbacks = with_environment(settings.fallbacks, os.environ)
     except ValueError as error:
         raise ConfigError(f"{settings.config}: {error}") from error
-    return InUse(settings=settings, router=Router(settings.upstreams, settings.targets), fallbacks=fallbacks)
+    return InUse(
+        settings=settings,
+        router=Router(settings.upstreams, settings.targets),
+        fallbacks=fallbacks,
+        known_addresses=_known_addresses(settings, fallbacks),
+    )
+
+
+def _known_addresses(settings: Settings, rules: tuple[FallbackRule, ...]) -> frozenset[tuple[str, int]]:
+    of_rules = {origin_of(rule.fallback.origin) for rule in rules if rule.fallback.origin}
+    origins = {*settings.upstreams.values(), *settings.targets, *of_rules, settings.upstream_proxy}
+    return frozenset((origin.host, origin.port) for origin in origins if origin)
 
 
 def open_services(settings: Settings) -> Services:

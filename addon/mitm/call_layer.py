@@ -8,10 +8,12 @@ from mitmproxy.proxy.layers.http import HttpLayer
 
 from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
+from addon.mitm import tunnel
 from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import JsonHttp1Server
+from addon.mitm.http2 import JsonHttp2Server
 from addon.mitm.stream import CallStream
-from addon.mitm.stream_events import ForStream
+from addon.mitm.stream_events import ForStream, HeadIsLate
 
 if TYPE_CHECKING:
     from mitmproxy.net.server_spec import ServerSpec
@@ -38,17 +40,30 @@ class CallLayer(HttpLayer):
             for stream in inside:  # not one of ours: it is in a tunnel that one of ours carries
                 yield from self.event_to_child(stream, event)
             return
-        if isinstance(event, events.Start) and self.context.client.alpn not in (b"h2", b"h3"):
-            self.connections.setdefault(self.context.client, JsonHttp1Server(self.context.fork()))
+        if isinstance(event, HeadIsLate):
+            for child in (*self.streams.values(), self.connections[self.context.client]):
+                yield from self.event_to_child(child, event)
+            return
+        if isinstance(event, events.Start):
+            self._speak()
         yield from super()._handle_event(event)
+
+    def _speak(self) -> None:
+        """Choose who speaks to the caller."""
+        client, caller = self.context.client, self.setup.connections.of(self.context.client)
+        if client.alpn == b"h2":
+            self.connections.setdefault(client, JsonHttp2Server(self.context.fork(), caller))
+        elif client.alpn != b"h3":
+            self.connections.setdefault(client, JsonHttp1Server(self.context.fork(), caller))
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         stream = self.streams[stream_id] = CallStream(self.context.fork(), stream_id, self.setup)
         yield from self.event_to_child(stream, events.Start())
 
 
-def adopt(next_layer: layer.NextLayer, setup: StreamSetup) -> None:
-    """Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others."""
+def adopt(next_layer: layer.NextLayer, setup: StreamSetup, *, needs_tls: bool) -> None:
+    """`needs_tls`: a tunnel to a provider's host must have TLS in it. Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others."""
+    tunnel.refuse_raw_bytes(next_layer, needs_tls=needs_tls)
     for chosen in next_layer.context.layers:
         if type(chosen) is HttpLayer:
             chosen.__class__ = CallLayer

@@ -1,5 +1,6 @@
 """A call that ends early, step by step. What each kind of failure does is in `hooks/failures.py`."""
 
+import time
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow, http
@@ -13,7 +14,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseHeaders,
     ResponseProtocolError,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHeadersHook, HttpResponseHook
 
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.call_life import CallState
@@ -54,11 +55,23 @@ def fail_before_first_byte(stream: "CallStream", failure: Failure, message: str)
     return True
 
 
+def answer_at_once(stream: "CallStream", response: http.Response) -> layer.CommandGenerator[None]:
+    """A hook has answered the request's headers: the caller need not send the body, and nothing holds it."""
+    response.timestamp_start = time.time()
+    yield HttpResponseHeadersHook(stream.flow)
+    if (yield from stream.check_killed(True)):
+        return
+    yield HttpResponseHook(stream.flow)
+    yield from _answer(stream, response)
+
+
 def _answer(stream: "CallStream", response: http.Response) -> layer.CommandGenerator[None]:
     """Send an answer of our own making in place of the provider's."""
     stream.leave_out_body()
     if stream.client_state != stream.state_done:  # what is still to come of the request has nowhere to go
         response.headers["connection"] = "close"
+        if not stream.flow.request.is_http2:
+            stream.caller.discards_body()
         stream.client_state = stream.state_errored
     stream.server_state = stream.state_done
     stream.flow.live = False

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mitmproxy import connection, ctx
 from mitmproxy.proxy import events
+from mitmproxy.proxy.mode_specs import ReverseMode, UpstreamMode
 
 _CLOSING_S: Final = 1.0
 
@@ -13,6 +14,17 @@ _CLOSING_S: Final = 1.0
 def handler_of(client_id: str) -> Any:
     """mitmproxy's handler of a client connection; None once the connection is over."""
     return ctx.master.addons.get("proxyserver").connections.get(client_id)
+
+
+def listen_addresses() -> list[tuple[str, int]]:
+    """Every address that the proxy listens on, whatever the mode."""
+    return [(address[0], address[1]) for address in ctx.master.addons.get("proxyserver").listen_addrs()]
+
+
+def mode_targets() -> set[tuple[str, int]]:
+    """Where mitmproxy's modes lead (`reverse:URL`, `upstream:URL`): named by the person who started it."""
+    modes = [server.mode for server in ctx.master.addons.get("proxyserver").servers]
+    return {mode.address for mode in modes if isinstance(mode, ReverseMode | UpstreamMode)}
 
 
 async def deliver(client_id: str, event: events.Event) -> bool:
@@ -47,6 +59,14 @@ def abort(client_id: str, server: connection.Server) -> None:
     io = handler.transports.get(server) if handler else None
     if io and io.writer:
         io.writer.transport.abort()
+
+
+def cut_caller(client_id: str) -> None:
+    """Close a caller's connection as mitmproxy does when nothing has come for too long."""
+    handler = handler_of(client_id)
+    io = handler.transports.get(handler.client) if handler else None
+    if io and io.handler:
+        io.handler.cancel("too slow")
 
 
 async def wait_until_closed(client_id: str) -> None:

@@ -11,20 +11,47 @@ from typing import Any, Final
 from h11 import Data, EndOfMessage
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import http
 from mitmproxy.connection import ConnectionState
+from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import _http1 as http1_layers
-from mitmproxy.proxy.layers.http._events import ResponseData, ResponseHeaders, ResponseProtocolError
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import (
+    RequestHeaders,
+    RequestTrailers,
+    ResponseData,
+    ResponseHeaders,
+    ResponseProtocolError,
+    ResponseTrailers,
+)
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
+from addon.hooks.connection import HEAD_S, ClientConnection
+from addon.mitm.http_limits import LONGEST_HEAD, LONGEST_PIPELINED, too_much
+from addon.mitm.stream_events import HeadIsLate
 from addon.providers.dialect import openai_error
+
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 
 
 class JsonHttp1Server(Http1Server):
     """Speaks to an HTTP/1 caller; what mitmproxy would say in HTML is said in JSON."""
 
     _chunked = False
+
+    def __init__(self, context: Context, caller: ClientConnection) -> None:
+        super().__init__(context)
+        self._caller = caller
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        return self._tell_late() if type(event) is HeadIsLate else super()._handle_event(event)
+
+    def _tell_late(self) -> layer.CommandGenerator[None]:
+        if self.state == self.read_headers:
+            yield from self._refuse(408, f"the head of the request was not whole within {HEAD_S:g} s")
 
     def send(self, event: Any) -> layer.CommandGenerator[None]:
         if not self.conn.state & ConnectionState.CAN_WRITE:
@@ -34,6 +61,8 @@ class JsonHttp1Server(Http1Server):
             if data:
                 yield commands.SendData(self.conn, data)
             return
+        if isinstance(event, ResponseTrailers):
+            return  # mitmproxy cannot send them to an HTTP/1 caller
         if isinstance(event, ResponseHeaders):
             self._chunked = "chunked" in event.response.headers.get("transfer-encoding", "").lower()
         if isinstance(event, ResponseProtocolError) and not self.response:
@@ -46,9 +75,38 @@ class JsonHttp1Server(Http1Server):
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         for command in super().read_headers(event):
-            if isinstance(command, commands.SendData) and command.data.startswith(b"HTTP/1.1 400 "):
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
+                self._caller.waits_for_head(False)
+                request = command.event.request
+                if problem := too_much(request.headers.fields, len(request.data.path) + len(request.data.authority)):
+                    yield from self._refuse(431, problem)
+                    return
+            elif isinstance(command, commands.SendData) and command.data.startswith(b"HTTP/1.1 400 "):
                 command = commands.SendData(command.connection, _error_answer(400, "malformed HTTP request"))
             yield command
+        if isinstance(event, events.DataReceived) and self.state == self.read_headers:
+            self._caller.waits_for_head(bool(self.buf))
+            if len(self.buf) > LONGEST_HEAD:
+                yield from self._refuse(431, f"the headers are longer than {LONGEST_HEAD} bytes")
+
+    def wait(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().wait(event)
+        if len(self.buf) > LONGEST_PIPELINED:  # the next request does not wait for the answer to this one
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+
+    def _refuse(self, status: int, message: str) -> layer.CommandGenerator[None]:
+        yield commands.SendData(self.conn, _error_answer(status, message))
+        self.state = self.discard
+        self.buf.maybe_extract_at_most(len(self.buf))
+        self._caller.discards_body()
+
+    def discard(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        """What still comes is dropped, so that the caller can read its answer before the connection is closed."""
+        if isinstance(event, events.ConnectionClosed):
+            yield commands.CloseConnection(self.conn)
+        else:
+            self.buf.maybe_extract_at_most(len(self.buf))
 
 
 # Interim answers (RFC 9110, 15.2) that may come before the final one. 101 is final.
@@ -58,11 +116,31 @@ _INTERIM: Final = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n
 class PatientHttp1Client(Http1Client):
     """Speaks to an HTTP/1 provider. mitmproxy takes an interim answer (100, 103) for the answer, and drops the real one."""
 
+    def send(self, event: Any) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestTrailers):
+            return  # HTTP/1 servers need not read them (RFC 9110, 6.5.1), and mitmproxy cannot send them
+        if isinstance(event, RequestHeaders) and event.request.is_http2:
+            event = RequestHeaders(event.stream_id, _framed(event.request, event.end_stream), event.end_stream)
+        yield from super().send(event)
+
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, events.DataReceived) and self.request:
             while interim := _INTERIM.match(bytes(self.buf)):
                 self.buf.maybe_extract_at_most(interim.end())
         yield from super().read_headers(event)
+
+
+def _framed(request: http.Request, ends_here: bool) -> http.Request:
+    """A request that came by HTTP/2, which says by frames where a body ends, with the header that says it in HTTP/1."""
+    if "content-length" in request.headers or "transfer-encoding" in request.headers:
+        return request
+    framed = request.copy()
+    if request.raw_content is not None or ends_here:
+        if request.raw_content or request.method in _WITH_BODY:
+            framed.headers["content-length"] = str(len(request.raw_content or b""))
+    else:
+        framed.headers["transfer-encoding"] = "chunked"
+    return framed
 
 
 class TrailerlessReader(ChunkedReader):
@@ -80,8 +158,12 @@ def mend() -> None:
     http1_layers.ChunkedReader = TrailerlessReader  # type: ignore[attr-defined]
 
 
+def error_body_of(status: int, message: str) -> bytes:
+    return json.dumps(openai_error(status, "invalid_request_error", message)).encode()
+
+
 def _error_answer(status: int, message: str) -> bytes:
-    body = json.dumps(openai_error(status, "invalid_request_error", message)).encode()
-    reason = {400: "Bad Request", 413: "Payload Too Large"}.get(status, "Bad Gateway")
+    body = error_body_of(status, message)
+    reason = status_codes.RESPONSES.get(status, "Error")
     head = f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return head.encode() + body

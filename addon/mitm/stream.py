@@ -10,14 +10,16 @@ Relies on mitmproxy's internals; `internals.py` names them.
 """
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mitmproxy import http
+from mitmproxy.net.http.http1 import expected_http_body_size
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    RequestHeaders,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
@@ -27,24 +29,31 @@ from mitmproxy.proxy.layers.http._events import (
 
 from addon.hooks.call import Call
 from addon.hooks.call_life import CallState
+from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import Failure
-from addon.hooks.marks import OWN
 from addon.mitm import attempts, failing, queued_events, tunnel
 from addon.mitm.deadlines import Deadline
 from addon.mitm.following import fed_failure, fed_head, fed_piece
 from addon.mitm.held_answer import HeldAnswer, is_held
+from addon.mitm.http_limits import odd_request
 from addon.mitm.known_connections import Known, forget_failures
-from addon.mitm.request_form import is_sent_to_us
+from addon.mitm.request_form import mark_form
 from addon.mitm.stream_events import (
     Abandoned,
     AnswerWantedHook,
     CallerLeftHook,
     Fed,
     ForStream,
+    HeadIsLate,
 )
 
 if TYPE_CHECKING:
     from addon.mitm.call_layer import StreamSetup
+
+
+# Of a call the whole body is held: for the cache, for limits and for another attempt. The largest that a provider takes is
+# about 100 MB; what is not a call (uploads of files) is streamed.
+LONGEST_BODY: Final = 128 * 2**20
 
 
 class CallStream(HttpStream):
@@ -68,6 +77,8 @@ class CallStream(HttpStream):
             if event.stream is self:
                 yield from self._from_outside(event)
             return
+        if isinstance(event, HeadIsLate):
+            return
         if isinstance(event, ResponseHeaders | ResponseData):
             self._deadline.heard_at = time.monotonic()
         elif isinstance(event, ResponseEndOfMessage):
@@ -86,9 +97,10 @@ class CallStream(HttpStream):
 
     def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
         if request:  # the first thing that happens to a new flow: the last moment at which its form can be seen
-            self.flow.metadata[OWN] = self.mode is HTTPMode.regular and is_sent_to_us(
-                self.flow.request, self.context.client.sockname
-            )
+            mark_form(self.flow, self.context, self.mode is HTTPMode.regular)
+            if problem := odd_request(self.flow.request):
+                yield from self._refuse_form(problem)
+                return True
             return (yield from super().check_invalid(request))
         if self.call:  # if the answer is invalid, the error hook asks at once what ended the call
             self.call.upstream.failure = Failure.PROVIDER
@@ -96,6 +108,34 @@ class CallStream(HttpStream):
         if self.call and not invalid:
             self.call.upstream.failure = None
         return invalid
+
+    # The request.
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
+        yield from super().state_wait_for_request_headers(event)
+        if self.client_state == self.state_consume_request_body and not event.end_stream:
+            if self.flow.response:
+                yield from failing.answer_at_once(self, self.flow.response)
+            elif (expected := expected_http_body_size(self.flow.request)) and expected > LONGEST_BODY:
+                yield from self._refuse_body(f"{expected} bytes")
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        if request and len(self.request_body_buf) > LONGEST_BODY:
+            yield from self._refuse_body("more bytes than that")
+            return True
+        return (yield from super().check_body_size(request))
+
+    def _refuse_form(self, problem: str) -> layer.CommandGenerator[None]:
+        self.client_state = self.server_state = self.state_errored
+        self.flow.live = False
+        error = ResponseProtocolError(self.stream_id, problem, ErrorCode.REQUEST_VALIDATION_FAILED)
+        yield SendHttp(error, self.context.client)
+        yield DropStream(self.stream_id)
+
+    def _refuse_body(self, found: str) -> layer.CommandGenerator[None]:
+        self.request_body_buf.clear()
+        message = f"at most {LONGEST_BODY} bytes are held of a call; this one has {found}"
+        yield from failing.fail_before_first_byte(self, Failure.TOO_LARGE, message)
 
     # One attempt: a connection, the request, the head of the answer.
 
@@ -127,6 +167,10 @@ class CallStream(HttpStream):
         self._setup.deadlines.watch(self)
 
     @property
+    def caller(self) -> ClientConnection:
+        return self._setup.connections.of(self.context.client)
+
+    @property
     def known_connections(self) -> Known:
         parent = self.context.layers[self.context.layers.index(self) - 1]
         assert isinstance(parent, HttpLayer)
@@ -134,7 +178,7 @@ class CallStream(HttpStream):
 
     def refusal(self) -> str | None:
         """Why `hooks/guard.py` did not let this request connect; None: it did."""
-        refusals = self._setup.connections.of(self.context.client).refusals
+        refusals = self.caller.refusals
         return refusals.get((self.flow.request.host, self.flow.request.port)) if refusals else None
 
     def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:

@@ -20,6 +20,10 @@ class ForStream(events.Event):
         self.stream = stream
 
 
+class HeadIsLate(events.Event):
+    """Sent into a connection's layers: what has come of a request's head has been there for too long."""
+
+
 class DeadlinePassed(ForStream):
     """One of the call's timeouts has passed."""
 

@@ -91,12 +91,17 @@ def operation(provider: Provider, method: str, path: str, host: str = "") -> tup
 
     `host` is the one that the caller named: a part of some hosts only is the provider's.
     """
-    if not path.startswith(_PATHS.get(host.lower(), "")):
+    if not path.startswith(path_of_host(host)):
         return None
     for candidate in provider.operations:
         if candidate.method == method.upper() and (match := candidate.path.fullmatch(path)):
             return candidate, match.groupdict().get("model")
     return None
+
+
+def path_of_host(host: str) -> str:
+    """The part of a shared host that is the provider's; "" where all of it is."""
+    return _PATHS.get(host.lower(), "")
 
 
 _HOSTS: Final = tuple((*host_and_path(entry), provider) for provider in PROVIDERS for entry in provider.hosts)

@@ -1,6 +1,7 @@
 """Access: which callers may use the proxy and its endpoints. Pure; the hooks act on the answer.
 
-Without keys the endpoints answer only this machine, and never a web page that is open in a browser on it (DNS rebinding).
+Without keys the endpoints answer only this machine, and only under a name that is ours (DNS rebinding). Web pages are
+refused before, in `browsers.py`.
 With keys (`[keys]` in heliograph.toml) an endpoint needs a key with the right role, and so does a proxied call.
 """
 
@@ -26,20 +27,13 @@ def holder(keys: Sequence[Key], credential: str | None) -> Key | None:
     return found[0] if found else None
 
 
-def may_call(keys: Sequence[Key], *credentials: str | None) -> bool:
-    """Whether a proxied call may be sent. `credentials`: its Helicone-Auth, or the password of the proxy URL."""
-    return not keys or any((key := holder(keys, each)) and "proxy" in key.roles for each in credentials if each)
-
-
 def deny_endpoint(
     keys: Sequence[Key],
     role: Role,
     *,
     credentials: Sequence[str],
     is_local: bool,  # the peer is on this machine
-    host_is_ours: bool | None,  # the requested host is a name of this machine or Helicone's; None: not known
-    origin: str | None,
-    fetch_site: str | None,
+    host_is_ours: bool,  # the requested host is a name of this machine or Helicone's
 ) -> Denial | None:
     """Why an endpoint refuses to answer, or None. `credentials` as they were sent, with or without `Bearer`."""
     if keys:
@@ -63,11 +57,16 @@ def deny_endpoint(
             403,
             "endpoints answer this machine only, as long as there are no keys; make one with `heliograph keys add NAME`",
         )
-    if origin is not None or fetch_site not in (None, "none", "same-origin" if host_is_ours else None):
-        return Denial(403, "endpoints do not answer web pages")
-    if host_is_ours is False:
-        return Denial(403, "use localhost or 127.0.0.1 as the host: another name may belong to a hostile web page")
+    if not host_is_ours:
+        return Denial(403, unknown_host())
     return None
+
+
+def unknown_host() -> str:
+    return (
+        "use localhost or 127.0.0.1 as the host: another name may belong to a hostile web page; names of this heliograph "
+        "are in [hosts] allow in heliograph.toml"
+    )
 
 
 def _allowed(key: Key) -> str:

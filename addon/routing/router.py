@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from addon.config.settings import Origin, origin_of
 from addon.providers import registry, shapes
 from addon.providers.model import Provider
+from addon.routing.access import unknown_host
 from addon.routing.addresses import address_of, is_loopback
 from addon.routing.canonical_path import canonical_path
 from addon.routing.own_endpoints import HEALTH_PATH, LEGACY_FEEDBACK, is_own
@@ -27,10 +28,16 @@ HELICONE_DOMAINS: Final = ("helicone.ai", "hconeai.com")
 _SELF_HOST_PREFIX: Final = "/v1/gateway/"  # Helicone's self-hosted form: /v1/gateway/oai/v1/chat/completions
 _GATEWAY: Final = "gateway"
 _NOWHERE: Final = ".invalid"  # the origin of a provider that lives at a different host for each customer
-# What a query may carry of a credential; a row's path must not.
-_SECRET_PARAMETERS: Final = re.compile(
-    r"(?i)(?<=[?&])(key|api[-_]?key|access_token|token|sig|signature|x-amz-[^=&]*|x-goog-[^=&]*)=[^&]*&?"
+# Parameters of a query that a row keeps: they say what is asked for and how. All others are cut, since a secret may have any
+# name; and so are values that are not short and plain.
+_KEPT_PARAMETERS: Final = frozenset(
+    {
+        *("api-version", "apiversion", "alt", "beta", "model", "intent", "version", "stream", "task"),
+        *("limit", "order", "after", "before", "after_id", "before_id", "include", "include[]"),
+        *("page", "page_size", "pagesize", "purpose", "type", "depth"),
+    }
 )
+_KEPT_VALUE: Final = re.compile(r"[A-Za-z0-9._:,/-]{0,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Arrival:
     target: Named | None = None  # for the gateway
     openai_base: Named | None = None  # for OpenAI's prefix and label
     alone: bool = False  # nobody but this machine can reach the proxy: a target may be on it
+    under_our_name: bool = True  # False: the host may be a web page's, whose name was made to lead to this machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,7 @@ class Refusal:
     message: str
 
 
-_AMBIGUOUS: Final = Refusal(
+AMBIGUOUS: Final = Refusal(
     status=400,
     error_type="ambiguous_path",
     message="the path can be read in two ways: send it without empty or dot segments, and without %2F, %5C, double "
@@ -102,6 +110,8 @@ class Router:
     targets: frozenset[Origin]
 
     def route(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
+        if arrival.own and not arrival.under_our_name:
+            return self._under_unknown_name(arrival)
         if provider := registry.by_host(arrival.host):
             called = Origin(arrival.scheme, arrival.host, arrival.port)
             if arrival.own:  # scheme and port are those of the way to us, not of the provider: keys go out encrypted
@@ -122,6 +132,15 @@ class Router:
         provider = self._by_upstream(target) or registry.by_host(arrival.host) or stranger(arrival.host)
         return self._to(provider, arrival.path, target)
 
+    def _under_unknown_name(self, arrival: Arrival) -> Route | Refusal:
+        """What a hostile page could not misuse: a public provider that the name itself means."""
+        by_host = registry.by_host(arrival.host)
+        provider = by_host or registry.by_label(label_of(arrival.host) or "")
+        if provider is None or is_loopback(origin_of(provider.origin).host) or arrival.target or arrival.openai_base:
+            return Refusal(status=403, error_type="host_not_allowed", message=f"{arrival.host}: {unknown_host()}")
+        called = replace(origin_of(provider.origin), host=arrival.host) if by_host else None
+        return self._to(provider, arrival.path, called)
+
     def _by_label(self, arrival: Arrival) -> Route | Refusal | Endpoint | None:
         label = label_of(arrival.host)
         if label is None:
@@ -134,7 +153,7 @@ class Router:
             return self._to_provider(provider, arrival, arrival.path)
         if label == "api" and is_helicone(arrival.host):
             path = canonical_path(arrival.path)
-            return _AMBIGUOUS if path is None else Endpoint(path)
+            return AMBIGUOUS if path is None else Endpoint(path)
         return None
 
     def _by_path(self, arrival: Arrival) -> Route | Refusal | Endpoint:
@@ -150,7 +169,7 @@ class Router:
         if provider := registry.BY_NAME.get(name) or self._own(name):
             return self._to_provider(provider, arrival, rest)
         if path is None:
-            return _AMBIGUOUS
+            return AMBIGUOUS
         return Refusal(status=404, error_type="not_found", message=f"{path} is not served here; {what_is_served()}")
 
     def _to_provider(self, provider: Provider, arrival: Arrival, path: str) -> Route | Refusal:
@@ -255,9 +274,15 @@ def path_of(target: str) -> str:
 
 def without_secrets(target: str) -> str:
     """Path and query as a row may keep them."""
-    if "?" not in target:
-        return target
-    return _SECRET_PARAMETERS.sub("", target).rstrip("?&")
+    path, _, query = target.partition("?")
+    if not query:
+        return path
+    kept = [part for part in query.split("&") if _is_kept(*part.partition("="))]
+    return f"{path}?{'&'.join(kept)}" if kept else path
+
+
+def _is_kept(name: str, _: str, value: str) -> bool:
+    return name.lower() in _KEPT_PARAMETERS and _KEPT_VALUE.fullmatch(value) is not None
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from mitmproxy import http
 from mitmproxy.test.tflow import tflow
 
@@ -9,7 +10,7 @@ from addon.caching.policy import CachePolicy
 from addon.hooks.call import Call
 from addon.hooks.coalesce import answer_from_flight, flight_key
 from addon.hooks.failures import Failure
-from addon.hooks.flights import Flight, FlightFailed, Flights
+from addon.hooks.flights import LONGEST_LAG, Flight, FlightFailed, Flights
 from tests.hooks.calls import make_call
 
 
@@ -74,3 +75,38 @@ def test_a_follower_hears_all_pieces_and_then_the_failure() -> None:
         return heard
 
     assert asyncio.run(listen()) == [b"head", b"one ", b"provider"]
+
+
+async def taken(flight: Flight, most: int) -> list[bytes]:
+    parts = flight.parts()
+    await anext(parts)  # the head
+    pieces = [await anext(parts) for _ in range(most)]
+    return [piece for piece in pieces if isinstance(piece, bytes)]
+
+
+def test_a_follower_gets_an_answer_that_is_there_in_writes_of_bounded_size() -> None:
+    flight = under_way(Flights())
+    for _ in range(40):
+        flight.add(b"x" * 50_000)
+    pieces = asyncio.run(taken(flight, 8))
+    assert max(map(len, pieces)) <= 256 * 2**10
+    assert sum(map(len, pieces)) == 4 + 40 * 50_000
+
+
+def test_of_a_long_answer_the_beginning_is_dropped_and_a_slow_follower_is_cut() -> None:
+    flight = under_way(Flights())
+    flight.call.copied.response_truncated = True
+
+    async def follow() -> None:
+        slow = flight.parts()
+        await anext(slow)
+        assert await anext(slow) == b"one "
+        for _ in range(100):
+            flight.add(b"x" * 2**20)
+        assert flight.kept_bytes <= LONGEST_LAG
+        assert sum(map(len, flight.pieces)) == flight.kept_bytes
+        with pytest.raises(FlightFailed) as failed:
+            await anext(slow)
+        assert failed.value.failure is Failure.TOO_SLOW
+
+    asyncio.run(follow())
