@@ -34,14 +34,20 @@ def parsed(**headers: str) -> Controls:
         ("Helicone-OpenAI-Api-Base", "openai_api_base", "https://b.example"),
         ("Helicone-Auth", "helicone_auth", "Bearer k"),
         ("User-Agent", "client", "curl/8"),
-        ("Authorization", "credential", "Bearer sk"),
-        ("x-api-key", "credential", "sk-ant"),
     ],
 )
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
 def test_a_text_is_taken_as_it_is_sent(header: str, field: str, value: str, change: Any) -> None:
     assert getattr(parse_controls([(change(header), f" {value} ")]), field) == value
     assert getattr(parse_controls([(header, "  ")]), field) is None  # empty counts as absent
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_every_credential_header_is_known_by_its_name(change: Any) -> None:
+    found = parse_controls(
+        [(change("Authorization"), " Bearer sk "), (change("x-api-key"), "sk-ant"), ("api-key", " ")]
+    )
+    assert found.credentials == {"authorization": "Bearer sk", "x-api-key": "sk-ant"}
 
 
 def test_of_two_headers_with_one_name_the_first_counts() -> None:

@@ -33,6 +33,7 @@ class Desk:
     def variables(self, *, through_proxy: bool = False) -> dict[str, str]:
         """The shell's; `through_proxy`: after `eval "$(heliograph env)"`."""
         shell = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()} | {
+            "COLUMNS": "120",  # tables as wide as the samples of the pages, whatever the terminal of the tests
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.folder),
             "HELIOGRAPH_DATA": str(self.proxy.data),

@@ -152,11 +152,11 @@ def test_wrong_usage_is_told_and_exits_2(tmp_path: Path, arguments: list[str], s
     ("text", "says"),
     [
         ("[timeouts]\nfirst_byte_s = 'soon'", "timeouts.first_byte_s: 'soon' is not a time"),
-        ("[timeouts]\nfirst_bite_s = 3", "timeouts.first_bite_s: unknown; allowed are"),
+        ("[timeouts]\nfirst_bite_s = 3", "timeouts.first_bite_s: no such key; did you mean 'first_byte_s'"),
         ("[upstreams]\nopenai = 9", "upstreams.openai: 9 is not an http(s) URL"),
         ("[capture]\nmax_body_bytes = -1", "capture.max_body_bytes: -1 is not a count"),
         ("[[prices]]\nprovider = 'openai'\nmodel = 'x'\ninput_usd_per_million = 'cheap'", "input_usd_per_million"),
-        ("colour = 'blue'", "colour: unknown"),
+        ("colour = 'blue'", "colour: no such key; allowed are"),
         ("= what", "not TOML"),
     ],
 )
