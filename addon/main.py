@@ -31,10 +31,11 @@ from addon.hooks.proxy import Proxy  # noqa: E402
 from addon.hooks.retry import Retry  # noqa: E402
 from addon.hooks.route import Routing  # noqa: E402
 from addon.hooks.services import Services  # noqa: E402
+from addon.hooks.websocket import WebSockets  # noqa: E402
 
 
 def make_addons(proxy: Proxy, services: Services) -> list[object]:
-    calls = proxy.calls
+    calls, capture, limits = proxy.calls, Capture(proxy, services), Limits(proxy.calls, services)
     return [
         Connections(proxy, services),  # our HTTP stream under every connection: timeouts, retries, blind tunnels
         RefusePages(services),  # a web page may not use this proxy, unless the settings allow it
@@ -44,16 +45,17 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         Fallback(proxy, services),  # finds the other targets, by header or config
         AskUsage(calls, services),  # lets a stream state its usage, where the caller or the config asks
         Retry(proxy, services),  # retries and fallbacks, before the caller hears of a failure
-        Capture(proxy, services),  # copies what passes into the journal
+        capture,  # copies what passes into the journal
         ErrorAnswers(calls),  # no first byte came: an error in the dialect of the called API
         AnswerHeaders(calls, services.journal),  # our headers on every answer
         LetPagesRead(),  # an allowed web page may read its answer
         Cache(proxy, services),  # answers repeated calls; after Capture, which has the request by then
-        Limits(calls, services),  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
+        limits,  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
         StoreAnswers(proxy, services),  # keeps a fresh answer: for the cache, and for identical calls at the same time
         Coalesce(calls, proxy.flights),  # gives those calls that answer, in place of an upstream call of their own
         OverrideBody(calls),  # what the first of several targets is to get; the journal has what the caller sent
         HideUsage(calls),  # removes usage that only the config asked for; after everything that copies the stream
+        WebSockets(proxy, capture, limits),  # calls that share one connection: each response is a call of its own
         EndCalls(calls),  # the call is over
     ]
 

@@ -2,8 +2,8 @@
 
 Each part has one writer, named in its docstring; everybody may read. `call_life.py` tells the states of a call.
 
-A call has its own id and is not the same as a mitmproxy flow: today one HTTP exchange is one call, a WebSocket will be one
-flow with a call for each response on it. `Calls` is where the two meet.
+A call has its own id and is not the same as a mitmproxy flow: one HTTP exchange is one call, a WebSocket is one flow with a
+call for each response on it (`websocket.py`). `Calls` is where the two meet.
 """
 
 import asyncio
@@ -175,17 +175,22 @@ class Calls:
         self._under_way: dict[str, Call] = {}  # by call id
         self._of_flow: dict[str, Call] = {}  # the call that a flow's HTTP request and answer are
 
-    def begin(self, call: Call, flow_id: str) -> None:
+    def begin(self, call: Call, flow_id: str | None) -> None:
+        """Without a flow: a call over a WebSocket."""
         self._under_way[call.id] = call
-        self._of_flow[flow_id] = call
+        if flow_id is not None:
+            self._of_flow[flow_id] = call
 
     def of(self, flow_id: str) -> Call | None:
         return self._of_flow.get(flow_id)
 
     def end(self, flow_id: str) -> None:
         if call := self._of_flow.pop(flow_id, None):
-            del self._under_way[call.id]
-            call.move_to(CallState.ENDED)
+            self.end_call(call)
+
+    def end_call(self, call: Call) -> None:
+        del self._under_way[call.id]
+        call.move_to(CallState.ENDED)
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self._under_way.values())

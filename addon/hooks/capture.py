@@ -36,16 +36,20 @@ class Capture:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         if call := self.proxy.calls.of(flow.id):
-            self.journal.start(call.id, call.asked.start)
-            if self.proxy.request_ids is not None:
-                self.proxy.request_ids.append(call.asked.start.request_id)
+            self.begin(call)
+
+    def begin(self, call: Call) -> None:
+        self.journal.start(call.id, call.asked.start)
+        if self.proxy.request_ids is not None:
+            self.proxy.request_ids.append(call.asked.start.request_id)
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.of(flow.id)
-        if call is None:
-            return None
+        return self.ask(call, flow.request.raw_content or b"") if call else None
+
+    def ask(self, call: Call, body: bytes) -> Awaitable[None] | None:
+        """The request is whole."""
         call.move_to(CallState.ASKED)
-        body = flow.request.raw_content or b""
         call.copied.request_bytes = len(body)
         if call.asked.controls.omit_request:
             return self._keep_facts(call, body)
@@ -58,7 +62,7 @@ class Capture:
 
     def _keep_request(self, call: Call, body: bytes) -> None:
         kept = body[: self.services.settings.max_body_bytes]
-        call.copied.request_truncated = len(kept) < len(body)
+        call.copied.request_truncated = call.copied.request_truncated or len(kept) < len(body)
         if kept:
             self.journal.piece(call.id, "request", kept)
 
@@ -94,11 +98,20 @@ class Capture:
     def _take(self, call: Call, piece: bytes) -> None:
         """A piece of the answer, or b"" at its end, before it goes out."""
         if not piece:
-            self._end(call, None)
+            self.end(call, None)
             return
         copied = call.copied
         if call.answer.first_byte_at is None:
             call.answer.first_byte_at = time.time()
+        self.keep(call, piece)
+        if copied.response_bytes == call.answer.expected_bytes:
+            self.end(call, None)
+        elif copied.scanner and copied.finished_at is None and copied.scanner.feed(piece):
+            self.end(call, None, final=False)
+
+    def keep(self, call: Call, piece: bytes) -> None:
+        """A piece of the answer goes into the journal, as far as there is room."""
+        copied = call.copied
         room = self.services.settings.max_body_bytes - copied.response_bytes
         copied.response_bytes += len(piece)
         copied.response_truncated = copied.response_truncated or len(piece) > room
@@ -106,10 +119,6 @@ class Capture:
             copied.withheld += piece[:room]
         elif room > 0:
             self.journal.piece(call.id, "response", piece[:room])
-        if copied.response_bytes == call.answer.expected_bytes:
-            self._end(call, None)
-        elif copied.scanner and copied.finished_at is None and copied.scanner.feed(piece):
-            self._end(call, None, final=False)
 
     # The end, however it comes.
 
@@ -120,13 +129,13 @@ class Capture:
             return
         if not call.copied.closed and not call.copied.response_bytes and flow.response.raw_content:
             self._take(call, flow.response.raw_content)
-        self._end(call, None)
+        self.end(call, None)
 
     def error(self, flow: http.HTTPFlow) -> None:
         if call := self.proxy.calls.of(flow.id):
-            self._end(call, call.upstream.failure or Failure.CALLER)
+            self.end(call, call.upstream.failure or Failure.CALLER)
 
-    def _end(self, call: Call, failure: Failure | None, final: bool = True) -> None:
+    def end(self, call: Call, failure: Failure | None, final: bool = True) -> None:
         """Write the closing line, once and for all if `final`. After a terminal event a failure no longer matters."""
         if call.copied.closed:
             return

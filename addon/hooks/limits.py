@@ -39,20 +39,27 @@ class Limits:
         self._rates_due = 0.0  # monotonic: when they are read again
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        call, settings = self.calls.of(flow.id), self.services.settings
-        if call is None or call.sharing.reference or flow.response:
+        call = self.calls.of(flow.id)
+        if call is None or call.sharing.reference or flow.response or not self.hold_for(call):
             return
-        policy = call.asked.controls.rate_limit
-        if not (policy or settings.limits or settings.budgets):
-            return
+        if refused := await self.admit(call, flow.request.raw_content or b""):
+            flow.response = _answer(call, refused)
+
+    def hold_for(self, call: Call) -> bool:
+        """Whether there is any limit that the call could be over."""
+        settings = self.services.settings
+        return bool(call.asked.controls.rate_limit or settings.limits or settings.budgets)
+
+    async def admit(self, call: Call, raw: bytes) -> "Refused | None":
+        """Counts the call, unless it is refused. `raw` is the request's body as it came."""
+        policy, settings = call.asked.controls.rate_limit, self.services.settings
         facts, body = _facts(call, None), None
         if needs_body(facts, policy, settings.limits, settings.budgets):
-            body = await self._read(flow, call)
+            body = await self._read(raw, call)
             facts = _facts(call, body)
             if body.repeats_model:
                 call.attempts.made, call.attempts.fallback_index = 0, None
-                flow.response = error_answer(call.attempts.route.provider, 400, "invalid_request_error", _REPEATS_MODEL)
-                return
+                return Refused(400, "invalid_request_error", _REPEATS_MODEL)
         now = time.time()
         met = admission(facts, policy, settings.limits, settings.budgets, now)
         call.warnings.extend(met.warnings)
@@ -61,23 +68,24 @@ class Limits:
         except StoreDown as error:
             call.limits.status = "unchecked"
             refusal = closed_refusal(str(error)) if settings.limits_fail_closed else None
-        if refusal:
-            call.attempts.made, call.attempts.fallback_index = 0, None
-            call.limits.status = refusal.kind
-            flow.response = _refused(call, refusal)
-            call.limits.standing = refusal.standing or call.limits.standing
+        if refusal is None:
+            return None
+        call.attempts.made, call.attempts.fallback_index = 0, None
+        call.limits.status = refusal.kind
+        call.limits.standing = refusal.standing or call.limits.standing
+        return Refused(429, refusal.kind, refusal.message, refusal)
 
     @staticmethod
-    async def _read(flow: http.HTTPFlow, call: Call) -> "_Body":
+    async def _read(raw: bytes, call: Call) -> "_Body":
         """What limits need to know of the body that will be sent."""
         start = call.asked.start
 
-        def read(raw: bytes) -> _Body:
-            decoded = decode(raw, start.content_encoding)[0]
+        def read(body: bytes) -> _Body:
+            decoded = decode(body, start.content_encoding)[0]
             facts = request_facts(decoded)
             return _Body(facts, len(decoded), repeats_member(decoded, "model"))
 
-        return await read_body(read, flow.request.raw_content or b"", start.content_encoding)
+        return await read_body(read, raw, start.content_encoding)
 
     def _bound(self, call: Call, body: "_Body") -> UpperBound:
         """What the call may cost at most, at the price of the model that will really be asked."""
@@ -133,6 +141,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a call goes no further, as an HTTP status, an error type and a sentence."""
+
+    status: int
+    kind: str
+    message: str
+    refusal: Refusal | None = None  # by a limit or a budget
+
+
+@dataclass(frozen=True, slots=True)
 class _Body:
     facts: RequestFacts | None = None
     bytes: int = 0  # decoded
@@ -156,10 +174,11 @@ def _facts(call: Call, body: _Body | None) -> CallFacts:
     )
 
 
-def _refused(call: Call, refusal: Refusal) -> http.Response:
-    response = error_answer(call.attempts.route.provider, 429, refusal.kind, refusal.message)
-    response.headers[controls.ERROR] = refusal.kind
-    response.headers["retry-after"] = str(refusal.retry_after_s)
-    if not refusal.should_retry:
-        response.headers[controls.SHOULD_RETRY] = "false"
+def _answer(call: Call, refused: Refused) -> http.Response:
+    response = error_answer(call.attempts.route.provider, refused.status, refused.kind, refused.message)
+    if refusal := refused.refusal:
+        response.headers[controls.ERROR] = refusal.kind
+        response.headers["retry-after"] = str(refusal.retry_after_s)
+        if not refusal.should_retry:
+            response.headers[controls.SHOULD_RETRY] = "false"
     return response

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
 from addon.hooks.flights import Flights
+from addon.hooks.open_socket import Socket
 
 
 @dataclass(slots=True)
@@ -22,6 +23,7 @@ class Proxy:
     calls: Calls = field(default_factory=Calls)
     connections: OpenConnections = field(default_factory=OpenConnections)
     flights: Flights = field(default_factory=Flights)  # calls that identical ones may join
+    sockets: dict[str, Socket] = field(default_factory=dict)  # WebSockets to providers, by flow id
     counts: Counts = field(default_factory=Counts)
     untrusted: set[str] = field(default_factory=set)  # hosts whose certificate, made by us, a program did not accept
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted

@@ -4,6 +4,7 @@ decides; a request for a known operation becomes a call here."""
 import logging
 from collections.abc import Collection
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
@@ -16,10 +17,13 @@ from addon.hooks.call import Asked, Attempts, Call
 from addon.hooks.connection import ClientConnection
 from addon.hooks.fallback import sent_headers
 from addon.hooks.marks import ASKED_HOST, ENDPOINT, OWN
+from addon.hooks.open_socket import Socket
 from addon.hooks.proxy import Proxy
 from addon.hooks.send_to import send_to, take_off
 from addon.hooks.services import Services
 from addon.ids import keyed_hash, uuid7
+from addon.providers.model import Operation
+from addon.providers.sockets import SocketProtocol
 from addon.routing.browsers import Hosts
 from addon.routing.operation_path import Classified, classify
 from addon.routing.router import (
@@ -106,11 +110,15 @@ class Routing:
             refused = error_answer(route.provider, AMBIGUOUS.status, AMBIGUOUS.error_type, AMBIGUOUS.message)
             answer_now(flow, refused)
             return
-        if classified.found is None:
+        found = classified.found
+        if found and found[0].socket and _asks_for_socket(flow.request):
+            start = self._start(flow, caller, route, classified, wishes)
+            self._open_socket(flow, caller, route, found[0], found[0].socket, wishes, start)
+        if found is None or found[0].socket:
             self.proxy.counts.passed += 1
             flow.request.stream = True
             return
-        operation, _ = classified.found
+        operation, _ = found
         self.proxy.counts.seen += 1
         usual = self.services.settings.timeouts
         call = Call(
@@ -131,6 +139,22 @@ class Routing:
             ),
         )
         self.proxy.calls.begin(call, flow.id)
+
+    def _open_socket(
+        self,
+        flow: http.HTTPFlow,
+        caller: ClientConnection,
+        route: Route,
+        operation: Operation,
+        protocol: SocketProtocol,
+        wishes: Controls,
+        start: CallStart,
+    ) -> None:
+        start.path_model = _model_of_query(route.path)
+        asked = Asked(controls=wishes, start=start, timeouts=self.services.settings.timeouts)
+        self.proxy.sockets[flow.id] = Socket(
+            id=start.request_id, caller=caller, asked=asked, route=route, operation=operation, protocol=protocol
+        )
 
     def _with_fallbacks(self, decision: Decision, wishes: Controls) -> tuple[Decision, list[Route]]:
         """The first of the targets that the header names takes the place of the one that was called."""
@@ -162,11 +186,6 @@ class Routing:
         """What is not a call passes in both directions and is kept nowhere."""
         if flow.response and self.proxy.calls.of(flow.id) is None and flow.response.status_code != 101:
             flow.response.stream = True
-
-    def websocket_message(self, flow: http.HTTPFlow) -> None:
-        """mitmproxy keeps every message until the socket closes; a socket may be open for days."""
-        if flow.websocket:
-            del flow.websocket.messages[:-1]
 
     def _start(
         self,
@@ -237,6 +256,16 @@ def proxy_key_needed() -> http.Response:
     response = error_answer(None, 407, "heliograph_unauthorized", _NEEDS_KEY)
     response.headers["proxy-authenticate"] = 'Basic realm="heliograph"'
     return response
+
+
+def _asks_for_socket(request: http.Request) -> bool:
+    return str(request.headers.get("upgrade", "")).lower() == "websocket"
+
+
+def _model_of_query(path: str) -> str | None:
+    """Realtime sessions name their model there; Azure's older ones a deployment."""
+    named = parse_qs(urlsplit(path).query)
+    return next((named[name][0] for name in ("model", "deployment") if named.get(name)), None)
 
 
 def _target(wishes: Controls) -> Named | None:

@@ -140,6 +140,8 @@ def settle_usage(
         input_tokens = _estimated_input(operation, request, model)
     if spoken := (reading.text or "") + (reading.other_output or ""):  # nothing heard is no count of 0
         output_tokens = max(output_tokens or 0, estimate_tokens(spoken, model))
+    if input_tokens is None and output_tokens is None:
+        return None, None
     return replace(stated, input_tokens=input_tokens, output_tokens=output_tokens), "estimated"
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from typing import Any, Final
 
-from mitmproxy import connection, ctx
+from mitmproxy import connection, ctx, http
 from mitmproxy.proxy import events
 from mitmproxy.proxy.mode_specs import ReverseMode, UpstreamMode
 
@@ -33,6 +33,11 @@ async def deliver(client_id: str, event: events.Event) -> bool:
         return False
     await handler.server_event(event)
     return True
+
+
+def inject_message(flow: http.HTTPFlow, text: bytes, *, to_client: bool) -> None:
+    """Send a text message of our own on a WebSocket, after what is under way. HTTP/1.1 only, as mitmproxy's sockets are."""
+    ctx.master.addons.get("proxyserver").inject_websocket(flow, to_client, text)
 
 
 async def drain(client_id: str) -> None:

@@ -1,6 +1,7 @@
 """Azure OpenAI. https://learn.microsoft.com/azure/ai-services/openai/reference"""
 
 from addon.providers.model import Provider
+from addon.providers.openai_realtime import realtime
 from addon.providers.openai_shaped import operations
 
 PROVIDER = Provider(
@@ -10,6 +11,7 @@ PROVIDER = Provider(
     hosts=("*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
     operations=(
         *operations("/openai/v1", "chat", "embeddings", "responses"),
+        realtime("/openai(?:/v1)?"),  # the model: `?model=`, or the older `?deployment=`
         *operations("/openai/deployments/(?P<model>[^/]+)", "chat", "text_completion", "embeddings"),
     ),
     prices="azure",

@@ -9,10 +9,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from addon.providers.framing.model import Event, Framing, Terminal
 from addon.providers.framing.table import JSON
+
+if TYPE_CHECKING:
+    from addon.providers.sockets import SocketProtocol
 
 __all__ = ["Asked", "Event", "Framing", "Json", "Operation", "Provider", "Reading", "Terminal", "Usage"]
 
@@ -85,6 +88,9 @@ class Operation:
     # Completes what the answer says by what only the request tells: size and quality of images, characters to speak.
     with_request: Callable[[Reading, Asked], Reading] | None = None
     prompt_text: Callable[[Json], str] | None = None  # the words of a request, for estimates
+    socket: "SocketProtocol | None" = None  # the calls come over a WebSocket that this request opens
+    # (request) -> the row's `operation_name`, where the request's body makes it another; None: `name`.
+    row_name: Callable[[Json], str | None] | None = None
     source: str | None = None  # documentation, where it is not the provider's
 
 

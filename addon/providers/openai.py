@@ -1,6 +1,7 @@
 """OpenAI. https://platform.openai.com/docs/api-reference"""
 
 from addon.providers.model import Provider
+from addon.providers.openai_realtime import realtime, responses_over_socket
 from addon.providers.openai_shaped import operations
 
 PROVIDER = Provider(
@@ -13,6 +14,8 @@ PROVIDER = Provider(
     operations=(
         *operations("/v1", "chat", "text_completion", "embeddings"),
         *operations("(?:/v1|/backend-api/codex)", "responses"),
+        responses_over_socket("(?:/v1|/backend-api/codex)"),
+        realtime("/v1"),
     ),
     prices="openai",
     region=lambda host, path: host.removesuffix(".api.openai.com") if host.endswith(".api.openai.com") else None,

@@ -92,8 +92,11 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
         usage, usage_source, saved_nanousd, cost = _NO_TOKENS, None, cost.nanousd, CACHED
         reading = replace(reading, units={})
+    known = _known(call)
+    if operation and operation.row_name and (row_name := operation.row_name(facts.body)):
+        known["operation_name"] = row_name
     request = RequestRow(
-        **_known(call),
+        **known,
         response_model=reading.response_model,
         response_id=reading.response_id,
         finish_reasons=tuple(reading.finish_reasons),
@@ -112,7 +115,7 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         price_factors=factors,
         saved_nanousd=saved_nanousd,
         user_id=start.user_id or asked.user,
-        session_id=start.session_id or asked.session_id,
+        session_id=start.session_id or asked.session_id or start.socket_id,
     )
     return request, _body_row(call, request_body, response_body, reading.text)
 
@@ -128,7 +131,7 @@ def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
         error_type=error_type,
         is_stream=framing_of(end.content_type if end else None).is_stream,
         user_id=start.user_id,
-        session_id=start.session_id,
+        session_id=start.session_id or start.socket_id,
     )
     return request, _body_row(call, call.request, call.response, None)
 

@@ -46,6 +46,7 @@ class CallStart:
     content_encoding: str | None = None
     user_id: str | None = None
     session_id: str | None = None  # from headers; the body's comes later, when it is read
+    socket_id: str | None = None  # of a call over a WebSocket: its session where neither names one
     session_path: str | None = None
     session_name: str | None = None
     properties: dict[str, str] = field(default_factory=dict)

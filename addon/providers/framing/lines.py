@@ -89,6 +89,6 @@ def _event(line: bytes) -> Event:
     return Event(event=None, data=line.decode("utf-8", errors="replace"))
 
 
-def websocket_line(message: str) -> bytes:
+def websocket_line(message: bytes) -> bytes:
     """A WebSocket message as a line of the journal. A line break in JSON text is white space between its tokens."""
-    return message.replace("\r", " ").replace("\n", " ").encode() + b"\n"
+    return message.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"

@@ -1,0 +1,248 @@
+"""Calls over a WebSocket: each response is a call of its own, with a row of its own.
+
+What a message means is told by `providers/sockets.py`; here it is acted on. Messages pass as they came. A call is in the
+journal before the message that ends it goes on. One that is over a limit is not passed on: the caller gets an error
+event in its place. Cache, retries and fallbacks need one request with one answer, and do not apply.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable
+from typing import Final
+
+import orjson
+from mitmproxy import connection, http
+from mitmproxy.websocket import WebSocketMessage
+
+from addon.config import controls
+from addon.hooks.call import Call
+from addon.hooks.call_life import CallState
+from addon.hooks.capture import Capture
+from addon.hooks.failures import Failure
+from addon.hooks.limits import Limits, Refused
+from addon.hooks.open_socket import Socket
+from addon.hooks.proxy import Proxy
+from addon.mitm.handlers import inject_message
+from addon.providers.fields import parse
+from addon.providers.framing.lines import websocket_line
+from addon.providers.model import Json
+from addon.providers.sockets import Said, Step, head_of
+
+logger = logging.getLogger(__name__)
+
+_SWITCHED: Final = 101
+
+
+class WebSockets:
+    def __init__(self, proxy: Proxy, capture: Capture, limits: Limits) -> None:
+        self.proxy, self.capture, self.limits = proxy, capture, limits
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        if (socket := self.proxy.sockets.get(flow.id)) is None or flow.response is None:
+            return
+        if flow.response.status_code != _SWITCHED:
+            del self.proxy.sockets[flow.id]
+            return
+        flow.response.headers[controls.ID] = socket.id
+        if socket.asked.controls.warnings:
+            flow.response.headers[controls.WARNING] = "; ".join(socket.asked.controls.warnings)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._close(flow.id, Failure.PROVIDER)
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        """The end of a socket that mitmproxy gave up without a word: frames that are not WebSocket."""
+        for flow_id, socket in list(self.proxy.sockets.items()):
+            if socket.caller.id == client.id:
+                self._close(flow_id, Failure.PROVIDER)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        by_caller = flow.websocket is not None and flow.websocket.closed_by_client
+        self._close(flow.id, Failure.CALLER if by_caller else Failure.PROVIDER)
+
+    def _close(self, flow_id: str, failure: Failure) -> None:
+        if (socket := self.proxy.sockets.pop(flow_id, None)) is None:
+            return
+        self._seal(socket)
+        for call in socket.calls.drop_all():
+            call.upstream.failure = failure
+            self.capture.end(call, failure)
+            self.proxy.calls.end_call(call)
+
+    def websocket_message(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        if flow.websocket is None:
+            return None
+        message = flow.websocket.messages[-1]
+        del flow.websocket.messages[:-1]  # mitmproxy keeps every message until the socket closes, which may take days
+        socket = self.proxy.sockets.get(flow.id)
+        if socket is None or message.injected:
+            return None
+        try:
+            head, is_known = head_of(socket.protocol, message.content, from_client=message.from_client)
+            if not is_known:
+                return self._read_and_take(flow, socket, message)
+            return self._take(flow, socket, message, head)
+        except Exception:  # a bug of ours must not cost anybody a message
+            logger.exception("heliograph: a message on socket %s was not understood", socket.id)
+            return None
+
+    async def _read_and_take(self, flow: http.HTTPFlow, socket: Socket, message: WebSocketMessage) -> None:
+        head = await asyncio.to_thread(parse, message.content)
+        if (more := self._take(flow, socket, message, head)) is not None:
+            await more
+
+    def _take(
+        self, flow: http.HTTPFlow, socket: Socket, message: WebSocketMessage, head: Json
+    ) -> Awaitable[None] | None:
+        protocol, content = socket.protocol, message.content
+        said = protocol.from_client(head) if message.from_client else protocol.from_server(head)
+        match said.step:
+            case Step.ASKS:
+                return self._ask(flow, socket, said, message)
+            case Step.BEGINS | Step.GOES_ON | Step.ENDS:
+                return self._answer(flow, socket, said, message)
+            case Step.FAILS:
+                self._fail(socket, said, content)
+            case Step.ADDS:
+                self._add(socket, said, content)
+            case Step.SETTINGS:
+                socket.take_settings(said, content)
+            case Step.INPUT:
+                socket.take_input(content)
+            case Step.SOUND:
+                socket.take_sound(content)
+        return None
+
+    # A call begins.
+
+    def _ask(
+        self, flow: http.HTTPFlow, socket: Socket, said: Said, message: WebSocketMessage
+    ) -> Awaitable[None] | None:
+        call = socket.new_call(said, message.timestamp)
+        body = socket.request_body(said, message.content)
+        kept = self._begin(socket, call, body)
+        if kept is None and not self.limits.hold_for(call):
+            self._send(socket, call, said)
+            return None
+        return self._ask_limits(flow, socket, call, said, message, body, kept)
+
+    def _begin(self, socket: Socket, call: Call, body: bytes) -> Awaitable[None] | None:
+        self._seal(socket)
+        self.proxy.counts.seen += 1
+        self.proxy.calls.begin(call, None)
+        self.capture.begin(call)
+        return self.capture.ask(call, body)
+
+    async def _ask_limits(
+        self,
+        flow: http.HTTPFlow,
+        socket: Socket,
+        call: Call,
+        said: Said,
+        message: WebSocketMessage,
+        body: bytes,
+        kept: Awaitable[None] | None,
+    ) -> None:
+        refused = await self._admit(call, body, kept)
+        if refused is None or (event := _error_event(socket, refused, said)) is None:
+            self._send(socket, call, said)
+            return
+        message.drop()
+        call.move_to(CallState.ANSWERING)
+        call.answer.status = refused.status
+        self.capture.keep(call, websocket_line(event))
+        self._end(call)
+        inject_message(flow, event, to_client=True)
+
+    async def _admit(self, call: Call, body: bytes, kept: Awaitable[None] | None) -> Refused | None:
+        if kept is not None:
+            await kept
+        return await self.limits.admit(call, body) if self.limits.hold_for(call) else None
+
+    @staticmethod
+    def _send(socket: Socket, call: Call, said: Said) -> None:
+        call.move_to(CallState.SENDING)
+        call.upstream.sent_at = time.time()
+        socket.calls.ask(call, said)
+
+    # Its answer comes.
+
+    def _answer(
+        self, flow: http.HTTPFlow, socket: Socket, said: Said, message: WebSocketMessage
+    ) -> Awaitable[None] | None:
+        if call := socket.calls.of(said):
+            self._part(socket, call, said, message.content)
+            return None
+        if said.step is Step.GOES_ON:
+            return None  # of a response that we know nothing of
+        call = socket.new_call(said, message.timestamp)
+        body = socket.request_body(said, None)
+        kept = self._begin(socket, call, body)
+        call.move_to(CallState.SENDING)
+        socket.calls.begin(call, said)
+        if kept is None and not self.limits.hold_for(call):
+            self._part(socket, call, said, message.content)
+            return None
+        return self._count_unasked(flow, socket, call, said, message.content, body, kept)
+
+    async def _count_unasked(
+        self,
+        flow: http.HTTPFlow,
+        socket: Socket,
+        call: Call,
+        said: Said,
+        content: bytes,
+        body: bytes,
+        kept: Awaitable[None] | None,
+    ) -> None:
+        """A response that the provider began by itself, as it does when somebody has spoken: it counts as every call does;
+        over a limit it can no longer be refused, only stopped."""
+        if refused := await self._admit(call, body, kept):
+            call.attempts.made = 1
+            cancel = socket.protocol.cancel_event
+            if cancel and said.name is None and said.key and said.step is Step.BEGINS:
+                inject_message(flow, orjson.dumps(cancel(said.key)), to_client=False)
+                if event := _error_event(socket, refused, said):
+                    inject_message(flow, event, to_client=True)
+        self._part(socket, call, said, content)
+
+    def _part(self, socket: Socket, call: Call, said: Said, content: bytes) -> None:
+        self._keep(call, content)
+        if said.brings_words and call.answer.first_byte_at is None:
+            call.answer.first_byte_at = time.time()
+        if said.step is Step.ENDS:
+            socket.calls.end(said)
+            self._end(call, final=not said.more_may_come)
+            socket.ended = call if said.more_may_come else None
+
+    def _fail(self, socket: Socket, said: Said, content: bytes) -> None:
+        if call := socket.calls.fail(said):
+            self._keep(call, content)
+            self._end(call)
+
+    def _add(self, socket: Socket, said: Said, content: bytes) -> None:
+        if call := socket.calls.of(said) or socket.ended:
+            self._keep(call, content)
+            self._seal(socket)
+
+    def _seal(self, socket: Socket) -> None:
+        """Nothing more is told of the call that ended last."""
+        if socket.ended:
+            self.capture.end(socket.ended, None)
+            socket.ended = None
+
+    def _keep(self, call: Call, content: bytes) -> None:
+        if call.answer.status is None:
+            call.move_to(CallState.ANSWERING)
+            call.answer.status = _SWITCHED
+        self.capture.keep(call, websocket_line(content))
+
+    def _end(self, call: Call, final: bool = True) -> None:
+        self.capture.end(call, None, final)
+        self.proxy.calls.end_call(call)
+
+
+def _error_event(socket: Socket, refused: Refused, said: Said) -> bytes | None:
+    make = socket.protocol.error_event
+    return orjson.dumps(make(refused.status, refused.kind, refused.message, said)) if make else None

@@ -1,0 +1,247 @@
+"""Calls over WebSocket through a real proxy: the OpenAI SDK, and a client that speaks as Codex does."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openai import OpenAI
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.proxy.clients import openai_client
+from tests.proxy.conftest import Proxy, Row, run_up, wait_for
+from tests.proxy.socket_provider import WORDS, SocketProvider, socket_provider
+
+ANSWER = "".join(WORDS)
+ASK: dict[str, Any] = {"type": "response.create", "model": "gpt-5", "input": "Where is my parcel?"}
+Message = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[SocketProvider]:
+    with socket_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def proxy(provider: SocketProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    options = [f"--upstream={name}={provider.url}" for name in ("openai", "azure", "gemini", "vertex")]
+    with run_up(tmp_path_factory.mktemp("data"), *options) as proxy:
+        yield proxy
+        assert proxy.stop() == 0
+        assert not [line for line in proxy.said if "Traceback" in line], "\n".join(proxy.said)
+
+
+def open_socket(proxy: Proxy, path: str = "/openai/v1/responses", **headers: str) -> ClientConnection:
+    sent = {"authorization": "Bearer sk-test", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return connect(proxy.url.replace("http", "ws") + path, additional_headers=sent, max_size=None, proxy=None)
+
+
+def ask(socket: ClientConnection, message: Message) -> list[Message]:
+    """The events of the answer, up to the one that ends it."""
+    socket.send(json.dumps(message))
+    return until(socket, "response.completed", "response.failed", "response.done", "error")
+
+
+def until(socket: ClientConnection, *kinds: str) -> list[Message]:
+    events = [json.loads(socket.recv(20))]
+    while events[-1]["type"] not in kinds:
+        events.append(json.loads(socket.recv(20)))
+    return events
+
+
+def rows_of(proxy: Proxy, session: str, number: int) -> list[Row]:
+    return wait_for(
+        lambda: rows if len(rows := proxy.rows("session_id = $id", id=session)) >= number else [],
+        message=f"no {number} rows of {session}",
+    )
+
+
+def test_each_response_on_a_socket_is_a_row(proxy: Proxy) -> None:
+    with open_socket(proxy, helicone_session_id="two-responses", helicone_property_feature="parcels") as socket:
+        assert socket.response and socket.response.headers["helicone-id"]
+        first, second = (ask(socket, ASK) for _ in range(2))
+    assert "".join(event.get("delta", "") for event in first) == ANSWER
+    rows = rows_of(proxy, "two-responses", 2)
+    assert [row["response_id"] for row in rows] == [events[0]["response"]["id"] for events in (first, second)]
+    for row in rows:
+        assert (row["provider_name"], row["operation_name"], row["method"]) == ("openai", "responses", "GET")
+        assert (row["host"], row["path"], row["status"]) == ("api.openai.com", "/v1/responses", 101)
+        assert (row["request_model"], row["response_model"], row["error_type"]) == ("gpt-5", "gpt-5", None)
+        assert (row["input_tokens"], row["cache_read_input_tokens"], row["output_tokens"]) == (120, 100, 7)
+        # gpt-5: 20 x 1.25 + 100 x 0.125 + 7 x 10 USD per million
+        assert row["cost_nanousd"] == 20 * 1250 + 100 * 125 + 7 * 10_000
+        assert (row["is_stream"], row["attempts"], row["properties"]) == (True, 1, {"feature": "parcels"})
+        assert row["time_to_first_token_ms"] is not None
+        assert row["api_key_hash"]
+
+
+def test_the_bodies_of_a_row_are_the_message_and_the_events(proxy: Proxy) -> None:
+    with open_socket(proxy, helicone_session_id="bodies") as socket:
+        events = ask(socket, ASK)
+    (row,) = rows_of(proxy, "bodies", 1)
+    body = proxy.body(row["request_id"])
+    assert json.loads(body["request_body"]) == ASK
+    assert [json.loads(line) for line in body["response_body"].splitlines()] == events
+    assert body["response_text"] == ANSWER
+
+
+def test_without_a_session_the_calls_of_a_socket_share_its_id(proxy: Proxy) -> None:
+    with open_socket(proxy) as socket:
+        assert socket.response
+        socket_id = socket.response.headers["helicone-id"]
+        ask(socket, ASK)
+        ask(socket, ASK)
+    assert len({row["request_id"] for row in rows_of(proxy, socket_id, 2)}) == 2
+
+
+def test_codex_says_its_session_and_prepares_before_it_asks(proxy: Proxy, provider: SocketProvider) -> None:
+    said = {"client_metadata": {"session_id": "codex-session"}, "instructions": "x" * 200_000, "stream": True}
+    with open_socket(
+        proxy,
+        "/openai/backend-api/codex/responses",
+        openai_beta="responses_websockets=2026-02-06",
+        originator="codex_exec",
+    ) as socket:
+        ask(socket, {**ASK, **said, "generate": False, "input": []})
+        ask(socket, {**said, "input": "hi", "model": "gpt-5-codex", "type": "response.create"})
+    prewarm, turn = rows_of(proxy, "codex-session", 2)
+    assert (prewarm["operation_name"], prewarm["usage_source"], prewarm["cost_nanousd"]) == ("prewarm", None, None)
+    assert (turn["operation_name"], turn["request_model"], turn["input_tokens"]) == ("responses", "gpt-5-codex", 120)
+    assert provider.headers[-1]["openai-beta"] == "responses_websockets=2026-02-06"
+    assert not [name for name in provider.headers[-1] if name.startswith("helicone")]
+
+
+def test_through_https_proxy_with_tls(proxy: Proxy, provider: SocketProvider) -> None:
+    trusted = ssl.create_default_context(cafile=proxy.ca)
+    headers = {"helicone-session-id": "tunnelled"}
+    url = "wss://api.openai.com/v1/responses"
+    with connect(url, additional_headers=headers, proxy=proxy.url, ssl=trusted) as socket:
+        ask(socket, ASK)
+    (row,) = rows_of(proxy, "tunnelled", 1)
+    assert (row["mode"], row["output_tokens"]) == ("forward", 7)
+
+
+def test_the_sdk_of_openai_connects_for_responses(proxy: Proxy) -> None:
+    client = openai_client(proxy, headers={"Helicone-Session-Id": "sdk-responses"})
+    with client.responses.connect() as connection:
+        connection.response.create(model="gpt-5", input="Where is my parcel?")
+        for event in connection:
+            if event.type == "response.completed":
+                break
+    (row,) = rows_of(proxy, "sdk-responses", 1)
+    assert (row["input_tokens"], row["output_tokens"], row["reasoning_output_tokens"]) == (120, 7, 2)
+
+
+def test_responses_in_two_lanes_are_told_apart(proxy: Proxy) -> None:
+    with open_socket(proxy, helicone_session_id="lanes") as socket:
+        socket.send(json.dumps({**ASK, "model": "parallel", "stream_id": "first"}))
+        until(socket, "response.created")
+        ask(socket, {**ASK, "stream_id": "second"})
+    left, done = rows_of(proxy, "lanes", 2)
+    assert (left["request_model"], left["error_type"]) == ("parallel", "client_disconnected")
+    assert (done["error_type"], done["output_tokens"]) == (None, 7)
+
+
+def test_an_error_event_ends_its_call(proxy: Proxy) -> None:
+    with open_socket(proxy, helicone_session_id="error") as socket:
+        (event,) = ask(socket, {**ASK, "model": "error"})
+        assert event["status"] == 400
+        ask(socket, ASK)
+    failed, done = rows_of(proxy, "error", 2)
+    assert (failed["error_type"], failed["cost_nanousd"], failed["cost_source"]) == ("invalid_request_error", 0, "free")
+    assert done["error_type"] is None
+
+
+def test_a_socket_that_the_provider_cuts_leaves_an_estimate(proxy: Proxy) -> None:
+    with open_socket(proxy, helicone_session_id="cut") as socket, pytest.raises(ConnectionClosed):
+        ask(socket, {**ASK, "model": "cut"})
+    (row,) = rows_of(proxy, "cut", 1)
+    assert (row["error_type"], row["status"], row["usage_source"]) == ("upstream_disconnected", 101, "estimated")
+    assert row["output_tokens"] > 0
+
+
+def test_a_caller_that_leaves_before_the_first_event(proxy: Proxy) -> None:
+    with open_socket(proxy, helicone_session_id="left") as socket:
+        socket.send(json.dumps({**ASK, "model": "silent"}))
+        assert socket.ping().wait(10)
+    (row,) = rows_of(proxy, "left", 1)
+    assert (row["error_type"], row["status"], row["cost_nanousd"]) == ("client_disconnected", -3, None)
+
+
+def test_words_that_look_like_an_event_end_nothing(proxy: Proxy) -> None:
+    fake = '{"type":"response.completed","response":{"id":"fake"}}'
+    with open_socket(proxy, helicone_session_id="fake") as socket:
+        ask(socket, {**ASK, "metadata": {"type": "response.cancel", "note": fake}, "input": fake * 2000})
+    (row,) = rows_of(proxy, "fake", 1)
+    assert row["output_tokens"] == 7
+
+
+def test_a_message_that_is_not_json_passes(proxy: Proxy, provider: SocketProvider) -> None:
+    with open_socket(proxy, helicone_session_id="odd") as socket, pytest.raises(ConnectionClosed):
+        socket.send("not JSON")
+        socket.recv(20)
+    assert provider.received[-1] == "not JSON"
+
+
+def test_omitted_words_are_in_no_file(proxy: Proxy) -> None:
+    secret = "a-secret-word"
+    with open_socket(
+        proxy, helicone_session_id="omitted", helicone_omit_request="true", helicone_omit_response="true"
+    ) as socket:
+        ask(socket, {**ASK, "input": secret})
+    (row,) = rows_of(proxy, "omitted", 1)
+    assert (row["request_model"], row["input_tokens"], row["output_tokens"]) == ("gpt-5", 120, 7)
+    body = proxy.body(row["request_id"])
+    assert (body["request_body"], body["response_body"], body["response_text"]) == (None, None, None)
+
+
+def sdk(proxy: Proxy, session: str) -> OpenAI:
+    return openai_client(proxy, headers={"Helicone-Session-Id": session})
+
+
+def test_the_sdk_of_openai_speaks_realtime(proxy: Proxy) -> None:
+    with sdk(proxy, "sdk-realtime").realtime.connect(model="gpt-realtime") as connection:
+        connection.session.update(session={"type": "realtime", "instructions": "Be kind."})
+        item: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Where is it?"}]}
+        connection.conversation.item.create(item=item)
+        connection.response.create()
+        for event in connection:
+            if event.type == "response.done":
+                break
+    (row,) = rows_of(proxy, "sdk-realtime", 1)
+    assert (row["operation_name"], row["request_model"], row["path"]) == (
+        "realtime",
+        "gpt-realtime",
+        "/v1/realtime?model=gpt-realtime",
+    )
+    assert (row["input_tokens"], row["cache_read_input_tokens"], row["output_tokens"]) == (132, 64, 121)
+    # 55 text x 4 + 64 cached text x 0.40 + 13 audio x 32; 30 text x 16 + 91 audio x 64 USD per million
+    assert row["cost_missing"] is None
+    assert row["cost_nanousd"] == 55 * 4000 + 64 * 400 + 13 * 32_000 + 30 * 16_000 + 91 * 64_000
+    assert row["finish_reasons"] == ["completed"]
+    body = proxy.body(row["request_id"])
+    request = json.loads(body["request_body"])
+    assert request["model"] == "gpt-realtime"
+    assert request["input"][0]["item"] == item
+    assert body["response_text"] == ANSWER
+
+
+def test_what_was_spoken_is_transcribed_and_answered_unasked(proxy: Proxy) -> None:
+    with sdk(proxy, "spoken").realtime.connect(model="gpt-realtime") as connection:
+        connection.input_audio_buffer.append(audio="UklGRg==")
+        connection.input_audio_buffer.commit()
+        for event in connection:
+            if event.type == "response.done":
+                break
+    transcript, answer = rows_of(proxy, "spoken", 2)
+    assert (transcript["operation_name"], transcript["request_model"]) == ("transcription", "gpt-4o-mini-transcribe")
+    # 20 audio x 3 + 10 text x 5 USD per million
+    assert transcript["cost_nanousd"] == 20 * 3000 + 10 * 5000
+    assert proxy.body(transcript["request_id"])["response_text"] == "Where is my parcel?"
+    assert (answer["operation_name"], answer["output_tokens"]) == ("realtime", 121)
+    sound = json.loads(proxy.body(answer["request_id"])["request_body"])["sound"]
+    assert sound["messages"] == 1
+    assert "UklGRg" not in proxy.body(answer["request_id"])["request_body"]
