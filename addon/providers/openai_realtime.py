@@ -38,6 +38,19 @@ def usage(raw: Json) -> Usage | None:
     return stated if stated.input_tokens is not None or stated.output_tokens is not None else None
 
 
+def _parts(raw: Json) -> dict[str, Decimal | None]:
+    """Sound and images. A stated 0 of cached ones is kept: it says which of the cached tokens were words."""
+    parts = token_parts(raw)
+    details = at(raw, "input_token_details")
+    for kind in ("audio", "image"):
+        cached = count(at(details, "cached_tokens_details", f"{kind}_tokens"))
+        if cached is None and at(details, "cached_tokens") == 0:
+            cached = 0
+        if f"input_{kind}_tokens" in parts and cached is not None:
+            parts[f"cache_{kind}_read_tokens"] = Decimal(cached)
+    return parts
+
+
 @dataclass(slots=True)
 class _Heard:
     """What the messages of one response said."""
@@ -67,9 +80,18 @@ class _Heard:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """One response, or one transcript of what was heard."""
+    return _read(parse(event.data) for event in events)
+
+
+def read_json(body: Json) -> Reading:
+    """One message."""
+    return _read([body])
+
+
+def _read(messages: Iterable[Json]) -> Reading:
     heard = _Heard()
-    for event in events:
-        heard.add(parse(event.data))
+    for message in messages:
+        heard.add(message)
     return _of_transcript(heard) if heard.transcript is not None else _of_response(heard)
 
 
@@ -77,7 +99,7 @@ def _of_response(heard: _Heard) -> Reading:
     response = heard.response
     raw = at(response, "usage")
     stated = usage(raw)
-    units = token_parts(raw)
+    units = _parts(raw)
     if stated is None and heard.sound:
         units = {"output_audio_tokens": None}  # it spoke; for how many tokens nobody says
     error = at(response, "status_details", "error")
@@ -110,7 +132,7 @@ def _of_transcript(heard: _Heard) -> Reading:
     """Billed by the tokens or by the seconds of the model that listens."""
     raw = at(heard.transcript, "usage")
     seconds = at(raw, "seconds")
-    units: dict[str, Decimal | None] = dict(token_parts(raw))
+    units: dict[str, Decimal | None] = dict(_parts(raw))
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0:
         units["audio_seconds"] = Decimal(str(seconds))
     return Reading(
@@ -154,6 +176,7 @@ def realtime(base: str) -> Operation:
         method="GET",
         json_framing=WEBSOCKET,
         socket=REALTIME,
+        read_json=read_json,
         read_stream=read_stream,
         source="https://platform.openai.com/docs/api-reference/realtime-server-events",
     )

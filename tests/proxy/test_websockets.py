@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from openai import OpenAI
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from tests.proxy.clients import openai_client
 from tests.proxy.conftest import Proxy, Row, run_up, wait_for
@@ -34,18 +35,18 @@ def proxy(provider: SocketProvider, tmp_path_factory: pytest.TempPathFactory) ->
         assert not [line for line in proxy.said if "Traceback" in line], "\n".join(proxy.said)
 
 
-def open_socket(proxy: Proxy, path: str = "/openai/v1/responses", **headers: str) -> ClientConnection:
+def open_socket(proxy: Proxy, path: str = "/openai/v1/responses", **headers: str) -> Connection:
     sent = {"authorization": "Bearer sk-test", **{name.replace("_", "-"): value for name, value in headers.items()}}
     return connect(proxy.url.replace("http", "ws") + path, additional_headers=sent, max_size=None, proxy=None)
 
 
-def ask(socket: ClientConnection, message: Message) -> list[Message]:
+def ask(socket: Connection, message: Message) -> list[Message]:
     """The events of the answer, up to the one that ends it."""
     socket.send(json.dumps(message))
     return until(socket, "response.completed", "response.failed", "response.done", "error")
 
 
-def until(socket: ClientConnection, *kinds: str) -> list[Message]:
+def until(socket: Connection, *kinds: str) -> list[Message]:
     events = [json.loads(socket.recv(20))]
     while events[-1]["type"] not in kinds:
         events.append(json.loads(socket.recv(20)))
