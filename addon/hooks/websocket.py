@@ -145,9 +145,10 @@ class WebSockets:
         kept: Awaitable[None] | None,
     ) -> None:
         refused = await self._admit(call, body, kept)
-        if refused is None or (event := _error_event(socket, refused, said)) is None:
+        if refused is None:
             self._send(socket, call, said)
             return
+        event = _error_event(socket, refused, said)
         message.drop()
         call.move_to(CallState.ANSWERING)
         call.answer.status = refused.status
@@ -203,8 +204,7 @@ class WebSockets:
             cancel = socket.protocol.cancel_event
             if cancel and said.name is None and said.key and said.step is Step.BEGINS:
                 inject_message(flow, orjson.dumps(cancel(said.key)), to_client=False)
-                if event := _error_event(socket, refused, said):
-                    inject_message(flow, event, to_client=True)
+                inject_message(flow, _error_event(socket, refused, said), to_client=True)
         self._part(socket, call, said, content)
 
     def _part(self, socket: Socket, call: Call, said: Said, content: bytes) -> None:
@@ -243,6 +243,5 @@ class WebSockets:
         self.proxy.calls.end_call(call)
 
 
-def _error_event(socket: Socket, refused: Refused, said: Said) -> bytes | None:
-    make = socket.protocol.error_event
-    return orjson.dumps(make(refused.status, refused.kind, refused.message, said)) if make else None
+def _error_event(socket: Socket, refused: Refused, said: Said) -> bytes:
+    return orjson.dumps(socket.protocol.error_event(refused.status, refused.kind, refused.message, said))

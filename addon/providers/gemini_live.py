@@ -9,6 +9,7 @@ from typing import Final
 
 from addon.providers.fields import at, dumped, error_type, items, parse, string
 from addon.providers.framing.table import WEBSOCKET
+from addon.providers.gemini_sockets import LIVE
 from addon.providers.gemini_usage import is_provisioned, price_factors, searches, token_parts, usage
 from addon.providers.model import Event, Json, Operation, Reading, Terminal
 
@@ -59,6 +60,7 @@ def operation(path: str) -> Operation:
         path=re.compile(path),
         method="GET",
         json_framing=WEBSOCKET,
+        socket=LIVE,
         terminal=TERMINAL,
         read_stream=read_stream,
     )

@@ -42,4 +42,11 @@ def _enough(_members: Mapping[str, Json], _message: bytes, _from_client: bool) -
     return False  # every member is an object: a large message is parsed whole
 
 
-LIVE: Final = SocketProtocol(from_client=_client, from_server=_server, is_enough=_enough, has_session=True)
+def _error(status: int, _error_type: str, message: str, _asked: Said) -> Json:
+    """Google's error object. The API itself closes a session with a reason, which a proxy cannot do for one turn."""
+    return {"error": {"code": status, "message": message, "status": "RESOURCE_EXHAUSTED"}}
+
+
+LIVE: Final = SocketProtocol(
+    from_client=_client, from_server=_server, is_enough=_enough, has_session=True, error_event=_error
+)

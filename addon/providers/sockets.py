@@ -65,8 +65,8 @@ class SocketProtocol:
     # Whether the leading members of a large message are enough: (members, message, from_client).
     is_enough: Callable[[Mapping[str, Json], bytes, bool], bool]
     has_session: bool  # a response depends on settings and input that came before it, not on one message alone
-    # (status, type, message, what the caller had said) -> an error in the API's own shape; None: it has none.
-    error_event: Callable[[int, str, str, Said], Json] | None = None
+    # (status, type, message, what the caller had said) -> an error in the API's own shape.
+    error_event: Callable[[int, str, str, Said], Json]
     # (key of a response) -> the caller's message that stops it.
     cancel_event: Callable[[str], Json] | None = None
 

@@ -246,3 +246,68 @@ def test_what_was_spoken_is_transcribed_and_answered_unasked(proxy: Proxy) -> No
     sound = json.loads(proxy.body(answer["request_id"])["request_body"])["sound"]
     assert sound["messages"] == 1
     assert "UklGRg" not in proxy.body(answer["request_id"])["request_body"]
+
+
+LIVE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+
+
+def test_each_turn_of_a_gemini_session_is_a_row(proxy: Proxy) -> None:
+    turns = [{"role": "user", "parts": [{"text": "Where is my parcel?"}]}]
+    with open_socket(proxy, f"/gemini{LIVE}?key=secret", helicone_session_id="live") as socket:
+        socket.send(json.dumps({"setup": {"model": "models/gemini-live-2.5-flash"}}))
+        assert json.loads(socket.recv(20)) == {"setupComplete": {}}
+        for _ in range(2):
+            socket.send(json.dumps({"clientContent": {"turns": turns, "turnComplete": True}}))
+            while "turnComplete" not in json.loads(socket.recv(20))["serverContent"]:
+                pass
+    first, second = rows_of(proxy, "live", 2)
+    assert (first["provider_name"], first["operation_name"], first["path"]) == ("gemini", "realtime", LIVE)
+    for row in (first, second):
+        assert (row["request_model"], row["error_type"]) == ("gemini-live-2.5-flash", None)
+        # 12 x 0.50 + 5 x 2 USD per million
+        assert (row["input_tokens"], row["output_tokens"]) == (12, 5)
+        assert (row["cost_nanousd"], row["cost_missing"]) == (12 * 500 + 5 * 2000, None)
+        assert proxy.body(row["request_id"])["response_text"] == ANSWER
+
+
+ONCE_AN_HOUR = {"helicone_ratelimit_policy": "1;w=3600;s=user"}
+
+
+def test_a_response_over_a_limit_gets_an_error_event_and_is_not_sent(proxy: Proxy, provider: SocketProvider) -> None:
+    with open_socket(proxy, helicone_session_id="limited", helicone_user_id="u1", **ONCE_AN_HOUR) as socket:
+        ask(socket, ASK)
+        sent = len(provider.received)
+        (event,) = ask(socket, {**ASK, "stream_id": "lane"})
+        assert (event["type"], event["status"], event["stream_id"]) == ("error", 429, "lane")
+        assert event["error"]["type"] == "rate_limit_exceeded"
+        assert "1 request" in event["error"]["message"]
+        assert len(provider.received) == sent
+    done, refused = rows_of(proxy, "limited", 2)
+    assert (done["rate_limit_status"], done["status"]) == ("allowed", 101)
+    assert (refused["rate_limit_status"], refused["status"], refused["error_type"]) == (
+        "rate_limited",
+        429,
+        "rate_limited",
+    )
+    assert (refused["attempts"], refused["cost_nanousd"], refused["request_model"]) == (0, 0, "gpt-5")
+
+
+def test_a_spoken_response_over_a_limit_is_stopped(proxy: Proxy, provider: SocketProvider) -> None:
+    path = "/openai/v1/realtime?model=gpt-realtime"
+    with open_socket(proxy, path, helicone_session_id="stopped", helicone_user_id="u2", **ONCE_AN_HOUR) as socket:
+        ask(socket, {"type": "response.create"})
+        socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
+        until(socket, "error")
+    wait_for(lambda: any("response.cancel" in str(message) for message in provider.received))
+    assert len(rows_of(proxy, "stopped", 2)) >= 2
+
+
+def test_a_gemini_turn_over_a_limit_gets_googles_error(proxy: Proxy) -> None:
+    path = f"/gemini{LIVE}"
+    with open_socket(proxy, path, helicone_session_id="live-limited", helicone_user_id="u3", **ONCE_AN_HOUR) as socket:
+        for _ in range(2):
+            socket.send(json.dumps({"clientContent": {"turns": [], "turnComplete": True}}))
+        messages = [json.loads(socket.recv(20))]
+        while "error" not in messages[-1]:
+            messages.append(json.loads(socket.recv(20)))
+    assert messages[-1]["error"]["status"] == "RESOURCE_EXHAUSTED"
