@@ -44,6 +44,8 @@ UNITS: Final = {
     "audio_seconds": "a second of sound, in or out",
     "input_audio_seconds": "a second of sound that was sent",
     "output_audio_seconds": "a second of sound that was made",
+    "input_images": "an image that was read, where it is not counted in tokens",
+    "classifications": "a text that was classified",
     "input_pixels": "a pixel of an image that was sent",
     "input_document_pages": "a page of a document that was read",
     "input_annotated_document_pages": "a page that was read and annotated",

@@ -101,10 +101,6 @@ def row(
 
 # fmt: off
 PROVIDERS: Final = (
-    # It states the usage of every stream, and answers `stream_options.include_usage` with 422 (extra_forbidden):
-    # https://github.com/openai/openai-agents-python/issues/442
-    row("mistral", "https://docs.mistral.ai/api", "https://api.mistral.ai",
-        does=("chat", "embeddings"), labels=("mistral",), prices="mistral", asks_usage=False),
     row("deepseek", "https://api-docs.deepseek.com", "https://api.deepseek.com",
         base="(?:/v1|/beta)?", does=COMPLETIONS, labels=("deepseek",), prices="deepseek",
         messages="/anthropic/v1/messages"),
