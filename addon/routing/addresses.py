@@ -45,6 +45,11 @@ def is_loopback(host: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")  # RFC 6761, 6.3
 
 
+def is_plain_loopback(host: str) -> bool:
+    """Loopback, and spelled as people do: a numeric spelling such as `2130706433` only serves to hide where it leads."""
+    return is_loopback(host) and (not _NUMERIC.fullmatch(host) or str(address_of(host)) == host)
+
+
 def is_public(address: str) -> bool:
     """Whether an address is out in the internet: not loopback, private, link-local, multicast, reserved or unspecified,
     nor one of these inside an IPv6 address that stands for an IPv4 one."""

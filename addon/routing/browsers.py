@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from addon.routing.access import Denial
-from addon.routing.addresses import is_loopback
+from addon.routing.addresses import address_of, is_loopback
 
 ORIGIN: Final = "origin"
 _SITE: Final = "sec-fetch-site"
@@ -39,8 +39,9 @@ class Hosts:
     def is_ours(self, host: str, here: str | None = None) -> bool:
         """`here`: the address that the connection came to."""
         name = host.lower().removesuffix(".")
-        if is_loopback(name) or (here is not None and name.strip("[]") == here):
-            return True
+        address = address_of(name)
+        if is_loopback(name) or (address is not None and (address.is_unspecified or str(address) == here)):
+            return True  # no page can make an address lead elsewhere
         return any(name == own or name.endswith(f".{own}") for own in self.names)
 
 

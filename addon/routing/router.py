@@ -18,7 +18,7 @@ from addon.config.settings import Origin, origin_of
 from addon.providers import registry, shapes
 from addon.providers.model import Provider
 from addon.routing.access import unknown_host
-from addon.routing.addresses import address_of, is_loopback
+from addon.routing.addresses import address_of, is_loopback, is_plain_loopback
 from addon.routing.canonical_path import canonical_path
 from addon.routing.own_endpoints import HEALTH_PATH, LEGACY_FEEDBACK, is_own
 from addon.routing.targets import is_approved
@@ -193,7 +193,7 @@ class Router:
         configured = {*self.targets, *self.upstreams.values()}
         provider = registry.by_host(target.host) or self._by_upstream(target)
         if provider is None:
-            if not (target in configured or is_approved(target.host) or (alone and is_loopback(target.host))):
+            if not (target in configured or is_approved(target.host) or (alone and is_plain_loopback(target.host))):
                 message = f"{named.header}: {named.url} is not an approved target; add it to [targets] allow in heliograph.toml"
                 return Refusal(status=403, error_type="target_not_approved", message=message)
             provider = stranger(target.host)

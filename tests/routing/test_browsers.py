@@ -78,6 +78,7 @@ def test_the_usual_port_may_be_left_out() -> None:
         ("127.0.0.1", True),
         ("localhost", True),
         ("::1", True),
+        ("0.0.0.0", True),
         ("10.0.0.5", True),  # the connection came to this address
         ("10.0.0.6", False),
         ("llm.example.org", True),
