@@ -4,18 +4,19 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-import httpx
 import pytest
 from anthropic import Anthropic
 from groq import Groq
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 
 from addon.demo.providers import FakeProviders
 from tests.proxy.conftest import Proxy, Row, run_up
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.long  # 44 calls of real SDKs: 10 s
+
 # The proxy's own address is plain HTTP. One client for all: to load roots takes longer than a call.
-ONE: Final = httpx.Client(trust_env=False, verify=False)
+ONE: Final = DefaultHttpxClient(trust_env=False, verify=False)
 HELLO: Any = [{"role": "user", "content": "Where is my parcel?"}]
 
 
@@ -109,7 +110,7 @@ def call_anthropic(proxy: Proxy, api: Api) -> None:
 
 
 def call_groq(proxy: Proxy) -> None:
-    client = Groq(base_url=f"{proxy.url}/groq", api_key="gsk-test", max_retries=0, http_client=ONE)
+    client = Groq(base_url=f"{proxy.url}/groq", api_key="gsk-test", max_retries=0)
     client.chat.completions.create(model=GROQ.model, messages=HELLO, user="groq sdk")
 
 
