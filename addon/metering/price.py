@@ -36,7 +36,7 @@ TOKEN_UNITS: Final = {
     "reasoning_output_tokens": "output_reasoning_tokens",
 }
 # Operations whose answers have no tokens of text.
-WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank"})
+WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results"})
 
 
 @dataclass(frozen=True, slots=True)

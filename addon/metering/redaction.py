@@ -20,9 +20,10 @@ from addon.providers.model import Operation, Reading, Usage
 # The words of an answer: what `reading_only` forgets.
 _WORDS: Final = frozenset({"text", "other_output"})
 # What the settler reads of a request besides its words.
-# The second line chooses the price of an image, a sound or a video.
+# The last line chooses the price of an image, a sound or a video.
 _FACTS: Final = (
     *("model", "user", "stream", "metadata", "client_metadata", "service_tier", "speed"),
+    *("previous_response_id", "conversation"),  # whether a container for code may be an earlier one
     *("n", "size", "quality", "seconds", "duration", "response_format"),
 )
 _READING: Final = frozenset(item.name for item in fields(Reading))

@@ -7,7 +7,7 @@ from typing import Final
 
 from addon.metering.content_coding import Decoder
 from addon.providers.framing.model import Framing, Scanner, Terminal
-from addon.providers.framing.table import BINARY, framing_of
+from addon.providers.framing.table import BINARY, JSON_LINES, NDJSON, framing_of
 from addon.providers.model import Operation
 
 # This runs on the event loop, for each piece. An honest stream compresses tenfold, hardly ever a hundredfold. One that
@@ -43,6 +43,8 @@ class TerminalScanner:
 def answer_framing(operation: Operation | None, content_type: str | None) -> Framing:
     """How the answer to a call is cut into events. An answer of sound, an image or bytes has none."""
     framing = framing_of(content_type, otherwise=operation.json_framing) if operation else framing_of(content_type)
+    if operation and operation.json_framing is JSON_LINES and framing is NDJSON:
+        return JSON_LINES
     kind = (content_type or "").partition("/")[0].lower()
     return BINARY if kind in ("audio", "image", "video") and not framing.is_stream else framing
 

@@ -54,6 +54,9 @@ class Reading:
     # Known to cost nothing itself: a look at a call that is billed elsewhere, a file that is not the results of a batch.
     is_free: bool = False
     paid_by_plan: bool = False  # by capacity that was bought before: the call has no cost of its own
+    # Names work that several calls may state, e.g. a response from the background that is fetched twice: the first call
+    # that states it is charged, later ones are free.
+    charged_once: str | None = None
     usage_quality: str | None = None  # what is odd about the usage, in words
     text: str | None = None  # the words of the answer
     # Tool calls and visible thinking: not the answer's words, yet tokens; for estimates.

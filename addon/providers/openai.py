@@ -1,24 +1,48 @@
-"""OpenAI. https://platform.openai.com/docs/api-reference"""
+"""OpenAI. https://developers.openai.com/api/reference"""
 
-from addon.providers.model import Provider
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from addon.providers.model import Json, Provider, Reading
 from addon.providers.openai_realtime import realtime, responses_over_socket
 from addon.providers.openai_shaped import operations
+
+
+def with_search(reading: Reading, _events: Sequence[Json]) -> Reading:
+    """A search model of chat completions searches once before each answer, for a fee that no answer states.
+
+    https://developers.openai.com/api/docs/guides/tools-web-search
+    """
+    searched = "-search-" in (reading.response_model or "") and reading.finish_reasons
+    return replace(reading, units=reading.units | {"search_model_calls": Decimal(1)}) if searched else reading
+
+
+def region(host: str, _path: str) -> str | None:
+    """Of a host like eu.api.openai.com. https://developers.openai.com/api/docs/guides/data-residency"""
+    return host.removesuffix(".api.openai.com") if host.endswith(".api.openai.com") else None
+
 
 PROVIDER = Provider(
     name="openai",
     origin="https://api.openai.com",
-    # Regional hosts are eu.api.openai.com and the like. Codex on a ChatGPT plan calls chatgpt.com.
+    # Codex on a ChatGPT plan calls chatgpt.com.
     hosts=("api.openai.com", "*.api.openai.com", "chatgpt.com/backend-api/codex/"),
     labels=("oai",),
     aliases=("oai",),
     operations=(
-        *operations("/v1", "chat", "text_completion", "embeddings"),
-        *operations("(?:/v1|/backend-api/codex)", "responses"),
+        *operations("/v1", "chat", complete=with_search),
+        *operations("/v1", "text_completion", "embeddings"),
+        # Before the responses that are named by their id.
+        *operations("(?:/v1|/backend-api/codex)", "responses", "compact"),
         responses_over_socket("(?:/v1|/backend-api/codex)"),
         realtime("/v1"),
+        *operations("/v1", "count_tokens", "retrieve_response"),
+        *operations("/v1", "image_generation", "image_edit", "image_variation", "video_generation"),
+        *operations("/v1", "speech", "transcription", "translation", "moderation", "batch_results"),
     ),
     prices="openai",
-    region=lambda host, path: host.removesuffix(".api.openai.com") if host.endswith(".api.openai.com") else None,
+    region=region,
     plan_hosts=frozenset({"chatgpt.com"}),
-    source="https://platform.openai.com/docs/api-reference",
+    source="https://developers.openai.com/api/reference",
 )

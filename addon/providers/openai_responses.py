@@ -4,11 +4,12 @@ https://platform.openai.com/docs/api-reference/responses and .../responses-strea
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
+from dataclasses import replace
 from typing import Final
 
+from addon.providers import openai_tools
 from addon.providers.fields import at, dumped, error_type, items, parse, string, words
-from addon.providers.model import Event, Json, Reading, Terminal
+from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 TERMINAL: Final = Terminal(
     line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:response\.(?:completed|failed|incomplete)|error)(?=["\s]|$)'
@@ -26,12 +27,40 @@ OTHER_OUTPUT: Final = frozenset(
 
 
 def read_json(body: Json) -> Reading:
-    """A response object, or an error body."""
+    """A response object, or an error body. Of one that runs in the background there is no usage yet."""
     return _reading(body, items(at(body, "output")), "", "")
 
 
+def read_retrieved(body: Json) -> Reading:
+    """A response that is fetched again."""
+    return _looked_at(read_json(body), body)
+
+
+def read_retrieved_stream(events: Iterable[Event]) -> Reading:
+    """The events of a response from the background, from the first or from `starting_after` on."""
+    seen = list(events)
+    heads = [response for event in seen if (response := at(parse(event.data), "response"))]
+    return _looked_at(read_stream(seen), heads[-1] if heads else None)
+
+
+def _looked_at(reading: Reading, response: Json) -> Reading:
+    """What a response used was charged where it was made, unless that was in the background: then the call that started
+    it said nothing of its usage. https://developers.openai.com/api/docs/guides/background"""
+    finished = string(at(response, "status")) not in (None, "queued", "in_progress")
+    if not (finished and at(response, "background") is True):
+        return replace(reading, is_free=True)
+    return _once(reading)
+
+
+def _once(reading: Reading) -> Reading:
+    return replace(reading, charged_once=f"response {reading.response_id}")
+
+
 def read_stream(events: Iterable[Event]) -> Reading:
-    """The final event carries the whole response; deltas count where it never came, or came without its output."""
+    """The final event carries the whole response; deltas count where it never came, or came without its output.
+
+    One that runs in the background may be fetched later as well.
+    """
     response: Json = None
     done: list[Json] = []  # finished items of the output
     said, other, failure = [], [], None
@@ -53,7 +82,17 @@ def read_stream(events: Iterable[Event]) -> Reading:
     output = items(at(response, "output"))
     if not output:  # the deltas have all words, also those of a message that was cut
         output = [item for item in done if at(item, "type") != "message" or not any(said)]
-    return _reading(response, output, "".join(said), "".join(other), failure)
+    reading = _reading(response, output, "".join(said), "".join(other), failure)
+    return _once(reading) if at(response, "background") is True and reading.usage_raw else reading
+
+
+def with_request(reading: Reading, asked: Asked) -> Reading:
+    """A container for code may be one that an earlier response made, and paid for."""
+    if "container_sessions" not in reading.units:
+        return reading
+    if at(asked.body, "previous_response_id") or at(asked.body, "conversation"):
+        return replace(reading, units=reading.units | {"container_sessions": None})
+    return reading
 
 
 def prompt(request: Json) -> str:
@@ -77,8 +116,8 @@ def _reading(response: Json, output: list[Json], said: str, other: str, failure:
         response_id=string(at(response, "id")),
         finish_reasons=_finish_reasons(response),
         usage_raw=at(response, "usage"),
-        units=_units(output),
-        price_factors=_price_factors(response, output),
+        units=openai_tools.units(response, output),
+        price_factors=openai_tools.price_factors(response, output),
         text="\n".join(text for item in messages if (text := words(at(item, "content")))) or said or None,
         other_output=other or "".join(calls) or None,
         error_type=failure or error_type(response),
@@ -93,31 +132,3 @@ def _finish_reasons(response: Json) -> tuple[str, ...]:
             return (str(status),)
         case _:
             return ()  # queued or in progress: not finished
-
-
-def _units(output: list[Json]) -> dict[str, Decimal | None]:
-    """Built-in tools have fees beside their tokens; the output lists each use. https://openai.com/api/pricing"""
-    kinds = [at(item, "type") for item in output]
-    used = {
-        # Only the search itself is charged, not the pages opened after it.
-        "web_searches": sum(
-            at(item, "type") == "web_search_call" and at(item, "action", "type") in (None, "search") for item in output
-        ),
-        "storage_searches": kinds.count("file_search_call"),
-    }
-    return {unit: Decimal(number) for unit, number in used.items() if number}
-
-
-def _price_factors(response: Json, output: list[Json]) -> dict[str, str]:
-    factors: dict[str, str] = {}
-    if tier := string(at(response, "service_tier")):
-        factors["service_tier"] = tier
-    tools = [string(at(tool, "type")) or "" for tool in items(at(response, "tools"))]
-    kinds = [at(item, "type") for item in output]
-    if "web_search_call" in kinds and any(tool.startswith("web_search_preview") for tool in tools):
-        factors["web_search"] = "preview"
-    # Charged by the container, or by the tokens of another model.
-    for kind in ("code_interpreter_call", "image_generation_call"):
-        if kind in kinds:
-            factors["tool"] = kind
-    return factors

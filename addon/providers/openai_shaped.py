@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_responses
+from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
-from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
+from addon.providers.framing.model import Framing
+from addon.providers.framing.table import JSON, JSON_LINES
+from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
 Complete = Callable[[Reading, Sequence[Json]], Reading]
@@ -154,6 +156,10 @@ def _operation(
         read_json=json_reading,
         read_stream=stream_reading if read_stream else None,
         prompt_text=shape.prompt_text,
+        with_request=shape.with_request,
+        is_free=shape.is_free,
+        method=shape.method,
+        json_framing=shape.json_framing,
     )
 
 
@@ -246,7 +252,39 @@ class _Shape:
     read_stream: Callable[[Iterable[Event]], Reading] | None = None
     terminal: Terminal | None = None
     prompt_text: Callable[[Json], str] | None = None
+    with_request: Callable[[Reading, Asked], Reading] | None = None
     asks_usage: bool = False
+    is_free: bool = False
+    method: str = "POST"
+    json_framing: Framing = JSON
+
+
+def _read_nothing(body: Json) -> Reading:
+    """Of a free operation: its name and its error."""
+    return Reading(
+        response_model=string(at(body, "model")), response_id=string(at(body, "id")), error_type=error_type(body)
+    )
+
+
+def _read_any(body: Json) -> Reading:
+    """An answer in a batch: of responses, or of chat completions, completions and embeddings."""
+    return openai_responses.read_json(body) if at(body, "object") == "response" else read_json(body)
+
+
+def _image_shape(path: str) -> _Shape:
+    return _Shape(
+        path,
+        openai_images.read_json,
+        openai_images.read_stream,
+        openai_images.TERMINAL,
+        with_request=openai_images.with_request,
+    )
+
+
+def _audio_shape(path: str) -> _Shape:
+    return _Shape(
+        path, openai_audio.read_transcript, openai_audio.read_transcript_stream, openai_audio.TRANSCRIPT_TERMINAL
+    )
 
 
 _SHAPES: Final = {
@@ -259,5 +297,40 @@ _SHAPES: Final = {
         openai_responses.read_stream,
         openai_responses.TERMINAL,
         openai_responses.prompt,
+        openai_responses.with_request,
+    ),
+    # Names no model; the request's is charged.
+    "compact": _Shape("/responses/compact", openai_responses.read_json, prompt_text=openai_responses.prompt),
+    "count_tokens": _Shape("/responses/input_tokens", _read_nothing, is_free=True),
+    "retrieve_response": _Shape(
+        "/responses/[^/]+",
+        openai_responses.read_retrieved,
+        openai_responses.read_retrieved_stream,
+        openai_responses.TERMINAL,
+        method="GET",
+    ),
+    "image_generation": _image_shape("/images/generations"),
+    "image_edit": _image_shape("/images/edits"),
+    "image_variation": _image_shape("/images/variations"),
+    "speech": _Shape(
+        "/audio/speech",
+        openai_audio.read_speech_json,
+        openai_audio.read_speech_stream,
+        openai_audio.SPEECH_TERMINAL,
+        with_request=openai_audio.with_spoken_text,
+    ),
+    "transcription": _audio_shape("/audio/transcriptions"),
+    "translation": _audio_shape("/audio/translations"),
+    "moderation": _Shape("/moderations", _read_nothing, is_free=True),
+    "video_generation": _Shape(
+        "/videos(?:/edits|/extensions|/[^/]+/remix)?", openai_videos.read_json, with_request=openai_videos.with_request
+    ),
+    "batch_results": _Shape(
+        "/files/[^/]+/content",
+        lambda body: openai_batches.read_lines([Event(event=None, data=dumped(body))], _read_any),
+        lambda events: openai_batches.read_lines(events, _read_any),
+        method="GET",
+        json_framing=JSON_LINES,
+        with_request=openai_batches.with_request,
     ),
 }

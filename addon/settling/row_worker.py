@@ -22,8 +22,10 @@ from typing import IO, Final
 
 from addon.metering.content_coding import is_small
 from addon.metering.price import PriceList
+from addon.settling.charged_once import ChargedOnce
 from addon.settling.journal_reader import Call
 from addon.settling.rows import make_rows
+from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, RequestRow
 
 READ_HERE_BYTES: Final = 256 * 2**10
@@ -54,6 +56,7 @@ class RowMaker:
 
     def __init__(self, prices: PriceList, data: Path, config: Path | None, wall_s: float = WALL_S) -> None:
         self._prices, self._wall_s = prices, wall_s
+        self._charged = ChargedOnce(Folders(data).charged)
         self._arguments = ["--data", str(data), *(("--config", str(config)) if config else ())]
         self._worker: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +66,7 @@ class RowMaker:
         if is_small(call.request, call.start.content_encoding, READ_HERE_BYTES) and is_small(
             call.response, answer_coding, READ_HERE_BYTES
         ):
-            return make_rows(call, self._prices)
+            return make_rows(call, self._prices, self._charged)
         try:
             return self._ask(pickle.dumps(call))
         except (TooCostly, OSError) as error:
@@ -100,6 +103,7 @@ class RowMaker:
 
     def close(self) -> None:
         """Ends the worker, whatever it is doing."""
+        self._charged.close()
         worker, self._worker = self._worker, None
         if worker:
             worker.kill()
@@ -153,6 +157,7 @@ def main() -> int:
     os.dup2(2, 1)  # nothing else may get between the answers
     config = options.config if options.config and options.config.exists() else None
     prices = PriceList(settings.load_what_can_be_read(options.data, config)[0].prices)
+    charged = ChargedOnce(Folders(options.data).charged)
     if sys.platform != "darwin":  # which refuses the call
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     _send(answers, None)
@@ -161,7 +166,7 @@ def main() -> int:
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         answer: Rows | dict[str, str]  # of this file nothing can be pickled: it is `__main__` here
         try:
-            answer = make_rows(call, prices)
+            answer = make_rows(call, prices, charged)
         except Exception as error:
             answer = {"kind": type(error).__name__, "message": str(error)}
         signal.setitimer(signal.ITIMER_PROF, 0)

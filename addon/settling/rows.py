@@ -5,7 +5,7 @@ they came.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -34,8 +34,12 @@ LONGEST_BODY_BYTES: Final = 16 * 2**20
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
 
 
-def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
-    """The row names who answered; its `request_model` is what the caller asked for, its body what was sent to whom
+def make_rows(
+    call: Call, price_list: PriceList, is_charged: Callable[[str, str], bool] = lambda _work, _request_id: True
+) -> tuple[RequestRow, BodyRow]:
+    """`is_charged` tells whether this request is the one that is charged for a piece of work (`charged_once.py`).
+
+    The row names who answered; its `request_model` is what the caller asked for, its body what was sent to whom
     answered."""
     _, asked_path_model = _operation(call, registry.by_name(call.start.provider_name))
     call = _answered(call)
@@ -67,8 +71,12 @@ def make_rows(call: Call, price_list: PriceList) -> tuple[RequestRow, BodyRow]:
         path = start.path.partition("?")[0]
         from_request = Asked(host=start.host, path=path, model=facts.model or path_model, body=facts.body)
         reading = read_answer(operation, response_body, framing, from_request)
+    if reading.charged_once and not is_charged(f"{provider.name} {reading.charged_once}", start.request_id):
+        reading = replace(reading, is_free=True)
     usage, usage_source = None, None
-    if operation:
+    if reading.is_free:  # what it states was counted with the call that did it
+        reading = replace(reading, units={})
+    elif operation:
         complete = end is not None and end.complete and not end.response_truncated and decoded
         if came_in_parts and end and end.reading is None:  # an end of the connection is none of the stream
             complete = complete and is_finished(operation, framing, response_body)

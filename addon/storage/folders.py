@@ -49,6 +49,10 @@ class Folders:
         return self.data / "limits.sqlite"
 
     @property
+    def charged(self) -> Path:
+        return self.data / "charged.sqlite"
+
+    @property
     def webhooks(self) -> Path:
         return self.data / "webhooks.sqlite"
 

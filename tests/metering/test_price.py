@@ -133,7 +133,7 @@ def test_searches_of_openai_are_charged_by_their_number() -> None:
         ({"model": None}, "no model stated"),
         ({"usage": Usage(output_tokens=5)}, "input tokens unknown"),
         ({"usage": Usage(input_tokens=5, cache_read_input_tokens=6, output_tokens=1)}, "cannot exceed"),
-        ({"region": "eu"}, "no price for region eu"),
+        ({"model": "chatgpt-4o-latest", "region": "eu"}, "no price for region eu"),
         ({"host": "chatgpt.com"}, "paid by a plan"),
         ({"service_tier": "scale"}, "service_tier scale"),
         ({"tool": "code_interpreter_call"}, "code_interpreter_call"),
@@ -141,7 +141,7 @@ def test_searches_of_openai_are_charged_by_their_number() -> None:
         ({"model": "gpt-4o-mini", "units": {"web_searches": 1}}, "fixed block"),
         ({"units": {"web_searches": 1}, "web_search": "preview"}, "web_search preview"),
         (
-            {"model": "gpt-4o-audio-preview", "units": {"input_audio_tokens": 9}},
+            {"model": "gpt-4.1", "units": {"input_audio_tokens": 9}},
             "input_audio_tokens",
         ),
         ({"provider": anthropic.PROVIDER, "model": "claude-sonnet-5", "speed": "fast"}, "speed fast"),

@@ -199,11 +199,12 @@ def test_uses_of_built_in_tools_are_counted_for_their_fees() -> None:
         {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}},
         {"type": "web_search_call", "status": "completed", "action": {"type": "open_page", "url": "https://x"}},
         {"type": "file_search_call"},
-        {"type": "code_interpreter_call"},
+        {"type": "code_interpreter_call", "container_id": "cntr_1"},
+        {"type": "code_interpreter_call", "container_id": "cntr_1"},
     ]
     reading = read_json(RESPONSES_PATH, RESPONSE | {"output": output, "tools": [{"type": "web_search"}]})
-    assert reading.units == {"web_searches": 1, "storage_searches": 1}
-    assert reading.price_factors == {"service_tier": "default", "tool": "code_interpreter_call"}
+    assert reading.units == {"web_searches": 1, "storage_searches": 1, "container_sessions": 1}
+    assert reading.price_factors == {"service_tier": "default", "container_memory": "1g"}
 
 
 @pytest.mark.parametrize(
