@@ -1,19 +1,52 @@
-"""Azure OpenAI. https://learn.microsoft.com/azure/ai-services/openai/reference"""
+"""Azure OpenAI and Azure AI Foundry. https://learn.microsoft.com/azure/ai-foundry/openai/reference
 
-from addon.providers.model import Provider
+Every customer has a host and deployments with names of their own; the answer names the model. No answer tells whether a
+deployment is global, of a data zone or of a region: the price is that of global ones, as genai-prices has it.
+"""
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from addon.providers import anthropic
+from addon.providers.model import Operation, Provider
 from addon.providers.openai_realtime import realtime
 from addon.providers.openai_shaped import operations
 
+PRODUCTS: Final = ("openai", "services.ai", "cognitiveservices")
+BY_DEPLOYMENT: Final = (
+    *("chat", "text_completion", "embeddings", "image_generation", "image_edit"),
+    *("speech", "transcription", "translation"),
+)
+
+
+def region(host: str, _path: str) -> str | None:
+    """The clouds of the US government and of China have price lists of their own."""
+    return {"azure.us": "us-government", "azure.cn": "china"}.get(".".join(host.split(".")[-2:]))
+
+
+def below(prefix: str, operation: Operation) -> Operation:
+    return replace(operation, path=re.compile(prefix + operation.path.pattern))
+
+
 PROVIDER = Provider(
     name="azure",
-    # Every customer has a host of their own, which `--upstream azure=URL` names. RFC 2606: this one never resolves.
+    # The customer's own host, e.g. of an API gateway, is named by `--upstream azure=URL`. RFC 2606: this never resolves.
     origin="https://azure.invalid",
-    hosts=("*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"),
+    hosts=(
+        *(f"*.{product}.azure.{end}" for end in ("com", "us", "cn") for product in PRODUCTS),
+        "*.*.models.ai.azure.com",  # a model that is deployed alone
+    ),
     operations=(
-        *operations("/openai/v1", "chat", "embeddings", "responses"),
+        *operations("/openai/deployments/(?P<model>[^/]+)", *BY_DEPLOYMENT),
+        *operations("/openai/v1", *BY_DEPLOYMENT, "video_generation"),
         realtime("/openai(?:/v1)?"),  # the model: `?model=`, or the older `?deployment=`
-        *operations("/openai/deployments/(?P<model>[^/]+)", "chat", "text_completion", "embeddings"),
+        *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "batch_results"),
+        # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
+        *operations("(?:/models|/v1)?", "chat", "embeddings"),
+        *(below("/anthropic", operation) for operation in anthropic.PROVIDER.operations),
     ),
     prices="azure",
-    source="https://learn.microsoft.com/azure/ai-services/openai/reference",
+    region=region,
+    source="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
 )

@@ -166,12 +166,6 @@ PROVIDERS: Final = (
     row("jina", "https://jina.ai/embeddings/", "https://api.jina.ai", does=("embeddings", "rerank")),
     row("lambda", "https://docs.lambda.ai/public-cloud/lambda-inference-api", "https://api.lambda.ai",
         "api.lambdalabs.com", does=COMPLETIONS),
-    # On this machine: no hosts, no price unless one is configured.
-    row("ollama", "https://docs.ollama.com/api/openai-compatibility", "http://127.0.0.1:11434", does=ALL),
-    row("vllm", "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", "http://127.0.0.1:8000", does=ALL),
-    row("sglang", "https://docs.sglang.ai/basic_usage/openai_api.html", "http://127.0.0.1:30000", does=ALL),
-    row("lmstudio", "https://lmstudio.ai/docs/developer/openai-compat", "http://127.0.0.1:1234", does=ALL),
-    row("llamacpp", "https://github.com/ggml-org/llama.cpp/tree/master/tools/server", "http://127.0.0.1:8080", does=ALL),
     # Of Helicone's host map: Upstash's LLM half, and two that are routed and not read.
     row("qstash", "https://upstash.com/docs/qstash", "https://qstash.upstash.io", base="/llm/v1", labels=("qstash",)),
     row("predibase", "https://docs.predibase.com", "https://api.app.predibase.com", does=(), labels=("predibase",)),

@@ -19,8 +19,10 @@ from addon.providers import (
     gemini,
     groq,
     llama,
+    local_servers,
     minimax,
     mistral,
+    ollama,
     openai,
     openai_compatible,
     openrouter,
@@ -53,6 +55,9 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
     dashscope.PROVIDER,
     cloudflare.PROVIDER,
     *openai_compatible.PROVIDERS,
+    # On this machine.
+    ollama.PROVIDER,
+    *local_servers.PROVIDERS,
 )
 
 BY_NAME: Final[dict[str, Provider]] = {

@@ -1,0 +1,191 @@
+"""Servers on one's own machine whose native APIs are not OpenAI's: llama.cpp, SGLang, LM Studio, TGI; and vLLM.
+
+All of them speak OpenAI's API as well. They have no hosts that could be decrypted, and no price unless one is configured.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from addon.providers.fields import at, count, error_type, items, parse, string, words
+from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers.openai_shaped import DONE, operations
+
+OPENAI: Final = ("chat", "text_completion", "embeddings", "responses")
+
+
+def read_llamacpp(chunks: list[Json]) -> Reading:
+    """`{content, stop, stop_type, tokens_evaluated, tokens_predicted, timings}`, of a stream in its last chunk.
+
+    `tokens_cached` counts the context after the answer; what was read from the cache is `timings.cache_n`.
+    """
+    last = next((chunk for chunk in reversed(chunks) if at(chunk, "stop") is True), None)
+    usage = Usage(
+        input_tokens=count(at(last, "tokens_evaluated")),
+        cache_read_input_tokens=count(at(last, "timings", "cache_n")),
+        output_tokens=count(at(last, "tokens_predicted")),
+    )
+    names = ("tokens_evaluated", "tokens_predicted", "tokens_cached", "timings")
+    return Reading(
+        response_model=_model(chunks),
+        finish_reasons=_words(at(last, "stop_type")),
+        usage=_stated(usage),
+        usage_raw={name: at(last, name) for name in names if at(last, name) is not None} or None,
+        text="".join(string(at(chunk, "content")) or "" for chunk in chunks) or None,
+        error_type=_failure(chunks),
+    )
+
+
+def read_sglang(chunks: list[Json]) -> Reading:
+    """`{text, meta_info}`, a list of them for several prompts; each chunk of a stream repeats the text so far."""
+    last: dict[str, Json] = {}
+    for chunk in chunks:
+        for part in items(chunk) or [chunk]:
+            if isinstance(part, dict) and "meta_info" in part:
+                last[str(at(part, "index") or at(part, "meta_info", "id"))] = part
+    infos = [at(part, "meta_info") for part in last.values()]
+    usage = Usage(
+        input_tokens=_sum(infos, "prompt_tokens"),
+        cache_read_input_tokens=_sum(infos, "cached_tokens"),
+        output_tokens=_sum(infos, "completion_tokens"),
+        reasoning_output_tokens=_sum(infos, "reasoning_tokens"),
+    )
+    return Reading(
+        response_id=string(at(infos[0], "id")) if infos else None,
+        finish_reasons=_words(*(at(info, "finish_reason", "type") for info in infos)),
+        usage=_stated(usage),
+        usage_raw=(infos[0] if len(infos) == 1 else infos) or None,
+        text="\n".join(string(at(part, "text")) or "" for part in last.values()) or None,
+        error_type=_failure(chunks),
+    )
+
+
+def read_tgi(chunks: list[Json]) -> Reading:
+    """`{generated_text, details?}`; a stream has `{token: {text}}` and its details in the last chunk."""
+    flat = [part for chunk in chunks for part in (items(chunk) or [chunk])]
+    details = [found for part in flat if (found := at(part, "details"))]
+    usage = Usage(
+        input_tokens=_sum(details, "input_length"),  # of a stream alone
+        output_tokens=_sum(details, "generated_tokens"),
+    )
+    whole = [text for part in flat if (text := string(at(part, "generated_text")))]
+    tokens = "".join(string(at(part, "token", "text")) or "" for part in flat)
+    failed = [string(at(part, "error_type")) or "error" for part in flat if at(part, "error")]
+    return Reading(
+        finish_reasons=_words(*(at(found, "finish_reason") for found in details)),
+        usage=_stated(usage),
+        usage_raw=(details[0] if len(details) == 1 else details) or None,
+        text="\n".join(whole) or tokens or None,
+        error_type=failed[0] if failed else None,
+    )
+
+
+def read_lmstudio(chunks: list[Json]) -> Reading:
+    """`{model_instance_id, output, stats, response_id}`; a stream ends with it: `chat.end` has it as its `result`."""
+    result = next((found for chunk in reversed(chunks) if (found := at(chunk, "result"))), None)
+    answer = result or next((chunk for chunk in chunks if at(chunk, "stats")), None)
+    stats = at(answer, "stats")
+    usage = Usage(
+        input_tokens=count(at(stats, "input_tokens")),
+        output_tokens=count(at(stats, "total_output_tokens")),
+        reasoning_output_tokens=count(at(stats, "reasoning_output_tokens")),
+    )
+    said = [words(at(item, "content")) for item in items(at(answer, "output")) if at(item, "type") == "message"]
+    spoken = "".join(string(at(chunk, "content")) or "" for chunk in chunks if at(chunk, "type") == "message.delta")
+    return Reading(
+        response_model=string(at(answer, "model_instance_id")) or string(at(chunks, 0, "model_instance_id")),
+        response_id=string(at(answer, "response_id")),
+        usage=_stated(usage),
+        usage_raw=stats,
+        text="\n".join(said) or spoken or None,
+        error_type=_failure(chunks),
+    )
+
+
+def prompt(request: Json) -> str:
+    """Each of these APIs has the words in another member."""
+    return "\n".join(text for key in ("prompt", "text", "inputs", "input") if (text := words(at(request, key))))
+
+
+def native(name: str, path: str, read: Callable[[list[Json]], Reading], terminal: Terminal, source: str) -> Operation:
+    return Operation(
+        name=name,
+        path=re.compile(f"{path}/?"),
+        terminal=terminal,
+        read_json=lambda body: read([body]),
+        read_stream=lambda events: read(_parsed(events)),
+        prompt_text=prompt,
+        source=source,
+    )
+
+
+def local(name: str, port: int, source: str, *own: Operation, base: str = "/v1") -> Provider:
+    return Provider(
+        name=name,
+        origin=f"http://127.0.0.1:{port}",
+        hosts=(),
+        operations=(*own, *operations(base, *OPENAI)),
+        source=source,
+    )
+
+
+def _parsed(events: Iterable[Event]) -> list[Json]:
+    return [parse(event.data) for event in events if event.data != "[DONE]"]
+
+
+def _stated(usage: Usage) -> Usage | None:
+    return None if usage.input_tokens is None and usage.output_tokens is None else usage
+
+
+def _sum(parts: list[Json], name: str) -> int | None:
+    numbers = [number for part in parts if (number := count(at(part, name))) is not None]
+    return sum(numbers) if numbers else None
+
+
+def _words(*values: Json) -> tuple[str, ...]:
+    return tuple(word for value in values if (word := string(value)))
+
+
+def _model(chunks: list[Json]) -> str | None:
+    return next((model for chunk in chunks if (model := string(at(chunk, "model")))), None)
+
+
+def _failure(chunks: list[Json]) -> str | None:
+    return next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
+
+
+LLAMACPP: Final = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
+SGLANG: Final = "https://docs.sglang.ai/basic_usage/native_api.html"
+LMSTUDIO: Final = "https://lmstudio.ai/docs/developer/rest"
+TGI: Final = "https://huggingface.co/docs/text-generation-inference/reference/api_reference"
+STOP: Final = Terminal(anywhere=rb'"stop"\s*:\s*true')
+
+PROVIDERS: Final = (
+    local("vllm", 8000, "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
+    local("sglang", 30000, SGLANG, native("text_completion", "/generate", read_sglang, DONE, SGLANG)),
+    local(
+        "lmstudio",
+        1234,
+        LMSTUDIO,
+        native("chat", "/api/v1/chat", read_lmstudio, Terminal(line_start=rb"event: ?chat\.end"), LMSTUDIO),
+        base="(?:/v1|/api/v0)",
+    ),
+    local(
+        "llamacpp",
+        8080,
+        LLAMACPP,
+        native("text_completion", "/(?:completion|infill)", read_llamacpp, STOP, LLAMACPP),
+    ),
+    local(
+        "tgi",
+        3000,
+        TGI,
+        native(
+            "text_completion",
+            "/(?:generate(?:_stream)?)?",
+            read_tgi,
+            Terminal(anywhere=rb'"generated_text"\s*:\s*"'),
+            TGI,
+        ),
+    ),
+)
