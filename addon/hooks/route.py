@@ -22,8 +22,6 @@ from addon.hooks.proxy import Proxy
 from addon.hooks.send_to import send_to, take_off
 from addon.hooks.services import Services
 from addon.ids import keyed_hash, uuid7
-from addon.providers.model import Operation
-from addon.providers.sockets import SocketProtocol
 from addon.routing.browsers import Hosts
 from addon.routing.operation_path import Classified, classify
 from addon.routing.router import (
@@ -113,7 +111,15 @@ class Routing:
         found = classified.found
         if found and found[0].socket and _asks_for_socket(flow.request):
             start = self._start(flow, caller, route, classified, wishes)
-            self._open_socket(flow, caller, route, found[0], found[0].socket, wishes, start)
+            start.path_model = _model_of_query(route.path)
+            self.proxy.sockets[flow.id] = Socket(
+                id=start.request_id,
+                caller=caller,
+                asked=Asked(controls=wishes, start=start, timeouts=self.services.settings.timeouts),
+                route=route,
+                operation=found[0],
+                protocol=found[0].socket,
+            )
         if found is None or found[0].socket:
             self.proxy.counts.passed += 1
             flow.request.stream = True
@@ -139,22 +145,6 @@ class Routing:
             ),
         )
         self.proxy.calls.begin(call, flow.id)
-
-    def _open_socket(
-        self,
-        flow: http.HTTPFlow,
-        caller: ClientConnection,
-        route: Route,
-        operation: Operation,
-        protocol: SocketProtocol,
-        wishes: Controls,
-        start: CallStart,
-    ) -> None:
-        start.path_model = _model_of_query(route.path)
-        asked = Asked(controls=wishes, start=start, timeouts=self.services.settings.timeouts)
-        self.proxy.sockets[flow.id] = Socket(
-            id=start.request_id, caller=caller, asked=asked, route=route, operation=operation, protocol=protocol
-        )
 
     def _with_fallbacks(self, decision: Decision, wishes: Controls) -> tuple[Decision, list[Route]]:
         """The first of the targets that the header names takes the place of the one that was called."""

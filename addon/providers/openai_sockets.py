@@ -27,7 +27,8 @@ def _responses_client(head: Json) -> Said:
 def _responses_server(head: Json) -> Said:
     kind, lane = string(at(head, "type")) or "", string(at(head, "stream_id"))
     if kind == "error":
-        return Said(step=Step.FAILS, key=lane, lane=lane, is_of_stream=at(head, "sequence_number") is not None)
+        is_of_stream = at(head, "sequence_number") is not None
+        return Said(step=Step.FAILS, key=lane, lane=lane, is_of_stream=is_of_stream, ends_begun=True)
     if kind in _RESPONSE_ENDS:
         return Said(step=Step.ENDS, key=lane, lane=lane)
     if kind == "response.created":

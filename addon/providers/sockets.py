@@ -47,6 +47,7 @@ class Said:
     lane: str | None = None  # responses that were asked for in one lane come in that order
     event_id: str | None = None  # of the message that asks, or of the one that an error is about
     is_of_stream: bool = False  # an error within a response that has begun
+    ends_begun: bool = False  # an error that nothing follows: where no response waits, it ends the one that has begun
     brings_words: bool = False  # words, sound or a call of a tool: the first of them is the first token
     more_may_come: bool = False  # of a response after its end: what it used
     name: str | None = None  # of the operation, where it is not the socket's
@@ -142,7 +143,7 @@ class CallsUnderWay[T]:
             if waiting.said.lane == said.lane and named:
                 self._waiting.remove(waiting)
                 return waiting.call
-        return None
+        return self.end(said) if said.ends_begun else None
 
     def drop_all(self) -> list[T]:
         """The socket is closed: the calls that were under way."""

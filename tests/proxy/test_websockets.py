@@ -2,17 +2,19 @@
 
 import json
 import ssl
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import OpenAI
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from tests.proxy.clients import openai_client
-from tests.proxy.conftest import Proxy, Row, run_up, wait_for
+from tests.proxy.conftest import HELIOGRAPH, Proxy, Row, run_up, wait_for
 from tests.proxy.socket_provider import WORDS, SocketProvider, socket_provider
 
 ANSWER = "".join(WORDS)
@@ -311,3 +313,29 @@ def test_a_gemini_turn_over_a_limit_gets_googles_error(proxy: Proxy) -> None:
         while "error" not in messages[-1]:
             messages.append(json.loads(socket.recv(20)))
     assert messages[-1]["error"]["status"] == "RESOURCE_EXHAUSTED"
+
+
+def test_kill_9_loses_no_response_that_has_ended(provider: SocketProvider, tmp_path: Path) -> None:
+    options = [f"--upstream=openai={provider.url}"]
+    with run_up(tmp_path, *options) as proxy, open_socket(proxy, helicone_session_id="killed") as socket:
+        ask(socket, ASK)
+        proxy.process.kill()
+        proxy.process.wait()
+    with run_up(tmp_path, *options) as proxy:
+        (row,) = rows_of(proxy, "killed", 1)
+    assert (row["error_type"], row["output_tokens"]) == (None, 7)
+
+
+def test_keys_are_checked_at_the_upgrade(provider: SocketProvider, tmp_path: Path) -> None:
+    subprocess.run([HELIOGRAPH, "keys", "add", "team", "--data", str(tmp_path)], check=True, capture_output=True)
+    with run_up(tmp_path, f"--upstream=openai={provider.url}") as proxy, pytest.raises(InvalidStatus) as refused:
+        open_socket(proxy)
+    assert refused.value.response.status_code == 401
+
+
+def test_health_counts_the_calls_of_sockets(proxy: Proxy) -> None:
+    before = proxy.seen()
+    with open_socket(proxy, helicone_session_id="counted") as socket:
+        ask(socket, ASK)
+        ask(socket, ASK)
+        assert proxy.seen() == before + 2
