@@ -1,19 +1,75 @@
-"""Google Vertex AI. https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai"""
+"""Google Vertex AI: Gemini, Claude and models of others, at the global endpoint, of a region or of several.
 
-from addon.providers import gemini_live
-from addon.providers.model import Provider
-from addon.providers.openai_shaped import operations
+Paths: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models; hosts: google-genai 3.4,
+_api_client.py, and anthropic's SDK, lib/vertex.
+"""
+
+import re
+from dataclasses import replace
+from typing import Final
+
+from addon.providers import anthropic, gemini_live, gemini_media, mistral
+from addon.providers.fields import error_type
+from addon.providers.gemini import generate_content
+from addon.providers.gemini_openai import openai_half
+from addon.providers.model import Json, Operation, Provider, Reading
+
+_PLACE: Final = r"/v1(?:alpha1|beta1)?/(?:projects/[^/]+/locations/[^/]+/)?"
+_LOCATION: Final = re.compile(r"/locations/([^/]+)/")
+
+
+def region(_host: str, path: str) -> str | None:
+    """The location of the path, unless it is the global one (or none: the express mode)."""
+    found = _LOCATION.search(path)
+    return None if found is None or found[1] == "global" else found[1]
+
+
+def read_own(body: Json) -> Reading:
+    """A prediction of a model of one's own: whatever its shape, its machine is paid by the hour."""
+    return Reading(error_type=error_type(_one(body)))
+
+
+def _publisher(name: str, model: str = "[^/:]+") -> str:
+    return f"{_PLACE}publishers/{name}/models/(?P<model>{model})"
+
+
+def _claude() -> Operation:
+    """Anthropic's Messages API, whose model is in the path; an error may be Google's, in a list."""
+    return replace(
+        next(one for one in anthropic.PROVIDER.operations if one.path.fullmatch("/v1/messages")),
+        path=re.compile(_publisher("anthropic") + ":(?:rawPredict|streamRawPredict)"),
+        read_json=lambda body: anthropic.read_json(_one(body)),
+    )
+
+
+def _one(body: Json) -> Json:
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
+
 
 PROVIDER = Provider(
     name="vertex",
     origin="https://aiplatform.googleapis.com",
     hosts=("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
     operations=(
-        *operations("/v1(?:beta1)?/projects/[^/]+/locations/[^/]+/endpoints/[^/]+", "chat"),
-        gemini_live.operation(
-            r"/ws/google\.cloud\.aiplatform\.v1(?:beta1)?\.LlmBidiService[./]BidiGenerateContent"  # google-genai 3.4, live.py
+        *openai_half(_PLACE + "endpoints/openapi"),
+        *generate_content(_publisher("google")),
+        *gemini_media.operations(_publisher("google")),
+        # A tuned Gemini answers with the name of its base, whose price it has.
+        *generate_content(_PLACE + "endpoints/(?P<model>[^/:]+)"),
+        Operation(
+            name="count_tokens", path=re.compile(_publisher("anthropic", "count-tokens") + ":rawPredict"), is_free=True
         ),
+        _claude(),
+        replace(mistral.OCR, path=re.compile(_publisher("mistralai", "mistral-ocr[^/:]*") + ":rawPredict")),
+        mistral.chat_at(_publisher("(?:mistralai|ai21)") + ":(?:rawPredict|streamRawPredict)"),
+        Operation(
+            name="predict",
+            path=re.compile(_PLACE + "endpoints/[^/:]+:(?:predict|rawPredict|streamRawPredict)"),
+            read_json=read_own,
+        ),
+        gemini_live.operation(r"/ws/google\.cloud\.aiplatform\.v1(?:beta1)?\.LlmBidiService/BidiGenerateContent"),
     ),
     prices="google",
-    source="https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai",
+    region=region,
+    source="https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models",
 )
