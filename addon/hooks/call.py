@@ -90,6 +90,7 @@ class Answer:
     status: int | None = None
     content_type: str | None = None
     content_encoding: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)  # those that the operation's reader asks for
     expected_bytes: int | None = None  # content-length
     first_byte_at: float | None = None
     overhead_ms: float | None = None

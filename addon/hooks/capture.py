@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from mitmproxy import http
 
@@ -22,10 +22,13 @@ from addon.hooks.services import Services
 from addon.metering.content_coding import is_small
 from addon.metering.redaction import facts_only, reading_only
 from addon.metering.terminal import answer_framing, terminal_scanner
+from addon.providers.model import Operation
 from addon.routing.router import without_secrets
 from addon.storage.journal_lines import CallEnd
 
 logger = logging.getLogger(__name__)
+
+LONGEST_HEADER: Final = 200  # characters that are kept of an answer's header: a count or a name is shorter
 
 
 class Capture:
@@ -80,6 +83,7 @@ class Capture:
         length = response.headers.get("content-length", "")
         answer.expected_bytes = int(length) if length.isdigit() else None
         operation = call.attempts.operation
+        answer.headers = _kept_headers(operation, response)
         answer.is_stream = answer_framing(operation, answer.content_type).is_stream
         call.copied.scanner = terminal_scanner(operation, answer.content_type, answer.content_encoding)
         answer.overhead_ms = overhead_ms(flow, call, time.time())
@@ -177,6 +181,7 @@ def closing_line(call: Call, failure: Failure | None) -> CallEnd:
         complete=copied.finished_at is not None,
         content_type=answer.content_type,
         content_encoding=answer.content_encoding,
+        answer_headers=answer.headers,
         duration_ms=_ms(started_at_us, copied.finished_at or time.time()),
         time_to_first_token_ms=_ms(started_at_us, streams_since) if streams_since else None,
         overhead_ms=answer.overhead_ms,
@@ -193,6 +198,15 @@ def closing_line(call: Call, failure: Failure | None) -> CallEnd:
         request_truncated=copied.request_truncated,
         response_truncated=copied.response_truncated,
     )
+
+
+def _kept_headers(operation: Operation, response: http.Response) -> dict[str, str]:
+    """The headers that the operation's reader asks for, by their names in lower case."""
+    return {
+        name: value[:LONGEST_HEADER]
+        for name in operation.answer_headers
+        if (value := response.headers.get(name)) is not None
+    }
 
 
 def _status(call: Call, failure: Failure | None) -> tuple[int, str | None]:

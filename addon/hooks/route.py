@@ -215,6 +215,7 @@ class Routing:
             api_key_hash=keyed_hash(secret, credential) if credential else None,
             helicone_key_hash=(keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else key_hash(flow)),
             client=wishes.client,
+            paid_by_plan=credential is not None and credential.lower().startswith(route.provider.plan_credentials),
         )
 
 

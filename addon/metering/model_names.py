@@ -8,7 +8,12 @@ from typing import Final
 LONGEST_MODEL: Final = 300
 DATE: Final = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest|default)$")
 PREFIX: Final = re.compile(r"^(?:.*/)")
-REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|global|jp|au|ca)\.(?=[a-z0-9-]+\.)")
+REGION: Final = re.compile(r"^(?:us|us-gov|eu|apac|global|jp|au|ca|in|sa|mx|uk)\.(?=[a-z0-9-]+\.)")
+# Bedrock's names have the maker before a dot: `anthropic.claude-...`; the price depends on the region before it.
+MAKER: Final = re.compile(r"^[a-z][a-z0-9]*\.(?=[a-z])")
+# What a profile, an imported model or bought capacity stands for is in no name but its own.
+ARN: Final = re.compile(r"^arn:aws[a-z-]*:bedrock:", re.IGNORECASE)
+ROUTER: Final = "prompt-router/"  # sends a call to the model that the answer names
 VERSION: Final = re.compile(r"(?:-v\d+)?:\d+$")  # Bedrock's: anthropic.claude-sonnet-4-5-20250929-v1:0
 
 
@@ -18,17 +23,26 @@ def same_model(one: str, other: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    name = VERSION.sub("", REGION.sub("", PREFIX.sub("", name.strip().lower())))
+    name = VERSION.sub("", MAKER.sub("", REGION.sub("", PREFIX.sub("", name.strip().lower()))))
     return DATE.sub("", name)
 
 
 def priced_models(
     override: str | None, answered: str | None, asked: str | None, path_model: str | None
 ) -> list[str | None]:
-    """The names to price by, best first. What was asked for counts where the answer names no model, or a form of it."""
-    others = [
-        name
-        for name in (asked, path_model)
-        if name and len(name) <= LONGEST_MODEL and (answered is None or same_model(answered[:LONGEST_MODEL], name))
-    ]
+    """The names to price by, best first. What was asked for counts where the answer names no model, or a form of it.
+
+    Bedrock bills what its path names: an answer's own word for the model does not tell the region.
+    """
+    named = [name for name in (asked, path_model) if name and len(name) <= LONGEST_MODEL]
+    if billed := [name for name in named if is_bedrocks(name)]:
+        return [override, *billed]
+    others = [name for name in named if answered is None or same_model(answered[:LONGEST_MODEL], name)]
     return [name for name in (override, answered, *others) if name is None or len(name) <= LONGEST_MODEL]
+
+
+def is_bedrocks(name: str) -> bool:
+    """Whether a name is one of Bedrock's: `anthropic.claude-...`, `eu.meta.llama...`, an ARN that is no router's."""
+    if ARN.match(name):
+        return ROUTER not in name
+    return MAKER.match(REGION.sub("", name.lower())) is not None

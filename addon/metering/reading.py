@@ -51,7 +51,7 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
     if match := OLD_CLAUDE_CODE.fullmatch(short):
         session = match[1]
     return RequestFacts(
-        model=string(at(request, "model")),
+        model=string(at(request, "model")) or string(at(request, "modelId")),  # the latter of Bedrock
         user=string(at(request, "user")) or (None if session or packed else claimed),
         session_id=session or string(at(request, "client_metadata", "session_id")),
         stream=at(request, "stream") in (True, "true"),

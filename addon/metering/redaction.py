@@ -25,6 +25,7 @@ _FACTS: Final = (
     *("model", "user", "stream", "metadata", "client_metadata", "service_tier", "speed"),
     *("previous_response_id", "conversation"),  # whether a container for code may be an earlier one
     *("n", "size", "quality", "seconds", "duration", "response_format"),
+    *("modelId", "imageGenerationConfig", "taskType", "guardrailConfig", "amazon-bedrock-guardrailConfig"),
 )
 _READING: Final = frozenset(item.name for item in fields(Reading))
 # An answer is read by Python, event by event: about a second for so much.

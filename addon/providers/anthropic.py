@@ -2,20 +2,53 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Final
 
 from addon.providers import dialect
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
-from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers.openai_shaped import completion_prompt, operations
 
 TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
 
 
 _TOOL_UNITS: Final = {"web_search_requests": "web_searches", "code_execution_requests": "code_executions"}
+# Server tools that run in a container, which is charged by the hour: `code_execution`, `bash_code_execution`, ...
+_CODE: Final = "code_execution"
+# With these tools, or newer ones, in the request a container costs nothing.
+# https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool
+_FREES_CODE: Final = re.compile(r"web_(?:search|fetch)_(\d{8})")
+_FREES_CODE_SINCE: Final = "20260209"
+# What an iteration may be that the price of the answer's own model covers.
+_OWN_ITERATIONS: Final = frozenset({"message", "compaction"})
 
 
 def usage(raw: Json) -> Usage | None:
+    """All that is billed: the answer, and what its context was compacted with, which the totals leave out.
+
+    "A `compaction` entry's tokens are not included in the top-level `usage` fields": anthropic/types/beta/beta_usage.py
+    """
+    whole = _counted(raw)
+    if whole is None:
+        return None
+    for iteration in items(at(raw, "iterations")):
+        if at(iteration, "type") == "compaction" and (more := _counted(iteration)):
+            whole = _added(whole, more)
+    return whole
+
+
+def _added(one: Usage, other: Usage) -> Usage:
+    """A count that neither states stays unknown."""
+    names = [item.name for item in fields(Usage)]
+    pairs = {name: (getattr(one, name), getattr(other, name)) for name in names}
+    return Usage(
+        **{name: None if pair == (None, None) else (pair[0] or 0) + (pair[1] or 0) for name, pair in pairs.items()}
+    )
+
+
+def _counted(raw: Json) -> Usage | None:
     """Anthropic leaves cached tokens out of its `input_tokens`; ours, like OpenTelemetry's, has them in."""
     uncached = count(at(raw, "input_tokens"))
     cache_read = count(at(raw, "cache_read_input_tokens"))
@@ -41,7 +74,7 @@ def read_json(body: Json) -> Reading:
         (string(at(block, "thinking")) or "") + (dumped(given) if (given := at(block, "input")) else "")
         for block in blocks
     )
-    return _reading(body, at(body, "usage"), at(body, "stop_reason"), said, other, error_type(body))
+    return _reading(body, at(body, "usage"), at(body, "stop_reason"), said, other, error_type(body), _code_runs(blocks))
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
@@ -52,6 +85,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     said: list[str] = []
     other: list[str] = []
     failure: str | None = None
+    blocks: list[Json] = []
     for event in events:
         data = parse(event.data)
         match string(at(data, "type")) or event.event:
@@ -59,6 +93,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
                 message = at(data, "message")
                 raw = merged(raw, at(message, "usage"))
             case "content_block_start":
+                blocks.append(at(data, "content_block"))
                 said.append(string(at(data, "content_block", "text")) or "")
             case "content_block_delta":
                 said.append(string(at(data, "delta", "text")) or "")
@@ -68,7 +103,44 @@ def read_stream(events: Iterable[Event]) -> Reading:
                 raw = merged(raw, at(data, "usage"))
             case "error":
                 failure = error_type(data) or "error"
-    return _reading(message, raw, stop_reason, "".join(said), "".join(other), failure)
+    return _reading(message, raw, stop_reason, "".join(said), "".join(other), failure, _code_runs(blocks))
+
+
+def _code_runs(blocks: Iterable[Json]) -> int:
+    """How often code was run in a container; the usage does not say."""
+    return sum(
+        at(block, "type") == "server_tool_use" and (string(at(block, "name")) or "").endswith(_CODE) for block in blocks
+    )
+
+
+def with_request(reading: Reading, asked: Asked) -> Reading:
+    """Containers cost nothing beside the newer web tools."""
+    found = (_FREES_CODE.fullmatch(string(at(tool, "type")) or "") for tool in items(at(asked.body, "tools")))
+    if not any(match and match[1] >= _FREES_CODE_SINCE for match in found):
+        return reading
+    return replace(reading, units={unit: count for unit, count in reading.units.items() if unit != "code_executions"})
+
+
+def read_count(body: Json) -> Reading:
+    """`{"input_tokens": 14}`: what a message would have, not what was used."""
+    return Reading(usage_raw=body, error_type=error_type(body))
+
+
+def read_completion(body: Json) -> Reading:
+    """The legacy `/v1/complete`, which states no usage. https://platform.claude.com/docs/en/api/completions/create"""
+    return _completion([body])
+
+
+def read_completion_stream(events: Iterable[Event]) -> Reading:
+    return _completion([parse(event.data) for event in events])
+
+
+def _completion(chunks: list[Json]) -> Reading:
+    head = next((chunk for chunk in chunks if string(at(chunk, "model"))), None)
+    failure = next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
+    reason = next((found for chunk in reversed(chunks) if (found := string(at(chunk, "stop_reason")))), None)
+    said = "".join(string(at(chunk, "completion")) or "" for chunk in chunks)
+    return _reading(head, None, reason, said, "", failure)
 
 
 def merged(earlier: Json, later: Json) -> Json:
@@ -92,7 +164,9 @@ def prompt(request: Json) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _reading(message: Json, raw: Json, stop_reason: Json, said: str, other: str, failure: str | None) -> Reading:
+def _reading(
+    message: Json, raw: Json, stop_reason: Json, said: str, other: str, failure: str | None, code_runs: int = 0
+) -> Reading:
     reason = string(stop_reason)
     return Reading(
         response_model=string(at(message, "model")),
@@ -100,55 +174,78 @@ def _reading(message: Json, raw: Json, stop_reason: Json, said: str, other: str,
         finish_reasons=(reason,) if reason else (),
         usage=usage(raw),
         usage_raw=raw,
-        units=_units(raw),
-        price_factors=_price_factors(raw),
+        units=_units(raw, code_runs),
+        price_factors=_price_factors(message, raw),
         text=said or None,
         other_output=other or None,
         error_type=failure,
     )
 
 
-def _units(raw: Json) -> dict[str, Decimal | None]:
+def _units(raw: Json, code_runs: int) -> dict[str, Decimal | None]:
     """Uses of server tools that are charged beside the tokens; a web fetch costs its tokens only.
 
     https://platform.claude.com/docs/en/about-claude/pricing#specific-tool-pricing
     """
     used = at(raw, "server_tool_use")
-    return {
+    units: dict[str, Decimal | None] = {"code_executions": Decimal(code_runs)} if code_runs else {}
+    return units | {
         _TOOL_UNITS.get(str(name), str(name)): Decimal(number)
         for name, value in (used.items() if isinstance(used, dict) else ())
         if (number := count(value)) and name != "web_fetch_requests"
     }
 
 
-def _price_factors(raw: Json) -> dict[str, str]:
-    """What changes the price: tier, speed, region, and samplings beside the answer's own (compaction, advisors)."""
+def _price_factors(message: Json, raw: Json) -> dict[str, str]:
+    """What changes the price: tier, speed, region, and samplings by another model (advisors, fallbacks)."""
     factors = {
         key: value for key in ("service_tier", "speed", "inference_geo") if (value := string(at(raw, key))) is not None
     }
-    kinds = {string(at(iteration, "type")) or "unnamed" for iteration in items(at(raw, "iterations"))} - {"message"}
+    iterations = items(at(raw, "iterations"))
+    kinds = {string(at(iteration, "type")) or "unnamed" for iteration in iterations} - _OWN_ITERATIONS
+    own = {None, string(at(message, "model"))}
+    kinds |= {"another model" for iteration in iterations if string(at(iteration, "model")) not in own}
     if kinds:
         factors["iterations"] = ",".join(sorted(kinds))
     return factors
 
 
+MESSAGES: Final = (
+    Operation(
+        name="chat",
+        path=re.compile("/v1/messages/?"),
+        terminal=TERMINAL,
+        read_json=read_json,
+        read_stream=read_stream,
+        with_request=with_request,
+        prompt_text=prompt,
+    ),
+    # https://platform.claude.com/docs/en/build-with-claude/token-counting
+    Operation(name="count_tokens", path=re.compile("/v1/messages/count_tokens/?"), is_free=True, read_json=read_count),
+)
+_COMPLETE: Final = Operation(
+    name="text_completion",
+    path=re.compile("/v1/complete/?"),
+    terminal=Terminal(anywhere=rb'"stop_reason"\s*:\s*"'),
+    read_json=read_completion,
+    read_stream=read_completion_stream,
+    prompt_text=completion_prompt,
+)
+
 PROVIDER = Provider(
     name="anthropic",
     origin="https://api.anthropic.com",
-    hosts=("api.anthropic.com",),
+    # The second is Claude Platform on AWS, at the same prices: anthropic/lib/aws/_credentials.py
+    hosts=("api.anthropic.com", "aws-external-anthropic.*.api.aws"),
     labels=("anthropic",),
     operations=(
-        # Exact: count_tokens and batches below this path are other things.
-        Operation(
-            name="chat",
-            path=re.compile("/v1/messages/?"),
-            terminal=TERMINAL,
-            read_json=read_json,
-            read_stream=read_stream,
-            prompt_text=prompt,
-        ),
+        *MESSAGES,
+        _COMPLETE,
+        *operations("/v1", "chat"),  # https://platform.claude.com/docs/en/api/openai-sdk
     ),
     prices="anthropic",
+    # Claude Code with a Claude account instead of an API key.
+    plan_credentials=("bearer sk-ant-oat",),
     error_body=dialect.anthropic_error,
     source="https://platform.claude.com/docs/en/api/messages",
 )

@@ -8,6 +8,8 @@ from addon.providers.model import Json, Provider
 # https://platform.openai.com/docs/guides/error-codes, https://platform.claude.com/docs/en/api/errors
 _OPENAI_TYPES: Final = {"rate_limited": "rate_limit_exceeded", "budget_exceeded": "insufficient_quota"}
 _ANTHROPIC_TYPES: Final = {"rate_limited": "rate_limit_error", "budget_exceeded": "rate_limit_error"}
+# https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
+_AWS_TYPES: Final = {"rate_limited": "ThrottlingException", "budget_exceeded": "ServiceQuotaExceededException"}
 
 
 def openai_error(_status: int, error_type: str, message: str) -> Json:
@@ -18,6 +20,11 @@ def openai_error(_status: int, error_type: str, message: str) -> Json:
 
 def anthropic_error(_status: int, error_type: str, message: str) -> Json:
     return {"type": "error", "error": {"type": _ANTHROPIC_TYPES.get(error_type, error_type), "message": message}}
+
+
+def aws_error(_status: int, error_type: str, message: str) -> Json:
+    """What botocore and the other AWS SDKs read; the OpenAI SDK finds the message as well."""
+    return {"__type": _AWS_TYPES.get(error_type, error_type), "message": message}
 
 
 def error_body(provider: Provider | None, status: int, error_type: str, message: str) -> Json:

@@ -6,7 +6,7 @@ cannot read).
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,8 @@ class Asked:
     path: str = ""  # the provider's own, query left off
     model: str | None = None  # from the body or the path
     body: Json = None  # parsed; of a form its text fields; None where it is not kept
+    # The headers of the answer that the operation's `answer_headers` names, as far as they came.
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,8 @@ class Operation:
     socket: "SocketProtocol | None" = None  # the calls come over a WebSocket that this request opens
     # (request) -> the row's `operation_name`, where the request's body makes it another; None: `name`.
     row_name: Callable[[Json], str | None] | None = None
+    # Headers of the answer that `with_request` reads, in lower case: they are kept in the journal. Never one with a secret.
+    answer_headers: tuple[str, ...] = ()
     source: str | None = None  # documentation, where it is not the provider's
 
 
@@ -116,5 +120,7 @@ class Provider:
     plan_paths: tuple[str, ...] = ()  # how the paths of such calls begin, on its other hosts
     # (host, path, asked model) -> the id in genai-prices of whoever is billed, where the call decides that
     price_list: Callable[[str, str, str | None], str | None] | None = None
+    # Beginnings of credentials of a subscription, as a header has them, in lower case ("bearer sk-ant-oat").
+    plan_credentials: tuple[str, ...] = ()
     error_body: Callable[[int, str, str], Json] | None = None  # (status, type, message) -> body in its dialect
     source: str = ""  # its documentation

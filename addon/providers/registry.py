@@ -7,9 +7,10 @@ what only the settler needs (price lists, tokenizers, Parquet).
 
 from functools import lru_cache
 from typing import Final
+from urllib.parse import unquote
 
 from addon.providers import (
-    anthropic,
+    anthropic_batches,
     azure,
     bedrock,
     cloudflare,
@@ -37,7 +38,7 @@ from addon.providers.model import Operation, Provider
 
 PROVIDERS: Final[tuple[Provider, ...]] = (
     openai.PROVIDER,
-    anthropic.PROVIDER,
+    anthropic_batches.PROVIDER,
     gemini.PROVIDER,
     vertex.PROVIDER,
     bedrock.PROVIDER,
@@ -94,7 +95,8 @@ def by_name(name: str) -> Provider:
 
 
 def operation(provider: Provider, method: str, path: str, host: str = "") -> tuple[Operation, str | None] | None:
-    """The operation of a call, and the model that its path names. `path` is the provider's own, without query.
+    """The operation of a call, and the model that its path names, decoded. `path` is the provider's own, without
+    query.
 
     `host` is the one that the caller named: a part of some hosts only is the provider's.
     """
@@ -102,7 +104,8 @@ def operation(provider: Provider, method: str, path: str, host: str = "") -> tup
         return None
     for candidate in provider.operations:
         if candidate.method == method.upper() and (match := candidate.path.fullmatch(path)):
-            return candidate, match.groupdict().get("model")
+            model = match.groupdict().get("model")
+            return candidate, model and unquote(model)
     return None
 
 

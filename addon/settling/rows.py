@@ -65,11 +65,18 @@ def make_rows(
     came_in_parts = framing.is_live or (end is not None and answer_framing(operation, end.content_type).is_live)
 
     reading = Reading()
+    from_request = Asked(
+        host=start.host,
+        path=start.path.partition("?")[0],
+        model=facts.model or path_model,
+        body=facts.body,
+        answer_headers=end.answer_headers if end else {},
+    )
     if end and end.reading is not None:
         reading = reading_told(end.reading)
+        if start.omit_response and operation and operation.with_request:  # read without its request, in the proxy
+            reading = operation.with_request(reading, from_request)
     elif operation:
-        path = start.path.partition("?")[0]
-        from_request = Asked(host=start.host, path=path, model=facts.model or path_model, body=facts.body)
         reading = read_answer(operation, response_body, framing, from_request)
     if reading.charged_once and not is_charged(f"{provider.name} {reading.charged_once}", start.request_id):
         reading = replace(reading, is_free=True)

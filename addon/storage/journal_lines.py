@@ -85,6 +85,7 @@ class CallEnd:
     complete: bool = True  # the whole answer or its terminal event went by
     content_type: str | None = None  # of the answer
     content_encoding: str | None = None
+    answer_headers: dict[str, str] = field(default_factory=dict)  # those that the operation's reader asks for
     duration_ms: int | None = 0
     time_to_first_token_ms: int | None = None
     overhead_ms: float | None = None

@@ -80,11 +80,19 @@ def test_the_input_of_a_tool_is_output_but_no_text() -> None:
     assert (anthropic.read_json(body).text, anthropic.read_json(body).other_output) == (None, '{"city":"Rome"}')
 
 
-def test_samplings_beside_the_answer_are_a_price_factor() -> None:
-    usage = MESSAGE["usage"] | {"iterations": [{"type": "compaction", "input_tokens": 1}, {"type": "message"}]}
-    assert anthropic.read_json(MESSAGE | {"usage": usage}).price_factors["iterations"] == "compaction"
-    usage = MESSAGE["usage"] | {"iterations": [{"type": "message"}]}
-    assert "iterations" not in anthropic.read_json(MESSAGE | {"usage": usage}).price_factors
+@pytest.mark.parametrize(
+    ("iteration", "factor"),
+    [
+        ({"type": "message"}, None),
+        ({"type": "message", "model": MESSAGE["model"]}, None),
+        ({"type": "compaction", "input_tokens": 1, "output_tokens": 1}, None),
+        ({"type": "message", "model": "claude-of-another-kind"}, "another model"),
+        ({"type": "advisor_message", "model": MESSAGE["model"]}, "advisor_message"),
+    ],
+)
+def test_samplings_by_another_model_are_a_price_factor(iteration: dict[str, object], factor: str | None) -> None:
+    usage = MESSAGE["usage"] | {"iterations": [{"type": "message"}, iteration]}
+    assert anthropic.read_json(MESSAGE | {"usage": usage}).price_factors.get("iterations") == factor
 
 
 @pytest.mark.parametrize(

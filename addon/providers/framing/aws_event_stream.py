@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 import zlib
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from addon.providers.framing.model import Event, Terminal
@@ -17,6 +18,7 @@ PRELUDE_BYTES: Final = 12
 SMALLEST_FRAME: Final = PRELUDE_BYTES + 4
 LARGEST_FRAME: Final = 24 * 2**20  # botocore: 24 MiB of payload, 128 KiB of headers
 LARGEST_HEADERS: Final = 128 * 2**10
+CACHED_HEADERS_BYTES: Final = 512
 # Sizes of the header values of fixed size, by type: true, false, byte, short, int, long, (bytes, text), time, uuid.
 FIXED_BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 TEXT_TYPE: Final = 7
@@ -144,7 +146,15 @@ def _parse(frame: bytes) -> Frame | None:
     if zlib.crc32(frame[:-4]) != int.from_bytes(frame[-4:]):
         return None
     headers_end = PRELUDE_BYTES + int.from_bytes(frame[4:8])
-    return Frame(_headers(frame[PRELUDE_BYTES:headers_end]), frame[headers_end:-4])
+    block = frame[PRELUDE_BYTES:headers_end]
+    headers = _headers_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _headers(block)
+    return Frame(headers, frame[headers_end:-4])
+
+
+@lru_cache(maxsize=64)
+def _headers_seen(block: bytes) -> dict[str, str]:
+    """The headers of a block that has likely come before: a stream has a few kinds of events, each with its own block."""
+    return _headers(block)
 
 
 def _headers(data: bytes) -> dict[str, str]:

@@ -21,7 +21,7 @@ _KEYS: Final = {
     "": {"about", "source", "price_source", "price_date", "arithmetic", "started_at", "request", "answer", "delivery"}
     | {"expected"},
     "request": {"method", "host", "path", "provider", "content_type", "body", "base64", "paid_by_plan"},
-    "answer": {"status", "content_type", "body", "base64", "frames"},
+    "answer": {"status", "content_type", "headers", "body", "base64", "frames"},
     "delivery": {"cut_at", "complete", "error_type", "status"},
 }
 
@@ -69,6 +69,11 @@ class Case:
         end = CallEnd(
             status=delivery.get("status", answer.get("status", 200)),
             content_type=answer.get("content_type", "application/json"),
+            answer_headers={
+                name: value
+                for name, value in answer.get("headers", {}).items()
+                if name in self.operation.answer_headers
+            },
             complete=delivery.get("complete", "cut_at" not in delivery),
             error_type=delivery.get("error_type"),
         )

@@ -1,0 +1,240 @@
+"""Bedrock's InvokeModel: the body is the model's own, a shape for each family, told by its keys.
+
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html. A stream has the model's own events inside its
+frames; the last one carries `amazon-bedrock-invocationMetrics`, whoever made the model.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import anthropic, bedrock_converse, openai_shaped
+from addon.providers.fields import at, count, items, parse, string, words
+from addon.providers.framing.aws_event_stream import inner_payload
+from addon.providers.model import Event, Json, Reading, Usage
+
+METRICS: Final = "amazon-bedrock-invocationMetrics"
+# Where a body states its tokens, family by family: (input, output).
+_COUNTS: Final = (
+    ("prompt_token_count", "generation_token_count"),  # Meta Llama
+    ("inputTextTokenCount", "totalOutputTextTokenCount"),  # Amazon Titan, streamed
+)
+_CONVERSE_EVENTS: Final = (
+    *("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"),
+)
+
+
+def read_json(body: Json) -> Reading:
+    """The answer of any family."""
+    return _read([body], [])
+
+
+def read_stream(events: Iterable[Event]) -> Reading:
+    """The model's own events inside the frames; an exception is a frame of its own."""
+    inner: list[Event] = []
+    failure: str | None = None
+    for event in events:
+        if bedrock_converse.is_failure(event.event):
+            failure = event.event
+        else:
+            told = inner_payload(event.data.encode())
+            inner.append(Event(event=None, data=event.data if told is None else told.decode("utf-8", "replace")))
+    reading = _read([parse(event.data) for event in inner], inner)
+    return replace(reading, error_type=failure) if failure else reading
+
+
+def metrics_usage(raw: Json) -> Usage | None:
+    """`invocationMetrics`: cached tokens are beside the input, as Anthropic counts."""
+    uncached, output = count(at(raw, "inputTokenCount")), count(at(raw, "outputTokenCount"))
+    read, written = count(at(raw, "cacheReadInputTokenCount")), count(at(raw, "cacheWriteInputTokenCount"))
+    if uncached is None and output is None:
+        return None
+    return Usage(
+        input_tokens=None if uncached is None else uncached + (read or 0) + (written or 0),
+        cache_read_input_tokens=read,
+        cache_creation_input_tokens=written,
+        output_tokens=output,
+    )
+
+
+def prompt(request: Json) -> str:
+    """The words of a request of any family."""
+    if at(request, "messages") is not None and at(request, "anthropic_version") is None and _is_converse(request):
+        return bedrock_converse.prompt(request)
+    if at(request, "messages") is not None:
+        return anthropic.prompt(request)
+    parts = [words(at(request, key)) for key in ("prompt", "inputText", "message", "texts")]
+    parts += [words(at(turn, "message")) for turn in items(at(request, "chat_history"))]
+    return "\n".join(part for part in parts if part)
+
+
+def _is_converse(request: Json) -> bool:
+    """Nova's messages have content blocks without a type."""
+    return at(request, "messages", 0, "content", 0, "text") is not None and (
+        at(request, "messages", 0, "content", 0, "type") is None
+    )
+
+
+def _read(chunks: list[Json], events: list[Event]) -> Reading:
+    """`events`: the same in text, of a stream."""
+    reading = _of_family(chunks, events)
+    metrics = next((found for chunk in reversed(chunks) if (found := at(chunk, METRICS)) is not None), None)
+    if reading.usage is None and metrics is not None:
+        return replace(reading, usage=metrics_usage(metrics), usage_raw=metrics)
+    return reading
+
+
+def _of_family(chunks: list[Json], events: list[Event]) -> Reading:
+    if any(at(chunk, "type") in ("message", "message_start", "error", "completion") for chunk in chunks):
+        whole = len(chunks) == 1 and at(chunks[0], "type") != "message_start"
+        return anthropic.read_json(chunks[0]) if whole else anthropic.read_stream(events)
+    if any(at(chunk, "choices", 0) is not None and _is_openai(chunk) for chunk in chunks):
+        return _read_openai(chunks, events)
+    if any(at(chunk, "output", "message") is not None or _converse_event(chunk) for chunk in chunks):
+        return _read_converse(chunks)
+    answer = _Answer()
+    for chunk in chunks:
+        answer.add(chunk)
+    return answer.reading()
+
+
+def _read_openai(chunks: list[Json], events: list[Event]) -> Reading:
+    if len(chunks) == 1 and at(chunks[0], "choices", 0, "delta") is None:
+        reading = openai_shaped.read_json(chunks[0])
+    else:
+        reading = openai_shaped.read_stream(events)
+    return replace(
+        reading, usage=openai_shaped.usage(reading.usage_raw), units=openai_shaped.token_parts(reading.usage_raw)
+    )
+
+
+def _is_openai(chunk: Json) -> bool:
+    """Mistral Large and DeepSeek have choices as well, with a `stop_reason` alone."""
+    choice = at(chunk, "choices", 0)
+    return isinstance(choice, dict) and not choice.keys().isdisjoint(("finish_reason", "delta", "logprobs"))
+
+
+def _converse_event(chunk: Json) -> str | None:
+    return next((name for name in _CONVERSE_EVENTS if at(chunk, name) is not None), None)
+
+
+def _read_converse(chunks: list[Json]) -> Reading:
+    """Amazon Nova: a ConverseResponse, or the events of ConverseStream as `{"name": {...}}`."""
+    answer = bedrock_converse.Answer()
+    for chunk in chunks:
+        answer.add_message(at(chunk, "output", "message"))
+        if at(chunk, "output", "message") is not None:
+            answer.add_end(chunk)
+        if name := _converse_event(chunk):
+            answer.add(name, at(chunk, name))
+    return answer.reading()
+
+
+@dataclass(slots=True)
+class _Answer:
+    """Gathers the answer of a family with a shape of its own: Titan, Llama, Mistral, DeepSeek, Cohere, AI21, images,
+    embeddings."""
+
+    said: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    response_id: str | None = None
+    model: str | None = None
+    stated: dict[str, int] = field(default_factory=dict)  # counts by their names
+    tokens_out: int | None = None  # Titan, not streamed: of each result
+    units: dict[str, Decimal | None] = field(default_factory=dict)
+    failure: str | None = None
+
+    def add(self, chunk: Json) -> None:
+        self.response_id = self._id(chunk) or self.response_id
+        self.model = string(at(chunk, "model")) or self.model
+        self._count(chunk)
+        self._say(chunk)
+        for result in [
+            *items(at(chunk, "results")),  # Titan
+            *items(at(chunk, "outputs")),  # Mistral
+            *items(at(chunk, "generations")),  # Cohere Command
+            *items(at(chunk, "completions")),  # AI21 Jurassic
+            *items(at(chunk, "choices")),  # Mistral Large, DeepSeek
+        ]:
+            self._add_result(result)
+        self._add_images(chunk)
+        if not isinstance(chunk, dict) or self.said or self.stated or self.reasons:
+            return
+        self.failure = string(at(chunk, "error")) or self.failure  # of Nova Canvas and Titan Image
+
+    def _id(self, chunk: Json) -> str | None:
+        names = ("id", "generation_id", "response_id")
+        return next((found for name in names if (found := string(at(chunk, name)))), None)
+
+    def _count(self, chunk: Json) -> None:
+        """Llama and Titan state running totals in a stream: the last one counts."""
+        for name in (name for pair in _COUNTS for name in pair):
+            if (number := count(at(chunk, name))) is not None:
+                self.stated[name] = number
+
+    def _say(self, chunk: Json) -> None:
+        """What a chunk says by itself: Llama, Titan streamed, Cohere Command R, Claude 2."""
+        final = at(chunk, "event_type") == "stream-end"  # has the whole text once more
+        names = ["generation", "outputText", "text", "completion"]
+        names += ["message"] if string(at(chunk, "finishReason")) else []  # of Pegasus; else it is an error's
+        for name in names:
+            if not final and (text := string(at(chunk, name))):
+                self.said.append(text)
+        self._end(chunk)
+
+    def _add_result(self, result: Json) -> None:
+        text = (
+            string(at(result, "outputText"))
+            or string(at(result, "text"))
+            or string(at(result, "data", "text"))
+            or words(at(result, "message", "content"))
+        )
+        self.said.append(text)
+        if (number := count(at(result, "tokenCount"))) is not None:
+            self.tokens_out = (self.tokens_out or 0) + number
+        self._end(result)
+
+    def _end(self, told: Json) -> None:
+        names = ("stop_reason", "finish_reason", "completionReason", "finishReason")
+        reason = next((at(told, name) for name in names if at(told, name)), None)
+        if text := string(reason) or string(at(reason, "reason")):
+            self.reasons.append(text)
+
+    def _add_images(self, chunk: Json) -> None:
+        """Images that were made; one that was filtered is an empty string or missing."""
+        images = sum(isinstance(image, str) and bool(image) for image in items(at(chunk, "images")))
+        images += sum(bool(string(at(artifact, "base64"))) for artifact in items(at(chunk, "artifacts")))
+        if images:
+            self.units["images"] = (self.units.get("images") or Decimal(0)) + images
+        for told in items(at(chunk, "finish_reasons")) + [
+            at(art, "finishReason") for art in items(at(chunk, "artifacts"))
+        ]:
+            if reason := string(told):
+                self.reasons.append(reason)
+
+    def reading(self) -> Reading:
+        text = "".join(self.said)
+        usage, raw = self._usage()
+        return Reading(
+            response_model=self.model,
+            response_id=self.response_id,
+            finish_reasons=tuple(self.reasons),
+            usage=usage,
+            usage_raw=raw,
+            units=self.units,
+            text=text or None,
+            error_type=self.failure,
+        )
+
+    def _usage(self) -> tuple[Usage | None, Json]:
+        """Embeddings of Titan state their input alone, and have no output."""
+        pairs = ((self.stated.get(read), self.stated.get(written)) for read, written in _COUNTS)
+        given, out = next((pair for pair in pairs if pair != (None, None)), (None, None))
+        out = self.tokens_out if out is None else out
+        if given is None and out is None:
+            return None, None
+        raw: dict[str, int] = dict(self.stated)
+        return Usage(input_tokens=given, output_tokens=out), raw if self.tokens_out is None else raw | {
+            "tokenCount": self.tokens_out
+        }
