@@ -16,7 +16,8 @@ from typing import Final
 
 import orjson
 
-from addon.caching.database import Broken, Database, transaction
+from addon.storage.folders import make_folder
+from addon.storage.sqlite import Broken, SqliteFile, transaction
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -26,11 +27,12 @@ _LARGEST_SHARE: Final = 4  # one answer takes a quarter of the cache at most
 
 _TELL_EVERY_S: Final = 60.0
 
+# A hit and a store take well under a millisecond. A call that would wait longer for another process goes on uncached.
+_BUSY_S: Final = 0.05
+
 _VERSION: Final = 1
 _SCHEMA: Final = """
-pragma auto_vacuum = incremental;
-pragma journal_mode = wal;
-create table entries (
+create table if not exists entries (
     id integer primary key,
     key text not null unique,
     stored_at real not null,  -- epoch seconds, as are the next two
@@ -43,8 +45,8 @@ create table entries (
     head blob not null,       -- JSON
     body blob not null        -- all chunks
 );
-create index by_use on entries (last_used, size);
-create index by_expiry on entries (expires_at);
+create index if not exists by_use on entries (last_used, size);
+create index if not exists by_expiry on entries (expires_at);
 """
 
 # RFC 9110, 7.6.1, and what belongs to one answer at one time.
@@ -117,7 +119,9 @@ class CacheStore:
         self._tell_again_at = 0.0
         self.troubles = 0
         self.last_trouble: str | None = None
-        self._database = Database(path, _SCHEMA, _VERSION)
+        self._database = SqliteFile(
+            path, _SCHEMA, version=_VERSION, busy_s=_BUSY_S, synchronous="off", replace_broken=True
+        )
         self._used: dict[str, float] = {}  # key -> when it was given; written down with the next store
 
     def get(self, keys: Sequence[str], now: float, dice: Callable[[int], int]) -> Hit | None:
@@ -150,6 +154,7 @@ class CacheStore:
             size = len(head) + len(body)
             if size > self.max_bytes // _LARGEST_SHARE:
                 return False
+            make_folder(self.path.parent)
             with self._database.connection(create=True) as connection, transaction(connection):
                 fresh = f"select key from entries where expires_at > ? and key in ({_marks(keys)})"
                 taken = {key for (key,) in connection.execute(fresh, (now, *keys))}

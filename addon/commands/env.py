@@ -26,7 +26,7 @@ def env(
 ) -> None:
     """Print the variables that send this shell's programs through the proxy."""
     from addon.config import trust
-    from addon.config.controls import is_label
+    from addon.config.proxy_url import is_label
 
     if key is not None and not is_label(key):
         raise click.UsageError("--key: this is not a key; `heliograph keys add NAME` makes one")

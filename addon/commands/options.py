@@ -112,7 +112,7 @@ def _address(listen: str) -> tuple[str, int]:
 
 
 def _label(project: str | None) -> str | None:
-    from addon.config.controls import is_label
+    from addon.config.proxy_url import is_label
 
     if project is not None and not is_label(project):
         raise click.UsageError(f"--project {project!r}: use letters, digits and . _ ~ - only")

@@ -5,9 +5,7 @@ headers into one frozen object. A value we cannot read turns its feature off and
 the call is served all the same. Parsing is linear in the length of the headers, and values have a longest length.
 """
 
-import base64
 import difflib
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -341,11 +339,6 @@ def credential_for(provider_name: str, controls: Controls, path: str = "") -> st
     return next((found[name] for name in CREDENTIALS if name in found), None)
 
 
-def is_label(text: str) -> bool:
-    """Whether every client sends `text` as it is in a proxy URL: unreserved characters only."""
-    return re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", text) is not None
-
-
 def _cache(reader: _Reader) -> CachePolicy | None:
     off = "the cache is off"
     flags = {name: reader.read(name, _boolean, off) for name in (CACHE_ENABLED, CACHE_READ, CACHE_SAVE)}
@@ -383,25 +376,3 @@ def _retry(reader: _Reader) -> RetryPolicy | None:
     # The two waits are checked against each other: the message belongs to one that the caller sent.
     waits = RETRY_MIN_TIMEOUT if RETRY_MIN_TIMEOUT in reader.given else RETRY_MAX_TIMEOUT
     return reader.read(waits, lambda _: RetryPolicy(**wishes), off) if waits in reader.given else RetryPolicy(**wishes)  # type: ignore[arg-type]
-
-
-def project_label(proxy_authorization: str | None) -> str | None:
-    """The user part of the proxy URL (`http://LABEL:x@127.0.0.1:8787`): a project's name, not a secret."""
-    label = _user_and_password(proxy_authorization)[0]
-    return label if is_label(label) else None
-
-
-def proxy_password(proxy_authorization: str | None) -> str | None:
-    """The password of the proxy URL: a key of this proxy, where it has keys."""
-    return _user_and_password(proxy_authorization)[1] or None
-
-
-def _user_and_password(proxy_authorization: str | None) -> tuple[str, str]:
-    scheme, _, encoded = (proxy_authorization or "").partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:  # not base64, not ASCII, not UTF-8
-        return "", ""
-    return user, password

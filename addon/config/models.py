@@ -1,15 +1,12 @@
-"""What may stand in `heliograph.toml`: one pydantic model a section. Imported only where there is a file to read.
+"""What `heliograph.toml` may contain: one pydantic model a section. Imported only where there is a file to read.
 
-To walk them (docs/settings.md is generated so): `File.model_fields` are the sections. Each `FieldInfo` has `.annotation`
+The kinds of values are in `addon/config/values.py`. To walk the models (docs/settings.md is generated so): `File.model_fields` are the sections. Each `FieldInfo` has `.annotation`
 (a model, `list[model]`, `dict[str, model]` or a value), `.description`, `.is_required()`, `.get_default()`, and `.alias`
 where the key is not the field's name; a model's docstring is an example in TOML. The models only check; `made()` turns
 one into the frozen type that the rest of the code knows. What no single field can tell (a name that is used twice, one
 key of two) is in `addon/config/read.py`.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -17,210 +14,54 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     Strict,
     StringConstraints,
-    ValidationError,
-    ValidationInfo,
-    WrapValidator,
 )
-from pydantic_core import PydanticCustomError
 
-from addon.config.keys import Key, Role, is_hash
-from addon.config.mistakes import shown
-from addon.config.settings import Origin, parse_origin, provider_name
-from addon.config.webhooks import Webhook, secret_variable
+from addon.config.keys import Key, Role
+from addon.config.settings import Origin, parse_origin
+from addon.config.values import (
+    NUMBER,
+    UNIT_S,
+    Bytes,
+    Code,
+    Day,
+    Flag,
+    HeaderName,
+    HeaderValue,
+    HostName,
+    Name,
+    PageOrigin,
+    Per,
+    Price,
+    Provider,
+    RowsProvider,
+    Seconds,
+    Text,
+    Url,
+    as_json,
+    body_members,
+    key_hash,
+    says,
+    signing_secret,
+    window_text,
+)
+from addon.config.webhooks import Webhook
 from addon.limits.policy import Policy, Unit, checked_quota, checked_window
 from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
 from addon.metering.overrides import PriceOverride
-from addon.providers import registry
 from addon.sending.fallbacks import (
     USUAL_CODES,
     Fallback,
     FallbackRule,
-    checked_header,
-    checked_header_name,
-    parse_code,
     parse_members,
     parse_target,
-    variables_in,
 )
 from addon.sending.timeouts import Timeouts
 
 _TIMEOUTS: Final = Timeouts()
-_UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-# Values. Each says in our words what is allowed. Constraints are not written as Field(...): where a field has one as well,
-# pydantic 2.11 keeps only the last validator of each kind.
-
-
-def _says(allowed: str) -> WrapValidator:
-    """Puts `VALUE <allowed>` in place of pydantic's words. A ValueError of our own keeps its text."""
-
-    def check(value: Any, inner: Callable[[Any], Any]) -> Any:
-        try:
-            return inner(value)
-        except ValidationError as error:
-            (first, *_) = error.errors()
-            own = first["type"] == "value_error"
-            raise ValueError(str(first["ctx"]["error"]) if own else f"{shown(value)} {allowed}") from None
-
-    return WrapValidator(check)
-
-
-def _finite(value: Any) -> Any:
-    """Only TOML's numbers: no boolean, no infinity, no nan. A decimal stays as it is written."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not Decimal(value).is_finite():
-        raise PydanticCustomError("number", "not a number")
-    return Decimal(str(value))
-
-
-def _stripped(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("text", "empty")
-    return text.strip()
-
-
-def _day(value: Any) -> Any:
-    if not isinstance(value, date) or isinstance(value, datetime):
-        raise PydanticCustomError("date", "not a date")
-    return value
-
-
-def _origin(url: str) -> str:
-    parse_origin(url)
-    return url
-
-
-def _page_origin(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+", text):
-        raise PydanticCustomError("origin", "not an origin")
-    return text.lower()
-
-
-def _host_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
-        raise PydanticCustomError("host", "not a host")
-    return text.lower()
-
-
-def _provider_of_rows(name: str) -> str:
-    """As in the column provider_name: a provider's name, or the host of a target that is not a known provider."""
-    return name if name in registry.BY_NAME or "." in name else provider_name(name)
-
-
-def _key_hash(text: str) -> str:
-    if not is_hash(text):
-        raise PydanticCustomError("hash", "not a hash")
-    return text
-
-
-def _per(value: str) -> str:
-    name = value.removeprefix(PROPERTY).strip().lower()
-    if value.startswith(PROPERTY) and name:
-        return PROPERTY + name
-    if value not in ("all", "key", "user", "model"):
-        raise PydanticCustomError("per", "unknown")
-    return value
-
-
-def _window(value: str) -> str:
-    found = re.fullmatch(r"([0-9]{1,12})([smhd])", value)
-    if found is None:
-        raise PydanticCustomError("window", "not a time")
-    checked_window(Decimal(found[1]) * _UNIT_S[found[2]])
-    return value
-
-
-def _store_key(name: str) -> str:
-    if "|" in name:  # it separates the parts of a key in the store
-        raise ValueError(f"{name!r} has a |; leave it out")
-    return name
-
-
-def _signing(secret: str, info: ValidationInfo) -> str:
-    if name := secret_variable(secret):
-        _require((name,), info)
-    return secret
-
-
-def _header(value: str, info: ValidationInfo) -> str:
-    """A header's value; the message never quotes it."""
-    _require(variables_in(checked_header(value)), info)
-    return value
-
-
-def _require(variables: tuple[str, ...], info: ValidationInfo) -> None:
-    """Raises ValueError where an environment variable is not set. Without an environment nothing is checked."""
-    environ: Mapping[str, str] | None = (info.context or {}).get("environ")
-    if environ is not None and (unset := [name for name in variables if not environ.get(name)]):
-        raise ValueError(f"${unset[0]} is not set; export it before heliograph starts")
-
-
-def _members(body: dict[str, Any]) -> dict[str, Any]:
-    parse_members(_floats(body))
-    return body
-
-
-def _floats(value: Any) -> Any:
-    """TOML's decimals as JSON knows numbers: the shortest text that means the same."""
-    match value:
-        case Decimal():
-            return float(value)
-        case dict():
-            return {key: _floats(item) for key, item in value.items()}
-        case list():
-            return [_floats(item) for item in value]
-    return value
-
-
-_NUMBER: Final = BeforeValidator(_finite)
-Seconds = Annotated[float, Gt(0), _NUMBER, _says("is not a time; write seconds above 0, e.g. 30")]
-Bytes = Annotated[int, Strict(), Ge(0), _says("is not a count; write a whole number from 0, e.g. 1048576")]
-Flag = Annotated[bool, Strict(), _says("is neither true nor false")]
-Text = Annotated[str, Strict(), AfterValidator(_stripped), _says('is not a text; write e.g. "team"')]
-Url = Annotated[
-    str, Strict(), AfterValidator(_origin), _says("is not an http(s) URL; write e.g. http://127.0.0.1:8000")
-]
-PageOrigin = Annotated[
-    str,
-    Strict(),
-    AfterValidator(_page_origin),
-    _says('is not the origin of a page; write e.g. "https://app.example.org", without a path'),
-]
-HostName = Annotated[
-    str,
-    Strict(),
-    AfterValidator(_host_name),
-    _says('is not a host name; write e.g. "llm.example.org", without a port'),
-]
-Price = Annotated[Decimal, Ge(0), _NUMBER, _says("is not a price; write USD per million tokens, from 0 on, e.g. 0.25")]
-Day = Annotated[date, BeforeValidator(_day), _says("is not a date; write e.g. from = 2026-11-01, without quotes")]
-Name = Annotated[
-    str,
-    Strict(),
-    AfterValidator(_stripped),
-    AfterValidator(_store_key),
-    _says('is not a text; write e.g. "team"'),
-]
-RowsProvider = Annotated[
-    str,
-    Strict(),
-    AfterValidator(_stripped),
-    AfterValidator(_provider_of_rows),
-    _says('is not a name; write e.g. provider = "openai"'),
-]
-Per = Annotated[str, Strict(), AfterValidator(_per), _says("is not one of all, key, user, model, property:<name>")]
-Provider = Annotated[str, AfterValidator(provider_name)]
-Code = Annotated[Any, AfterValidator(parse_code)]
-HeaderName = Annotated[str, AfterValidator(checked_header_name)]
-HeaderValue = Annotated[Any, AfterValidator(_header)]
-
-
-# Sections.
 
 
 class Section(BaseModel):
@@ -390,15 +231,15 @@ class LimitTable(Section):
     """
 
     name: Name = Field(description="A name of its own, for messages.")
-    quota: Annotated[Decimal, AfterValidator(checked_quota), _NUMBER, _says("is not a number; write e.g. 10")] = Field(
+    quota: Annotated[Decimal, AfterValidator(checked_quota), NUMBER, says("is not a number; write e.g. 10")] = Field(
         description="How many units may be used in each window."
     )
     window: (
         Annotated[
             str,
             Strict(),
-            AfterValidator(_window),
-            _says('is not a time; write window = "1h" (s, m, h, d) or window_s = 3600'),
+            AfterValidator(window_text),
+            says('is not a time; write window = "1h" (s, m, h, d) or window_s = 3600'),
         ]
         | None
     ) = Field(default=None, description='How long a window is: "30s", "5m", "1h" or "7d".')
@@ -407,7 +248,7 @@ class LimitTable(Section):
             int,
             Strict(),
             AfterValidator(lambda seconds: checked_window(Decimal(seconds))),
-            _says('is not a time; write window_s = 3600 or window = "1h" (s, m, h, d)'),
+            says('is not a time; write window_s = 3600 or window = "1h" (s, m, h, d)'),
         ]
         | None
     ) = Field(default=None, description="The same in seconds, in place of window.")
@@ -421,7 +262,7 @@ class LimitTable(Section):
         return Limit(name=self.name, policy=policy, per=self.per, match=self.match.made())
 
     def _seconds(self) -> int:
-        return self.window_s or int((self.window or "0s")[:-1]) * _UNIT_S[(self.window or "0s")[-1]]
+        return self.window_s or int((self.window or "0s")[:-1]) * UNIT_S[(self.window or "0s")[-1]]
 
 
 class BudgetTable(Section):
@@ -433,13 +274,13 @@ class BudgetTable(Section):
     """
 
     name: Name = Field(description="A name of its own, for messages.")
-    usd: Annotated[Decimal, Gt(0), _NUMBER, _says("is not a budget; write US dollars above 0, e.g. 50")] = Field(
+    usd: Annotated[Decimal, Gt(0), NUMBER, says("is not a budget; write US dollars above 0, e.g. 50")] = Field(
         description="US dollars for each period."
     )
     period: Period = Field(description="When it starts anew, in UTC.")
     per: Per = Field(default="all", description="Each of these has a budget of its own.")
     match: MatchTable = Field(default=MatchTable(), description="The calls that it pays for; left out: all.")
-    warn_at: Annotated[Decimal, Gt(0), Le(1), _NUMBER, _says("is not a share; write above 0 and up to 1, e.g. 0.8")] = (
+    warn_at: Annotated[Decimal, Gt(0), Le(1), NUMBER, says("is not a share; write above 0 and up to 1, e.g. 0.8")] = (
         Field(default=Decimal("0.8"), description="From this share on, answers carry a Helicone-Warning.")
     )
     hard: Flag = Field(default=True, description="true: refuse calls once it is spent. false: warn only.")
@@ -459,18 +300,18 @@ class WebhookTable(Section):
     url: Annotated[
         str,
         StringConstraints(strict=True, pattern=r"^https?://[^/\s?#]"),
-        _says("is not an http(s) URL; write e.g. https://example.org/hook"),
+        says("is not an http(s) URL; write e.g. https://example.org/hook"),
     ] = Field(description="Where finished calls are sent.")
     secret: Annotated[
         str,
         Strict(),
         MinLen(1),
-        AfterValidator(_signing),
-        _says('is not a text; write e.g. "$HOOK_SECRET", an environment variable'),
+        AfterValidator(signing_secret),
+        says('is not a text; write e.g. "$HOOK_SECRET", an environment variable'),
     ] = Field(description="Signs each delivery; `$NAME` is that environment variable.")
-    sample_rate: Annotated[
-        float, Ge(0), Le(100), _NUMBER, _says("is not a percentage; write a number from 0 to 100")
-    ] = Field(default=100.0, description="Percent of the calls.")
+    sample_rate: Annotated[float, Ge(0), Le(100), NUMBER, says("is not a percentage; write a number from 0 to 100")] = (
+        Field(default=100.0, description="Percent of the calls.")
+    )
     properties: dict[str, Text] = Field(default={}, description="Only calls that have all of these properties.")
     include_data: Flag = Field(
         default=True, description="Send model, provider, tokens, cost and latency beside the bodies."
@@ -503,7 +344,7 @@ class FallbackTable(Section):
         default={},
         description="Headers for the target; `$NAME` in a value is that environment variable, `$$` is a dollar sign.",
     )
-    body: Annotated[dict[str, Any], AfterValidator(_members)] = Field(
+    body: Annotated[dict[str, Any], AfterValidator(body_members)] = Field(
         default={}, description="Members of the JSON body that are set."
     )
 
@@ -511,7 +352,7 @@ class FallbackTable(Section):
         origin, base = parse_target(self.target_url) if self.target_url is not None else (None, "")
         codes = USUAL_CODES if self.on_codes is None else tuple(self.on_codes)
         headers = tuple((name, value.strip()) for name, value in self.headers.items())
-        body = parse_members(_floats(self.body))
+        body = parse_members(as_json(self.body))
         fallback = Fallback(origin=origin, base=base, headers=headers, after_codes=codes, body=body)
         return FallbackRule(Match(model=self.model), fallback)
 
@@ -524,7 +365,7 @@ class KeyTable(Section):
     """
 
     hash: Annotated[
-        str, AfterValidator(_key_hash), _says("is not a hash of a key; run `heliograph keys add`, which makes both")
+        str, AfterValidator(key_hash), says("is not a hash of a key; run `heliograph keys add`, which makes both")
     ] = Field(description="Of the key, as `heliograph keys add` writes it.")
     roles: Annotated[list[Role], MinLen(1)] = Field(
         description="What the key may do: send calls (proxy), store feedback, scores and logs (write), ask (read)."

@@ -3,7 +3,7 @@ long as the key is valid; never a connection."""
 
 from mitmproxy import http
 
-from addon.config import controls
+from addon.config import controls, proxy_url
 from addon.hooks.connection import ClientConnection
 from addon.hooks.marks import ADMITTED
 from addon.hooks.services import Services
@@ -16,9 +16,9 @@ def introduce(flow: http.HTTPFlow, caller: ClientConnection, services: Services)
     sent = flow.request.headers.get(controls.PROXY_AUTHORIZATION)
     if sent is None:
         return
-    if label := controls.project_label(sent):
+    if label := proxy_url.project_label(sent):
         caller.project = label
-    password, keys = controls.proxy_password(sent), services.settings.keys
+    password, keys = proxy_url.proxy_password(sent), services.settings.keys
     if password and keys and (key := holder(keys, password)):
         flow.metadata[ADMITTED] = (key.hash, keyed_hash(services.secret, password))
 

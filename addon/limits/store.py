@@ -8,7 +8,6 @@ pass before the first is charged. `settle` puts the truth in its place.
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Final
 from addon.limits.bucket import Bucket, Decision, charge, seconds_to_full, take
 from addon.limits.policy import Policy
 from addon.limits.upper_bound import Rates, RateTable, UpperBound
+from addon.storage.sqlite import SqliteFile, is_broken, transaction
 
 NANOUSD_PER_CENT: Final = 10_000_000
 PATIENCE_S: Final = 0.1  # how long a decision waits for the file's lock: the proxy's loop waits with it
@@ -29,26 +29,32 @@ RESERVED_S: Final = 2 * 3600.0  # longer than any call lasts; what is reserved l
 KEEP_UNPRICED_S: Final = 40 * 86_400.0  # the longest period, and some days
 SOON_S: Final = 1.0  # the settler charges within a second, and what is reserved too much is free again
 KEEP_CHARGED_S: Final = 30 * 86_400.0  # a settler that died between charge and row may come back that late
-_SCHEMA: Final = (
-    "create table if not exists buckets (key text primary key, tokens real not null, updated_at real not null,"
-    " full_at real not null) without rowid",
-    "create table if not exists spend (budget_key text, period text, nanousd integer not null,"
-    " primary key (budget_key, period)) without rowid",
-    # Calls that were charged and whose rows may not be written yet: a settler that comes back charges them no more.
-    "create table if not exists charged (call_id text, key text, at real not null,"
-    " primary key (call_id, key)) without rowid",
-    "create table if not exists recounts (at real not null)",
-    # Of calls under way. The period is '' for buckets; the amount is in nano-USD for budgets, else in the bucket's unit.
-    "create table if not exists reserved (call_id text, key text, period text, amount real not null,"
-    " expires_at real not null, primary key (call_id, key, period)) without rowid",
-    "create index if not exists reserved_by_key on reserved (key, period, amount)",
-    # Spent by calls whose rows do not have that cost, so that no recount finds it.
-    "create table if not exists unpriced (budget_key text, period text, nanousd integer not null, at real not null,"
-    " primary key (budget_key, period)) without rowid",
-    "create table if not exists rates (provider text, model text, input_nanousd integer not null,"
-    " output_nanousd integer not null, primary key (provider, model)) without rowid",
-)
-_TABLES: Final = sum(statement.startswith("create table") for statement in _SCHEMA)
+_SCHEMA: Final = """
+create table if not exists buckets (
+    key text primary key, tokens real not null, updated_at real not null, full_at real not null
+) without rowid;
+create table if not exists spend (
+    budget_key text, period text, nanousd integer not null, primary key (budget_key, period)
+) without rowid;
+-- Calls that are charged, and whose rows may not be written yet: a settler that starts again must not charge them twice.
+create table if not exists charged (call_id text, key text, at real not null, primary key (call_id, key)) without rowid;
+create table if not exists recounts (at real not null);
+-- Reservations of calls under way. The period is '' for buckets; the amount is in nano-USD for budgets, else in the
+-- bucket's unit.
+create table if not exists reserved (
+    call_id text, key text, period text, amount real not null, expires_at real not null,
+    primary key (call_id, key, period)
+) without rowid;
+create index if not exists reserved_by_key on reserved (key, period, amount);
+-- Spent by calls whose rows do not have that cost, so that no recount finds it.
+create table if not exists unpriced (
+    budget_key text, period text, nanousd integer not null, at real not null, primary key (budget_key, period)
+) without rowid;
+create table if not exists rates (
+    provider text, model text, input_nanousd integer not null, output_nanousd integer not null,
+    primary key (provider, model)
+) without rowid;
+"""
 
 
 class StoreDown(Exception):
@@ -129,10 +135,10 @@ class LimitStore:
         self, path: Path, *, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.path = path
-        self._patience_s, self._clock = patience_s, clock
+        self._clock = clock
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # device and inode of what is open
+        # A power cut may cost the last decisions.
+        self._file = SqliteFile(path, _SCHEMA, busy_s=patience_s, synchronous="normal")
         self._failed: tuple[float, str] | None = None  # when, why
         self._prune_at = 0.0  # epoch seconds
 
@@ -251,22 +257,14 @@ class LimitStore:
             connection.execute("insert into recounts values (?)", (now,))
 
     def close(self) -> None:
-        with self._lock:
-            self._disconnect()
+        self._file.close()
 
     # The file
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            connection.execute("begin immediate")
-            try:
-                yield connection
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+        with self._connected() as connection, transaction(connection):
+            yield connection
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -274,58 +272,13 @@ class LimitStore:
             if self._failed and self._clock() - self._failed[0] < RETRY_AFTER_S:
                 raise StoreDown(self._failed[1])
             try:
-                yield self._open()
+                with self._file.connection(create=True) as connection:
+                    yield connection
             except (sqlite3.Error, OSError) as error:
-                reason = f"{self.path}: {error}"
-                if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
-                    reason += "; remove it, and a new one is made"
+                reason = f"{self.path}: {error}" + ("; remove it, and a new one is made" if is_broken(error) else "")
                 self._failed = self._clock(), reason
-                self._disconnect()
                 raise StoreDown(reason) from error
             self._failed = None
-
-    def _open(self) -> sqlite3.Connection:
-        """The connection to the file that is there now. Raises sqlite3.Error, OSError."""
-        if self._connection is not None:
-            with contextlib.suppress(FileNotFoundError):
-                found = os.stat(self.path)  # noqa: PTH116 -- on every decision: a third of what Path.stat takes
-                if self._file == (found.st_dev, found.st_ino):
-                    return self._connection
-            self._disconnect()
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        found = self.path.stat()
-        connection = sqlite3.connect(
-            self.path, timeout=self._patience_s, isolation_level=None, check_same_thread=False, cached_statements=32
-        )
-        try:
-            self._set_up(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection, self._file = connection, (found.st_dev, found.st_ino)
-        return connection
-
-    def _set_up(self, connection: sqlite3.Connection) -> None:
-        give_up_at = self._clock() + self._patience_s
-        while True:
-            try:
-                connection.execute("pragma journal_mode = wal")
-                break
-            except sqlite3.OperationalError:  # of two processes that make the file at once one is not made to wait
-                if self._clock() >= give_up_at:
-                    raise
-                time.sleep(0.005)
-        connection.execute("pragma synchronous = normal")  # a power cut may cost the last decisions, not the file
-        if connection.execute("select count(*) from sqlite_schema where type = 'table'").fetchone()[0] < _TABLES:
-            connection.execute("begin immediate")
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute("commit")
-
-    def _disconnect(self) -> None:
-        connection, self._connection, self._file = self._connection, None, None
-        if connection is not None:
-            connection.close()
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
         """A bucket that is full again is as good as none."""

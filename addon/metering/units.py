@@ -3,12 +3,7 @@
 Names that genai-prices has are its names, so that its prices apply; the others are priced by prices.toml.
 """
 
-from dataclasses import fields
 from typing import Final
-
-from addon.providers.model import Usage
-
-TOKENS: Final = {item.name for item in fields(Usage)}
 
 # Tokens inside a row's totals that may have a price of their own: unit -> the total they are part of.
 PARTS: Final = {

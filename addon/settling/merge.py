@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from addon.settling.messages import say
 from addon.settling.parquet import arrow_schema, write_parquet
-from addon.settling.settler import say
 from addon.storage.folders import Folders, entries, parse_day, sync_folder, write_note
 from addon.storage.lake import (
     MERGED_PREFIX,

@@ -1,6 +1,7 @@
 """Parquet files: their schema, and how settled lines become one. The columns are those of `record`, always all of them."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from addon.storage.folders import make_folder, sync_folder
-from addon.storage.lake import column_types, time_column
+from addon.settling.messages import say
+from addon.storage.folders import make_folder, open_file, sync_folder
+from addon.storage.lake import column_types, is_whole, time_column
 from addon.storage.record import SCHEMA_VERSION
 
 ROW_GROUP_ROWS: Final = 122_880  # measured: larger ones make a lookup slower, smaller ones the file larger
@@ -126,3 +128,18 @@ def _value(row: Mapping[str, Any], name: str, kind: Any) -> Any:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def settled_to_parquet(source: Path, target: Path, table: str) -> None:
+    """Writes settled rows into their Parquet file, unless that is there already. Without rows no file is made. A damaged
+    or foreign file with its name is moved aside."""
+    if not source.exists() or not source.stat().st_size:
+        return
+    if os.path.lexists(target):
+        if is_whole(target):
+            return
+        aside = target.with_name(f"{target.name}.damaged-{time.time_ns()}")
+        say(f"{target}: torn or not ours; moved to {aside.name}, its rows are written again")
+        target.rename(aside)
+    with os.fdopen(open_file(source), "rb") as lines:
+        write_parquet(target, table, read_parts(lines, table))

@@ -55,10 +55,11 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     from addon.limits.store import LimitStore
     from addon.metering.price import PriceList
     from addon.settling.charging import Charger
+    from addon.settling.messages import say
     from addon.settling.rates import rate_table
     from addon.settling.row_worker import RowMaker
     from addon.settling.rows import bare_rows
-    from addon.settling.settler import Settler, say
+    from addon.settling.settler import Settler
 
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
     if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
@@ -158,7 +159,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     from addon.config.reload import FileWatch
     from addon.config.settings import CONFIG_NAME, ConfigError
     from addon.settling.merge import Merger
-    from addon.settling.settler import say
+    from addon.settling.messages import say
 
     watch = FileWatch(config or folders.data / CONFIG_NAME)
     try:

@@ -7,7 +7,6 @@ depends on it: `docs/reliability.md` goes through the order.
 import contextlib
 import functools
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,20 +19,19 @@ from addon.limits.store import StoreDown
 from addon.limits.upper_bound import RateTable
 from addon.settling.charging import Charger
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
-from addon.settling.parquet import read_parts, write_parquet
+from addon.settling.messages import Messages, say
+from addon.settling.parquet import settled_to_parquet
 from addon.settling.settled_files import EventFile, SettledFile, row_fields
 from addon.storage.folders import (
     Folders,
     NotOurs,
     entries,
-    open_file,
     parse_segment,
     parse_settled,
     read_lines,
     sync_folder,
     write_note,
 )
-from addon.storage.lake import is_whole
 from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
 
 RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
@@ -42,7 +40,6 @@ GRACE_S: Final = 15.0  # how long a reader may take to open the settled files it
 RETRY_AFTER_S: Final = 1.0  # after the disk refused
 LONGEST_ID: Final = 100
 TMP_AGE_S: Final = 60.0
-REPEAT_MESSAGE_S: Final = 60.0
 
 
 class Settler:
@@ -70,7 +67,7 @@ class Settler:
         self._files: dict[tuple[str, date], SettledFile] = {}
         self._event_files: dict[tuple[str, date, str], EventFile] = {}
         self._retry_at = 0.0
-        self._said: dict[str, float] = {}
+        self._say = Messages(clock)
 
     def use(self, make_rows: RowMaker, budgets: Sequence[Budget], rates: RateTable) -> None:
         """Makes and charges rows by new prices and budgets from now on."""
@@ -321,7 +318,7 @@ class Settler:
                 if file.segment == segment.name:
                     file.close()
                     for table, source in file.paths().items():
-                        _to_parquet(source, self.folders.parquet(table, file.segment, file.day), table)
+                        settled_to_parquet(source, self.folders.parquet(table, file.segment, file.day), table)
             self._files = {key: file for key, file in self._files.items() if file.segment != segment.name}
             self._event_files = {key: file for key, file in self._event_files.items() if file.segment != segment.name}
             write_note(_note(self.folders, segment.name), segment.settled)
@@ -358,19 +355,6 @@ class Settler:
             if paths:
                 sync_folder(folder)  # before the note goes: a row that comes back after a power cut would count twice
 
-    def _say(self, message: str, about: str | None = None) -> None:
-        """Says it, unless the same (or something `about` the same) was said within the minute."""
-        now = self._clock()
-        self._said = {key: at for key, at in self._said.items() if now - at < REPEAT_MESSAGE_S}
-        if self._said.setdefault(about or message, now) == now:
-            say(message)
-
-
-def say(message: str) -> None:
-    """A line on stderr. Who listened there may be gone with the proxy; the rows are still to be written."""
-    with contextlib.suppress(OSError):
-        print(f"heliograph settle: {message}", file=sys.stderr, flush=True)
-
 
 def _size(call: OpenCall) -> int:
     return sum(length for _, _, length in call.pieces)
@@ -384,21 +368,6 @@ def _note_ids(path: Path) -> list[str] | None:
 
 def _note(folders: Folders, segment: str) -> Path:
     return folders.journal / f"{segment}.done"
-
-
-def _to_parquet(source: Path, target: Path, table: str) -> None:
-    """Settled rows into their Parquet file, unless it is there already. No rows, no file. What has its name and is not
-    whole is moved aside."""
-    if not source.exists() or not source.stat().st_size:
-        return
-    if os.path.lexists(target):
-        if is_whole(target):
-            return
-        aside = target.with_name(f"{target.name}.damaged-{time.time_ns()}")
-        say(f"{target}: torn or not ours; moved to {aside.name}, its rows are written again")
-        target.rename(aside)
-    with os.fdopen(open_file(source), "rb") as lines:
-        write_parquet(target, table, read_parts(lines, table))
 
 
 def _remove_abandoned(entry: os.DirEntry[str]) -> None:

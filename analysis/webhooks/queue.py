@@ -1,6 +1,6 @@
-"""What is to be delivered: `DATA/webhooks.sqlite`, so that neither a restart nor a dead receiver loses a message.
+"""The deliveries that are due: `DATA/webhooks.sqlite`, so that neither a restart nor a dead receiver loses a message.
 
-Nobody is told twice of one call, unless the process dies between a delivery and the note of it.
+A call is delivered to a webhook once, unless the process dies between the delivery and the note of it.
 """
 
 import sqlite3
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from addon.storage.sqlite import SqliteFile, transaction
+
 CLAIM_S: Final = 120.0  # longer than a delivery takes
+_BUSY_S: Final = 5.0
 _SCHEMA: Final = """
 create table if not exists deliveries (
     url text not null,
@@ -33,59 +36,60 @@ class Delivery:
 
 
 class Queue:
-    """Used by one thread of one process."""
+    """Used by one thread of one process. All methods raise sqlite3.Error, OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        self._connection.executescript(f"pragma journal_mode = wal; {_SCHEMA}")
+        self._file = SqliteFile(path, _SCHEMA, busy_s=_BUSY_S, synchronous="full")
 
     def looked_us(self, now: float) -> tuple[int, int]:
         """Since when calls are taken in, and until when they have been, in microseconds since 1970."""
-        self._connection.execute(
-            "insert into looked select ?, ? where not exists (select * from looked)", (int(now * 1e6),) * 2
-        )
-        began_us, upto_us = self._connection.execute("select began_us, upto_us from looked").fetchone()
+        with self._file.connection(create=True) as connection:
+            connection.execute(
+                "insert into looked select ?, ? where not exists (select * from looked)", (int(now * 1e6),) * 2
+            )
+            began_us, upto_us = connection.execute("select began_us, upto_us from looked").fetchone()
         return began_us, upto_us
 
     def take_in(self, wanted: Iterable[tuple[str, str, int]], now: float) -> None:
-        """(url, request id, start) of calls that are to be told, some of them known already."""
+        """(url, request id, start) of calls that are to be delivered. Those that are known already are skipped."""
         rows = [(*each, now) for each in wanted]
-        with self._connection:
-            self._connection.execute("begin immediate")
-            self._connection.executemany(
+        with self._file.connection(create=True) as connection, transaction(connection):
+            connection.executemany(
                 "insert or ignore into deliveries (url, request_id, started_at_us, due_at) values (?, ?, ?, ?)", rows
             )
-            self._connection.execute("update looked set upto_us = ?", (int(now * 1e6),))
+            connection.execute("update looked set upto_us = ?", (int(now * 1e6),))
 
     def claim(self, now: float, limit: int) -> Sequence[Delivery]:
-        """What is due, for this process alone: should it die, it is due again after a while."""
-        with self._connection:
-            self._connection.execute("begin immediate")
-            found = self._connection.execute(
+        """Deliveries that are due. They are due again after CLAIM_S, in case this process dies before it is done."""
+        with self._file.connection(create=True) as connection, transaction(connection):
+            found = connection.execute(
                 "select url, request_id, started_at_us, failures from deliveries where due_at <= ? order by due_at limit ?",
                 (now, limit),
             )
             deliveries = [Delivery(*row) for row in found]
             for each in deliveries:
-                self._set(each, each.failures, now + CLAIM_S)
+                _set(connection, each, each.failures, now + CLAIM_S)
         return deliveries
 
     def done(self, delivery: Delivery) -> None:
-        self._set(delivery, delivery.failures, None)
+        with self._file.connection(create=True) as connection:
+            _set(connection, delivery, delivery.failures, None)
 
     def failed(self, delivery: Delivery, due_at: float | None) -> None:
-        self._set(delivery, delivery.failures + 1, due_at)
+        with self._file.connection(create=True) as connection:
+            _set(connection, delivery, delivery.failures + 1, due_at)
 
     def forget(self, before_us: int) -> None:
-        """What is done with, and too old to come up again."""
-        self._connection.execute("delete from deliveries where due_at is null and started_at_us < ?", (before_us,))
+        """Removes deliveries that are done, or given up, and too old to be taken in again."""
+        with self._file.connection(create=True) as connection:
+            connection.execute("delete from deliveries where due_at is null and started_at_us < ?", (before_us,))
 
     def close(self) -> None:
-        self._connection.close()
+        self._file.close()
 
-    def _set(self, delivery: Delivery, failures: int, due_at: float | None) -> None:
-        self._connection.execute(
-            "update deliveries set failures = ?, due_at = ? where url = ? and request_id = ? and started_at_us = ?",
-            (failures, due_at, delivery.url, delivery.request_id, delivery.started_at_us),
-        )
+
+def _set(connection: sqlite3.Connection, delivery: Delivery, failures: int, due_at: float | None) -> None:
+    connection.execute(
+        "update deliveries set failures = ?, due_at = ? where url = ? and request_id = ? and started_at_us = ?",
+        (failures, due_at, delivery.url, delivery.request_id, delivery.started_at_us),
+    )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.caching.policy import CachePolicy
-from addon.config import controls
+from addon.config import controls, proxy_url
 from addon.config.controls import HEADERS, LONGEST_VALUE, Controls, nearest, parse_controls, spelled
 from addon.sending.retry import RetryPolicy
 
@@ -61,6 +61,12 @@ def test_a_property_has_a_name() -> None:
     assert parse_controls([("Helicone-Property-", "x"), ("Helicone-Property-Feature", "chat")]).properties == {
         "feature": "chat"
     }
+
+
+@pytest.mark.parametrize("header", ["Authorization", "x-api-key"])
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_a_credential_is_taken_as_it_is_sent(header: str, change: Any) -> None:
+    assert parse_controls([(change(header), " Bearer sk ")]).credentials == {header.lower(): "Bearer sk"}
 
 
 def test_a_session_of_helicones_header_wins_over_the_clients_own() -> None:
@@ -182,7 +188,7 @@ def test_a_value_longer_than_the_longest_turns_the_feature_off(header: controls.
     given = {"Helicone-Cache-Enabled": "true", "Helicone-Retry-Enabled": "true"}
     found = parse_controls((given | {name: "1" * (header.longest + 1)}).items())
     if header.spelled == "Proxy-Authorization":  # read when a connection arrives
-        assert controls.project_label(f"Basic {'Q' * 2**16}") is None
+        assert proxy_url.project_label(f"Basic {'Q' * 2**16}") is None
         return
     assert [warning for warning in found.warnings if warning.startswith(f"{name}: longer than {header.longest}")]
     assert "1" * (header.longest + 1) not in str(found)
@@ -266,11 +272,11 @@ def basic(text: str) -> str:
     ],
 )
 def test_the_proxy_url_has_a_project_and_a_key(sent: str | None, label: str | None, password: str | None) -> None:
-    assert controls.project_label(sent) == label
-    assert controls.proxy_password(sent) == password
+    assert proxy_url.project_label(sent) == label
+    assert proxy_url.proxy_password(sent) == password
 
 
 @given(st.text())
 def test_any_proxy_authorization_is_read_without_an_error(text: str) -> None:
     for sent in (text, f"Basic {text}"):
-        controls.project_label(sent), controls.proxy_password(sent)
+        proxy_url.project_label(sent), proxy_url.proxy_password(sent)
