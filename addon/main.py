@@ -62,7 +62,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
 
 def heliograph(proxy: Proxy, settings: Settings | None = None) -> list[object]:
     """For a mitmproxy master. The addons above are made once the settings are known."""
-    return [Lifecycle(proxy, make_addons, settings)]  # options, journal and settler; the orderly end
+    return [Lifecycle(proxy, make_addons, settings)]  # options, journal and settler; the shutdown
 
 
 addons = heliograph(Proxy())

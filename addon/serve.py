@@ -109,7 +109,7 @@ class ProxyThread:
 
         try:
             asyncio.run(serve(self._settings, self._listen, listening, self.proxy, False, started))
-        except BaseException as error:  # told to whoever started us
+        except BaseException as error:  # raised again in the thread that started us
             self._failure = error
         finally:
             self._listening.set()

@@ -1,8 +1,8 @@
 """Which calls are the same call.
 
-Two calls are the same when all that could change their answer is the same: method, target, body, the holder of our key,
-the cache's seed, and every request header but the harmless ones listed here. A header that nobody here knows may be a
-credential or choose a behaviour, so callers that differ in one never share an answer.
+Two calls are the same when everything that could change their answer is the same: method, target, body, the holder of our
+key, the cache's seed, and every request header except the harmless ones listed here. An unknown header may be a credential
+or switch a behaviour on, so calls that differ in one never share an answer.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _FORM: Final = b"heliograph cache 2"  # another form of keys or of stored answer
 # Python's own JSON takes about a microsecond a value, and 100 bytes of memory. Beyond this only equal bytes are equal.
 _MOST_VALUES: Final = 300_000
 
-# Headers that change between two calls without changing what is asked or who asks.
+# Headers that may differ between two calls although the question and the caller are the same.
 _HARMLESS: Final = frozenset(
     (
         # The connection and the form of the message: bodies are compared decoded, the host is part of the target.
@@ -43,7 +43,7 @@ _HARMLESS_PREFIXES: Final = ("helicone-", "x-stainless-", "x-fern-", "x-b3-", "x
 
 
 def is_signed(url: str, headers: Iterable[tuple[str, str]]) -> bool:
-    """Whether the call carries an AWS signature. Nobody but AWS can tell a good one from a forged one, and it covers the
+    """Whether the call carries an AWS signature. Only AWS can tell a valid one from a forged one, and it covers the
     time: such a call is never answered from the cache."""
     if "x-amz-signature=" in url.lower() or "x-amz-credential=" in url.lower():
         return True
@@ -74,14 +74,14 @@ def cache_keys(
         "method": method.upper(),
         "url": url,
         "seed": policy.seed,
-        # Without them, a caller who ignores nothing could be given an answer to what another one ignored.
+        # Without them, a call that ignores nothing could get the answer to a call with other values in the ignored keys.
         "ignored": sorted(set(policy.ignore_keys)),
         "key_holder": key_holder,
-        "headers": _telling(headers),
+        "headers": _relevant_headers(headers),
     }
     if fallbacks:  # any of them may answer
-        head["fallbacks"] = [_told(entry) for entry in fallbacks.entries]
-    # JSON in ASCII knows no zero byte, so no two different calls can be written alike.
+        head["fallbacks"] = [_fallback_identity(entry) for entry in fallbacks.entries]
+    # JSON in ASCII has no zero byte, so two different calls are never written the same way.
     shared = hashlib.sha256(_FORM + b"\0" + json.dumps(head).encode() + b"\0")
     shared.update(hashlib.sha256(canonical_body(body, content_encoding, policy.ignore_keys)).digest())
     keys = []
@@ -93,10 +93,10 @@ def cache_keys(
 
 
 def canonical_body(body: bytes, content_encoding: str | None, ignore_keys: Iterable[str]) -> bytes:
-    """The same bytes for equal JSON values, less the ignored keys; of anything else, the bytes as they came.
+    """The same bytes for equal JSON values, without the ignored keys; for anything else, the bytes as they came.
 
-    A whole number and a fraction differ (1 and 1.0: a provider may refuse one of them). JSON that readers may take
-    differently counts as bytes: a name twice in one object, NaN, not UTF-8, a number that no double holds exactly as it
+    A whole number and a fraction differ (1 and 1.0: a provider may refuse one of them). JSON that two parsers may read
+    differently is compared as bytes: a name twice in one object, NaN, not UTF-8, a number that no double holds exactly as it
     is written, very many values.
     """
     decoded, whole = decode(body, content_encoding)
@@ -113,25 +113,25 @@ def canonical_body(body: bytes, content_encoding: str | None, ignore_keys: Itera
         return b"raw\0" + decoded
 
 
-def _telling(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _relevant_headers(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """All headers but the harmless ones, by lower-case name."""
-    telling: dict[str, list[str]] = {}
+    relevant: dict[str, list[str]] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.lower(), raw_value.strip()
         if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES) or (name, value) == ("accept", "*/*"):
-            continue  # `*/*` is what no Accept means as well
-        telling.setdefault(name, []).append(value)
-    return dict(sorted(telling.items()))
+            continue  # a missing Accept means `*/*`
+        relevant.setdefault(name, []).append(value)
+    return dict(sorted(relevant.items()))
 
 
-def _told(entry: Fallback) -> list[Any]:
-    """All that decides what a fallback answers, and when; its headers, in which keys are, as one hash."""
+def _fallback_identity(entry: Fallback) -> list[Any]:
+    """Everything that decides when a fallback is used and what it answers. Its headers, which may hold keys, are one hash."""
     headers = keyed_hash(_FORM, json.dumps(sorted((name.lower(), value) for name, value in entry.headers)))
     return [entry.origin, entry.base, headers, sorted(entry.body.items()), entry.after_codes]
 
 
 def _remove(value: Any, path: list[str]) -> None:
-    """Takes `path` out of `value`, of each element where it meets a list. A name may have dots itself."""
+    """Removes `path` from `value`; in a list, from each element. A name may contain dots itself."""
     if isinstance(value, list):
         for item in value:
             _remove(item, path)
@@ -148,7 +148,7 @@ def _fraction(text: str) -> float:
     try:
         if math.isfinite(number) and Decimal(repr(number)) == Decimal(text):
             return number
-    except ArithmeticError:  # an exponent beyond all measure
+    except ArithmeticError:  # an exponent that is too large
         pass
     raise ValueError("not a double")
 

@@ -1,5 +1,5 @@
-"""What a caller may wish of the cache, by the values of its headers. Every mistake is a ValueError that says what is
-allowed. All parsers read each character a constant number of times."""
+"""The cache options of one call, parsed from its headers. Every mistake is a ValueError that says what is allowed.
+All parsers read each character a constant number of times."""
 
 import json
 import re
@@ -19,19 +19,19 @@ _SHOWN_CHARACTERS: Final = 60  # of a value in a message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
-    """What one call wants of the cache."""
+    """The cache options of one call."""
 
     read: bool
     save: bool
     max_age_s: int = DEFAULT_MAX_AGE_S  # how long the answer may be given again, counted from when it is stored
-    bucket_size: int = 1  # so many different answers are gathered before one of them is given again
+    bucket_size: int = 1  # number of different answers that are stored before one of them is given again
     seed: str | None = None  # calls with different seeds share nothing
-    ignore_keys: tuple[str, ...] = ()  # parts of a JSON body that make no difference; dots lead downwards
+    ignore_keys: tuple[str, ...] = ()  # parts of a JSON body that are not compared; a dot separates levels
 
 
 @dataclass(frozen=True, slots=True)
 class CacheControl:
-    """`Cache-Control` of a request. RFC 9111, 5.2.1: no-cache wants a fresh answer, no-store wants none kept."""
+    """`Cache-Control` of a request. RFC 9111, 5.2.1: no-cache asks for a fresh answer, no-store forbids to store it."""
 
     max_age_s: int = DEFAULT_MAX_AGE_S
     no_cache: bool = False
@@ -48,8 +48,8 @@ class CacheControl:
 
 
 def parse_cache_control(text: str) -> CacheControl:
-    """`max-age=60, no-store`: `s-maxage` over `max-age` over 7 days, at most 365 days. Other directives say nothing to
-    us. Raises ValueError."""
+    """`max-age=60, no-store`: `s-maxage` over `max-age` over 7 days, at most 365 days. Other directives are
+    ignored. Raises ValueError."""
     given: dict[str, str] = {}
     for directive in text.split(","):
         name, _, value = directive.partition("=")

@@ -1,8 +1,7 @@
-"""Answers that may be given again: one SQLite file, DATA/cache.sqlite.
+"""The store of cached answers: one SQLite file, DATA/cache.sqlite.
 
-It is a cache, so nothing in it is dear: it may be deleted at any time, also by us when it turns out to be broken. What
-it gives must be right, though: an answer is read with its checksum. A store that is down costs the caller nothing: a
-miss, and one more of `troubles`.
+The file can be deleted at any time; a broken one is replaced. Every answer is checked against its checksum when it is read.
+While the store is down, each call is a miss, and `troubles` counts it.
 """
 
 import sqlite3
@@ -21,7 +20,7 @@ from addon.storage.sqlite import Broken, SqliteFile, transaction
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# Deleting is what eviction costs, some 10 ms for 32 MiB: enough that it is rare, too little to be felt.
+# An eviction deletes this share of the cache at once: some 10 ms for 32 MiB. Smaller batches would come too often.
 _EVICT_SHARE: Final = 32
 _LARGEST_SHARE: Final = 4  # one answer takes a quarter of the cache at most
 
@@ -49,7 +48,7 @@ create index if not exists by_use on entries (last_used, size);
 create index if not exists by_expiry on entries (expires_at);
 """
 
-# RFC 9110, 7.6.1, and what belongs to one answer at one time.
+# RFC 9110, 7.6.1, and headers that belong to one answer at one moment.
 _NOT_STORED: Final = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade"
     b" set-cookie set-cookie2 date age".split()
@@ -58,13 +57,13 @@ _NOT_STORED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """An answer as it came, and whose it was."""
+    """An answer as it came, and the row of its call."""
 
     status: int
     headers: Headers
-    chunks: tuple[bytes, ...]  # as they came, still compressed if they were
-    latency_ms: int  # what it took upstream
-    request_id: str  # the row whose answer this is, and its time, by which it is found
+    chunks: tuple[bytes, ...]  # as they came, compressed or not
+    latency_ms: int  # of the original call, upstream
+    request_id: str  # of the row of the original call; its time helps to find it
     started_at_us: int
     model: str | None = None
 
@@ -89,7 +88,7 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class CacheStats:
     entries: int
-    bytes: int  # of the file that are in use
+    bytes: int  # used in the file
     max_bytes: int
     oldest_stored_at: float | None  # epoch seconds
     newest_stored_at: float | None
@@ -102,8 +101,8 @@ class CacheDown(Exception):
 class CacheStore:
     """May be used by several threads and processes at once. `get` and `put` never raise.
 
-    In one process they take turns: a `get` waits for a `put` that is under way, a fraction of a millisecond as a rule.
-    A `put` may have to make room, some 10 ms, so its place is a thread.
+    In one process they take turns: a `get` waits for a running `put`, usually a fraction of a millisecond. A `put` that
+    has to make room takes some 10 ms, so it belongs in a thread.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class CacheStore:
         on_trouble: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_trouble` is told at most once a minute; it may be called in any thread."""
+        """`on_trouble` is called at most once a minute, in any thread."""
         self.path, self.max_bytes = path, max_bytes
         self._on_trouble, self._clock = on_trouble, clock
         self._tell_again_at = 0.0
@@ -122,7 +121,7 @@ class CacheStore:
         self._database = SqliteFile(
             path, _SCHEMA, version=_VERSION, busy_s=_BUSY_S, synchronous="off", replace_broken=True
         )
-        self._used: dict[str, float] = {}  # key -> when it was given; written down with the next store
+        self._used: dict[str, float] = {}  # key -> time of its last hit; written with the next `put`
 
     def get(self, keys: Sequence[str], now: float, dice: Callable[[int], int]) -> Hit | None:
         """An answer, if every slot of the bucket has a fresh one; `dice(n)` picks a slot, 0 to n - 1."""
@@ -188,7 +187,7 @@ class CacheStore:
     def clear(
         self, *, now: float, seed: str | None = None, model: str | None = None, older_than_s: float | None = None
     ) -> int:
-        """How many answers were removed: those that meet every condition given; without any, all. Raises CacheDown."""
+        """Removes the answers that meet every given condition; without a condition, all. Returns how many. Raises CacheDown."""
         before = None if older_than_s is None else now - older_than_s
         try:
             with self._administering() as connection:
@@ -197,27 +196,27 @@ class CacheStore:
                     " and (:before is null or stored_at < :before)",
                     {"seed": seed, "model": model, "before": before},
                 ).rowcount
-                connection.execute("pragma incremental_vacuum").fetchall()  # gives the disk its space back
+                connection.execute("pragma incremental_vacuum").fetchall()  # frees space on the disk
                 connection.execute("pragma wal_checkpoint(truncate)").fetchall()
                 return removed
         except FileNotFoundError:
             return 0
 
     def close(self) -> None:
-        """Lets go of the file, with what is known of its use. The store opens it again when it is asked again."""
+        """Writes the times of the last hits and closes the file. The next use opens it again."""
         try:
             if self._used:
                 with self._database.connection() as connection, transaction(connection):
                     self._write_uses(connection)
         except FileNotFoundError:
-            pass  # nothing to be written into
+            pass  # no file, so no entries to update
         except (sqlite3.Error, OSError) as error:
             self._note(error)
         self._database.close()
 
     @contextmanager
     def _administering(self) -> Iterator[sqlite3.Connection]:
-        """For a person's commands: patient, and loud. Raises CacheDown, FileNotFoundError where there is no store yet."""
+        """For the `cache` command: waits long for locks. Raises CacheDown, FileNotFoundError where there is no store yet."""
         try:
             with self._database.connection(patient=True) as connection:
                 yield connection
@@ -227,7 +226,7 @@ class CacheStore:
             raise CacheDown(f"{self.path}: {error}; try again, or delete the file: it is only a cache") from error
 
     def _write_uses(self, connection: sqlite3.Connection) -> None:
-        """A write for each hit would cost more than the hit: they are noted here, and written with the next store."""
+        """A write for each hit would cost more than the hit, so the times are collected and written with the next `put`."""
         used, self._used = self._used, {}
         connection.executemany(
             "update entries set last_used = max(last_used, ?) where key = ?",
@@ -235,7 +234,7 @@ class CacheStore:
         )
 
     def _make_room(self, connection: sqlite3.Connection, size: int, now: float) -> None:
-        """Expired ones go first, then those that were given longest ago: a batch of them, so that it is not each time."""
+        """Removes expired answers, then the least recently used ones, a batch at a time, so that it is rarely needed."""
         excess = _bytes_in_use(connection) + size - self.max_bytes
         if excess <= 0:
             return
@@ -277,7 +276,7 @@ def storable_headers(headers: Iterable[tuple[bytes, bytes]], own_prefix: bytes) 
 
 
 def _bytes_in_use(connection: sqlite3.Connection) -> int:
-    """Of the file, all of it counted: pages that were freed are filled again before it grows."""
+    """Bytes used in the file. Freed pages do not count: they are used again before the file grows."""
     pages, free, size = (
         connection.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )

@@ -12,11 +12,11 @@ from addon.config.settings import CONFIG_NAME, ConfigError, load
 
 
 @click.group(
-    short_help="Say who may use the proxy and its endpoints.",
+    short_help="Manage the keys of the proxy and its endpoints.",
     epilog=examples("heliograph keys add ci --role write", "heliograph keys list"),
 )
 def keys() -> None:
-    """Say who may use the proxy and its endpoints. Without keys, every program on this machine may."""
+    """Manage the keys of the proxy and its endpoints. Without keys, every program on this machine may use them."""
 
 
 @keys.command(

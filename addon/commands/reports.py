@@ -236,7 +236,7 @@ def _settle(data: Path, config: Path | None) -> None:
     from addon.settling.process import settle_leftovers
 
     _, problems = load_what_can_be_read(data, config)
-    for problem in problems:  # what is stored can be answered all the same
+    for problem in problems:  # the stored rows can be read nevertheless
         _warn(problem.text)
     try:
         settle_leftovers(data, config)

@@ -1,4 +1,4 @@
-"""Which limits and budgets a call meets. Pure: the store is asked with what comes out here."""
+"""Which limits and budgets apply to a call. Pure: the result is what the store is asked."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class BudgetDue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What must allow the call, and what it is charged to if it goes."""
+    """The limits and budgets that must allow the call, and that it is charged to."""
 
     checks: tuple[Check, ...] = ()  # for LimitStore.decide: the operator's limits, then the caller's policy
     charges: tuple[Charge, ...] = ()  # for the closing line of the journal
@@ -100,7 +100,7 @@ def needs_body(facts: CallFacts, policy: Policy | None, limits: Sequence[Limit],
     """Whether the body must be parsed first: `facts` are those of headers and path, and a rule asks for more."""
     rules: list[Limit | Budget] = [*limits, *budgets]
     if budgets or (policy and policy.unit != "request") or any(limit.policy.unit != "request" for limit in limits):
-        return True  # what the call may cost is in the body
+        return True  # the body decides what the call may cost
     model = any(rule.per == "model" or rule.match.model is not None for rule in rules)
     user = any(rule.per == "user" or rule.match.user is not None for rule in rules)
     user = user or (policy is not None and policy.segment == "user")
@@ -108,8 +108,8 @@ def needs_body(facts: CallFacts, policy: Policy | None, limits: Sequence[Limit],
 
 
 def _own_check(facts: CallFacts, policy: Policy) -> Check | None:
-    """The caller's policy; None if what it is per is not named. Quota and window are no part of the key, as with
-    Helicone: a changed policy goes on with what is left."""
+    """The caller's policy; None where the request does not name what it is per. Quota and window are not part of the
+    key, as in Helicone: a changed policy continues with what is left."""
     segment = policy.segment
     if segment is None:
         return Check(key=f"{facts.scope}|global|{policy.unit}", policy=policy, per=_whose("key", facts))

@@ -1,7 +1,7 @@
 """A token bucket: holds `quota`, refills evenly over the window, lazily. Pure; times are epoch seconds.
 
-A bucket is new and full until something was taken. Quota and window are the policy's of the moment: under a changed
-policy the bucket keeps what is in it, as far as it still fits.
+A bucket starts full. Quota and window come from the policy of the current call: if the policy changes, the bucket keeps
+its content, up to the new quota.
 """
 
 import math
@@ -10,33 +10,33 @@ from typing import Final
 
 from addon.limits.policy import Policy
 
-# Processes stamp decisions before they get the store's lock, so times come slightly out of order. A larger step back is
-# a clock that was set: then the bucket goes on from the new time.
+# Processes read the clock before they get the store's lock, so times come slightly out of order. A larger step back means
+# that the clock was set; the bucket then continues from the new time.
 DISORDER_S: Final = 5.0
-# Refilling sums fractions: after exactly the time we told a caller to wait, a token may lack its last digits.
+# Refilling adds fractions: after exactly the stated waiting time, a token may still lack its last digits.
 ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    tokens: float  # below 0: more was charged after a call than was left
+    tokens: float  # below 0: a call used more than was left
     updated_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """May this call go? `bucket` is what is left if all other checks allow it too."""
+    """Whether this call may go. `bucket`: the bucket afterwards, if all other checks allow the call, too."""
 
     allowed: bool
     bucket: Bucket
-    remaining: int  # whole units left, this call taken off; never negative
+    remaining: int  # whole units left after this call; never negative
     reset_s: int  # until the bucket is full again
-    wait_s: float  # until a refused call would be allowed; 0 if this one is
+    wait_s: float  # until a refused call would be allowed; 0 for an allowed call
 
 
 def take(bucket: Bucket | None, policy: Policy, now: float, amount: float = 1.0) -> Decision:
-    """A request takes `amount` at once, or nothing if it is refused. Cents and tokens are known only after the call:
-    it may go while anything is left, and `charge` follows."""
+    """A request takes `amount` at once; a refused one takes nothing. Cents and tokens are known only after the call:
+    it may go while anything is left, and is charged later."""
     left = refilled(bucket, policy, now)
     if policy.unit == "request":
         missing = amount - left.tokens
@@ -56,7 +56,7 @@ def take(bucket: Bucket | None, policy: Policy, now: float, amount: float = 1.0)
 
 
 def charge(bucket: Bucket | None, policy: Policy, now: float, amount: float) -> Bucket:
-    """The bucket after `amount` was used; below 0 if that was more than was left."""
+    """The bucket after `amount` was used; below 0 where that was more than was left."""
     left = refilled(bucket, policy, now)
     return Bucket(left.tokens - amount, left.updated_at)
 
@@ -77,7 +77,7 @@ def seconds_to_full(bucket: Bucket, policy: Policy) -> float:
 
 
 def _capacity(policy: Policy) -> float:
-    """A bucket that never holds a whole request would never let one through: 0.5 a minute is one in two minutes."""
+    """At least 1 for requests: a smaller bucket would never hold a whole one. 0.5 a minute means one in two minutes."""
     quota = float(policy.quota)
     return max(1.0, quota) if policy.unit == "request" else quota
 

@@ -1,8 +1,8 @@
-"""Rate limit policies: how much in how long, of what, and for whom. Callers write one as text:
+"""Rate limit policies: quota, window, unit and segment. Callers write one as text:
 
     quota;w=seconds[;u=request|cents][;s=user|<property>]      e.g. 500;w=3600;u=cents;s=user
 
-Order and names are Helicone's; windows from one second on are ours.
+Order and names are Helicone's. Windows of less than 60 seconds are our extension.
 """
 
 import re
@@ -14,7 +14,7 @@ Unit = Literal["request", "cents", "tokens"]
 
 LEAST_WINDOW_S: Final = 1
 LONGEST_WINDOW_S: Final = 365 * 86_400
-# Beyond these a bucket's numbers are no longer exact as floats, and no such limit means anything.
+# Outside this range a bucket's floats are no longer exact.
 LEAST_QUOTA, LARGEST_QUOTA = Decimal("0.000001"), Decimal(10**12)
 LONGEST_TEXT: Final = 200
 EXAMPLE: Final = "quota;w=seconds[;u=request|cents][;s=user|<property>], e.g. 500;w=3600;u=cents;s=user"
@@ -27,7 +27,7 @@ _GRAMMAR: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """`quota` of `unit` in any `window_s` seconds. `str()` is the policy as our answers name it."""
+    """`quota` of `unit` in any `window_s` seconds. `str()` is its form in answer headers."""
 
     quota: Decimal
     window_s: int
@@ -36,7 +36,7 @@ class Policy:
 
     @property
     def limit(self) -> str:
-        """The quota without zeros that say nothing."""
+        """The quota without trailing zeros."""
         return f"{self.quota.normalize():f}"
 
     def __str__(self) -> str:

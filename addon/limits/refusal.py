@@ -1,6 +1,6 @@
-"""What the verdict of the limits means for the caller: a refusal, and how the limit stands. Pure.
+"""What the caller gets of the limits' verdict: a refusal, and the state of the limit. Pure.
 
-A refusal here is facts and words; the hook puts them into the dialect of the called provider.
+A refusal has the facts and the message; the hook writes them in the error format of the called provider.
 """
 
 import math
@@ -16,14 +16,14 @@ from addon.limits.policy import Policy
 from addon.limits.rules import NANO, budget_state, period_end
 from addon.limits.store import Check, Spent, Verdict
 
-# SDKs sleep as told: up to a minute that is what a caller wants, for longer the program looks hung and fails all the same.
+# SDKs sleep for as long as Retry-After says. Up to a minute that is useful; longer, the program seems to hang.
 LEAST_RETRY_S, LONGEST_SLEEP_S = 1, 60
 _UNITS: Final = {"request": "requests", "cents": "cents", "tokens": "tokens"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a limit stands after this call, as our answers tell it. None: that header is left out."""
+    """The state of a limit after this call, for the answer's headers. None: that header is left out."""
 
     policy: str
     limit: str | None = None
@@ -37,7 +37,7 @@ class Refusal:
 
     kind: Literal["rate_limited", "budget_exceeded"]
     message: str
-    retry_after_s: int  # from 1 on: when the limit really opens again
+    retry_after_s: int  # at least 1: when the limit really opens again
     standing: Standing | None = None
     hard: bool = False  # the stop of a budget
 
@@ -48,7 +48,7 @@ class Refusal:
 
 
 def standing(admission: Admission, verdict: Verdict) -> Standing | None:
-    """Of the limit that refuses the call; else of the caller's policy; else of the one with the least left."""
+    """The state of the limit that refuses the call; else of the caller's policy; else of the limit with the least left."""
     pairs = list(zip(admission.checks, verdict.decisions, strict=True))
     if verdict.refused is not None:
         return _standing(*pairs[verdict.refused])
@@ -105,7 +105,7 @@ def judge_budgets(admission: Admission, spent: Sequence[Spent], now: float) -> t
 
 
 def _reserved_refusal(due: BudgetDue, spent: Spent) -> Refusal:
-    """For a budget of which calls under way may use all that is left: a moment later it is known what they cost."""
+    """For a budget whose rest is reserved by calls under way. What they really cost is known soon."""
     return Refusal(
         kind="budget_exceeded",
         message=f"budget {due.budget.name!r}{due.per}: {_usd(Decimal(spent.nanousd) / NANO)} of {_usd(due.budget.usd)} USD "
@@ -115,7 +115,7 @@ def _reserved_refusal(due: BudgetDue, spent: Spent) -> Refusal:
 
 
 def closed_refusal(reason: str) -> Refusal:
-    """For a store that is down where the config says to refuse then."""
+    """For a store that is down, where the settings say `fail_closed`."""
     return Refusal(
         kind="rate_limited",
         message=f"this proxy cannot check its limits and is set to refuse calls then ({reason})",

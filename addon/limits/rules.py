@@ -1,7 +1,7 @@
 """The operator's rules, from heliograph.toml: limits and budgets that no caller can loosen. Pure.
 
-What a rule depends on is in `CallFacts`, which a request gives (while it waits to be admitted) and a row gives as well
-(when it is charged or recounted): both must come to the same keys.
+A rule depends only on `CallFacts`. They are made from a request (to admit it) and from a row (to charge or recount it);
+both must give the same keys.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ PROPERTY: Final = "property:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """Who calls what. User and model are what the row will have: the header's or path's, else the body's."""
+    """What the rules look at. User and model are those of the row: from the header or path, else from the body."""
 
     user: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)  # lower-case names
@@ -33,13 +33,13 @@ class CallFacts:
 
     @property
     def scope(self) -> str:
-        """Whose limits a caller's own policy is about."""
+        """The key whose calls share a caller's own policy."""
         return self.helicone_key_hash or self.key_hash or ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """The calls that a rule is about: all that is set must be so."""
+    """The calls that a rule applies to: every condition that is set must hold."""
 
     user: str | None = None
     model: str | None = None  # `*` stands for anything; upper and lower case are one
@@ -81,9 +81,10 @@ class Budget:
 
 
 def per_value(per: str, facts: CallFacts) -> str:
-    """Whose bucket or budget it is. Who leaves a name out shares with all who do: that must not be a way around.
+    """The user, key, model or property value that a bucket or budget belongs to. All calls that leave the name out share one
+    bucket, so leaving it out does not avoid the limit.
 
-    A key is the provider's, which has to be a good one; Helicone-Auth may be anything, a new one for each call too.
+    `key` is the provider's key, which must be valid. Helicone-Auth can be any text, even a new one for each call.
     """
     match per:
         case "all":
@@ -98,12 +99,12 @@ def per_value(per: str, facts: CallFacts) -> str:
 
 
 def storable(key: str) -> str:
-    """Header bytes that are no UTF-8 as the rows have them: "?" each."""
+    """Replaces header bytes that are not UTF-8 with "?", as in the rows."""
     return key.encode("utf-8", "replace").decode()
 
 
 def budget_state(budget: Budget, spent_nanousd: int) -> BudgetState:
-    """Spent to the last cent is over: the next call would cost more."""
+    """A budget that is spent exactly is over: the next call would exceed it."""
     whole = budget.usd * NANO
     if spent_nanousd >= whole:
         return "over"

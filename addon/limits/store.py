@@ -1,10 +1,10 @@
-"""`DATA/limits.sqlite`: what is left in each bucket, and what is spent of each budget. Shared by all processes.
+"""`DATA/limits.sqlite`: the content of each bucket and the spending of each budget. Shared by all processes.
 
-A decision is one transaction, so of calls at the same moment exactly as many go as the quota has. The file may be
-deleted while in use: a new one is made, buckets are full again, and the settler recounts the budgets.
+A decision is one transaction, so a quota is exact also for simultaneous calls. The file may be deleted while it is in use:
+a new one is made, buckets are full again, and the settler recounts the budgets.
 
-What a call may cost at most is reserved in the transaction that admits it, so that calls in quick succession do not all
-pass before the first is charged. `settle` puts the truth in its place.
+The most that a call may cost is reserved in the transaction that admits it, so that calls in quick succession do not all
+pass before the first one is charged. `settle` replaces the reservation with the real cost.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from addon.limits.upper_bound import Rates, RateTable, UpperBound
 from addon.storage.sqlite import SqliteFile, is_broken, transaction
 
 NANOUSD_PER_CENT: Final = 10_000_000
-PATIENCE_S: Final = 0.1  # how long a decision waits for the file's lock: the proxy's loop waits with it
-RETRY_AFTER_S: Final = 1.0  # a store that failed is left alone for so long, or each call would wait in vain
+PATIENCE_S: Final = 0.1  # for the file's lock: the event loop is blocked meanwhile
+RETRY_AFTER_S: Final = 1.0  # a failed store is not used for this long; else each call would wait in vain
 PRUNE_EVERY_S: Final = 3600.0
-RESERVED_S: Final = 2 * 3600.0  # longer than any call lasts; what is reserved longer is of a call that died unseen
+RESERVED_S: Final = 2 * 3600.0  # longer than any call lasts; older reservations are of calls that died without a trace
 KEEP_UNPRICED_S: Final = 40 * 86_400.0  # the longest period, and some days
-SOON_S: Final = 1.0  # the settler charges within a second, and what is reserved too much is free again
-KEEP_CHARGED_S: Final = 30 * 86_400.0  # a settler that died between charge and row may come back that late
+SOON_S: Final = 1.0  # the settler charges within a second, which frees what was reserved in excess
+KEEP_CHARGED_S: Final = 30 * 86_400.0  # a settler that died between charge and row may be restarted that late
 _SCHEMA: Final = """
 create table if not exists buckets (
     key text primary key, tokens real not null, updated_at real not null, full_at real not null
@@ -58,7 +58,7 @@ create table if not exists rates (
 
 
 class StoreDown(Exception):
-    """No decision can be had: the file is locked, cannot be written, or is not ours. The message names it."""
+    """The store cannot decide: the file is locked, cannot be written, or is not ours. The message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +77,12 @@ class BudgetLine:
 
     key: str
     period: str
-    hard_nanousd: int | None  # no call goes once so much is spent and reserved; None: it only warns
+    hard_nanousd: int | None  # calls are refused once this much is spent and reserved; None: it only warns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """What a call may use at most, of all its budgets and of its limits of money and tokens."""
+    """The most that a call may use of its budgets and of its limits of money and tokens."""
 
     call_id: str
     budgets: tuple[BudgetLine, ...]
@@ -91,7 +91,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Of one budget, in nano-USD."""
+    """The spending of one budget."""
 
     nanousd: int
     reserved_nanousd: int = 0  # by calls under way
@@ -99,7 +99,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the store says. `decisions` are those of the checks, `spent` of the budgets, in their order."""
+    """The store's decision. `decisions` belong to the checks and `spent` to the budgets, in their order."""
 
     decisions: tuple[Decision, ...] = ()
     refused: int | None = None  # the first check that does not allow the call
@@ -116,7 +116,7 @@ class BucketCharge:
 
     key: str
     policy: Policy
-    amount: float | None  # None: unknown, so what was reserved is charged
+    amount: float | None  # None: unknown, so the reservation is charged
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,8 @@ class LimitStore:
     # The proxy's side
 
     def decide(self, checks: Sequence[Check], now: float, reservation: Reservation | None = None) -> Verdict:
-        """Takes the call's part from all buckets and reserves what it may cost, or nothing if a budget or a bucket
-        refuses. A budget that is used up leaves `decisions` empty. `now` in epoch seconds."""
+        """Takes the call's share from all buckets and reserves what it may cost; takes nothing where a budget or a bucket
+        refuses the call. A budget that is used up leaves `decisions` empty. `now` in epoch seconds."""
         if not checks and reservation is None:
             return Verdict()
         with self._transaction() as connection:
@@ -161,7 +161,7 @@ class LimitStore:
             refused = next((index for index, decision in enumerate(decisions) if not decision.allowed), None)
             if refused is None:
                 for check, decision in zip(checks, decisions, strict=True):
-                    if check.policy.unit == "request":  # the others are only looked at
+                    if check.policy.unit == "request":  # money and tokens are charged after the call
                         _write(connection, check.key, check.policy, decision.bucket)
                 if reservation:
                     _reserve(connection, reservation, checks, now)
@@ -169,14 +169,14 @@ class LimitStore:
         return Verdict(decisions=decisions, refused=refused, spent=spent)
 
     def spent(self, keys: Sequence[tuple[str, str]]) -> list[int]:
-        """Nano-USD spent of each (budget key, period), without what is reserved."""
+        """Nano-USD spent of each (budget key, period), without reservations."""
         if not keys:
             return []
         with self._connected() as connection:
             return [_spent(connection, *key) for key in keys]
 
     def rates(self) -> RateTable:
-        """The price list as the settler has written it down; empty before that."""
+        """The price list that the settler wrote; empty before that."""
         table: dict[str, dict[str, Rates]] = {}
         with self._connected() as connection:
             for provider, model, *rates in connection.execute("select * from rates"):
@@ -194,10 +194,10 @@ class LimitStore:
         settled: Sequence[str] = (),
         unpriced: Sequence[Spend] | None = (),
     ) -> None:
-        """Charges a call in place of what is reserved for it, each key once however often it is repeated.
+        """Replaces a call's reservations with charges. Repeating it charges no key twice.
 
-        `unpriced`: what its row does not have and its budgets are charged all the same; None: what was reserved.
-        `settled`: earlier calls that will not be repeated.
+        `unpriced`: charges of its budgets that its row does not show; None: charge what was reserved. `settled`: earlier
+        calls that will not be repeated.
         """
         with self._transaction() as connection:
             for item in charges:
@@ -229,7 +229,7 @@ class LimitStore:
             self._prune(connection, now)
 
     def replace_rates(self, table: RateTable) -> None:
-        """Writes the price list down, for the proxies, which must not carry it."""
+        """Stores the price list for the proxies, which do not load it themselves."""
         rows = [
             (provider, model, rates.input_nanousd, rates.output_nanousd)
             for provider, models in table.items()
@@ -240,14 +240,14 @@ class LimitStore:
             connection.executemany("insert into rates values (?, ?, ?, ?)", rows)
 
     def is_recounted(self) -> bool:
-        """Whether the budgets in this very file were ever recounted."""
+        """Whether the budgets in this file were ever recounted."""
         with self._connected() as connection:
             return connection.execute("select 1 from recounts").fetchone() is not None
 
     def replace_spend(self, spend: Mapping[tuple[str, str], int], now: float) -> None:
         """Sets what is spent, by (budget key, period), to what all rows written so far say.
 
-        Of the calls charged so far some may have no row: they are to be charged again then, so their marks go too.
+        Some of the calls charged so far may have no row yet. They must be charged again, so their marks are removed, too.
         """
         with self._transaction() as connection:
             connection.execute("delete from spend")
@@ -281,7 +281,7 @@ class LimitStore:
             self._failed = None
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
-        """A bucket that is full again is as good as none."""
+        """Removes full buckets (a missing one counts as full) and what is out of date."""
         if now >= self._prune_at:
             connection.execute("delete from buckets where full_at < ?", (now,))
             connection.execute("delete from charged where at < ?", (now - KEEP_CHARGED_S,))
@@ -303,7 +303,7 @@ def _write(connection: sqlite3.Connection, key: str, policy: Policy, bucket: Buc
 
 
 def _spent(connection: sqlite3.Connection, budget_key: str, period: str) -> int:
-    """By the rows, and beside them."""
+    """The sum of what the rows have and what they do not have."""
     query = (
         "select (select coalesce(sum(nanousd), 0) from spend where budget_key = :key and period = :period)"
         " + (select coalesce(sum(nanousd), 0) from unpriced where budget_key = :key and period = :period)"
@@ -316,7 +316,7 @@ def _is_over(line: BudgetLine, spent: Spent) -> bool:
 
 
 def _decision(connection: sqlite3.Connection, check: Check, now: float) -> Decision:
-    """What one bucket says. Of money and tokens, what calls under way may use counts as used."""
+    """The decision of one bucket. For money and tokens, reservations of calls under way count as used."""
     bucket = _read(connection, check.key)
     decision = take(bucket, check.policy, now)
     if check.policy.unit == "request" or not decision.allowed:

@@ -1,4 +1,4 @@
-"""What a call may cost at most: reserved when it is admitted, charged where its cost is never known. Pure.
+"""The most that a call may cost: reserved when it is admitted, charged where its real cost never becomes known. Pure.
 
 The bound is generous and finite: the prices of the model that is really asked for (never those of a name in a header),
 the length of the request as input tokens, and the most output that the request allows.
@@ -13,8 +13,8 @@ from addon.providers.fields import at
 from addon.wildcard import matches
 
 BYTES_PER_TOKEN: Final = 3  # English has 4, Chinese and Japanese about 3
-MOST_INPUT_TOKENS: Final = 1_000_000  # no context is longer
-# Where a request sets no limit. Few answers are longer; a caller who wants a longer one asks for it, as a rule.
+MOST_INPUT_TOKENS: Final = 1_000_000  # no model has a longer context
+# For requests without a limit. Few answers are longer, and requests for longer ones usually set a limit.
 USUAL_OUTPUT_TOKENS: Final = 8_192
 MOST_OUTPUT_TOKENS: Final = 200_000
 _OUTPUT_LIMITS: Final = (
@@ -38,7 +38,7 @@ class Rates:
 
 
 FREE: Final = Rates(0, 0)
-# The dearest list price so far (o1-pro: 150 and 600 USD per million), until the settler has written the price list down.
+# The highest list price so far (o1-pro: 150 and 600 USD per million), until the settler has written the price list.
 DEAREST: Final = Rates(150_000, 600_000)
 
 # provider -> name of a model, or a pattern with `*` of the user's own prices -> its rates
@@ -52,8 +52,8 @@ class UpperBound:
 
 
 def rates_of(table: RateTable, provider: str, model: str | None, *, has_price_list: bool) -> Rates:
-    """By pattern, else by the longest name that the model's begins with; of an unknown model the provider's dearest.
-    A provider without any price (a server of the user's own) is free."""
+    """By pattern, else by the longest known name that the model's name starts with; for an unknown model the provider's highest
+    rates. A provider without any price (a server of the user's own) is free."""
     known = table.get(provider, {})
     name = (model or "").lower()
     for pattern, rates in known.items():
@@ -85,7 +85,7 @@ def _most_output_tokens(body: Any) -> int:
 
 
 def _count(value: Any) -> int | None:
-    """A whole number above 0. Anything else is not a limit that a provider would keep to."""
+    """A whole number above 0. Providers refuse or ignore anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 

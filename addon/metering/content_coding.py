@@ -101,7 +101,7 @@ class Decoder:
         return bytes(decoded)
 
     def _through(self, codings: Sequence["_Coding"], piece: bytes) -> Iterator[bytes]:
-        """A piece through all codings, the outermost first. Parts that end in nothing count as work all the same."""
+        """A piece through all codings, the outermost first. Parts without output count as work, too."""
         first, *others = codings
         for part in first.feed(piece):
             self._work -= len(part)

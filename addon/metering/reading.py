@@ -31,7 +31,7 @@ OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """What a request's body says of who asks whom."""
+    """The user, session and model that a request's body names."""
 
     model: str | None = None
     user: str | None = None
@@ -121,7 +121,7 @@ def begins_stream(body: bytes) -> bool:
 def settle_usage(
     operation: Operation, reading: Reading, request: Json, *, is_stream: bool, complete: bool
 ) -> tuple[Usage | None, str | None]:
-    """The tokens of a call and who says so: `provider`, `estimated`, or nobody (None, None).
+    """The tokens of a call and their source: `provider`, `estimated`, or nobody (None, None).
 
     Only a stream is ever estimated: one that states no usage, or ended before its last word. Then the input is what was
     stated or else counted, the output the larger of the two. Nothing is estimated of an answer that never began, or
@@ -138,7 +138,7 @@ def settle_usage(
     input_tokens, output_tokens = stated.input_tokens, stated.output_tokens
     if input_tokens is None:
         input_tokens = _estimated_input(operation, request, model)
-    if spoken := (reading.text or "") + (reading.other_output or ""):  # nothing heard is no count of 0
+    if spoken := (reading.text or "") + (reading.other_output or ""):  # silence is not a count of 0
         output_tokens = max(output_tokens or 0, estimate_tokens(spoken, model))
     if input_tokens is None and output_tokens is None:
         return None, None

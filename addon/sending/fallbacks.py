@@ -1,7 +1,7 @@
 """Fallbacks: other targets for a call that fails, by the header `Helicone-Fallbacks` or by `[[fallbacks]]` of heliograph.toml. Pure.
 
-No connection and no answer in time count as a failure whatever the codes say. Messages never quote a header's value: it
-may be a key.
+A missing connection and a timeout always count as failures, whatever the codes say. Messages never quote a header's value:
+it may be a key.
 """
 
 import json
@@ -21,13 +21,13 @@ MOST_FALLBACKS: Final = 20
 _ENTRY_KEYS: Final = ("target-url", "headers", "onCodes", "bodyKeyOverride")
 _NEEDED_KEYS: Final = _ENTRY_KEYS[:3]
 USUAL_CODES: Final[Codes] = ((408, 408), (429, 429), (500, 599))
-# An answer of less than 300 is one: it goes to the caller as it comes, and is never held back.
+# Statuses below 300 are successes: they go to the caller as they come, and are never held back.
 _FIRST_FAILURE, _LAST_STATUS = 300, 599
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # a line break in one would begin another header
-_PATH: Final = re.compile(r"(?:/[!-~]*)?")  # printable ASCII: what may stand in a request line
+_PATH: Final = re.compile(r"(?:/[!-~]*)?")  # printable ASCII, as in a request line
 _VARIABLE: Final = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})?")
-# What SDKs put behind their base URL.
+# The paths that SDKs append to their base URL.
 _TAILS: Final = ("/chat/completions", "/completions", "/embeddings", "/responses", "/v1/messages")
 
 
@@ -52,8 +52,8 @@ class FallbackRule:
 
 @dataclass(frozen=True, slots=True)
 class Fallbacks:
-    """Where one call may go, in this order. A header names all targets, the first included; the config names those that
-    come after the called one, and a rule that does not fit a failure is skipped."""
+    """The targets of one call, in order. A header names all of them, the first included; the config names those after the called
+    one, and rules that do not match a failure are skipped."""
 
     entries: tuple[Fallback, ...]
     by_config: bool = False
@@ -65,7 +65,7 @@ class Fallbacks:
 
     @property
     def first(self) -> int | None:
-        """The index of the target that is asked first; None: it is the one that was called."""
+        """The index of the first target; None: the called one."""
         return None if self.by_config else 0
 
     def after(self, at: int | None, status: int | None) -> int | None:
@@ -96,7 +96,7 @@ def parse_fallbacks(text: str) -> tuple[Fallback, ...]:
 
 
 def with_environment(rules: Sequence[FallbackRule], environ: Mapping[str, str]) -> tuple[FallbackRule, ...]:
-    """The rules with each $NAME in their headers replaced. Raises ValueError that names what is not set."""
+    """The rules with each $NAME in their headers replaced. Raises ValueError that names a variable that is not set."""
     return tuple(
         replace(
             rule,
@@ -115,7 +115,7 @@ def variables_in(value: str) -> tuple[str, ...]:
 
 
 def find_fallbacks(rules: Sequence[FallbackRule], model: str | None) -> Fallbacks | None:
-    """Those that a call to `model` has by the config; None: none."""
+    """The fallbacks that the config has for `model`; None: there are none."""
     facts = CallFacts(model=model)
     found = tuple(rule.fallback for rule in rules if rule.match.covers(facts))
     return Fallbacks(found, by_config=True) if found else None
@@ -133,7 +133,7 @@ def target_path(path: str, base: str) -> str:
 
 def overridden_body(body: bytes, content_encoding: str | None, overrides: Mapping[str, str]) -> bytes:
     """The body with these members set to these JSON texts, uncompressed; all other bytes are as they were. Raises
-    ValueError when it is no JSON object."""
+    ValueError where it is not a JSON object."""
     decoded, whole = decode(body, content_encoding)
     if not whole:
         raise ValueError("cannot be decoded")
@@ -201,7 +201,7 @@ def checked_header(value: Any) -> str:
 
 def _is_sendable(value: str) -> bool:
     try:
-        value.encode("utf-8", "surrogateescape")  # header bytes that are no UTF-8 came in so
+        value.encode("utf-8", "surrogateescape")  # header bytes that are not UTF-8 were decoded this way
     except UnicodeEncodeError:
         return False
     return True
@@ -228,7 +228,7 @@ def parse_code(code: Any) -> tuple[int, int]:
             low, high = 0, 0
     if not (100 <= low <= high <= _LAST_STATUS and high >= _FIRST_FAILURE):
         raise ValueError(
-            f"{repr(code)[:60]} is no status of a failure; write numbers from {_FIRST_FAILURE} to {_LAST_STATUS}, "
+            f"{repr(code)[:60]} is not a status of a failure; write numbers from {_FIRST_FAILURE} to {_LAST_STATUS}, "
             'or ranges as {"from": 500, "to": 599} or "500-599"'
         )
     return max(low, _FIRST_FAILURE), high
@@ -240,8 +240,8 @@ def parse_members(members: Any) -> dict[str, str]:
         raise ValueError('not an object of members to set, e.g. {"model": "..."}')
     try:
         return {key: json.dumps(value, allow_nan=False) for key, value in members.items()}
-    except (TypeError, ValueError):  # TOML knows times, infinity and nan
-        raise ValueError("a value is none of JSON's") from None
+    except (TypeError, ValueError):  # TOML has times, infinity and nan; JSON does not
+        raise ValueError("a value cannot be written as JSON") from None
 
 
 def _put_in(where: str, fallback: Fallback, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-_VALUE: Final = json.JSONDecoder(parse_int=float)  # no integer is too long to be passed over
+_VALUE: Final = json.JSONDecoder(parse_int=float)  # an integer of any length can be skipped
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -24,10 +24,10 @@ class Member:
 
 
 def members(text: str) -> list[Member]:
-    """The members of the object that `text` is, repeated keys included. Raises ValueError when it is no JSON object."""
+    """The members of the object that `text` is, repeated keys included. Raises ValueError where it is not a JSON object."""
     try:
         found, end = _scan(text)
-    except (IndexError, RecursionError) as error:  # cut short; nested deeper than anybody reads
+    except (IndexError, RecursionError) as error:  # cut short, or nested too deep
         raise ValueError("not a JSON object") from error
     if end != len(text):
         raise ValueError("not a JSON object: something follows it")
@@ -35,7 +35,7 @@ def members(text: str) -> list[Member]:
 
 
 def repeats_member(body: bytes, key: str) -> bool:
-    """Whether the JSON object in `body` has the member more than once: of two readers each may take another one."""
+    """Whether the JSON object in `body` has the member more than once: two parsers may then take different ones."""
     try:
         return sum(member.key == key for member in members(body.decode(json.detect_encoding(body)))) > 1
     except ValueError:  # not an object
@@ -43,8 +43,8 @@ def repeats_member(body: bytes, key: str) -> bool:
 
 
 def with_members(text: str, values: Mapping[str, str]) -> str:
-    """The object `text` with each key of `values` set to that JSON text. Keys that it has not come first, in the order
-    given. Raises ValueError when `text` is no JSON object."""
+    """The object `text` with each key of `values` set to that JSON text. New keys come first, in the given
+    order. Raises ValueError where `text` is not a JSON object."""
     there = members(text)
     pieces: list[str] = []
     at = text.index("{") + 1
@@ -86,4 +86,4 @@ def _expect(text: str, at: int, sign: str) -> int:
 
 
 def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing as well
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it always matches, also no characters

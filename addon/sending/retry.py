@@ -1,7 +1,7 @@
 """Whether a failed attempt is made again, and after how long. Pure: the clock and the dice are passed in.
 
-Decided on the status line, before a byte went to the caller. The waiting is Helicone's (npm `async-retry`); what is
-retried, and that the provider's own words win, is what the official SDKs do.
+Decided on the status line, before any byte goes to the caller. The waits are those of Helicone (npm `async-retry`). What is
+retried, and that the provider's own headers win, follows the official SDKs.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 # 522 is Cloudflare's "connection timed out", 529 Anthropic's "overloaded".
 RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 522, 529})
-# A provider that asks for more is gone for longer than a caller waits; the SDKs draw the line here too.
+# A provider that asks for a longer wait is away for longer than callers wait. The SDKs have the same limit.
 LONGEST_RETRY_AFTER_S: Final = 60.0
 
 MOST_RETRIES: Final = 20
@@ -29,11 +29,11 @@ _HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how long between. Raises ValueError where the shortest wait is longer than the longest."""
+    """How many retries, and the waits between them. Raises ValueError where the shortest wait is longer than the longest."""
 
     retries: int = 5  # after the first attempt
     factor: float = 2.0
-    min_timeout_s: float = 1.0  # of the first wait, before the dice
+    min_timeout_s: float = 1.0  # of the first wait, before jitter
     max_timeout_s: float = 10.0  # of any wait
 
     def __post_init__(self) -> None:
@@ -46,12 +46,12 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one attempt went: an answer's status, or why there was none."""
+    """The outcome of one attempt: the answer's status, or why there was no answer."""
 
     status: int | None = None
     failure: Failure | None = None
     retry_after_s: float | None = None  # what the provider asks us to wait
-    should_retry: bool | None = None  # what the provider says outright
+    should_retry: bool | None = None  # the provider's own `x-should-retry`
 
 
 def parse_retries(text: str) -> int:
@@ -62,7 +62,7 @@ def parse_retries(text: str) -> int:
 
 
 def parse_factor(text: str) -> float:
-    """By how much each wait is longer than the one before. Raises ValueError."""
+    """The factor by which each wait is longer than the one before. Raises ValueError."""
     if not _DECIMAL.fullmatch(text) or not 1 <= float(text) <= LARGEST_FACTOR:
         raise ValueError(f"{text[:40]!r} is not a factor; write a number from 1 to {LARGEST_FACTOR:g}, e.g. 2")
     return float(text)

@@ -1,4 +1,4 @@
-"""Usage of OpenAI-shaped streams, asked for where the caller did not ask by itself, and hidden where it shall not see it.
+"""Usage of OpenAI-shaped streams: requested where the caller did not request it, and removed for callers that do not expect it.
 
 OpenAI states a stream's usage only when asked, in one more chunk with `"choices": []` before `[DONE]`; every other chunk
 then has `"usage": null` (https://platform.openai.com/docs/api-reference/chat/create, `stream_options.include_usage`).
@@ -11,14 +11,14 @@ from addon.providers.fields import at, parse
 from addon.providers.framing.sse import events
 from addon.sending.json_text import members, with_members
 
-# A longer event is no usage chunk: what there is of it goes on before it is whole.
+# A longer event is not a usage chunk: it is passed on before it is complete.
 _LONGEST_HELD_BYTES: Final = 256 * 1024
 
 # Two line ends in a row. Atomic, or a CR LF would pass for two.
 _EVENT_END: Final = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
 # Comments (they keep connections alive) and empty lines before an event: whole lines, and no part of any event.
 _BETWEEN_EVENTS: Final = re.compile(rb"(?:(?::[^\r\n]*)?(?>\r\n|\n))+")
-# In a JSON string every quote is escaped, so none of these can be the words of an answer.
+# In a JSON string every quote is escaped, so the text of an answer never matches these.
 _NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _USAGE_OBJECT: Final = re.compile(rb'"usage"\s*:\s*\{')
 _NULL_USAGE: Final = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
@@ -26,7 +26,7 @@ _NULL_USAGE: Final = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
 
 def with_include_usage(body: bytes) -> bytes | None:
     """The request with `stream_options.include_usage` set to true and all other bytes as they were; None where there is
-    nothing to do: no stream, asked for already, or no JSON that we can read. The caller knows that the operation is one
+    nothing to do: not a stream, requested already, or not readable JSON. The caller knows that the operation is one
     that has this option (chat completions, completions)."""
     if b'"stream"' not in body:
         return None  # most calls, when the config asks for usage everywhere: not worth reading
@@ -39,7 +39,7 @@ def with_include_usage(body: bytes) -> bytes | None:
         if options is None or options.value is None:
             return with_members(text, {"stream_options": '{"include_usage":true}'}).encode()
         if not isinstance(options.value, dict) or options.value.get("include_usage") is True:
-            return None  # of what is no object the provider itself says what is wrong
+            return None  # not an object: the provider itself reports the error
         asked = with_members(text[options.start : options.end], {"include_usage": "true"})
         return with_members(text, {"stream_options": asked}).encode()
     except ValueError:  # not UTF-8, not JSON, not an object: it passes as it is
@@ -50,13 +50,13 @@ class UsageChunkFilter:
     """A stream as it would have been without `include_usage`: the usage chunk is left out, and `"usage": null` of the
     others. Feed it the pieces as they come, not compressed.
 
-    Only an event that is not whole is held back; no client can use one. A null is taken out where OpenAI and its kin
-    write it, behind other members of the chunk itself; anywhere else it stays, where no SDK shows it.
+    Only incomplete events are held back; no client can use one. A null is removed where OpenAI-shaped APIs write it, behind
+    other members of the chunk itself; anywhere else it stays, where no SDK shows it.
     """
 
     def __init__(self) -> None:
         self.held = b""  # the beginning of an event
-        self._drops_lf = False  # what was left out ended in a CR that may be half a CR LF
+        self._drops_lf = False  # the removed part ended in a CR, which may be half of a CR LF
 
     def feed(self, piece: bytes) -> list[bytes]:
         """What the caller gets now: one piece, or none. mitmproxy ends a chunked body at an empty piece."""
@@ -82,7 +82,7 @@ class UsageChunkFilter:
         return [together] if together else []
 
     def finish(self) -> bytes:
-        """What is left at the stream's end, also where it was cut. Of a usage chunk that was cut in two, nothing."""
+        """The rest at the stream's end, also where the stream was cut. A usage chunk that was cut in two is dropped."""
         rest, self.held = self.held, b""
         is_usage = _NO_CHOICES.search(rest) and _USAGE_OBJECT.search(rest)
         return b"" if is_usage else _shown(rest)

@@ -21,7 +21,7 @@ from addon.settling.recount import LOGGED, recount
 from addon.storage.journal_lines import CallEnd, Charge
 from addon.storage.record import RequestRow
 
-WAITING: Final = 10_000  # calls whose charge waits while the store is down: buckets are approximate
+WAITING: Final = 10_000  # calls that wait to be charged while the store is down; more are dropped from the buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Charger:
         self._budgets = budgets
 
     def recount(self, now: float) -> None:
-        """Makes the budgets exact. Only between calls: none may be charged whose row is about to be written."""
+        """Recounts the budgets from the rows. Only between calls: a call that is charged must have its row."""
         if not self._budgets:
             return
         self._recount_due = True
-        self._store.is_recounted()  # down? then without reading the lake
+        self._store.is_recounted()  # raises StoreDown before the lake is read
         self._write_rates()
         self._store.replace_spend(recount(self._data, self._budgets, datetime.fromtimestamp(now, UTC), self._say), now)
         self._recount_due = False
@@ -117,7 +117,7 @@ class Charger:
             self._settled.append(call_id)
 
     def catch_up(self, now: float) -> None:
-        """Charges what waited for the store."""
+        """Charges the calls that waited for the store."""
         if self._recount_due:
             self.recount(now)
         while self._waiting:

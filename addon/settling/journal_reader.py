@@ -55,7 +55,7 @@ class Segment:
     path: Path
     data: bool = True  # the file is there (a `.done` note may outlive it)
     read_to: int = 0
-    sealed: bool = False  # nobody will write to it
+    sealed: bool = False  # it gets no more lines
     complete: bool = False  # sealed and read to its end
     foreign: str | None = None  # why we cannot read all of it; such a file is never deleted
     done: bool = False  # its rows are in Parquet and the note says so

@@ -43,7 +43,7 @@ EVERY_S: Final = 30.0
 
 
 class Stopped(Exception):
-    """The settler is to go; the merge is left undone."""
+    """The settler shall stop; the merge is abandoned."""
 
 
 @dataclass(frozen=True, slots=True)

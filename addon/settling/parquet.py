@@ -29,10 +29,10 @@ _ARROW: Final[dict[Any, pa.DataType]] = {
     tuple[str, ...]: pa.list_(pa.string()),
     dict[str, str]: pa.map_(pa.string(), pa.string()),
 }
-# Ids share their first half with the row before (UUIDv7); bodies are all different: a dictionary helps neither.
+# Ids share their first half with the previous row (UUIDv7), and bodies are all different: a dictionary helps neither.
 _DELTA_TEXT: Final = ("request_id", "response_id", "cache_reference_id")
 _PLAIN: Final = ("request_body", "response_body", "response_text", "usage_raw")
-# Where a nested column keeps its values; of a map the keys.
+# The leaf column of a nested one; for a map, that of its keys.
 _LEAVES: Final = {tuple[str, ...]: ".list.element", dict[str, str]: ".key_value.key"}
 
 
@@ -55,7 +55,7 @@ def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
 
 
 def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
-    """Settled lines as one table in order of time. Raises ValueError for a line that is no row."""
+    """Settled lines as one table in order of time. Raises ValueError for a line that is not a row."""
     kinds = column_types(table)
     columns: dict[str, list[Any]] = {name: [] for name in kinds}
     for line in lines:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 POLL_S: Final = 0.1  # rows must be there a second after the call
 IDLE_POLL_S: Final = 0.25
 IDLE_AFTER_S: Final = 5.0
-CHARGE_PATIENCE_S: Final = 1.0  # for the lock of the limits: nobody waits for the settler
+CHARGE_PATIENCE_S: Final = 1.0  # for the lock of the limits; no call waits for the settler
 GIVE_UP_S: Final = 30.0  # the proxy is gone and the disk still refuses: the next start settles
 
 
@@ -78,7 +78,7 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None)
     from addon.settling.row_worker import RowMaker
 
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
-    if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has told
+    if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has reported it
         # The worker of the old one ends when its pipes are closed, with the last reference to it.
         rows = RowMaker(PriceList(loaded.prices), folders.data, config)
         settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)))
@@ -139,7 +139,7 @@ def main() -> int:
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # the lifeline decides, so that a proxy's last calls are settled
         signal.signal(number, signal.SIG_IGN)
-    os.nice(10)  # calls go first: what is behind is in the journal
+    os.nice(10)  # calls have priority; what waits is safe in the journal
     folders, lifeline = Folders(options.data), _Lifeline()
     try:
         while True:

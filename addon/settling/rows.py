@@ -85,7 +85,7 @@ def make_rows(
         reading = replace(reading, units={})
     elif operation:
         complete = end is not None and end.complete and not end.response_truncated and decoded
-        if came_in_parts and end and end.reading is None:  # an end of the connection is none of the stream
+        if came_in_parts and end and end.reading is None:  # the connection's end is not the stream's end
             complete = complete and is_finished(operation, framing, response_body)
         usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=came_in_parts, complete=complete)
     elif reading.usage:  # logged by somebody who says what it used, of an API that we cannot read

@@ -43,7 +43,7 @@ TMP_AGE_S: Final = 60.0
 
 
 class Settler:
-    """Settles all runs in one data folder. Whoever has one holds `settle.lock`."""
+    """Settles all runs in one data folder. Its process holds `settle.lock`."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Settler:
     ) -> None:
         self.folders = folders
         self.calls_settled = 0
-        self.troubled_since: float | None = None  # the disk refuses
+        self.troubled_since: float | None = None  # since when the disk has refused to write
         self.backlog = False  # a dead run has more to settle
         self._make_rows, self._bare_rows = make_rows, bare_rows
         self._charger = charger
@@ -88,7 +88,7 @@ class Settler:
                 run.look()
         except OSError as error:
             trouble = error
-        # Live runs first and to their end: somebody may be watching. The dead wait their turn, a segment at a time.
+        # Live runs first and completely: their rows may be awaited. Dead runs follow, one segment at a time.
         for run in sorted(self._runs.values(), key=lambda run: run.dead):
             if run.broken or (self.backlog and run.dead):
                 continue
@@ -131,8 +131,8 @@ class Settler:
         return not (run.stuck or run.broken) and any(not segment.done for segment in run.segments.values())
 
     def clean_up(self) -> None:
-        """Before an orderly end: removes what is in Parquet without waiting for readers. One that has listed the settled
-        files a moment ago finds them gone, and lists again."""
+        """Before a shutdown: removes what is in Parquet without waiting for readers. A reader that has just listed the settled
+        files finds them gone, and lists them again."""
         self._grace_s = 0.0
         for run in list(self._runs.values()):
             with contextlib.suppress(OSError):  # the next start removes it
@@ -150,8 +150,8 @@ class Settler:
     def _discover(self) -> None:
         """Takes in new segments, each only with all that came before it.
 
-        A folder is not listed in one instant: of two files made meanwhile the second may show up without the first. The
-        second listing has all that was made before anything in the first one.
+        Listing a folder takes time: of two files made meanwhile, the listing may have the second without the first. A second
+        listing has everything that was made before any file of the first listing.
         """
         newest = {run: max(sequences) for run, sequences in self._fresh().items()}
         fresh = self._fresh() if newest else {}
@@ -207,7 +207,9 @@ class Settler:
             for day in {day for table, day in found if table not in EVENT_TABLES}:
                 settled += self._file(name, day).recover()
         for table, day in found:
-            if table in EVENT_TABLES:  # also of a done segment: the note may be of a settler that knew no events
+            if (
+                table in EVENT_TABLES
+            ):  # also of a done segment: an older settler, which had no events, may have written the note
                 settled += self._event_file(name, day, table).recover()
         run.add_segment(sequence, data="jsonl" in suffixes, settled=dict.fromkeys(settled), done="done" in suffixes)
         run.segments[sequence].done_at = self._clock() - age_s
@@ -271,7 +273,7 @@ class Settler:
         self._event_file(segment.name, row.created_at.date(), table).append(event_id, row_fields(row))
 
     def _try_charging(self, action: Callable[[], None]) -> None:
-        """Rows do not wait for limits: what fails here is said, and a charge that waits is made later."""
+        """Rows do not wait for limits: a failure is reported, and the charge is made later."""
         try:
             action()
         except StoreDown as error:
@@ -280,7 +282,7 @@ class Settler:
             self._say(f"limits and budgets are not charged\n{traceback.format_exc()}", about="limits")
 
     def _rows(self, call: Call) -> tuple[RequestRow, dict[str, Any], dict[str, Any]]:
-        """The call's row, and its lines; where our reading of it fails, a row that says so and keeps the raw bodies."""
+        """The call's row, and its lines; where reading it fails, a row that names the error and keeps the raw bodies."""
         try:
             request, body = self._make_rows(call)
             return request, row_fields(request), row_fields(body)
@@ -308,7 +310,7 @@ class Settler:
         """Brings finished segments into Parquet and leaves a note. Raises OSError; repeating it does no harm."""
         busy = False
         for _, segment in run.finished():
-            # The rows of calls that ended here may lie in later segments: after this note they cannot be made again.
+            # The rows of calls that ended here may belong to later segments. After this note they cannot be made again.
             names = {segment.name} | {run.segments[number].name for number in run.row_segments(segment)}
             files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
             for file in files:
@@ -328,10 +330,10 @@ class Settler:
         return busy
 
     def _clean(self, run: Run) -> None:
-        """Removes what has served: segments at once, settled rows after the grace, then the notes, oldest first.
+        """Removes what is no longer needed: segments at once, settled rows after the grace, then the notes, oldest first.
 
-        A note goes last and only after all earlier ones of its run: until then it says which of the calls that began in
-        them have their rows.
+        A note is removed last, after all earlier notes of its run: until then it says which of the calls that began in
+        earlier segments have their rows.
         """
         oldest = True
         for sequence, segment in list(run.segments.items()):
@@ -353,7 +355,9 @@ class Settler:
             for path in paths:
                 path.unlink(missing_ok=True)
             if paths:
-                sync_folder(folder)  # before the note goes: a row that comes back after a power cut would count twice
+                sync_folder(
+                    folder
+                )  # before the note is removed: a row that reappears after a power cut would count twice
 
 
 def _size(call: OpenCall) -> int:

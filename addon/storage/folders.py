@@ -6,10 +6,10 @@ settled/<table>/<segment>.<date>.jsonl   rows that have no Parquet file yet
 lake/<table>/date=<date>/<name>.parquet
 lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet stands for
 settle.lock                          held by the one settler of this data folder
-cache.sqlite                         answers that may be given again; may be deleted at any time
-webhooks.sqlite                      what is to be told to whom, and was
-webhooks-dead.jsonl                  what nobody took
-limits.sqlite                        what is left of limits, what is spent of budgets (recounted from the lake at a start)
+cache.sqlite                         cached answers; may be deleted at any time
+webhooks.sqlite                      deliveries to webhooks: due, and done
+webhooks-dead.jsonl                  deliveries that were given up
+limits.sqlite                        buckets of limits, spending of budgets (recounted from the lake at a start)
 """
 
 import errno
@@ -119,7 +119,7 @@ def make_folder(folder: Path) -> None:
 
 
 class NotOurs(OSError):
-    """Something is where a file or folder of ours should be, and it is not one. The message says what to do."""
+    """Something else has the name of a file or folder of ours. The message says what to do."""
 
 
 def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
@@ -181,7 +181,7 @@ def _refuse(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], k
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder; nothing if there is no such folder, or something else has its name."""
+    """The entries of a folder; none where it does not exist or is not a folder."""
     try:
         with os.scandir(folder) as found:
             yield from found
@@ -199,7 +199,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """write(2) until all is written. Raises OSError; a part may be written then."""
+    """write(2) until all is written. Raises OSError; then a part may be written."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -225,7 +225,7 @@ def read_lines(path: Path) -> list[str] | None:
 
 
 def write_note(path: Path, lines: Iterable[str]) -> None:
-    """A file of lines that is there whole and durably, or not at all."""
+    """Writes a file of lines durably: complete, or not at all."""
     hidden = path.parent / f".{path.name}.tmp"
     descriptor = open_file(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     try:

@@ -29,9 +29,9 @@ BUFFER_BYTES: Final = 64 * 1024  # a write(2) of this size costs little more tha
 SEGMENT_BYTES: Final = 4 * 2**20  # with SEGMENT_AGE_S: rows get into Parquet soon, in files that are not too many
 SEGMENT_AGE_S: Final = 2.0
 TICK_S: Final = 0.02
-SYNC_EVERY_S: Final = 0.05  # what a power cut may cost
+SYNC_EVERY_S: Final = 0.05  # the most that a power cut may lose
 RETRY_AFTER_S: Final = 1.0
-KEPT_BYTES: Final = 4 * 2**20  # what waits in memory while the disk does not take it
+KEPT_BYTES: Final = 4 * 2**20  # kept in memory while the disk refuses to write
 TROUBLE_EVERY_S: Final = 60.0
 
 _fdatasync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
@@ -46,7 +46,7 @@ class _Call:
 
 
 def _say(message: str) -> None:
-    with contextlib.suppress(OSError):  # a closed stderr must not cost anybody an answer either
+    with contextlib.suppress(OSError):  # a closed stderr must not cost a caller its answer
         print(f"heliograph: {message}", file=sys.stderr, flush=True)
 
 
@@ -143,7 +143,7 @@ class Journal:
             return written
 
     def tell(self, rows: Iterable[EventRow]) -> bool:
-        """Writes what somebody says of calls, all of it at once. False: the disk does not take it, for now or at all."""
+        """Writes feedback, scores, properties and logs, all at once. False: they are not written, now or at all."""
         lines = [event_line(uuid7(), row) for row in rows]
         record = _Call()
         with self._lock:
@@ -230,7 +230,7 @@ class Journal:
 
     def _writable_segment(self) -> int:
         """The descriptor to write to. Raises OSError."""
-        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:  # somebody removed our file
+        if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:  # the file was removed
             for record in self._calls.values():
                 record.cut = record.cut or record not in self._fresh
             self._torn = True

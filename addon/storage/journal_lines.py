@@ -91,7 +91,7 @@ class CallEnd:
     overhead_ms: float | None = None
     attempts: int = 1
     fallback_index: int | None = None
-    # Who answered, where that is not who was called; and what was set in the body for it: members, as JSON text.
+    # The provider that answered, where it is not the called one; and the members set in the body for it, as JSON text.
     provider_name: str | None = None
     operation_name: str | None = None
     host: str | None = None
@@ -109,7 +109,7 @@ class CallEnd:
     # What the answer says of itself (fields of providers.model.Reading), where the body cannot tell it: the caller wants
     # the answer in no file (then without `text`), or it was logged in a form of its own.
     reading: dict[str, Any] | None = None
-    stated_cost_nanousd: int | None = None  # by whoever logged the call
+    stated_cost_nanousd: int | None = None  # by the program that logged the call
     session_path: str | None = None  # these two win over the start's: a span's ancestors become known after it
     session_name: str | None = None
 
@@ -216,7 +216,7 @@ def _known(kind: type[CallStart | CallEnd | Charge], given: Mapping[str, Any]) -
 def _dump(call: CallStart | CallEnd | EventRow) -> bytes:
     try:
         return orjson.dumps(call)
-    except TypeError:  # text that is not Unicode: header bytes that somebody decoded with surrogates
+    except TypeError:  # text that is not Unicode: header bytes decoded with surrogates
         return orjson.dumps(without_surrogates(asdict(call)))
 
 

@@ -1,4 +1,4 @@
-"""What a reader may read: which files hold the rows of a table right now, and what columns they have.
+"""Which files hold the rows of a table at this moment, and which columns they have.
 
 Needs neither pyarrow nor the settler. Readers build their queries from `visible_files`, never from a glob: between two
 renames a row is in two files, and the rules here say which one counts.

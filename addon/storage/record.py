@@ -19,7 +19,7 @@ class RequestRow:
     request_id: str  # ours (UUIDv7), or the caller's own UUID; may repeat; never the provider's id
     started_at: datetime  # UTC; its date is the partition
 
-    provider_name: str  # who bills
+    provider_name: str  # the provider that bills the call
     operation_name: str  # chat, responses, text_completion, embeddings, ...
     request_model: str | None = None  # what the caller asked for
     response_model: str | None = None  # what the provider says it used
@@ -100,7 +100,7 @@ class BodyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackRow:
-    """Somebody's verdict on every call with that id; the newest counts. Table `feedback`."""
+    """A rating of every call with that id; the newest counts. Table `feedback`."""
 
     request_id: str
     created_at: datetime  # UTC; its date is the partition, here and in the two tables below

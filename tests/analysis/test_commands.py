@@ -109,7 +109,7 @@ def test_views_can_be_given_to_another_duckdb(data: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdout"), [(("report", "models", "--json"), "[]\n"), (("tail", "--no-follow"), "")]
 )
-def test_an_empty_folder_is_no_failure_and_says_how_to_start(
+def test_an_empty_folder_is_not_a_failure_and_says_how_to_start(
     tmp_path: Path, arguments: Sequence[str], stdout: str
 ) -> None:
     data = tmp_path / "none"

@@ -131,7 +131,7 @@ def test_torn_and_foreign_files_are_named_once_and_left_where_they_are(tmp_path:
     assert len(said) == 4
 
 
-def test_a_settled_line_that_is_no_row_is_skipped(tmp_path: Path) -> None:
+def test_a_settled_line_that_is_not_a_row_is_skipped(tmp_path: Path) -> None:
     settle(tmp_path, made_up_rows(20)[:5], 1)
     (file,) = Folders(tmp_path).settled("requests").iterdir()
     lines = file.read_bytes().splitlines(keepends=True)

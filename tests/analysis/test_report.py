@@ -97,7 +97,7 @@ def test_models(data: Path, rows: list[RequestRow]) -> None:
     assert acme["unpriced"] > 0
 
 
-def test_a_cost_that_nobody_knows_is_null_and_not_nought(data: Path, rows: list[RequestRow], tmp_path: Path) -> None:
+def test_an_unknown_cost_is_null_and_not_zero(data: Path, rows: list[RequestRow], tmp_path: Path) -> None:
     silent = [row for row in rows if row.cost_nanousd is None and row.input_tokens is None]
     to_parquet(tmp_path, silent, 1)
     for name in ("costs", "models", "users", "sessions", "properties", "latency"):

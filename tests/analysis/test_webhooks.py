@@ -108,7 +108,9 @@ def test_calls_from_before_the_first_start_are_no_news(tmp_path: Path, receiver:
     assert len(receiver.taken) == 1
 
 
-def test_calls_that_ended_while_nobody_looked_are_told_after_a_restart(tmp_path: Path, receiver: Receiver) -> None:
+def test_calls_that_ended_while_the_api_was_down_are_delivered_after_a_restart(
+    tmp_path: Path, receiver: Receiver
+) -> None:
     step(Dispatcher(tmp_path, [webhook(receiver)]), NOW)
     rows = calls_at(NOW + 3600, 2)
     settle(tmp_path, rows, 1)

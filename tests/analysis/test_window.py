@@ -29,7 +29,7 @@ def test_a_time_is_a_span_back_from_now_a_date_or_an_iso_time(text: str, expecte
 @pytest.mark.parametrize(
     "text", ["", "7", "d", "7y", "-7d", "yesterday", "2026-13-01", "999999w", "0001-01-01T00:00+14:00"]
 )
-def test_what_is_no_time_is_named_with_what_is_allowed(text: str) -> None:
+def test_a_text_that_is_not_a_time_is_named_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"30m, 24h, 7d|before the calendar begins"):
         parse_time(text, NOW)
 

@@ -212,7 +212,7 @@ def test_nothing_is_written_about_what_is_unknown(
 @pytest.mark.parametrize(
     "bad_id", ["x", "1", "%2e%2e%2f%2e%2e", "*", "' or true --", "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeee%00", "é" * 500]
 )
-def test_an_id_that_is_no_uuid_is_no_call(running: Running, bad_id: str) -> None:
+def test_an_id_that_is_not_a_uuid_is_not_found(running: Running, bad_id: str) -> None:
     answered(running.http.post(f"/v1/request/{bad_id}/feedback", json={"rating": True}), 404)
     answered(running.http.post(f"/v1/session/{bad_id}/feedback", json={"rating": True}), 404)
 

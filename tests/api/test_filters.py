@@ -163,5 +163,5 @@ def test_calls_and_groups_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["all", {}, {"request": {}}, {"type": "all"}, {"type": "or", "expressions": []}])
-def test_no_condition_is_no_condition(nothing: Any) -> None:
+def test_an_empty_filter_matches_everything(nothing: Any) -> None:
     assert condition(read_filter(nothing, CALL_TABLES)).sql == "true"

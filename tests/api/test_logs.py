@@ -149,7 +149,7 @@ def test_responses_embeddings_and_completions_are_told_by_their_shape(server: Se
     assert (row["operation_name"], row["input_tokens"], row["cost_nanousd"]) == ("embeddings", 100, 2000)
 
 
-def test_a_call_of_nobody_we_know_keeps_its_name_and_its_tokens(server: Server) -> None:
+def test_a_call_to_an_unknown_provider_keeps_its_name_and_its_tokens(server: Server) -> None:
     answer = ANSWER | {"model": "llama-3.3-70b"}
     row = logged(
         server,
@@ -221,7 +221,7 @@ def test_an_error_answer_is_free_and_has_the_providers_own_type(server: Server) 
     assert (row["error_type"], row["path"], row["operation_name"]) == ("overloaded_error", "/v1/messages", "chat")
 
 
-def test_without_timing_the_call_is_of_now_and_took_nobody_knows_how_long(server: Server) -> None:
+def test_without_timing_the_call_starts_now_and_its_duration_is_unknown(server: Server) -> None:
     before = time.time()
     row = logged(server, log(timing=None))
     assert before - 1 <= epoch_s(row) <= time.time() + 1
@@ -289,7 +289,7 @@ def test_a_wrong_field_is_named(server: Server, changes: dict[str, Any], says: s
     assert says in answer.json()["error"], answer.text
 
 
-def test_what_is_no_log_is_refused(server: Server) -> None:
+def test_a_body_that_is_not_a_log_is_refused(server: Server) -> None:
     for body in (b"", b"{", b"[]", b"null", b'{"a": NaN}'):
         answer = requests.post(f"{server.url}/oai/v1/log", data=body)
         assert (answer.status_code, answer.json()["data"]) == (400, None)

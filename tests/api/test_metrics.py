@@ -36,7 +36,7 @@ def test_without_calls_sums_are_zero_and_averages_unknown(api: Client) -> None:
     assert ask(api, "averageLatency", NO_DAY) is None
 
 
-def test_a_cost_that_nobody_knows_is_not_zero(api: Client) -> None:
+def test_an_unknown_cost_is_not_zero(api: Client) -> None:
     unpriced = {
         "left": {"request_response_rmt": {"model": {"equals": "acme-1"}}},
         "operator": "and",

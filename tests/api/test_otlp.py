@@ -256,7 +256,7 @@ def test_nothing_that_an_exporter_sends_is_an_error(server: Server, body: dict[s
         (b"\xff\xff\xff", "application/x-protobuf"),
     ],
 )
-def test_what_is_no_export_is_refused(server: Server, body: bytes, content_type: str) -> None:
+def test_a_body_that_is_not_an_export_is_refused(server: Server, body: bytes, content_type: str) -> None:
     answer = requests.post(f"{server.url}/v1/traces", data=body, headers={"content-type": content_type})
     assert answer.status_code == 400
     assert answer.json()["error"]

@@ -72,7 +72,7 @@ def can_be_locked(segment: Path) -> bool:
         return True
 
 
-def test_it_answers_whoever_has_the_token(data: Path) -> None:
+def test_it_answers_callers_that_have_the_token(data: Path) -> None:
     with started(data) as (process, url):
         count = f"{url}/v1/request/count/query"
         answer = httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN})

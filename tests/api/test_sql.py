@@ -109,7 +109,7 @@ def test_slow_sql_does_not_hold_up_other_questions(data: Path) -> None:
     assert answers == ["heliograph is ending"] * (PLACES_FOR_SQL + 2)
 
 
-def test_who_finds_no_place_in_time_is_told_so(data: Path) -> None:
+def test_a_question_that_waits_too_long_is_refused_with_the_reason(data: Path) -> None:
     with serving(data, questions=Questions(places=1, most_s=8, wait_s=0.5)) as api:
         slow = threading.Thread(target=lambda: execute(Client(api.url), ENDLESS, 422))
         slow.start()

@@ -122,7 +122,7 @@ def test_these_never_share_an_answer(one: dict[str, Any], other: dict[str, Any])
     one=st.text(min_size=1),
     other=st.text(min_size=1),
 )
-def test_callers_that_differ_in_a_header_nobody_knows_never_share_an_answer(name: str, one: str, other: str) -> None:
+def test_callers_that_differ_in_an_unknown_header_never_share_an_answer(name: str, one: str, other: str) -> None:
     if one.strip() != other.strip():
         assert keys(headers=((name, one),)) != keys(headers=((name, other),))
 

@@ -39,7 +39,7 @@ def test_no_cache_stores_and_no_store_reads() -> None:
 
 
 @pytest.mark.parametrize("text", ["max-age", "max-age=soon", "max-age=-1", "max-age=1.5", "max-age=60, s-maxage=²"])
-def test_an_age_that_is_no_number_is_refused_with_what_is_allowed(text: str) -> None:
+def test_an_age_that_is_not_a_number_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"write whole seconds, e\.g\. (s-maxage|max-age)=3600"):
         parse_cache_control(text)
 

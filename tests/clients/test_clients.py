@@ -168,7 +168,9 @@ def test_a_logged_call_can_be_rated(proxy: Proxy, folder: Path, language: str) -
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_thousand_logs_at_once_all_arrive_and_hold_nobody_up(proxy: Proxy, folder: Path, language: str) -> None:
+def test_a_thousand_logs_at_once_all_arrive_without_blocking_the_program(
+    proxy: Proxy, folder: Path, language: str
+) -> None:
     session = str(uuid.uuid4())
     done = LANGUAGES[language](folder, proxy.url, program("many", language, session))
     assert (done.returncode, done.stderr) == (0, "")

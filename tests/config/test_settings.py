@@ -182,7 +182,7 @@ def test_a_variable_that_is_not_set_is_named_with_its_key(tmp_path: Path) -> Non
         "fallbacks[0].headers.Authorization: $GROQ_KEY is not set; export it before heliograph starts",
     ]
     assert loaded(tmp_path, VARIABLES, environ={"HOOK": "s", "GROQ_KEY": "k"}).webhooks[0].secret == "$HOOK"
-    assert loaded(tmp_path, VARIABLES).fallbacks  # who only reads needs no variables
+    assert loaded(tmp_path, VARIABLES).fallbacks  # a reader needs no variables
 
 
 def test_sections_without_a_mistake_can_be_used(tmp_path: Path) -> None:

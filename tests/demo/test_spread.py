@@ -51,7 +51,7 @@ def test_a_session_stays_together_and_bodies_move_with_their_calls(tmp_path: Pat
     assert table(tmp_path, moved) == [(100,)]
 
 
-def test_no_call_or_one_is_no_error(tmp_path: Path) -> None:
+def test_no_call_or_a_single_one_can_be_spread(tmp_path: Path) -> None:
     spread(tmp_path / "empty")
     to_parquet(tmp_path / "one", in_seconds(1), 1)
     spread(tmp_path / "one")

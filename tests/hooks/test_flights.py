@@ -1,4 +1,4 @@
-"""Identical calls: who follows, and that an answer that is whole already is a hit."""
+"""Identical calls: which ones follow, and that a complete answer is a hit."""
 
 import asyncio
 

@@ -39,7 +39,7 @@ def test_a_callers_policy_has_a_bucket_of_its_scope(policy: str, key: str) -> No
     assert keys(admission(FACTS, parse_policy(policy), (), (), NOW)) == [key]
 
 
-def test_the_scope_is_the_helicone_key_then_the_providers_then_nobody() -> None:
+def test_the_scope_is_the_helicone_key_else_the_providers_else_anonymous() -> None:
     assert replace(FACTS, helicone_key_hash="def").scope == "def"
     assert FACTS.scope == "abc"
     assert CallFacts().scope == "anonymous"
@@ -91,7 +91,7 @@ def test_where_money_or_tokens_are_limited_the_body_tells_what_a_call_may_cost()
     assert not needs_body(FACTS, parse_policy("1;w=60"), (TEAM,), ())
 
 
-def test_answers_tell_how_the_callers_policy_stands_else_the_tightest_of_the_operator(tmp_path: Path) -> None:
+def test_answers_have_the_state_of_the_callers_policy_else_of_the_operators_tightest_limit(tmp_path: Path) -> None:
     store = LimitStore(tmp_path / "limits.sqlite")
     small = Limit(name="small", policy=parse_policy("4;w=60;s=user"), per="user")
     admitted = admission(FACTS, parse_policy("10;w=60"), (TEAM, small), (), NOW)

@@ -95,7 +95,7 @@ def test_no_window_lets_more_through_than_a_full_bucket_and_what_refills_in_it(
 
 
 @given(policies, st.floats(-1000, 1000), st.sampled_from(["request", "cents", "tokens"]))
-def test_who_waits_as_told_is_let_through(policy: Policy, tokens: float, unit: Unit) -> None:
+def test_a_call_after_the_stated_wait_is_allowed(policy: Policy, tokens: float, unit: Unit) -> None:
     policy = replace(policy, unit=unit)
     decision = take(Bucket(tokens, NOW), policy, NOW)
     if not decision.allowed:

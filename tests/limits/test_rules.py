@@ -50,7 +50,7 @@ def test_each_has_a_bucket_of_its_own(per: str, key: str) -> None:
     assert Limit(name="team", policy=parse_policy("1;w=60"), per=per).key(FACTS) == key
 
 
-def test_who_is_not_named_shares_one_bucket_so_that_leaving_a_name_out_is_no_way_around() -> None:
+def test_calls_without_a_name_share_one_bucket_so_leaving_it_out_does_not_avoid_the_limit() -> None:
     for per in ("key", "user", "model", "property:feature"):
         limit = Limit(name="team", policy=parse_policy("1;w=60"), per=per)
         assert limit.key(CallFacts()) == limit.key(CallFacts(helicone_key_hash="a fresh one for each call"))

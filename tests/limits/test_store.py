@@ -65,7 +65,7 @@ def test_the_file_is_private(path: Path) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
-def test_of_a_hundred_calls_at_once_in_threads_the_quota_goes(path: Path) -> None:
+def test_a_hundred_calls_at_once_in_threads_use_exactly_the_quota(path: Path) -> None:
     store = LimitStore(path, patience_s=30)
     with ThreadPoolExecutor(20) as pool:
         verdicts = list(pool.map(lambda _: store.decide([TEN], NOW), range(100)))
@@ -84,7 +84,7 @@ print(sum(store.decide([check], {NOW}).allowed for _ in range(50)))
 """
 
 
-def test_of_a_hundred_calls_at_once_in_two_processes_the_quota_goes(path: Path) -> None:
+def test_a_hundred_calls_at_once_in_two_processes_use_exactly_the_quota(path: Path) -> None:
     command = [sys.executable, "-c", DECIDE_FIFTY_TIMES, str(path)]
     both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:

@@ -41,7 +41,7 @@ def test_special_tokens_are_plain_text() -> None:
     assert estimate_tokens("<|endoftext|>", "gpt-4o") > 1
 
 
-def test_no_text_is_no_token_and_one_endless_word_is_counted() -> None:
+def test_an_empty_text_has_no_tokens_and_one_endless_word_is_counted() -> None:
     assert estimate_tokens("", None) == 0
     assert 100_000 < estimate_tokens("a" * 1_000_000, None) < 200_000
 

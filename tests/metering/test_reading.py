@@ -91,7 +91,7 @@ def test_session_and_user_are_where_the_clients_put_them(
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"7", b"\xff"])
-def test_a_request_that_is_no_object_says_nothing(body: bytes) -> None:
+def test_a_request_that_is_not_an_object_gives_no_facts(body: bytes) -> None:
     facts = request_facts(body)
     assert (facts.model, facts.user, facts.session_id, facts.stream) == (None, None, None, False)
     assert request_facts(b"") == RequestFacts()
@@ -154,7 +154,7 @@ def test_a_cut_response_is_estimated_from_its_deltas() -> None:
         (MESSAGES, sse({"type": "error", "error": {"type": "overloaded_error"}}, named=True), True),
     ],
 )
-def test_what_nobody_states_and_nobody_can_count_is_unknown(op: Operation, body: bytes, is_stream: bool) -> None:
+def test_usage_that_is_neither_stated_nor_countable_is_unknown(op: Operation, body: bytes, is_stream: bool) -> None:
     assert settled(op, body, is_stream=is_stream, complete=False) == (None, None)
 
 

@@ -121,7 +121,7 @@ def test_anthropic_is_cached(proxy: Proxy, provider: FakeProviders) -> None:
         ({}, {"temperature": 1}),
     ],
 )
-def test_what_makes_a_difference_is_no_hit(proxy: Proxy, headers: dict[str, str], body: dict[str, Any]) -> None:
+def test_calls_that_differ_are_not_hits(proxy: Proxy, headers: dict[str, str], body: dict[str, Any]) -> None:
     mine = cached()
     post(proxy, mine)
     until_stored(proxy, mine)
@@ -220,7 +220,7 @@ def test_a_short_age_runs_out(proxy: Proxy) -> None:
     wait_for(lambda: post(proxy, mine).headers["helicone-cache"] == "MISS")
 
 
-def test_a_caller_who_does_not_take_the_stored_encoding_gets_readable_bytes(
+def test_a_caller_that_does_not_accept_the_stored_encoding_gets_readable_bytes(
     proxy: Proxy, provider: FakeProviders
 ) -> None:
     mine = cached()
@@ -265,7 +265,7 @@ def test_the_store_may_be_deleted_or_be_garbage_while_the_proxy_runs(
             path.unlink()
         assert post(proxy, mine).headers["helicone-cache"] == "MISS"
         until_stored(proxy, mine)
-        (tmp_path / "cache.sqlite").write_bytes(b"this is no database at all" * 1000)
+        (tmp_path / "cache.sqlite").write_bytes(b"this is not a database" * 1000)
         post(proxy, mine)
         assert not [line for line in proxy.said if "Traceback" in line]
 

@@ -1,4 +1,4 @@
-"""The endpoints through the proxy: its own host, Helicone's host names, mitmproxy's reverse mode; and who answers them."""
+"""The endpoints through the proxy: its own host, Helicone's host names, mitmproxy's reverse mode; and the process that answers them."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def test_an_unknown_endpoint_is_404_in_json(proxy: Proxy) -> None:
     assert answer.json()["error"]
 
 
-def test_what_is_sent_to_the_endpoints_is_no_call(proxy: Proxy, provider: FakeProviders) -> None:
+def test_requests_to_the_endpoints_are_not_calls(proxy: Proxy, provider: FakeProviders) -> None:
     seen = proxy.seen()
     plain(proxy).post("/v1/request/query", json=EVERYTHING)
     assert proxy.seen() == seen
@@ -156,7 +156,7 @@ def test_a_process_that_ends_while_it_answers_is_a_503_in_the_shape_of_our_endpo
     assert "ended while it answered" in answer.json()["error"]
 
 
-def test_nobody_reaches_that_process_past_the_proxy(proxy: Proxy) -> None:
+def test_that_process_is_reached_through_the_proxy_only(proxy: Proxy) -> None:
     plain(proxy).post("/v1/request/query", json=EVERYTHING)
     (process,) = api_processes(proxy)
     inodes = {

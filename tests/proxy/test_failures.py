@@ -56,7 +56,7 @@ def test_a_refused_connection_is_a_json_502_and_a_row(tmp_path: Path) -> None:
         assert (dialect["type"], dialect["error"]["type"]) == ("error", "connection_failed")
 
 
-def test_a_caller_who_keeps_its_connection_gets_through_when_the_provider_is_back(tmp_path: Path) -> None:
+def test_a_caller_that_keeps_its_connection_gets_through_when_the_provider_is_back(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with run_up(tmp_path, f"--upstream=openai=http://127.0.0.1:{port}") as proxy, plain(proxy) as caller:
@@ -146,7 +146,7 @@ def test_an_error_event_inside_a_stream_is_the_rows_error(proxy: Proxy, provider
     assert (row["status"], row["error_type"]) == (200, "overloaded_error")
 
 
-def test_a_caller_who_leaves_mid_stream_ends_the_call_upstream_at_once(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_caller_that_leaves_mid_stream_ends_the_call_upstream_at_once(proxy: Proxy, provider: FakeProviders) -> None:
     provider.script(Behaviour(chunk_delay_s=0.05, words=400))
     client = anthropic_client(proxy, "forward")
     with client.messages.with_streaming_response.create(
@@ -166,7 +166,7 @@ def test_a_caller_who_leaves_mid_stream_ends_the_call_upstream_at_once(proxy: Pr
     assert row["cost_nanousd"] > 0
 
 
-def test_a_caller_who_leaves_before_the_first_byte_is_a_row_too(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_caller_that_leaves_before_the_first_byte_is_a_row_too(proxy: Proxy, provider: FakeProviders) -> None:
     provider.script(Behaviour(delay_s=20))
     with pytest.raises(httpx.ReadTimeout):
         plain(proxy).post(CHAT_PATH, json=CHAT, headers={**KEY, "helicone-user-id": "impatient"}, timeout=0.3)
@@ -178,7 +178,7 @@ def test_a_caller_who_leaves_before_the_first_byte_is_a_row_too(proxy: Proxy, pr
 @pytest.mark.parametrize(
     ("path", "body"), [(CHAT_PATH, STREAM), ("/openai/v1/responses", {"model": GPT, "input": "Hi", "stream": True})]
 )
-def test_a_caller_who_leaves_after_the_terminal_event_has_had_the_answer(
+def test_a_caller_that_leaves_after_the_terminal_event_has_had_the_answer(
     proxy: Proxy, provider: FakeProviders, path: str, body: dict[str, object]
 ) -> None:
     """SDKs stop reading at `[DONE]`, Codex resets its stream right after `response.completed`."""

@@ -156,7 +156,7 @@ def test_the_first_target_takes_the_place_of_the_one_that_was_called(
     assert (row["request_model"], row["response_model"]) == ("o3-mini", "llama-3.3-70b-versatile")
 
 
-def test_the_rows_body_is_what_was_sent_to_who_answered(
+def test_the_rows_body_is_the_one_sent_to_the_provider_that_answered(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
     """It explains the answer; what the caller asked for is `request_model`."""
@@ -291,7 +291,7 @@ def test_a_stream_that_breaks_after_its_first_byte_stays_broken(
     assert (len(provider.requests), len(second.requests)) == (1, 0)
 
 
-def test_a_caller_who_left_gets_no_second_call(pair: Proxy, provider: FakeProviders, second: FakeProviders) -> None:
+def test_a_caller_that_left_gets_no_second_call(pair: Proxy, provider: FakeProviders, second: FakeProviders) -> None:
     provider.script(Behaviour(status=500, delay_s=1.5))
     with pytest.raises(httpx.ReadTimeout):
         plain(pair).post(
@@ -348,7 +348,7 @@ def test_the_gateway_without_a_readable_target_says_why(pair: Proxy) -> None:
     "entries",
     [[{**OPENAI, "target-url": "https://evil.example"}, GROQ], [OPENAI, {**GROQ, "target-url": "http://10.0.0.1"}]],
 )
-def test_a_target_that_nobody_approved_refuses_the_call_before_anything_is_sent(
+def test_a_target_that_is_not_approved_refuses_the_call_before_anything_is_sent(
     pair: Proxy, provider: FakeProviders, second: FakeProviders, entries: list[dict[str, Any]]
 ) -> None:
     answer = ask(pair, listed(*entries))
@@ -358,7 +358,7 @@ def test_a_target_that_nobody_approved_refuses_the_call_before_anything_is_sent(
     assert not provider.requests and not second.requests
 
 
-def test_a_body_that_is_no_json_goes_as_it_came_with_a_warning(pair: Proxy, second: FakeProviders) -> None:
+def test_a_body_that_is_not_json_goes_as_it_came_with_a_warning(pair: Proxy, second: FakeProviders) -> None:
     answer = plain(pair).post(
         GATEWAY, content=b"--boundary", headers={**listed(GROQ), "content-type": "multipart/form-data"}
     )
@@ -404,7 +404,7 @@ def test_words_that_are_to_be_in_no_file_are_in_none_where_a_target_is_given_oth
     assert not [path for path in files if b"words-of-the-override" in path.read_bytes()]
 
 
-def test_usage_is_asked_of_those_who_can_be_asked(tmp_path: Path, second: FakeProviders) -> None:
+def test_usage_is_requested_from_providers_that_support_it(tmp_path: Path, second: FakeProviders) -> None:
     """`[usage] inject` changes the request; Mistral would refuse it with the change."""
     with FakeProviders() as mistral:
         (tmp_path / "heliograph.toml").write_text("[usage]\ninject = true\n")
@@ -465,7 +465,7 @@ def test_what_a_fallback_answered_is_not_given_again_once_the_first_target_is_ba
     assert (len(provider.requests), len(second.requests)) == (2, 1)
 
 
-def test_who_shares_a_call_that_fell_back_has_its_row_say_so(
+def test_the_row_of_a_follower_names_the_fallback_that_answered(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
     provider.script(Behaviour(status=500, delay_s=1.0))
@@ -500,13 +500,13 @@ def test_a_rule_of_the_config_takes_over_by_model(pair: Proxy, provider: FakePro
     assert row["path"] == "/openai/v1/chat/completions"
 
 
-def test_nothing_that_says_who_asks_goes_to_another_provider(
+def test_credentials_of_the_caller_never_go_to_another_provider(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
     provider.script(Behaviour(status=429))
-    who = ("x-api-key", "api-key", "x-goog-api-key", "cookie", "openai-organization", "x-amz-security-token")
-    assert ask(pair, dict.fromkeys(who, "of-the-caller"), CHAT_PATH, model=GPT).status_code == 200
-    assert all(provider.requests[0].header(name) == "of-the-caller" for name in who)
+    names = ("x-api-key", "api-key", "x-goog-api-key", "cookie", "openai-organization", "x-amz-security-token")
+    assert ask(pair, dict.fromkeys(names, "of-the-caller"), CHAT_PATH, model=GPT).status_code == 200
+    assert all(provider.requests[0].header(name) == "of-the-caller" for name in names)
     assert "of-the-caller" not in str(second.requests[0].headers)
 
 
@@ -529,7 +529,7 @@ def test_a_model_without_a_rule_fails_as_it_fails(pair: Proxy, provider: FakePro
 def test_rules_are_tried_in_order_and_each_says_after_what(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
-    """408 is none of the first rule's codes and one of the second's, which stays with the provider and its key."""
+    """408 is not in the first rule's codes but in the second's, which stays with the provider and its key."""
     provider.script(Behaviour(status=408))
     answer = ask(pair, {}, CHAT_PATH, model="gpt-4o")
     assert (answer.status_code, answer.headers["helicone-fallback-index"]) == (200, "1")

@@ -1,4 +1,4 @@
-"""Keys: who may send calls, and who may ask the endpoints."""
+"""Keys: which callers may send calls, and which may use the endpoints."""
 
 import subprocess
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_the_key_may_stand_in_the_proxy_url(guarded: Guarded, provider: FakeProv
     assert "proxy-authorization" not in {name.lower() for name, _ in provider.requests[-1].headers}
 
 
-def test_nobody_tunnels_through_without_a_key(guarded: Guarded, provider: FakeProviders) -> None:
+def test_a_tunnel_needs_a_key(guarded: Guarded, provider: FakeProviders) -> None:
     elsewhere = f"https://localhost:{provider.port}/"
     with httpx.Client(proxy=guarded.proxy.url, trust_env=False) as client, pytest.raises(httpx.ProxyError, match="407"):
         client.get(elsewhere)

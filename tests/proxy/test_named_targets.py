@@ -1,4 +1,4 @@
-"""What a caller's header may name, and that it is no way into the proxy's own network."""
+"""The targets that a caller's header may name, and that the proxy's own network is not among them."""
 
 import json
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ def test_the_base_is_for_openai_alone_and_comes_before_the_target(proxy: Proxy, 
 @pytest.mark.parametrize(
     "base", ["openai", "ftp://api.openai.com", "https://[::1", "https://api.openai.com:99999", "//x"]
 )
-def test_a_base_that_is_no_url_is_refused_with_an_example(proxy: Proxy, provider: FakeProviders, base: str) -> None:
+def test_a_base_that_is_not_a_url_is_refused_with_an_example(proxy: Proxy, provider: FakeProviders, base: str) -> None:
     """The caller's key is for somebody else: it must not go to OpenAI instead."""
     answer = ask(proxy, CHAT_PATH, **{BASE: base})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_target")
@@ -150,7 +150,7 @@ def test_a_base_that_is_no_url_is_refused_with_an_example(proxy: Proxy, provider
         "http://[fe80::1]",
     ],
 )
-def test_what_nobody_approved_is_refused_and_told_how_to_approve_it(
+def test_a_base_that_is_not_approved_is_refused_with_how_to_approve_it(
     proxy: Proxy, provider: FakeProviders, header: str, path: str, target: str
 ) -> None:
     answer = ask(proxy, path, **{header: target})
@@ -186,7 +186,7 @@ def test_a_target_is_a_providers_an_approved_or_a_configured_one(target: str, pr
 @pytest.mark.parametrize(
     "target", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000", "http://[::ffff:127.0.0.1]"]
 )
-def test_this_machine_is_a_target_only_where_nobody_else_can_ask(target: str) -> None:
+def test_this_machine_is_a_target_only_where_no_other_machine_can_ask(target: str) -> None:
     assert isinstance(route(target, alone=True), Route)
     refused = route(target, alone=False)
     assert isinstance(refused, Refusal) and refused.status == 403
@@ -208,7 +208,7 @@ def test_a_local_server_needs_no_configuration_on_a_proxy_for_this_machine_alone
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_on_a_proxy_that_others_reach_this_machine_is_no_target(open_proxy: Proxy, host: str) -> None:
+def test_on_a_proxy_that_others_reach_this_machine_is_not_a_target(open_proxy: Proxy, host: str) -> None:
     with FakeProviders() as local:
         answer = ask(open_proxy, **{TARGET: local.url.replace("127.0.0.1", host)})
         assert (answer.status_code, answer.json()["error"]["type"]) == (403, "target_not_approved")

@@ -58,7 +58,7 @@ def test_an_answer_with_rare_framing_is_answered_whole(tmp_path: Path, answer: b
         assert (row["status"], row["error_type"]) == (200, None)
 
 
-def test_an_answer_that_is_no_http_is_the_providers_fault_in_the_row(tmp_path: Path) -> None:
+def test_an_answer_that_is_not_http_is_the_providers_fault_in_the_row(tmp_path: Path) -> None:
     with proxy_before(tmp_path, b"HTTP/1.1 200 OK\r\nbad name: x\r\ncontent-length: 2\r\n\r\n{}") as proxy:
         request_id = "01a1fc4a-9fe6-7f76-966e-0ee58dcd5c33"
         answer = plain(proxy).post(CHAT_PATH, json=CHAT, headers={"helicone-request-id": request_id})

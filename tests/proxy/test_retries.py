@@ -127,7 +127,7 @@ def test_the_providers_word_on_whether_to_retry_is_obeyed(proxy: Proxy, provider
     assert call(proxy).status_code == 200
 
 
-def test_a_caller_who_leaves_during_the_wait_costs_no_further_call(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_caller_that_leaves_during_the_wait_costs_no_further_call(proxy: Proxy, provider: FakeProviders) -> None:
     provider.script(Behaviour(status=500), times=1)
     with pytest.raises(httpx.ReadTimeout):
         plain(proxy).post(

@@ -45,7 +45,7 @@ def asking(proxy: Proxy, headers: dict[str, str], **body: Any) -> Iterator[httpx
 
 
 class Raw:
-    """A caller on a bare socket, who can leave at any moment."""
+    """A caller on a plain socket that can disconnect at any moment."""
 
     def __init__(self, proxy: Proxy, headers: dict[str, str], body: bytes) -> None:
         address = urlsplit(proxy.url)
@@ -98,10 +98,10 @@ def test_200_identical_calls_at_once_are_one_upstream_call(proxy: Proxy, provide
         assert (row["cache_status"], row["status"], row["error_type"], row["attempts"]) == ("coalesced", 200, None, 0)
         assert (row["input_tokens"], row["output_tokens"], row["cost_nanousd"]) == (0, 0, 0)
         assert row["saved_nanousd"] == first["cost_nanousd"]
-        assert row["overhead_ms"] < 1000  # the provider's second is none of ours
+        assert row["overhead_ms"] < 1000  # without the provider's second
 
 
-def test_who_comes_late_gets_what_was_said_so_far_and_then_follows_live(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_late_caller_gets_the_answer_so_far_and_then_follows_live(proxy: Proxy, provider: FakeProviders) -> None:
     headers = cached(**{"x-fake": "chunk-delay=0.2;words=8"})
     with asking(proxy, headers) as leader:
         pieces = leader.iter_raw()
@@ -157,7 +157,7 @@ def test_the_next_call_is_a_hit(proxy: Proxy, provider: FakeProviders) -> None:
 def test_a_call_that_comes_when_the_answer_is_complete_is_a_hit_stored_or_not(
     proxy: Proxy, provider: FakeProviders
 ) -> None:
-    """The answer may still be on its way into the store; that is no difference to anybody."""
+    """Waits for the answer, which may not be stored yet."""
     with plain(proxy) as client:
         for _ in range(20):
             headers = {"authorization": "Bearer k", **cached()}
@@ -169,7 +169,7 @@ def test_a_call_that_comes_when_the_answer_is_complete_is_a_hit_stored_or_not(
     assert len(provider.requests) == 20
 
 
-# Who leaves.
+# Callers that leave.
 
 
 @pytest.mark.parametrize("words", ["delay=2", "chunk-delay=0.15"])
@@ -263,7 +263,7 @@ def test_if_all_leave_the_provider_is_left_too(proxy: Proxy, provider: FakeProvi
     assert answer.headers["helicone-cache"] == "MISS"
 
 
-def test_a_follower_who_leaves_disturbs_nobody(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_follower_that_leaves_does_not_disturb_the_others(proxy: Proxy, provider: FakeProviders) -> None:
     headers = cached(**{"x-fake": "chunk-delay=0.1", "accept-encoding": "gzip, deflate, br, zstd"})
     body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO, "stream": True}).content
     with asking(proxy, headers) as leader:
@@ -351,7 +351,7 @@ def test_a_retry_goes_on_for_the_others_when_the_first_caller_leaves(proxy: Prox
     assert len(provider.requests) == 2
 
 
-# Who does not share.
+# Calls that do not share.
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_while_a_bucket_fills_every_call_is_its_own(proxy: Proxy, provider: Fake
     assert len(provider.requests) == 3
 
 
-def test_who_shares_is_not_limited(proxy: Proxy, provider: FakeProviders) -> None:
+def test_calls_that_share_an_answer_are_not_limited(proxy: Proxy, provider: FakeProviders) -> None:
     headers = cached(**{"x-fake": "delay=0.5", "Helicone-RateLimit-Policy": "1;w=600;s=user"})
     headers["Helicone-User-Id"] = str(uuid.uuid4())
     answers = together(6, lambda: ask(proxy, headers))
@@ -403,4 +403,4 @@ def test_a_refusal_by_our_own_limit_is_not_shared(proxy: Proxy, provider: FakePr
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, [mine, other]))
-    assert 200 in answers  # whoever was first: a refused call leads nobody
+    assert 200 in answers  # one call of the three: a refused call has no followers

@@ -81,7 +81,7 @@ def test_a_stream_that_never_falls_silent_ends_when_its_whole_time_is_up(proxy: 
     assert row["output_tokens"] > 0
 
 
-def test_a_provider_that_lets_nobody_in_is_a_502(tmp_path: Path) -> None:
+def test_a_provider_that_refuses_connections_is_a_502(tmp_path: Path) -> None:
     with full_house() as port:
         nobody = f"http://127.0.0.1:{port}"
         with run_up(tmp_path, f"--upstream=openai={nobody}", f"--upstream=anthropic={nobody}") as proxy:
@@ -103,7 +103,7 @@ def test_a_provider_that_lets_nobody_in_is_a_502(tmp_path: Path) -> None:
                     caller.post(CHAT_PATH, json=CHAT, headers=KEY, timeout=2)
 
 
-def test_a_tls_handshake_that_nobody_answers_counts_as_connecting(tmp_path: Path) -> None:
+def test_an_unanswered_tls_handshake_counts_as_connecting(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         proxy = stack.enter_context(run_up(tmp_path, f"--upstream=openai=https://127.0.0.1:{silent.getsockname()[1]}"))

@@ -47,7 +47,7 @@ def own_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, byt
 
 @pytest.fixture(scope="module")
 def elsewhere(own_certificate: tuple[Path, bytes]) -> Iterator[FakeProviders]:
-    """A TLS server that is no provider, although it would answer like one."""
+    """A TLS server that answers like a provider and is not one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(own_certificate[0])
     with FakeProviders(tls=context) as server:

@@ -124,11 +124,11 @@ def test_over_http2_as_well(injecting: Proxy, proxy: Proxy) -> None:
     ("body", "headers"),
     [(ASKED, {}), (STREAM, {"Helicone_Stream_Usage": "true"}), (ASKED, {"Helicone_Stream_Usage": "true"})],
 )
-def test_a_caller_who_asks_sees_the_usage(injecting: Proxy, body: dict[str, Any], headers: dict[str, str]) -> None:
+def test_a_caller_that_asks_sees_the_usage(injecting: Proxy, body: dict[str, Any], headers: dict[str, str]) -> None:
     assert has_usage(raw(injecting, body, **headers)[1])
 
 
-def test_a_caller_who_says_no_does_not_see_it(injecting: Proxy) -> None:
+def test_a_caller_that_says_no_does_not_see_it(injecting: Proxy) -> None:
     answer, content = raw(injecting, {**STREAM, "stream_options": {"include_usage": False}})
     assert b"usage" not in content
     assert injecting.row(answer.headers["helicone-id"])["usage_source"] == "provider"
@@ -179,7 +179,7 @@ def test_the_provider_is_asked_not_to_compress_what_is_to_be_cut(injecting: Prox
     assert [request.header("accept-encoding") for request in provider.requests] == ["identity", "gzip, br"]
 
 
-def test_a_provider_who_compresses_all_the_same_is_passed_on_with_a_warning(
+def test_a_provider_that_compresses_nevertheless_is_passed_on_with_a_warning(
     injecting: Proxy, provider: FakeProviders
 ) -> None:
     provider.script(Behaviour(encoding="gzip"))
@@ -313,7 +313,9 @@ def test_an_answer_that_was_stored_compressed_is_filtered_too(
     assert without_ids(content) == without_ids(raw(proxy)[1])
 
 
-def test_of_callers_who_share_a_stream_only_who_asked_sees_the_usage(injecting: Proxy, provider: FakeProviders) -> None:
+def test_of_callers_that_share_a_stream_only_those_that_asked_see_the_usage(
+    injecting: Proxy, provider: FakeProviders
+) -> None:
     headers = {
         "Helicone_Cache_Enabled": "true",
         "Helicone_Cache_Seed": str(uuid.uuid4()),

@@ -150,7 +150,7 @@ def test_the_gateway_without_a_target_names_the_header(proxy: Proxy, provider: F
     assert provider.hits == len(provider.requests) == 0 or not provider.requests
 
 
-def test_a_target_that_nobody_approved_is_refused(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_target_that_is_not_approved_is_refused(proxy: Proxy, provider: FakeProviders) -> None:
     headers = {"helicone-target-url": "http://169.254.169.254"}
     answer = plain(proxy).post("/gateway/latest/meta-data", json={}, headers=headers)
     assert answer.status_code == 403
@@ -161,7 +161,7 @@ def test_a_target_that_nobody_approved_is_refused(proxy: Proxy, provider: FakePr
     "target",
     ["http://[::1", "https://api.openai.com:99999", "https://api.openai.com:x", "https://[x]", "openai", "//x"],
 )
-def test_a_target_that_is_no_origin_is_refused_with_an_example(proxy: Proxy, target: str) -> None:
+def test_a_target_that_is_not_an_origin_is_refused_with_an_example(proxy: Proxy, target: str) -> None:
     answer = plain(proxy).post("/gateway/v1/chat/completions", json=CHAT, headers={"helicone-target-url": target})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_target")
     assert "https://api.openai.com" in answer.json()["error"]["message"]

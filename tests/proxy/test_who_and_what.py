@@ -1,4 +1,4 @@
-"""Who called and what for: from Helicone's headers, from what clients say themselves, from the proxy's URL."""
+"""User, session and project of a call: from Helicone's headers, from the clients' own, from the proxy's URL."""
 
 import json
 import ssl
@@ -108,7 +108,7 @@ def test_the_user_of_the_body_counts_where_no_header_names_one(proxy: Proxy) -> 
         ({}, {"metadata": {"user_id": json.dumps({"device_id": "d", "session_id": "in-metadata"})}}, "in-metadata"),
         ({}, {"client_metadata": {"session_id": "in-client-metadata"}}, "in-client-metadata"),
         ({"x-session-id": "header"}, {"client_metadata": {"session_id": "body"}}, "header"),
-        ({}, {"prompt_cache_key": "a cache key is no session"}, None),
+        ({}, {"prompt_cache_key": "a cache key"}, None),
     ],
 )
 def test_the_session_is_what_the_client_itself_says(

@@ -124,11 +124,11 @@ def test_a_success_is_never_a_failure() -> None:
         (json.dumps([{**OPENAI, "headers": {"X": "a\r\nHost: evil"}}]), "the value of X"),
         (json.dumps([{**OPENAI, "headers": {"X": "\ud800"}}]), "the value of X"),
         (json.dumps([{**OPENAI, "onCodes": 429}]), "entry 0: onCodes: not a list"),
-        (json.dumps([{**OPENAI, "onCodes": ["5xx"]}]), "'5xx' is no status of a failure"),
-        (json.dumps([{**OPENAI, "onCodes": [200]}]), "200 is no status of a failure"),
-        (json.dumps([{**OPENAI, "onCodes": [True]}]), "is no status of a failure"),
-        (json.dumps([{**OPENAI, "onCodes": [{"from": 599, "to": 500}]}]), "is no status of a failure"),
-        (json.dumps([{**OPENAI, "onCodes": [{"from": 500}]}]), "is no status of a failure"),
+        (json.dumps([{**OPENAI, "onCodes": ["5xx"]}]), "'5xx' is not a status of a failure"),
+        (json.dumps([{**OPENAI, "onCodes": [200]}]), "200 is not a status of a failure"),
+        (json.dumps([{**OPENAI, "onCodes": [True]}]), "is not a status of a failure"),
+        (json.dumps([{**OPENAI, "onCodes": [{"from": 599, "to": 500}]}]), "is not a status of a failure"),
+        (json.dumps([{**OPENAI, "onCodes": [{"from": 500}]}]), "is not a status of a failure"),
         (json.dumps([{**OPENAI, "bodyKeyOverride": "model"}]), "entry 0: bodyKeyOverride: not an object"),
         (json.dumps([{**OPENAI, "bodyKeyOverride": {"top_p": float("nan")}}]), "not JSON"),
     ],
@@ -224,6 +224,6 @@ def test_a_body_keeps_every_byte_that_is_not_overridden(encoding: str | None, co
 @pytest.mark.parametrize(
     ("body", "encoding"), [(b"", None), (b"[]", None), (b"\xff{}", None), (b"--boundary", None), (b"{}", "rot13")]
 )
-def test_a_body_that_is_no_json_object_cannot_be_overridden(body: bytes, encoding: str | None) -> None:
+def test_a_body_that_is_not_a_json_object_cannot_be_overridden(body: bytes, encoding: str | None) -> None:
     with pytest.raises(ValueError):
         overridden_body(body, encoding, {"model": '"llama"'})

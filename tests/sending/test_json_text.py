@@ -69,7 +69,7 @@ def test_an_escaped_key_is_the_same_key() -> None:
         *('{"a":1}{}', '{"a":1} x', '{"a":1 "b":2}', '{"a":}', "\ufeff{}"),
     ],
 )
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_text_that_is_not_an_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a JSON object|Expecting"):
         with_members(text, {"model": "1"})
 

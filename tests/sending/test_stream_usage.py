@@ -154,7 +154,7 @@ def test_an_endless_event_passes_as_it_comes() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"this is no stream", b'{"error": {"message": "usage"}}', b"\xff\xfe\n\n\x00"]
+    "content", [b"", b"this is plain text", b'{"error": {"message": "usage"}}', b"\xff\xfe\n\n\x00"]
 )
-def test_what_is_no_stream_passes_as_it_is(content: bytes) -> None:
+def test_content_that_is_not_a_stream_passes_unchanged(content: bytes) -> None:
     assert filtered([content]) == content

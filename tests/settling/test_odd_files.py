@@ -208,7 +208,7 @@ def test_a_folder_that_others_can_write_is_refused_with_what_to_do(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, -1)
     with pytest.raises(NotOurs, match="belongs to another user"):
         refuse_unsafe(tmp_path)

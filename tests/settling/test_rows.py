@@ -238,7 +238,7 @@ def test_a_terminal_event_ends_a_stream_that_gives_no_reason() -> None:
     assert (request.output_tokens, request.usage_source) == (1, "provider")
 
 
-# Who answered in place of who was called.
+# Providers that answered in place of the called one.
 FALLEN = CallEnd(
     status=200,
     content_type="application/json",
@@ -252,7 +252,7 @@ FALLEN = CallEnd(
 )
 
 
-def test_a_row_names_who_answered_and_keeps_what_was_asked_for() -> None:
+def test_a_row_names_the_provider_that_answered_and_keeps_the_requested_model() -> None:
     called = replace(
         call_start("request"), provider_name="groq", host="api.groq.com", path="/openai/v1/chat/completions"
     )

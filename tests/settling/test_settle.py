@@ -228,7 +228,7 @@ def test_a_segment_with_foreign_lines_is_settled_but_never_deleted(
     journal_call(journal, "a")
     segment = next(folders.journal.glob("*.jsonl"))
     with segment.open("ab") as file:
-        file.write(b"who wrote this?\nand this?\n")
+        file.write(b"what is this?\nand this?\n")
     journal_call(journal, "b")
     journal.close()
     settle_all(folders.data)

@@ -66,7 +66,7 @@ def test_of_two_settlers_one_works_and_the_other_goes_on_when_it_is_killed(tmp_p
     assert ids(tmp_path) == ["a", "b", "c"]
 
 
-def test_a_settler_whose_run_was_settled_by_another_just_goes(tmp_path: Path, journal: Journal) -> None:
+def test_a_settler_whose_run_was_settled_by_another_ends(tmp_path: Path, journal: Journal) -> None:
     other = Journal(journal.folder)
     other.open()
     first = start_settler(tmp_path, journal.run)

@@ -36,7 +36,7 @@ def test_a_call_has_begun_once_its_start_is_written_and_until_it_is_settled(fold
     assert ids(folders, "a") == []
 
 
-def test_what_a_body_says_is_no_start_of_a_call(folders: Folders) -> None:
+def test_a_body_with_the_text_of_a_start_line_does_not_start_a_call(folders: Folders) -> None:
     journal = Journal(folders.journal)
     journal.open()
     journal.start("a", call_start("a"))
