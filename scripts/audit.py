@@ -1,4 +1,4 @@
-"""Asks the package index for known vulnerabilities of what uv.lock names. Run by scripts/check.
+"""Asks the package index for known vulnerabilities of the packages in uv.lock. Run by scripts/check.
 
 Exit 1 only when there are some. An index that cannot answer (no network, a mirror without advisories) is one line on
 stderr: a check must work on a train.
@@ -29,7 +29,7 @@ def locked() -> list[str]:
 
 
 def ask(packages: list[str], timeout_s: float) -> Report | None:
-    """What the index says of each package, or None where it cannot say."""
+    """The index's answer for each package, or None where it has none."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
         requirements.write("\n".join(packages))
         requirements.flush()

@@ -27,9 +27,9 @@ from typing import Any
 HOME = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
 CHAT = "/v1/chat/completions"
-# What a caller may switch on, and its header. Bare mitmdump asks the provider each time.
+# The features that a header switches on. Bare mitmdump asks the provider each time.
 CONTROLS = {"every call a cache hit": "Helicone-Cache-Enabled: true", "retries on": "Helicone-Retry-Enabled: true"}
-# What is measured against the same proxy with everything off: by a header of each call, or by the config.
+# Variants that are compared with the same proxy with everything off: set by a header of each call, or by the config.
 LIMIT_HEADERS = {
     "limit by header": "Helicone-RateLimit-Policy: 100000000;w=3600",
     "timeouts by header": "Helicone-Timeout: connect=5;first-byte=30;idle=20;total=120",
@@ -198,7 +198,7 @@ def print_table(title: str, table: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, no memory run")
-    parser.add_argument("--controls", action="store_true", help="only what each control costs when on")
+    parser.add_argument("--controls", action="store_true", help="measure only the cost of each control")
     chosen = parser.parse_args()
     count, calls = (2, 1000) if chosen.quick else (3, 2000)
     port = free_port()
@@ -216,7 +216,7 @@ def main() -> None:
 
 
 def measure_controls(provider: str, folder: Path, count: int, calls: int) -> None:
-    """What a control costs when it is on: the same proxy, the same call."""
+    """The cost of a control that is on: same proxy, same call."""
     with controlled(provider, folder / "limits", LIMIT_HEADERS, LIMIT_CONFIGS) as running:
         print_table("JSON, 16 connections, one control on", rounds(running, count, calls=calls, connections=16))
     with controlled(provider, folder / "usage", USAGE_HEADERS, USAGE_CONFIGS) as running:

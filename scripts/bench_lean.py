@@ -1,4 +1,4 @@
-"""The lean master without heliograph's addons, for the benchmark: what the master alone gains."""
+"""The lean master without heliograph's addons, for the benchmark: the gain of the master alone."""
 
 import asyncio
 import logging

@@ -73,7 +73,7 @@ class Tally:
 
 
 class Check:
-    """What must hold after a batch. `wrong` says what does not, or None."""
+    """The checks after a batch. `wrong` names the one that failed, or is None."""
 
     def __init__(self, proxy: Proxy, tally: Tally) -> None:
         self.proxy, self.tally = proxy, tally
@@ -170,7 +170,7 @@ def keep(tally: Tally, what: str, cases: list[Case]) -> None:
 
 
 def narrowed(check: Check, proxy: Proxy, cases: list[Case]) -> list[Case]:
-    """The first case that does it alone, and does it again, where there is one; else all."""
+    """The first case that causes the failure alone and again, where there is one; else all cases."""
 
     def does_it(case: Case) -> bool:
         proxy.send(case)
@@ -209,7 +209,7 @@ def search(data: Path, seconds: float, tally: Tally) -> None:
 
 
 def replay(data: Path, file: Path) -> bool:
-    """Whether all is well after each case of a find."""
+    """Whether the checks pass after each case of a find."""
     told = json.loads(file.read_bytes())
     tally = Tally(told["seed"], data)
     print(f"found then: {told['found']}")

@@ -102,13 +102,13 @@ def one_of(values: tuple[bytes, ...]) -> SearchStrategy[bytes]:
 
 
 def chosen[T](strategy: SearchStrategy[T], *usual: T) -> SearchStrategy[T]:
-    """The usual values more often than what `strategy` makes, so that most of a case is in order."""
+    """Usual values more often than those of `strategy`, so that most of a case is valid."""
     return st.sampled_from(usual * 3) | strategy
 
 
 @st.composite
 def json_bodies(draw: st.DrawFn) -> bytes:
-    """A chat request or answer with one member or several replaced, now and then no JSON at all."""
+    """A chat request or answer with one member or several replaced, sometimes not JSON."""
     body: dict[str, Any] = draw(st.sampled_from((REQUEST, REQUEST | {"stream": True}, ANSWER)))
     changed = body | draw(st.dictionaries(st.sampled_from([*body, "usage", "user", "metadata", "tools"]), json_values))
     text = json.dumps(changed).encode()
@@ -188,7 +188,7 @@ controls = st.lists(
 
 @st.composite
 def calls(draw: st.DrawFn) -> Case:
-    """A call that HTTP finds in order: every control with odd values, odd bodies, odd answers."""
+    """A call that is valid HTTP: every control with odd values, odd bodies, odd answers."""
     number, way = draw(st.integers(0, len(TARGETS) - 1)), draw(st.sampled_from(HTTP1_WAYS))
     target, body = TARGETS[number], draw(json_bodies())
     path = target.path.encode() if way == "tls" else f"/{target.name}{target.path}".encode()

@@ -55,7 +55,7 @@ class Tally:
     unpriced: int = 0
     scores_lost: int = 0
     scores_doubled: int = 0
-    looks: int = 0  # by the reader, while all was running
+    looks: int = 0  # by the reader, while everything was running
     wrong_looks: int = 0
 
     @property
@@ -71,7 +71,7 @@ class Tally:
         )
 
 
-# A writer: what stands for the proxy.
+# A writer, in place of the proxy.
 
 
 def write_calls(data: Path, acks: Path) -> None:
@@ -191,7 +191,7 @@ def kill_loop(data: Path, kills: int, pause_s: tuple[float, float]) -> Tally:
             kill(pid)
     deadline = time.monotonic() + 120
     while unsettled_segments(Folders(data)) and time.monotonic() < deadline:
-        settle_leftovers(data)  # does nothing for as long as a killed settler has not quite let go of the lock
+        settle_leftovers(data)  # does nothing while a killed settler still holds the lock
         time.sleep(0.05)
     check(data, acks, tally)
     return tally
@@ -206,7 +206,7 @@ def kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return  # it went by itself
+        return  # it ended by itself
 
 
 def live_settlers(data: Path) -> list[int]:
@@ -224,11 +224,11 @@ def is_settler(pid: int, data: Path) -> bool:
 
 
 def look(data: Path, acks: Path, tally: Tally) -> None:
-    """What a report would see at this moment: no row twice, and none missing that was there to be seen."""
+    """What a report would see at this moment: no row twice, and no row missing that was visible before."""
     try:
         ids = Counter(visible_ids(data)) | Counter(visible_ids(data, "scores"))
     except FileNotFoundError:
-        return  # the grace was over before we came to open it; a report would list again
+        return  # the grace ended before we opened it; a report would list again
     tally.looks += 1
     tally.wrong_looks += any(count > 1 for count in ids.values())
 

@@ -76,7 +76,7 @@ class Outcome:
 
 
 class Client(threading.Thread):
-    """Calls without pause, and notes what was answered whole."""
+    """Sends calls without a pause, and notes the complete answers."""
 
     def __init__(self, port: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -98,7 +98,7 @@ class Client(threading.Thread):
 
 
 def call(connection: http.client.HTTPConnection, request_id: str) -> bool:
-    """Whether the whole answer came; of a stream its terminal event is enough, as for an SDK."""
+    """Whether the answer was complete; for a stream its terminal event is enough, as for an SDK."""
     path, body = random.choice(list(PATHS.items()))
     stream = random.random() < 0.5
     headers = {"helicone-request-id": request_id, "authorization": "Bearer k", "content-type": "application/json"}

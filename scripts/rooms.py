@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-# From top to bottom. A room may import every room that stands below it, and none above it.
+# From top to bottom. A room may import every room below it, and none above it.
 ORDER: Final = (
     "commands",
     "demo",
@@ -38,7 +38,7 @@ ORDER: Final = (
     "ids",
     "wildcard",
 )
-# Arrows that still point up: what has to move, and where. The check fails when one of them is gone, so the list only shrinks.
+# Arrows that still point up, and why. The check fails when one of them is gone, so the list only shrinks.
 KNOWN: Final = {
     ("hooks", "mitm"): "hooks send events to our stream (mitm/handlers.py), and connections.py installs it",
 }
@@ -100,7 +100,7 @@ def complaints(
     order: Sequence[str] = ORDER,
     known: Mapping[tuple[str, str], str] = KNOWN,
 ) -> list[str]:
-    """What is wrong, one sentence each."""
+    """The violations, one sentence each."""
     place = {room: index for index, room in enumerate(order)}
     unknown = sorted({room for each in found for room in (each.room, each.imported)} - place.keys())
     if unknown:

@@ -19,7 +19,7 @@ from addon.mitm.http1 import error_body_of
 from addon.mitm.http_limits import LONGEST_HEAD, too_much
 from addon.mitm.stream_events import HeadIsLate
 
-# Of a body whose request is answered already: clients that send it to its end before they read must get there.
+# How much of a body is discarded once its request is answered: some clients read only after they have sent all of it.
 _MOST_UNWANTED_BYTES: Final = 32 * 2**20
 _HEADERS_FRAMES: Final = (0x1, 0x9)  # RFC 9113: HEADERS, CONTINUATION; the type is the fourth byte of a frame
 _SIZE_OF_LENGTH: Final = 3
