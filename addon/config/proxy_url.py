@@ -1,4 +1,4 @@
-"""The user and the password in a proxy URL, as clients send them in `Proxy-Authorization`: a label and a key of this proxy."""
+"""The user and the password in a proxy URL, as clients send them in `Proxy-Authorization`. In our own URL: a label, a key."""
 
 import base64
 import re
@@ -7,6 +7,11 @@ import re
 def is_label(text: str) -> bool:
     """Whether every client sends `text` as it is in a proxy URL: unreserved characters only."""
     return re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", text) is not None
+
+
+def basic(user_and_password: str) -> str:
+    """The value of the header for `user:password`. RFC 7617."""
+    return f"Basic {base64.b64encode(user_and_password.encode()).decode()}"
 
 
 def project_label(proxy_authorization: str | None) -> str | None:

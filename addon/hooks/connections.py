@@ -9,6 +9,7 @@ from mitmproxy import connection, ctx, http, tls
 from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
+from addon.config import controls, proxy_url
 from addon.hooks.admission import introduce, may_call
 from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
@@ -95,6 +96,11 @@ class Connections:
             flow.response = error_answer(None, 403, "target_not_approved", message)
         elif not (opened or may_call(flow, self.services)):
             flow.response = proxy_key_needed()  # inside a provider's tunnel each call may bring its own
+
+    def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
+        """Our own CONNECT to the proxy that this machine used before us."""
+        if user_and_password := self.services.settings.upstream_proxy_auth:
+            flow.request.headers[controls.PROXY_AUTHORIZATION] = proxy_url.basic(user_and_password)
 
     def client_connected(self, client: connection.Client) -> None:
         allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)

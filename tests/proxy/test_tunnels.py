@@ -117,11 +117,11 @@ def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy, prov
 
 
 def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProviders, tmp_path: Path) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, str | None]] = []
 
     class Corporate(http.server.BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
-            asked.append(self.path)
+            asked.append((self.path, self.headers["Proxy-Authorization"]))
             self.send_error(403, "not from here")
 
         def log_message(self, format: str, *arguments: object) -> None:
@@ -130,14 +130,14 @@ def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProv
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Corporate)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        before_us = {"HTTPS_PROXY": f"http://127.0.0.1:{server.server_port}"}
+        before_us = {"HTTPS_PROXY": f"http://us%40er:pw@127.0.0.1:{server.server_port}"}
         with run_up(tmp_path, *to(shared_provider), variables=before_us) as proxy:
             context = ssl.create_default_context(cafile=proxy.ca)
             with httpx.Client(proxy=proxy.url, verify=context, trust_env=False) as client:
                 assert client.post("https://api.groq.com/openai/v1/chat/completions", json=CHAT).status_code == 502
                 local = client.post("https://api.openai.com/v1/chat/completions", json=CHAT)
             assert local.status_code == 200  # --upstream names this machine: no way out is needed
-            assert asked == ["api.groq.com:443"]
+            assert asked == [("api.groq.com:443", "Basic dXNAZXI6cHc=")]  # us@er:pw
     finally:
         server.shutdown()
         server.server_close()
