@@ -8,6 +8,7 @@ from mitmproxy import http
 from addon.config import controls
 from addon.providers.dialect import error_body
 from addon.providers.model import Json, Provider
+from addon.routing.router import means_endpoint
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 
@@ -26,5 +27,19 @@ def error_answer(provider: Provider | None, status: int, error_type: str, messag
     """Without a provider OpenAI's shape, which most SDKs can read. `message` may quote bytes that are not UTF-8."""
     message = message.encode(errors="replace").decode()
     answer = json_answer(status, error_body(provider, status, error_type, message))
+    answer.headers[controls.STATUS] = error_type
+    return answer
+
+
+def api_error(status: int, message: str) -> http.Response:
+    """An error in the shape that our endpoints answer with."""
+    return json_answer(status, {"data": None, "error": message.encode(errors="replace").decode()})
+
+
+def refusal(flow: http.HTTPFlow, status: int, error_type: str, message: str) -> http.Response:
+    """An answer to a request before it is known what it is: in the shape that a caller of this host and path reads."""
+    if not means_endpoint(flow.request.host.lower(), flow.request.path):
+        return error_answer(None, status, error_type, message)
+    answer = api_error(status, message)
     answer.headers[controls.STATUS] = error_type
     return answer

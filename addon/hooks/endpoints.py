@@ -11,7 +11,7 @@ import orjson
 from mitmproxy import http
 
 from addon.config.controls import AUTH
-from addon.hooks.answers import JSON_TYPE, answer_now, error_answer, json_answer
+from addon.hooks.answers import answer_now, api_error, json_answer
 from addon.hooks.api_process import ApiDown
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.endpoint_headers import COUNTS, TOKEN
@@ -74,7 +74,7 @@ class Endpoints:
 
     def _health(self, method: str) -> http.Response:
         if method not in ("GET", "HEAD"):
-            return error_answer(None, 405, "method_not_allowed", f"{HEALTH_PATH} answers GET only")
+            return api_error(405, f"{HEALTH_PATH} answers GET only")
         counts = self._counts()
         passed = counts.pop("passed")
         return json_answer(200, {"status": "ok", "calls": counts, "passed": passed})
@@ -87,9 +87,3 @@ class Endpoints:
             "journalled": self.services.journal.journalled,
             "unlogged": self.services.journal.unlogged,
         }
-
-
-def api_error(status: int, message: str) -> http.Response:
-    """An error in the shape that our endpoints answer with."""
-    body = orjson.dumps({"data": None, "error": message})
-    return http.Response.make(status, body, {"content-type": JSON_TYPE})

@@ -6,7 +6,7 @@ import logging
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from addon.hooks.answers import answer_now, error_answer
+from addon.hooks.answers import answer_now, refusal
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.marks import ASKED_HOST, OWN, PAGE
 from addon.hooks.route import is_under_our_name
@@ -28,7 +28,7 @@ class RefusePages:
             self._judge(flow)
         except Exception:  # a bug of ours: nobody gets in by it
             logger.exception("heliograph: the headers of a request were not understood")
-            answer_now(flow, error_answer(None, 500, "heliograph_error", "heliograph could not read this request"))
+            answer_now(flow, refusal(flow, 500, "heliograph_error", "heliograph could not read this request"))
 
     def _judge(self, flow: http.HTTPFlow) -> None:
         settings, headers = self.services.settings, flow.request.headers
@@ -40,7 +40,7 @@ class RefusePages:
             host_is_ours=is_under_our_name(flow, settings.hosts),
         )
         if denial:
-            answer_now(flow, error_answer(None, denial.status, "origin_not_allowed", denial.message))
+            answer_now(flow, refusal(flow, denial.status, "origin_not_allowed", denial.message))
         elif browsers.is_allowed(headers.get(browsers.ORIGIN, ""), settings.page_origins):
             if browsers.is_preflight(headers, flow.request.method):
                 answer_now(flow, http.Response.make(204, b"", browsers.preflight_headers(headers)))

@@ -12,7 +12,7 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 from addon.config import controls
 from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.admission import introduce, key_hash, may_call
-from addon.hooks.answers import answer_now, error_answer
+from addon.hooks.answers import answer_now, error_answer, refusal
 from addon.hooks.call import Asked, Attempts, Call
 from addon.hooks.connection import ClientConnection
 from addon.hooks.fallback import sent_headers
@@ -64,7 +64,7 @@ class Routing:
             logger.exception("heliograph: a request to %s was not understood", flow.request.host)
             take_off(flow.request.headers)
             if flow.metadata.get(OWN) or self.services.settings.is_strict:
-                failed = error_answer(None, 500, "heliograph_error", "heliograph could not route this request")
+                failed = refusal(flow, 500, "heliograph_error", "heliograph could not route this request")
                 answer_now(flow, failed)
 
     def _route(self, flow: http.HTTPFlow) -> None:
@@ -91,7 +91,7 @@ class Routing:
         if isinstance(decision, Route):
             self._send(flow, caller, decision, targets, wishes)
         elif isinstance(decision, Refusal):
-            refused = error_answer(None, decision.status, decision.error_type, decision.message)
+            refused = refusal(flow, decision.status, decision.error_type, decision.message)
             if wishes.warnings:
                 refused.headers[controls.WARNING] = "; ".join(wishes.warnings)
             answer_now(flow, refused)

@@ -268,6 +268,18 @@ def label_of(host: str) -> str | None:
     return labels[1] if labels[0] == "eu" and len(labels) > 2 else labels[0]
 
 
+def means_endpoint(host: str, path: str) -> bool:
+    """Whether a request that was sent to us asks for one of our own endpoints, be it admitted or not: by that its caller
+    knows which shape an error has. `host` in lower case."""
+    label = label_of(host)
+    if registry.by_host(host) or (label and registry.by_label(label)):
+        return False
+    if label == "api" and is_helicone(host):
+        return True
+    canonical = canonical_path(path)
+    return canonical is not None and is_own(canonical, on_own_host=True)
+
+
 def path_of(target: str) -> str:
     return target.partition("?")[0]
 
