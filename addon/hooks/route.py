@@ -23,6 +23,7 @@ from addon.hooks.send_to import send_to, take_off
 from addon.hooks.services import Services
 from addon.ids import keyed_hash, uuid7
 from addon.routing.browsers import Hosts
+from addon.routing.method_override import other_methods
 from addon.routing.operation_path import Classified, classify
 from addon.routing.router import (
     AMBIGUOUS,
@@ -103,7 +104,9 @@ class Routing:
         if fallbacks:
             _replace_headers(flow.request, fallbacks)
         send_to(self.proxy, self.services, flow, route)
-        classified = classify(route.provider, flow.request.method, path_of(route.path), route.host)
+        path, _, query = route.path.partition("?")
+        others = other_methods(flow.request.method, flow.request.headers.fields, query)
+        classified = classify(route.provider, flow.request.method, path, route.host, others)
         if classified.is_ambiguous and self.services.settings.is_strict:
             refused = error_answer(route.provider, AMBIGUOUS.status, AMBIGUOUS.error_type, AMBIGUOUS.message)
             answer_now(flow, refused)

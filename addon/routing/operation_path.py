@@ -7,8 +7,8 @@ otherwise metered as the operation that it means.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -33,8 +33,22 @@ class Classified:
     is_ambiguous: bool = False
 
 
-def classify(provider: Provider, method: str, path: str, host: str) -> Classified:
-    """`path` is the provider's own as it came, without its query."""
+_MOST_METHODS: Final = 10  # that are tried; HTTP has nine
+
+
+def classify(provider: Provider, method: str, path: str, host: str, other_methods: Sequence[str] = ()) -> Classified:
+    """`path` is the provider's own as it came, without its query. `other_methods`: with which the provider may execute the
+    request in place of `method` (`method_override.py`). If one of them means another operation, the request is ambiguous;
+    what `method` means comes first."""
+    seen = _by_method(provider, method, path, host)
+    for other in other_methods[:_MOST_METHODS]:
+        found = _by_method(provider, other, path, host).found
+        if found and (seen.found is None or found[0] is not seen.found[0]):
+            return replace(seen, found=seen.found or found, is_ambiguous=True)
+    return replace(seen, is_ambiguous=True) if len(other_methods) > _MOST_METHODS else seen
+
+
+def _by_method(provider: Provider, method: str, path: str, host: str) -> Classified:
     if found := registry.operation(provider, method, path, host):
         return Classified(found, path)
     harmless = _HARMLESS.sub(lambda escape: chr(int(escape[1], 16)), path)

@@ -87,8 +87,8 @@ class Refusal:
 AMBIGUOUS: Final = Refusal(
     status=400,
     error_type="ambiguous_path",
-    message="the path can be read in two ways: send it without empty or dot segments, and without %2F, %5C, double "
-    "escapes or control characters",
+    message="the request can be read in two ways: send its path without empty or dot segments, %2F, %5C, double escapes or "
+    "control characters, and no header or parameter that overrides the method",
 )
 
 

@@ -78,3 +78,17 @@ def test_another_path_is_ambiguous_by_its_structure(path: str, ambiguous: bool) 
 def test_the_cost_is_linear_in_the_path() -> None:
     for path in ("/" * 60_000, "/%25" * 15_000, "/a;" * 20_000, "/..%2f" * 10_000, "/" + "%63" * 20_000):
         classify(registry.BY_NAME["bedrock"], "POST", path, "bedrock-runtime.us-east-1.amazonaws.com")
+
+
+def test_a_request_that_names_another_method_is_what_that_method_means() -> None:
+    openai = registry.BY_NAME["openai"]
+    seen = classify(openai, "GET", CHAT, "api.openai.com", ["POST"])
+    assert seen.found and seen.found[0].name == "chat"
+    assert seen.is_ambiguous
+    sent_as_post = classify(openai, "POST", CHAT, "api.openai.com", ["GET"])
+    assert sent_as_post.found == seen.found  # a provider may not know the header
+    assert not sent_as_post.is_ambiguous
+    assert classify(openai, "GET", "/v1/models", "api.openai.com", ["POST"]).found is None
+    assert not classify(openai, "GET", "/v1/models", "api.openai.com", ["POST"]).is_ambiguous
+    many = [f"X{i}" for i in range(1000)]
+    assert classify(openai, "GET", CHAT, "api.openai.com", [*many, "POST"]).is_ambiguous

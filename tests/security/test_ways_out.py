@@ -137,6 +137,22 @@ def test_a_path_that_can_be_read_in_two_ways_is_refused_with_keys_and_metered_wi
     assert proxy.seen() == before + 1
 
 
+@pytest.mark.parametrize(
+    ("query", "headers"), [("", {"x-http-method-override": "POST"}), ("?$httpMethod=POST", {})], ids=["header", "query"]
+)
+def test_a_get_that_means_a_post_is_refused_with_keys_and_metered_without(
+    opened: Open, proxy: Proxy, provider: FakeProviders, query: str, headers: dict[str, str]
+) -> None:
+    url = opened.proxy.url.replace("0.0.0.0", "127.0.0.1") + CHAT_PATH + query
+    with httpx.Client(trust_env=False) as client:
+        refused = client.request("GET", url, json=CHAT, headers={"helicone-auth": opened.key, **headers})
+    assert refused.status_code == 400
+    assert provider.requests == []
+    before = proxy.seen()
+    plain(proxy).request("GET", CHAT_PATH + query, json=CHAT, headers=headers)
+    assert proxy.seen() == before + 1
+
+
 def test_plain_http_to_another_host_goes_without_our_headers(proxy: Proxy, provider: FakeProviders) -> None:
     headers = {"helicone-auth": "Bearer sk", "proxy-authorization": "Basic eDp5", "x-mine": "1"}
     with httpx.Client(proxy=proxy.url, trust_env=False) as client:
