@@ -42,7 +42,7 @@ def priced_models(
 
 
 def is_bedrocks(name: str) -> bool:
-    """Whether a name is one of Bedrock's: `anthropic.claude-...`, `eu.meta.llama...`, an ARN that is no router's."""
+    """Whether a name is one of Bedrock's: `anthropic.claude-...`, `eu.meta.llama...`, or an ARN, unless it is a router's."""
     if ARN.match(name):
         return ROUTER not in name
     return MAKER.match(REGION.sub("", name.lower())) is not None
