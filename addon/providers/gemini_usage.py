@@ -81,7 +81,7 @@ def price_factors(raw: Json) -> dict[str, str]:
 
 
 def service_tier(tier: str | None) -> str | None:
-    """`SERVICE_TIER_FLEX` and `flex` are the same; the standard tier is no factor."""
+    """`SERVICE_TIER_FLEX` and `flex` are the same; the standard tier is not a factor."""
     name = (tier or "").lower().removeprefix("service_tier_")
     return None if name in ("", "unspecified", "standard") else name
 

@@ -118,7 +118,7 @@ class Provider:
     region: Callable[[str, str], str | None] | None = None  # (host, path) -> the price factor `region`
     plan_hosts: frozenset[str] = frozenset()  # calls to these are paid by a subscription
     plan_paths: tuple[str, ...] = ()  # how the paths of such calls begin, on its other hosts
-    # (host, path, asked model) -> the id in genai-prices of whoever is billed, where the call decides that
+    # (host, path, asked model) -> the id in genai-prices of the company that bills, where the call decides that
     price_list: Callable[[str, str, str | None], str | None] | None = None
     # Beginnings of credentials of a subscription, as a header has them, in lower case ("bearer sk-ant-oat").
     plan_credentials: tuple[str, ...] = ()

@@ -89,7 +89,7 @@ def _resolved(path: str) -> str:
 
 
 def _has_odd_structure(path: str) -> bool:
-    """Empty, dot, or doubly escaped parts: what such a path means depends on who reads it."""
+    """Empty, dot, or doubly escaped parts: servers read such a path differently."""
     if _PLAIN.fullmatch(path):
         return False
     decoded = unquote(path, errors="replace")

@@ -1,7 +1,7 @@
 """Where a request goes: host, path prefix or host label -> provider and upstream. Pure; the hooks act on the answer.
 
 The four ways in share one port (README, "Ways in"):
-1. forward: the request names the provider's own host; every host that is nobody's provider is none of our business;
+1. forward: the request names the provider's own host; hosts that are not providers are tunnelled without being opened;
 2. by path prefix: /openai/v1/..., /v1/gateway/oai/..., /gateway/... with Helicone-Target-Url;
 3. by host label: oai.helicone.ai, or oai.<any domain> that points at us;
 4. mitmproxy's own modes: the mode's target is the provider.
@@ -204,7 +204,7 @@ class Router:
 
     def to_fallback(self, fallback: Fallback, first: Route, header: str | None, *, alone: bool) -> Route | Refusal:
         """Where a fallback sends a call; `first` is where it was sent at first. Without a `header` the config names it,
-        and a key in the query stays behind: it is none of the other provider's business."""
+        and a key in the query stays behind: it is not for the other provider."""
         path = target_path(first.path, fallback.base)
         if fallback.origin is None:
             return replace(first, path=path)
@@ -269,7 +269,7 @@ def label_of(host: str) -> str | None:
 
 
 def means_endpoint(host: str, path: str) -> bool:
-    """Whether a request that was sent to us asks for one of our own endpoints, be it admitted or not: by that its caller
+    """Whether a request that was sent to us asks for one of our own endpoints, admitted or not: by that its caller
     knows which shape an error has. `host` in lower case."""
     label = label_of(host)
     if registry.by_host(host) or (label and registry.by_label(label)):

@@ -30,7 +30,7 @@ _PATTERNS: Final = tuple(re.compile(re.escape(host).replace(r"\*", "[^.]+")) for
 
 @lru_cache(maxsize=1024)
 def is_approved(host: str) -> bool:
-    """Whether a caller may name this host though it is none of our providers'."""
+    """Whether a caller may name this host although it does not belong to a known provider."""
     host = host.lower().removesuffix(".")
     return any(pattern.fullmatch(host) for pattern in _PATTERNS)
 

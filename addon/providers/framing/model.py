@@ -35,7 +35,7 @@ class Scanner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """What marks an event that ends the answer: the call is finished, whoever closes the connection afterwards."""
+    """What marks an event that ends the answer: the call is finished, whichever side closes the connection afterwards."""
 
     # At the start of a line. In JSON a line break is escaped, so no text of an answer can look like it.
     line_start: bytes | None = None
