@@ -59,7 +59,7 @@ from addon.sending.fallbacks import (
     parse_members,
     parse_target,
 )
-from addon.sending.timeouts import Timeouts
+from addon.sending.timeouts import HEAD_S, Timeouts
 
 _TIMEOUTS: Final = Timeouts()
 
@@ -82,6 +82,9 @@ class TimeoutsTable(Section):
     )
     idle_s: Seconds = Field(default=_TIMEOUTS.idle_s, description="Seconds between two pieces of an answer.")
     total_s: Seconds = Field(default=_TIMEOUTS.total_s, description="Seconds for the whole call.")
+    head_s: Seconds = Field(
+        default=HEAD_S, description="Seconds for the headers of a request, or a TLS handshake, once they have begun."
+    )
 
     def made(self) -> Timeouts:
         return Timeouts(self.connect_s, self.first_byte_s, self.idle_s, self.total_s)

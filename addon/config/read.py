@@ -40,6 +40,7 @@ def _fields(file: File) -> dict[str, Any]:
         "page_origins": frozenset(file.browser.allow_origins),
         "hosts": frozenset(file.hosts.allow),
         "timeouts": file.timeouts.made(),
+        "head_s": file.timeouts.head_s,
         "max_body_bytes": file.capture.max_body_bytes,
         "cache_bytes": file.cache.max_bytes,
         "limits_fail_closed": file.limits_store.fail_closed,

@@ -24,7 +24,7 @@ from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride
 from addon.providers import registry
 from addon.sending.fallbacks import FallbackRule
-from addon.sending.timeouts import Timeouts
+from addon.sending.timeouts import HEAD_S, Timeouts
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
@@ -63,6 +63,7 @@ class Settings:
     page_origins: frozenset[str] = frozenset()  # of web pages and apps that may send requests to us; lower case
     hosts: frozenset[str] = frozenset()  # more names of ours, each with all names below it; lower case
     timeouts: Timeouts = field(default_factory=Timeouts)
+    head_s: float = HEAD_S  # for the head of a request, or a TLS handshake, that has begun
     max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently is removed first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list

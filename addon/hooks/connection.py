@@ -5,13 +5,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from addon.sending.timeouts import HEAD_S
+
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
     from addon.hooks.flights import Flight
 
-# A head comes in one piece, or in some over a slow network; a TLS handshake takes a few round trips. Node allows 60 s, hyper 30.
-HEAD_S: Final = 30.0
 UNWANTED_BODY_S: Final = 3.0
 _LAST_WORDS_S: Final = 1.0
 
@@ -21,6 +21,7 @@ type Address = tuple[str, int]
 @dataclass(slots=True, kw_only=True, eq=False)
 class ClientConnection:
     id: str  # mitmproxy's
+    head_s: float = HEAD_S
     project: str | None = None  # label in the proxy URL
     named_targets: dict[Address, str] = field(default_factory=dict)  # by a header of the caller: which header
     refusals: dict[Address, str] = field(default_factory=dict)  # why we did not connect to an address
@@ -36,7 +37,7 @@ class ClientConnection:
         if not waits:
             self.cut_at = None
         elif self.cut_at is None:
-            self.cut_at = time.monotonic() + HEAD_S
+            self.cut_at = time.monotonic() + self.head_s
 
     def discards_body(self) -> None:
         """The request is answered; the caller gets a moment to end its body and to read."""
@@ -50,7 +51,8 @@ class ClientConnection:
 class OpenConnections:
     """The callers' connections, by mitmproxy's id."""
 
-    def __init__(self) -> None:
+    def __init__(self, head_s: float = HEAD_S) -> None:
+        self.head_s = head_s  # for a head or a TLS handshake, of connections that come from now on
         self._open: dict[str, ClientConnection] = {}
 
     def of(self, client: "Client") -> ClientConnection:
@@ -58,7 +60,7 @@ class OpenConnections:
         is closed already is not kept."""
         known = self._open.get(client.id)
         if known is None:
-            known = ClientConnection(id=client.id)
+            known = ClientConnection(id=client.id, head_s=self.head_s)
             if client.connected:
                 self._open[client.id] = known
         return known

@@ -29,7 +29,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
-from addon.hooks.connection import HEAD_S, ClientConnection
+from addon.hooks.connection import ClientConnection
 from addon.mitm.http_limits import LONGEST_HEAD, LONGEST_PIPELINED, too_much
 from addon.mitm.stream_events import HeadIsLate
 from addon.providers.dialect import openai_error
@@ -51,7 +51,7 @@ class JsonHttp1Server(Http1Server):
 
     def _tell_late(self) -> layer.CommandGenerator[None]:
         if self.state == self.read_headers:
-            yield from self._refuse(408, f"the head of the request was not whole within {HEAD_S:g} s")
+            yield from self._refuse(408, f"the head of the request was not whole within {self._caller.head_s:g} s")
 
     def send(self, event: Any) -> layer.CommandGenerator[None]:
         if not self.conn.state & ConnectionState.CAN_WRITE:

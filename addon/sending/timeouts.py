@@ -12,6 +12,8 @@ LONGEST_SILENCE_S: Final = 3600
 LONGEST_ANSWER_S: Final = 86_400
 # Helicone's `Helicone-Increase-Timeout: true` gives a call 30 minutes.
 INCREASED_S: Final = 1800.0
+# A head comes in one piece, or in some over a slow network; a TLS handshake takes a few round trips. Node allows 60 s, hyper 30.
+HEAD_S: Final = 30.0
 
 # What a caller writes -> the field of Timeouts, and the most that it may be.
 _PARTS: Final = {

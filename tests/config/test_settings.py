@@ -131,7 +131,7 @@ units = "cents"
         f"upstreams.opnai: no provider is called 'opnai'; did you mean 'openai'{told[0].partition(chr(39) + 'openai' + chr(39))[2]}",
         "upstreams.groq: 'a.example' is not an http(s) URL; write e.g. http://127.0.0.1:8000",
         "timeouts.total_s: 0 is not a time; write seconds above 0, e.g. 30",
-        "timeouts.idle: no such key; did you mean 'idle_s'; allowed are connect_s, first_byte_s, idle_s, total_s",
+        "timeouts.idle: no such key; did you mean 'idle_s'; allowed are connect_s, first_byte_s, idle_s, total_s, head_s",
         f"prices[0].provider: no provider is called 'antropic'; did you mean 'anthropic'{told[4].partition(chr(39) + 'anthropic' + chr(39))[2]}",
         "prices[0].input_usd_per_million: missing; needed are provider, model, input_usd_per_million",
         "limits[0].units: no such key; did you mean 'unit'; allowed are name, quota, window, window_s, unit, per, match",
