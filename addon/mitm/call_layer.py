@@ -62,7 +62,8 @@ class CallLayer(HttpLayer):
 
 
 def adopt(next_layer: layer.NextLayer, setup: StreamSetup, *, needs_tls: bool) -> None:
-    """`needs_tls`: a tunnel to a provider's host must have TLS in it. Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others."""
+    """Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others.
+    `needs_tls`: a tunnel to a provider's host must have TLS in it."""
     tunnel.refuse_raw_bytes(next_layer, needs_tls=needs_tls)
     for chosen in next_layer.context.layers:
         if type(chosen) is HttpLayer:
