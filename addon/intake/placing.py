@@ -179,7 +179,7 @@ def shape_of(request: Json, answer: Iterable[Json], speaks: Provider | None = No
         if found := _shape_of_answer(body):
             return found
     found = _shape_of_request(request)
-    is_message = speaks is anthropic.PROVIDER and found == Shape("openai", "chat")
+    is_message = speaks is not None and speaks.name == anthropic.PROVIDER.name and found == Shape("openai", "chat")
     return Shape("anthropic", "chat") if is_message else found
 
 

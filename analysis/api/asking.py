@@ -24,6 +24,7 @@ TICK_S: Final = 0.05
 STUCK_S: Final = 10.0  # some functions of DuckDB do not notice an interrupt; after this long the process must end
 MEMORY: Final = "512MiB"  # of one question; the reports over ten million rows take less
 
+_NO_THREAD: Final = "can't start new thread"
 _TOO_MUCH_MEMORY: Final = (
     f"this question needs more memory than it may have ({MEMORY}); ask for less time, fewer rows or fewer columns"
 )
@@ -50,7 +51,12 @@ class Questions:
     async def ask[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
         """What `question` answers. Raises ApiError: too long, too much memory, no place."""
         async with self._place(self._places):
-            return await anyio.to_thread.run_sync(self._ask_now, lake, question, limiter=self._threads)
+            try:
+                return await anyio.to_thread.run_sync(self._ask_now, lake, question, limiter=self._threads)
+            except RuntimeError as error:
+                if _NO_THREAD not in str(error):
+                    raise
+                raise ApiError(422, _TOO_MUCH_MEMORY) from error  # the memory left is not enough for a thread's stack
 
     async def ask_sql[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
         """The same for a caller's own SQL."""

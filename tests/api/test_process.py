@@ -177,7 +177,8 @@ def test_its_memory_has_a_bound_whatever_is_asked(data: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert [(answer.status_code, "memory" in answer.text) for answer in answers] == [(422, True)] * len(huge)
+        told = [(answer.status_code, "memory" in answer.text) for answer in answers]
+        assert told == [(422, True)] * len(huge), [answer.text for answer in answers]
         ask("select 1 as a")
         assert answers[-1].json()["data"]["rows"] == [{"a": 1}]
         assert most_resident_bytes(process.pid) < MOST_RESIDENT_BYTES

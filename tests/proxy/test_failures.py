@@ -255,7 +255,7 @@ def test_a_header_that_is_not_utf8_costs_neither_answer_nor_row(
 def test_a_path_that_is_not_utf8_is_refused_with_a_reason(proxy: Proxy) -> None:
     host, port = proxy.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as client:
-        client.sendall(b"GET /caf\xe9 HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        client.sendall(b"GET /caf\xe9 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = client.makefile("rb").read()  # until the proxy closes
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"ambiguous_path" in answer

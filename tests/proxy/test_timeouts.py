@@ -149,7 +149,7 @@ def test_a_first_byte_that_is_late_is_asked_for_again(proxy: Proxy, provider: Fa
         ("Helicone-Timeout", "total=86401", "up to 86400"),
         # One part that cannot be read turns off the whole header: what would be left is not what was meant.
         ("Helicone-Timeout", "first-byte=0.1;idle=soon", "above 0"),
-        ("Helicone-Increase-Timeout", "30m", "true or false"),
+        ("Helicone-Increase-Timeout", "30m", "neither true nor false"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_off_and_warns(

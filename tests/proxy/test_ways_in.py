@@ -11,7 +11,7 @@ from mitmproxy.io import FlowReader
 from addon.config.settings import Origin
 from addon.demo.providers import FakeProviders
 from addon.hooks.lifecycle import others_reach
-from addon.hooks.marks import OWN
+from addon.hooks.marks import ASKED_HOST, OWN
 from addon.routing.router import Arrival, Route, Router
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
 from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump
@@ -188,11 +188,17 @@ def test_other_paths_of_a_provider_pass_and_make_no_row(proxy: Proxy, provider: 
     before = proxy.seen()
     client = openai_client(proxy, "forward", {"Helicone-User-Id": "nobody"})
     assert client.models.list().data
-    assert anthropic_client(proxy).messages.count_tokens(model=CLAUDE, messages=HELLO).input_tokens > 0
     assert not any(name.lower().startswith("helicone") for request in provider.requests for name, _ in request.headers)
     answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
     proxy.row(answer.headers["helicone-id"])
     assert proxy.seen() == before + 1
+
+
+def test_counting_tokens_is_a_call_that_costs_nothing(proxy: Proxy) -> None:
+    answer = anthropic_client(proxy).messages.with_raw_response.count_tokens(model=CLAUDE, messages=HELLO)
+    assert answer.parse().input_tokens > 0
+    row = proxy.row(answer.headers["helicone-id"])
+    assert (row["status"], row["cost_nanousd"], row["cost_source"]) == (200, 0, "free")
 
 
 # Under plain mitmdump.
@@ -224,7 +230,8 @@ def test_mitmproxys_own_flow_file_is_written_beside_the_journal(shared_provider:
         assert plain(proxy).post("/openai/v1/chat/completions", json=CHAT).status_code == 200
     with flows.open("rb") as file:
         (written,) = FlowReader(file).stream()
-    assert set(written.metadata) == {OWN}  # all else stands with the call: what is in here must be writable
+    # All else is kept with the call: what is in here must be writable.
+    assert set(written.metadata) == {OWN, ASKED_HOST}
 
 
 def test_a_reverse_mode_follows_its_own_target(shared_provider: FakeProviders, tmp_path: Path) -> None:
