@@ -11,14 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    Strict,
-    StringConstraints,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
 
 from addon.config.keys import Key, Role
 from addon.config.settings import Origin, parse_origin
@@ -49,16 +42,11 @@ from addon.config.values import (
     window_text,
 )
 from addon.config.webhooks import Webhook
+from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.policy import Policy, Unit, checked_quota, checked_window
 from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
 from addon.metering.overrides import PriceOverride
-from addon.sending.fallbacks import (
-    USUAL_CODES,
-    Fallback,
-    FallbackRule,
-    parse_members,
-    parse_target,
-)
+from addon.sending.fallbacks import USUAL_CODES, Fallback, FallbackRule, parse_members, parse_target
 from addon.sending.timeouts import HEAD_S, Timeouts
 
 _TIMEOUTS: Final = Timeouts()
@@ -83,7 +71,7 @@ class TimeoutsTable(Section):
     idle_s: Seconds = Field(default=_TIMEOUTS.idle_s, description="Seconds between two pieces of an answer.")
     total_s: Seconds = Field(default=_TIMEOUTS.total_s, description="Seconds for the whole call.")
     head_s: Seconds = Field(
-        default=HEAD_S, description="Seconds for the headers of a request, or a TLS handshake, once they have begun."
+        default=HEAD_S, description="Seconds for begun headers or a TLS handshake, and for each 16 KiB of a body."
     )
 
     def made(self) -> Timeouts:
@@ -135,6 +123,18 @@ class CaptureTable(Section):
 
     max_body_bytes: Bytes = Field(
         default=16 * 2**20, description="How much of each body is stored; bodies of any size pass."
+    )
+
+
+class MemoryTable(Section):
+    """
+    [memory]
+    max_request_bytes = 536870912
+    """
+
+    max_request_bytes: Bytes = Field(
+        default=MOST_HELD_BYTES,
+        description="Request bodies that all calls under way hold; beyond it a call gets a 503.",
     )
 
 
@@ -387,6 +387,7 @@ class File(Section):
     hosts: HostsTable = Field(default=HostsTable(), description="Under which names this proxy is reached.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long a call may wait.")
     capture: CaptureTable = Field(default=CaptureTable(), description="What is stored of a call.")
+    memory: MemoryTable = Field(default=MemoryTable(), description="How much memory calls may take.")
     cache: CacheTable = Field(default=CacheTable(), description="The cache of answers.")
     limits_store: LimitsStoreTable = Field(
         default=LimitsStoreTable(), description="What happens when limits cannot be checked."

@@ -41,6 +41,7 @@ def _fields(file: File) -> dict[str, Any]:
         "hosts": frozenset(file.hosts.allow),
         "timeouts": file.timeouts.made(),
         "head_s": file.timeouts.head_s,
+        "held_bytes": file.memory.max_request_bytes,
         "max_body_bytes": file.capture.max_body_bytes,
         "cache_bytes": file.cache.max_bytes,
         "limits_fail_closed": file.limits_store.fail_closed,

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
 from addon.config.webhooks import Webhook
+from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride
 from addon.providers import registry
@@ -64,6 +65,7 @@ class Settings:
     hosts: frozenset[str] = frozenset()  # more names of ours, each with all names below it; lower case
     timeouts: Timeouts = field(default_factory=Timeouts)
     head_s: float = HEAD_S  # for the head of a request, or a TLS handshake, that has begun
+    held_bytes: int = MOST_HELD_BYTES  # of request bodies, of all calls under way together
     max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently is removed first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list

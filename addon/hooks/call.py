@@ -17,6 +17,7 @@ from addon.config.controls import Controls
 from addon.hooks.call_life import ILLEGAL_MOVE, CallState, is_allowed
 from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import CONSEQUENCES, Consequence, Failure, Phase
+from addon.limits.held_bodies import HeldBodies
 from addon.limits.refusal import Standing
 from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
@@ -157,6 +158,7 @@ class Call:
     limits: Limited = field(default_factory=Limited)
     warnings: list[str] = field(default_factory=list)  # for `Helicone-Warning`, beside those about headers; by any hook
     began_at: float = field(default_factory=time.time)  # epoch seconds, as mitmproxy stamps its messages
+    held_bytes: int = 0  # of the request's body, counted in `Calls.held`; by `mitm/stream.py`
     state: CallState = CallState.ARRIVED
 
     def move_to(self, state: CallState) -> None:
@@ -175,6 +177,7 @@ class Calls:
     def __init__(self) -> None:
         self._under_way: dict[str, Call] = {}  # by call id
         self._of_flow: dict[str, Call] = {}  # the call that a flow's HTTP request and answer are
+        self.held = HeldBodies()
 
     def begin(self, call: Call, flow_id: str | None) -> None:
         """Without a flow: a call over a WebSocket."""
@@ -191,6 +194,7 @@ class Calls:
 
     def end_call(self, call: Call) -> None:
         del self._under_way[call.id]
+        self.held.give_back(call.held_bytes)
         call.move_to(CallState.ENDED)
 
     def __iter__(self) -> Iterator[Call]:

@@ -34,6 +34,7 @@ class Connections:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
         proxy.connections.head_s = services.settings.head_s
+        proxy.calls.held.most_bytes = services.settings.held_bytes
         self._layers: Any = None  # the module addon.mitm.call_layer, where this mitmproxy has what it relies on
         self._setup: Any = None
         self._look: asyncio.Task[None] | None = None

@@ -26,3 +26,5 @@ class ErrorAnswers:
             consequence.error_type,
             f"{what}: {flow.error.msg if flow.error else 'no reason given'}",
         )
+        if consequence.retry_after_s is not None:
+            flow.response.headers["retry-after"] = str(consequence.retry_after_s)

@@ -18,8 +18,14 @@ class Failure(StrEnum):
     TIMEOUT = "timeout"  # one of the call's timeouts passed
     CONNECT = "connect"  # no connection to the provider
     TOO_LARGE = "too_large"  # the request's body is longer than what is held of a call
+    OVERLOADED = "overloaded"  # the bodies of all calls together are more than what is held
+    STALLED = "stalled"  # the request's body stopped coming
     TOO_SLOW = "too_slow"  # the caller reads the answer of an identical call too slowly
     REFUSED = "refused"  # we refused to connect: a header may not name an address of this machine or network
+
+
+# After these the target was not asked.
+NEVER_SENT: Final = frozenset((Failure.TOO_LARGE, Failure.OVERLOADED, Failure.STALLED, Failure.REFUSED))
 
 
 class Phase(Enum):
@@ -35,6 +41,7 @@ class Consequence:
     row_status: int | None  # None: the status that the provider sent
     answer_status: int | None = None  # of the error answer that we make; None: there is nobody to answer, or it is cut
     explanation: str = ""  # the beginning of that answer's message
+    retry_after_s: int | None = None  # what that answer asks the caller to wait
     retry_as: AttemptFailure | None = None  # how the retry rules see it; None: never tried again
     ends_shared_call: bool = True  # False: the answer goes on for the other callers
 
@@ -75,6 +82,21 @@ CONSEQUENCES: Final[dict[tuple[Failure, Phase], Consequence]] = {
         explanation="the request is too large",
     ),
     (Failure.TOO_LARGE, Phase.AFTER_FIRST_BYTE): Consequence(error_type="request_too_large", row_status=None),
+    (Failure.OVERLOADED, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="heliograph_overloaded",
+        row_status=503,
+        answer_status=503,
+        explanation="heliograph holds as many request bodies as it may",
+        retry_after_s=2,
+    ),
+    (Failure.OVERLOADED, Phase.AFTER_FIRST_BYTE): Consequence(error_type="heliograph_overloaded", row_status=None),
+    (Failure.STALLED, Phase.BEFORE_FIRST_BYTE): Consequence(
+        error_type="request_timeout",
+        row_status=408,
+        answer_status=408,
+        explanation="the body of the request stopped coming",
+    ),
+    (Failure.STALLED, Phase.AFTER_FIRST_BYTE): Consequence(error_type="request_timeout", row_status=None),
     (Failure.TOO_SLOW, Phase.BEFORE_FIRST_BYTE): Consequence(
         error_type="caller_too_slow",
         row_status=503,

@@ -15,7 +15,7 @@ from mitmproxy import http
 
 from addon.hooks.attempt_outcomes import EndedAttempt, NoAnswer
 from addon.hooks.call import Call
-from addon.hooks.failures import Failure
+from addon.hooks.failures import NEVER_SENT, Failure
 from addon.hooks.fallback import move_on
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
@@ -55,9 +55,9 @@ class Retry:
             attempts.gave_up = outcome.status is None or outcome.status in RETRYABLE
 
     def upstream_failed(self, failed: NoAnswer) -> None:
-        """A target that we refused to connect to, or that was to get too much, was not asked."""
+        """A target that the request was not sent to was not asked."""
         call = self.proxy.calls.of(failed.flow.id)
-        if call and failed.failure in (Failure.REFUSED, Failure.TOO_LARGE):
+        if call and failed.failure in NEVER_SENT:
             call.attempts.made -= 1
 
 

@@ -36,6 +36,26 @@ class Deadline:
         return moment, f"no {missing} within {allowed_s:g} s"
 
 
+# The least that must come of a body within `[timeouts] head_s`: any network is faster.
+LEAST_UPLOAD_BYTES: Final = 16 * 2**10
+
+
+@dataclass(slots=True)
+class Upload:
+    """How a request's body comes. Times are on the monotonic clock."""
+
+    marked_at: float = 0.0
+    marked_bytes: int = 0
+
+    def has(self, size: int, now: float) -> None:
+        if size >= self.marked_bytes + LEAST_UPLOAD_BYTES:
+            self.marked_at, self.marked_bytes = now, size
+
+    def ends(self, allowed_s: float) -> tuple[float, str]:
+        """When it counts as stalled, and the message."""
+        return self.marked_at + allowed_s, f"less than {LEAST_UPLOAD_BYTES} bytes of it came within {allowed_s:g} s"
+
+
 class Waiting(Protocol):
     def deadline_ends(self) -> tuple[float, str]: ...
 

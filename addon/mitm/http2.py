@@ -51,6 +51,9 @@ class JsonHttp2Server(Http2Server):
             if problem := too_much(fields, 0):
                 yield from self._answer(event.stream_id, 431, problem)
                 return False
+            if event.stream_ended and _promises_a_body(fields):
+                yield from self._answer(event.stream_id, 400, "the request has a content-length and no body")
+                return False
         elif isinstance(event, h2.events.DataReceived) and not self.is_open_for_us(event.stream_id):
             self._give_up(event)
         elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
@@ -77,3 +80,8 @@ class JsonHttp2Server(Http2Server):
             return True
         rest = bytes(incoming._data[: _SIZE_OF_LENGTH + 1])
         return bool(rest) and (len(rest) <= _SIZE_OF_LENGTH or rest[_SIZE_OF_LENGTH] in _HEADERS_FRAMES)
+
+
+def _promises_a_body(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
+    """h2 compares the length with a body only where there is one. Sent on by HTTP/1, the next bytes would be taken for it."""
+    return any(name == b"content-length" and value.strip(b"0 ") for name, value in fields)

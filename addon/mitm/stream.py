@@ -19,6 +19,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
+    RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
     ResponseData,
@@ -32,7 +33,7 @@ from addon.hooks.call_life import CallState
 from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import Failure
 from addon.mitm import attempts, failing, queued_events, tunnel
-from addon.mitm.deadlines import Deadline
+from addon.mitm.deadlines import Deadline, Upload
 from addon.mitm.following import fed_failure, fed_head, fed_piece
 from addon.mitm.held_answer import HeldAnswer, is_held
 from addon.mitm.http_limits import odd_request
@@ -63,6 +64,7 @@ class CallStream(HttpStream):
         super().__init__(context, stream_id)
         self._setup = setup
         self._deadline = Deadline()
+        self._upload = Upload()
         self._call: Call | None = None
 
     @property
@@ -117,13 +119,39 @@ class CallStream(HttpStream):
             if self.flow.response:
                 yield from failing.answer_at_once(self, self.flow.response)
             elif (expected := expected_http_body_size(self.flow.request)) and expected > LONGEST_BODY:
-                yield from self._refuse_body(f"{expected} bytes")
+                yield from self._refuse_body(Failure.TOO_LARGE, _too_large(f"{expected} bytes"))
+            elif self.call and expected and not self._setup.calls.held.has_room(expected, expected):
+                yield from self._refuse_body(Failure.OVERLOADED, self._no_room())
+            elif self.call:
+                self._upload.marked_at = time.monotonic()
+                self._setup.deadlines.watch(self)
+
+    def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestEndOfMessage):
+            self._setup.deadlines.forget(self)
+        yield from super().state_consume_request_body(event)
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
-        if request and len(self.request_body_buf) > LONGEST_BODY:
-            yield from self._refuse_body("more bytes than that")
+        size = len(self.request_body_buf) if request else 0
+        if size > LONGEST_BODY:
+            yield from self._refuse_body(Failure.TOO_LARGE, _too_large("more bytes than that"))
+            return True
+        if size and self.call and not self._hold(self.call, size):
+            yield from self._refuse_body(Failure.OVERLOADED, self._no_room())
             return True
         return (yield from super().check_body_size(request))
+
+    def _hold(self, call: Call, size: int) -> bool:
+        """Whether there is room for the call's body so far."""
+        self._upload.has(size, time.monotonic())
+        if not self._setup.calls.held.take(size - call.held_bytes, size):
+            return False
+        call.held_bytes = size
+        return True
+
+    def _no_room(self) -> str:
+        most = self._setup.calls.held.most_bytes
+        return f"at most {most} bytes are held of all calls together ([memory] max_request_bytes); send it again in a while"
 
     def _refuse_form(self, problem: str) -> layer.CommandGenerator[None]:
         self.client_state = self.server_state = self.state_errored
@@ -132,10 +160,10 @@ class CallStream(HttpStream):
         yield SendHttp(error, self.context.client)
         yield DropStream(self.stream_id)
 
-    def _refuse_body(self, found: str) -> layer.CommandGenerator[None]:
+    def _refuse_body(self, failure: Failure, message: str) -> layer.CommandGenerator[None]:
+        self._setup.deadlines.forget(self)
         self.request_body_buf.clear()
-        message = f"at most {LONGEST_BODY} bytes are held of a call; this one has {found}"
-        yield from failing.fail_before_first_byte(self, Failure.TOO_LARGE, message)
+        yield from failing.fail_before_first_byte(self, failure, message)
 
     # One attempt: a connection, the request, the head of the answer.
 
@@ -213,11 +241,19 @@ class CallStream(HttpStream):
     def deadline_ends(self) -> tuple[float, str]:
         """On the monotonic clock, and the message. Asked only while the stream is watched: it has a call then."""
         assert self.call
+        if self._is_uploading():
+            return self._upload.ends(self.caller.head_s)
         return self._deadline.ends(self.call.asked.timeouts, self.waits_for_first_byte())
+
+    def _is_uploading(self) -> bool:
+        return bool(self.client_state == self.state_consume_request_body)
 
     def _time_out(self) -> layer.CommandGenerator[None]:
         assert self.call
         _, message = self.deadline_ends()
+        if self._is_uploading():
+            yield from self._refuse_body(Failure.STALLED, message)
+            return
         self._setup.deadlines.forget(self)
         self.call.upstream.failure = Failure.TIMEOUT
         if self.call.sharing.follows is None:
@@ -289,3 +325,7 @@ class CallStream(HttpStream):
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         yield from tunnel.open_tunnel(self, self._setup.via)
         yield from self.handle_connect_finish()
+
+
+def _too_large(found: str) -> str:
+    return f"at most {LONGEST_BODY} bytes are held of a call; this one has {found}"

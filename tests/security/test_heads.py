@@ -166,6 +166,15 @@ def test_a_body_without_a_length_is_framed_and_is_no_second_request(proxy: Proxy
         assert [(request.path, request.body) for request in provider.requests] == [(path, hidden)]
 
 
+def test_a_length_without_a_body_goes_nowhere(proxy: Proxy, provider: FakeProviders) -> None:
+    for path in ("/v1/chat/completions", "/v1/files"):
+        client = Http2(proxy)
+        status, body = client.answer(client.ask(("content-length", "5"), body=None, path=path))
+        assert status == 400
+        assert json.loads(body)["error"]["message"]
+    assert provider.requests == []
+
+
 @pytest.mark.parametrize("path", ["/v1/x HTTP/1.1\r\nx: y", "/v1/x y", "v1/x", "/v1/\x00", "http://127.0.0.1:1/"])
 def test_an_odd_path_goes_nowhere(proxy: Proxy, provider: FakeProviders, path: str) -> None:
     client = Http2(proxy)
