@@ -41,7 +41,7 @@ PROVIDER = Provider(
         *operations("/openai/deployments/(?P<model>[^/]+)", *BY_DEPLOYMENT),
         *operations("/openai/v1", *BY_DEPLOYMENT, "video_generation"),
         realtime("/openai(?:/v1)?"),  # the model: `?model=`, or the older `?deployment=`
-        *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "batch_results"),
+        *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "cancel_response", "batch_results"),
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),
         *(below("/anthropic", operation) for operation in anthropic.PROVIDER.operations),

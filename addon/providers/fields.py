@@ -118,6 +118,18 @@ def _own_word(error: Json) -> str | None:
     )
 
 
+def added(total: Json, more: Json) -> Json:
+    """The sum of two usage objects, number by number; what is not a number is the later one's."""
+    if isinstance(total, dict) and isinstance(more, dict):
+        return {
+            key: added(total.get(key), more.get(key)) for key in [*total, *(key for key in more if key not in total)]
+        }
+    one, other = count(total), count(more)
+    if one is not None and other is not None:
+        return one + other
+    return total if more is None else more
+
+
 def dumped(value: Json) -> str:
     """JSON text of a value that was parsed from JSON."""
     return orjson.dumps(value).decode()

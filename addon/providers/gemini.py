@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from addon.providers import gemini_interactions, gemini_live, gemini_media
+from addon.providers import gemini_batches, gemini_interactions, gemini_live, gemini_media
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string
 from addon.providers.framing.table import JSON_ARRAY
 from addon.providers.gemini_openai import openai_half
@@ -166,6 +166,7 @@ PROVIDER = Provider(
         *NATIVE,
         *gemini_media.operations(_MODEL),
         *gemini_interactions.operations("/v1(?:alpha|beta)?"),
+        *gemini_batches.operations("/v1(?:alpha|beta)?", read_json),
         gemini_live.operation(
             r"/ws/google\.ai\.generativelanguage\.v1(?:alpha|beta)\.GenerativeService[./]BidiGenerateContent\w*"
         ),

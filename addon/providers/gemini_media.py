@@ -18,7 +18,7 @@ _MADE: Final = ("bytesBase64Encoded", "gcsUri", "audioContent")
 def operations(model: str) -> tuple[Operation, ...]:
     """`model`: a regular expression of the path of any model, with a group `model`."""
     return (
-        _operation("embeddings", model + ":(?:embedContent|batchEmbedContents|asyncBatchEmbedContent)", read_embedding),
+        _operation("embeddings", model + ":(?:embedContent|batchEmbedContents)", read_embedding),
         Operation(name="count_tokens", path=re.compile(model + ":(?:countTokens|computeTokens)"), is_free=True),
         *predictions(model),
         Operation(

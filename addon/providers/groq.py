@@ -29,6 +29,8 @@ PROVIDER: Final = Provider(
     labels=("groq",),
     operations=(
         *openai_shaped.operations("/openai/v1", "chat", "responses", "embeddings", complete=complete),
+        # https://console.groq.com/docs/batch: half the price
+        *openai_shaped.operations("/openai/v1", "batch_results"),
         *media.operations("/openai/v1", "speech", "transcription", "translation"),
     ),
     prices="groq",

@@ -6,9 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers import openai_batches
 from addon.providers.fields import amount, at, count, dumped, error_type, items, parse, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
-from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations
+from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
 from addon.providers.openai_shaped import usage as openai_usage
 
 # Their own terminal events; chat ends with `data: [DONE]` as OpenAI's does.
@@ -209,6 +210,11 @@ def chat_at(path: str, prompt: Callable[[Json], str] = chat_prompt) -> Operation
     return with_beside_tokens(replace(shaped, path=re.compile(path), prompt_text=prompt))
 
 
+def read_batched(body: Json) -> Reading:
+    """An answer in a batch: of a chat, of embeddings, or of OCR."""
+    return read_ocr(body) if at(body, "usage_info") else beside_tokens(read_any(body, usage))
+
+
 _V1: Final = "/v1"
 OCR: Final = Operation(name="ocr", path=re.compile(f"{_V1}/ocr/?"), read_json=read_ocr, with_request=annotated)
 PROVIDER = Provider(
@@ -220,6 +226,8 @@ PROVIDER = Provider(
         chat_at(f"{_V1}/(?:chat|agents)/completions/?"),
         replace(chat_at(f"{_V1}/fim/completions/?", completion_prompt), name="text_completion"),
         *map(with_beside_tokens, operations(_V1, "embeddings", "responses", read_usage=usage)),
+        *operations(_V1, "count_tokens"),
+        replace(chat_at(f"{_V1}/(?:chat/)?classifications/?"), name="classify", read_stream=None, terminal=None),
         Operation(
             name="conversations",
             path=re.compile(f"{_V1}/conversations(?:/[^/]+(?:/restart)?)?/?"),
@@ -244,6 +252,7 @@ PROVIDER = Provider(
             read_stream=read_speech_stream,
             with_request=characters_spoken,
         ),
+        openai_batches.results(f"{_V1}/files/[^/]+/content", read_batched),
         # mistral-moderation-2603 is free: https://docs.mistral.ai/models/model-cards/mistral-moderation-26-03
         Operation(name="moderation", path=re.compile(f"{_V1}/(?:chat/)?moderations/?"), is_free=True),
     ),

@@ -23,6 +23,10 @@ def region(host: str, _path: str) -> str | None:
     return host.removesuffix(".api.openai.com") if host.endswith(".api.openai.com") else None
 
 
+def price_list(_host: str, path: str, _model: str | None) -> str:
+    return "openai-decisions" if path.partition("?")[0].rstrip("/").endswith("/decisions") else "openai"
+
+
 PROVIDER = Provider(
     name="openai",
     origin="https://api.openai.com",
@@ -37,11 +41,12 @@ PROVIDER = Provider(
         *operations("(?:/v1|/backend-api/codex)", "responses", "compact"),
         responses_over_socket("(?:/v1|/backend-api/codex)"),
         realtime("/v1"),
-        *operations("/v1", "count_tokens", "retrieve_response"),
+        *operations("/v1", "count_tokens", "retrieve_response", "cancel_response", "decisions"),
         *operations("/v1", "image_generation", "image_edit", "image_variation", "video_generation"),
         *operations("/v1", "speech", "transcription", "translation", "moderation", "batch_results"),
     ),
     prices="openai",
+    price_list=price_list,
     region=region,
     plan_hosts=frozenset({"chatgpt.com"}),
     source="https://developers.openai.com/api/reference",

@@ -105,7 +105,7 @@ PROVIDERS: Final = (
         base="(?:/v1|/beta)?", does=COMPLETIONS, labels=("deepseek",), prices="deepseek",
         messages="/anthropic/v1/messages"),
     row("together", "https://docs.together.ai/reference", "https://api.together.xyz", "api.together.ai",
-        does=(*EMBEDDINGS, *MEDIA), labels=("together",), prices="together"),
+        does=(*EMBEDDINGS, *MEDIA, "batch_results"), labels=("together",), prices="together"),
     row("fireworks", "https://docs.fireworks.ai/api-reference", "https://api.fireworks.ai",
         base="/inference/v1", does=(*ALL, "rerank"), labels=("fireworks",), prices="fireworks",
         messages="/inference/v1/messages"),
@@ -114,7 +114,7 @@ PROVIDERS: Final = (
     # Nebius Token Factory, once AI Studio.
     row("nebius", "https://docs.tokenfactory.nebius.com", "https://api.studio.nebius.ai",
         "api.studio.nebius.com", "api.tokenfactory.nebius.com", "*.api.tokenfactory.nebius.com",
-        does=(*EMBEDDINGS, "images", "rerank"), labels=("nebius",)),
+        does=(*EMBEDDINGS, "images", "rerank", "batch_results"), labels=("nebius",)),
     row("novita", "https://novita.ai/docs/api-reference", "https://api.novita.ai",
         base="(?:/v3/openai(?:/v1)?|/openai/v1|/openai)", does=(*EMBEDDINGS, "rerank"), labels=("novita",),
         prices="novita", messages="/anthropic/v1/messages"),
@@ -131,7 +131,8 @@ PROVIDERS: Final = (
         does=(*ALL, "transcription", "translation"), messages="/v1/messages"),
     # The hosts in China have price lists of their own, in yuan.
     row("moonshot", "https://platform.moonshot.ai/docs/api/chat", "https://api.moonshot.ai", "api.moonshot.cn",
-        prices="moonshotai", region=in_china, messages="/anthropic/v1/messages", complete=moonshots_searches),
+        does=("chat", "batch_results"), prices="moonshotai", region=in_china, messages="/anthropic/v1/messages",
+        complete=moonshots_searches),
     # The Kimi Code plan.
     row("kimi_code", "https://www.kimi.com/code/docs", "https://api.kimi.com", base="/coding/v1",
         prices="moonshotai", messages="/coding/v1/messages", plan_hosts=("api.kimi.com",)),

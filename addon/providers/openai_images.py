@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, count, error_type, items, parse, string
+from addon.providers.fields import added, at, count, error_type, items, parse, string
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 # The SDK's types/image_gen_stream_event.py and types/image_edit_stream_event.py.
@@ -51,18 +51,6 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
     defaults = {"size": "1024x1024", "quality": "standard"} if "dall-e" in (asked.model or "") else {}
     wished = {name: value for name in ("size", "quality") if (value := string(at(asked.body, name)))}
     return replace(reading, price_factors=reading.price_factors | defaults | wished)
-
-
-def added(total: Json, more: Json) -> Json:
-    """The sum of two usage objects, number by number; what is not a number is the later one's."""
-    if isinstance(total, dict) and isinstance(more, dict):
-        return {
-            key: added(total.get(key), more.get(key)) for key in [*total, *(key for key in more if key not in total)]
-        }
-    one, other = count(total), count(more)
-    if one is not None and other is not None:
-        return one + other
-    return total if more is None else more
 
 
 def _counted(raw: Json) -> Reading:

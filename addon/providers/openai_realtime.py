@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/realtime-server-events; usage as 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -14,7 +14,8 @@ from addon.providers.fields import at, count, items, parse, string, words
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Event, Json, Operation, Reading, Usage
 from addon.providers.openai_responses import prompt as responses_prompt
-from addon.providers.openai_shaped import operations, token_parts
+from addon.providers.openai_shaped import Complete, operations, token_parts
+from addon.providers.openai_shaped import usage as openai_usage
 from addon.providers.openai_sockets import REALTIME, REALTIME_NAME, RESPONSES
 
 _HEARD: Final = "conversation.item.input_audio_transcription.completed"
@@ -154,9 +155,11 @@ def _prompt(request: Json) -> str:
     return "" if is_prewarm(request) else responses_prompt(request)
 
 
-def responses_over_socket(base: str) -> Operation:
-    """`base` is a regular expression such as `/v1`."""
-    (responses,) = operations(base, "responses")
+def responses_over_socket(
+    base: str, read_usage: Callable[[Json], Usage | None] = openai_usage, complete: Complete | None = None
+) -> Operation:
+    """`base` is a regular expression such as `/v1`; the others as of `openai_shaped.operations`."""
+    (responses,) = operations(base, "responses", read_usage=read_usage, complete=complete)
     return replace(
         responses,
         method="GET",

@@ -49,7 +49,7 @@ def _looked_at(reading: Reading, response: Json) -> Reading:
     finished = string(at(response, "status")) not in (None, "queued", "in_progress")
     if not (finished and at(response, "background") is True):
         return replace(reading, is_free=True)
-    return _once(reading)
+    return _once(reading) if reading.usage_raw else reading
 
 
 def _once(reading: Reading) -> Reading:

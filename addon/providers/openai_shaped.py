@@ -12,7 +12,7 @@ from typing import Final
 from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
 from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
 from addon.providers.framing.model import Framing
-from addon.providers.framing.table import JSON, JSON_LINES
+from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
@@ -126,7 +126,9 @@ def operations(
     `read_usage`: for a provider that counts otherwise than OpenAI. `asks_usage=False`: it refuses a request that has
     `include_usage`. `complete`: adds what only this provider says.
     """
-    return tuple(_operation(base, name, read_usage, asks_usage, complete) for name in names or _SHAPES)
+    return tuple(
+        _operation(base, name, read_usage, asks_usage, complete) for name in names or (*_SHAPES, "batch_results")
+    )
 
 
 def _operation(
@@ -136,6 +138,8 @@ def _operation(
     asks_usage: bool,
     complete: Complete | None,
 ) -> Operation:
+    if name == "batch_results":
+        return openai_batches.results(f"{base}/files/[^/]+/content", lambda body: read_any(body, read_usage))
     shape = _SHAPES[name]
     read_stream = shape.read_stream
 
@@ -266,9 +270,15 @@ def _read_nothing(body: Json) -> Reading:
     )
 
 
-def _read_any(body: Json) -> Reading:
+def _read_decisions(body: Json) -> Reading:
+    """`{"model", "answers": [...], "usage"}`"""
+    return replace(_read_nothing(body), usage_raw=at(body, "usage"), price_factors={"endpoint": "decisions"})
+
+
+def read_any(body: Json, read_usage: Callable[[Json], Usage | None] = usage) -> Reading:
     """An answer in a batch: of responses, or of chat completions, completions and embeddings."""
-    return openai_responses.read_json(body) if at(body, "object") == "response" else read_json(body)
+    shaped = openai_responses.read_json(body) if at(body, "object") == "response" else read_embeddings(body)
+    return _counted(shaped, read_usage)
 
 
 def _image_shape(path: str) -> _Shape:
@@ -309,6 +319,9 @@ _SHAPES: Final = {
         openai_responses.TERMINAL,
         method="GET",
     ),
+    "cancel_response": _Shape("/responses/[^/]+/cancel", openai_responses.read_retrieved),
+    # https://developers.openai.com/api/docs/guides/decisions: answers cost nothing, and have a price list of their own.
+    "decisions": _Shape("/decisions", _read_decisions),
     "image_generation": _image_shape("/images/generations"),
     "image_edit": _image_shape("/images/edits"),
     "image_variation": _image_shape("/images/variations"),
@@ -324,13 +337,5 @@ _SHAPES: Final = {
     "moderation": _Shape("/moderations", _read_nothing, is_free=True),
     "video_generation": _Shape(
         "/videos(?:/edits|/extensions|/[^/]+/remix)?", openai_videos.read_json, with_request=openai_videos.with_request
-    ),
-    "batch_results": _Shape(
-        "/files/[^/]+/content",
-        lambda body: openai_batches.read_lines([Event(event=None, data=dumped(body))], _read_any),
-        lambda events: openai_batches.read_lines(events, _read_any),
-        method="GET",
-        json_framing=JSON_LINES,
-        with_request=openai_batches.with_request,
     ),
 }

@@ -6,9 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers import anthropic_shaped, media, openai_shaped, xai_batches
 from addon.providers.fields import at, count, string
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
+from addon.providers.openai_realtime import realtime, responses_over_socket
 
 # usage.server_side_tool_usage_details: https://docs.x.ai/docs/guides/tools/overview. MCP calls cost their tokens only.
 _TOOLS: Final = {
@@ -45,6 +46,11 @@ def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
     return replace(reading, units=reading.units | _fees(raw))
 
 
+def read_batched(body: Json) -> Reading:
+    """An answer in a batch: of a chat or a response."""
+    return complete(openai_shaped.read_any(body, usage), [body])
+
+
 def _fees(raw: Json) -> dict[str, Decimal | None]:
     fees: dict[str, Decimal | None] = {}
     if sources := count(at(raw, "num_sources_used")):
@@ -78,6 +84,10 @@ PROVIDER: Final = Provider(
         ),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", complete=complete),
+        xai_batches.operation("/v1", read_batched),
+        # https://docs.x.ai/developers/model-capabilities/audio/voice-agent: charged by the minute of sound, which no event tells.
+        realtime("/v1"),
+        responses_over_socket("/v1", read_usage=usage, complete=complete),
     ),
     prices="x-ai",
     source="https://docs.x.ai/docs/api-reference",

@@ -125,7 +125,6 @@ def test_method_and_path_are_an_operation(name: str, path: str, operation: str, 
     [
         ("openai", "GET", "/v1/chat/completions"),
         ("openai", "POST", "/chat/completions"),
-        ("openai", "POST", "/v1/responses/resp_1/cancel"),
         ("openai", "GET", "/v1/videos/video_1"),
         ("openai", "POST", "/backend-api/codex/analytics-events/events"),
         ("anthropic", "POST", "/v1/messages/count_tokens/more"),
