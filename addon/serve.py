@@ -63,11 +63,11 @@ async def serve(
     )  # why it cannot listen: told by Announce
     trust.make_ca(settings.data)
     announce = Announce(on_listening)
-    options = Options()
+    # From the start: mitmproxy makes an authority in its usual folder for options that name none.
+    options = Options(confdir=str(trust.ca_folder(settings.data)))
     try:
         master = LeanMaster(options, [*heliograph(proxy or Proxy(), settings), announce])
         options.update(
-            confdir=str(trust.ca_folder(settings.data)),
             listen_host=listen[0],
             listen_port=listen[1],
             tcp_timeout=_CLIENT_IDLE_S,

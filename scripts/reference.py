@@ -244,7 +244,15 @@ def endpoints() -> str:
     nowhere = Path("nowhere")  # only the routes are looked at
     journal = Journal(nowhere, on_trouble=lambda _: None)
     api = Api(settings=Settings(data=nowhere, config=nowhere), secret=b"", lake=Lake(nowhere), journal=journal)
-    rows = [("GET", "`/healthz`", "", "200 once calls are served; what was counted since the start")]
+    rows = [
+        ("GET", "`/`", "", "Version and state of this proxy, and where to go from here"),
+        (
+            "GET",
+            "`/healthz`",
+            "",
+            "200 once calls are served; what was counted since the start; `degraded` where nothing can be recorded",
+        ),
+    ]
     for path, methods in document(make_app(api).routes)["paths"].items():
         for method, operation in methods.items():
             rows.append((method.upper(), f"`{path}`", role_for(method.upper(), path) or "", operation["summary"]))

@@ -1,5 +1,6 @@
 """`heliograph report`, `sql` and `tail`. DuckDB and rich are imported when a verb runs: `heliograph up` needs neither."""
 
+import functools
 import os
 import shutil
 import sys
@@ -26,10 +27,17 @@ MOST_SQL_BYTES: Final = 2 * 2**30
 
 
 def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--json` and `--csv` as one argument, `style`."""
-    as_json = click.option("--json", "style", flag_value="json", help="One array of objects.")
-    as_csv = click.option("--csv", "style", flag_value="csv", help="Comma-separated values with a header.")
-    return as_json(as_csv(command))
+    """`--json` or `--csv` as one argument, `style`."""
+
+    @functools.wraps(command)
+    def styled(*, as_json: bool, as_csv: bool, **arguments: Any) -> Any:
+        if as_json and as_csv:
+            raise click.UsageError("--json and --csv: choose one")
+        return command(style="json" if as_json else "csv" if as_csv else None, **arguments)
+
+    json_option = click.option("--json", "as_json", is_flag=True, help="One array of objects.")
+    csv_option = click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header.")
+    return json_option(csv_option(styled))
 
 
 @click.command(

@@ -1,10 +1,12 @@
 """Our own endpoints, on the proxy's own host and for Helicone's host label `api.`: checks that the caller may ask, and
 passes the request on.
 
-`/healthz` is answered here. Everything else goes to a process of its own (`api_process.py`), so that no question, however
+`/healthz` and `/` are answered here. Everything else goes to a process of its own (`api_process.py`), so that no question, however
 slow, delays a call.
 """
 
+import asyncio
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import orjson
@@ -19,9 +21,11 @@ from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import is_under_our_name
 from addon.hooks.services import Services
+from addon.providers.model import Json
 from addon.routing.access import Denial, deny_endpoint
 from addon.routing.addresses import is_loopback
-from addon.routing.own_endpoints import HEALTH_PATH, role_for
+from addon.routing.own_endpoints import ABOUT_PATH, HEALTH_PATH, role_for
+from addon.storage.writable import WritableCheck
 
 _ENDED: Final = (
     "the API process ended while it answered, and starts again with the next request; a question that needs too much "
@@ -29,16 +33,26 @@ _ENDED: Final = (
 )
 
 
+_SEE: Final = {
+    "/openai/v1": "base URL for OpenAI; every other provider's name is a prefix as well, e.g. /anthropic",
+    HEALTH_PATH: "state and counts",
+    "/metrics": "Prometheus",
+    "/openapi.json": "every endpoint: calls, sessions, users, feedback, SQL",
+    "heliograph report": "in a shell: what the calls cost",
+}
+
+
 class Endpoints:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
+        self._writable = WritableCheck(services.settings.data)
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         path = flow.metadata.get(ENDPOINT)
         if path is None or flow.response or flow.error:
             return
-        if path == HEALTH_PATH:
-            answer_now(flow, self._health(flow.request.method))
+        if path in (HEALTH_PATH, ABOUT_PATH):
+            answer_now(flow, await self._about_us(path, flow.request.method))
         elif denial := self._denial(flow, path):
             answer_now(flow, api_error(denial.status, denial.message))
         else:
@@ -72,12 +86,23 @@ class Endpoints:
         if ENDPOINT in failed.flow.metadata:
             failed.flow.response = api_error(503, _ENDED)
 
-    def _health(self, method: str) -> http.Response:
+    async def _about_us(self, path: str, method: str) -> http.Response:
+        """The state; at `/` with the version before it and what else there is after it. 200 even where nothing can be
+        recorded: calls go on, so a load balancer must not take this proxy away."""
         if method not in ("GET", "HEAD"):
-            return api_error(405, f"{HEALTH_PATH} answers GET only")
+            return api_error(405, f"{path} answers GET only")
+        problem = await asyncio.to_thread(self._writable.why_unwritable)
+        if problem is None and self.services.journal.is_refused:
+            problem = "the journal cannot be written"
         counts = self._counts()
         passed = counts.pop("passed")
-        return json_answer(200, {"status": "ok", "calls": counts, "passed": passed})
+        state: Json = {"status": "ok"}
+        if problem:
+            state = {"status": "degraded", "problem": f"{problem}; calls go on without a record"}
+        state |= {"calls": counts, "passed": passed}
+        if path == ABOUT_PATH:
+            state = {"name": "heliograph", "version": _version(), **state, "see": _SEE}
+        return json_answer(200, state)
 
     def _counts(self) -> dict[str, float]:
         return {
@@ -87,3 +112,11 @@ class Endpoints:
             "journalled": self.services.journal.journalled,
             "unlogged": self.services.journal.unlogged,
         }
+
+
+def _version() -> str | None:
+    """None where the addon runs from a checkout that is not installed."""
+    try:
+        return version("heliograph")
+    except PackageNotFoundError:
+        return None

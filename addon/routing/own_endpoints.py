@@ -13,6 +13,7 @@ from addon.config.keys import Role
 Server = Literal["proxy", "api"]
 
 HEALTH_PATH: Final = "/healthz"
+ABOUT_PATH: Final = "/"
 LEGACY_FEEDBACK: Final = "/v1/feedback"  # old programs send it to every host of Helicone's
 METRICS: Final = (
     *("totalRequests", "totalCost", "averageLatency", "averageTimeToFirstToken", "totalThreats", "activeUsers"),
@@ -43,6 +44,7 @@ def _write(method: str, pattern: str) -> OwnEndpoint:
 
 ENDPOINTS: Final = (
     OwnEndpoint("GET", HEALTH_PATH, None, served_by="proxy"),
+    OwnEndpoint("GET", ABOUT_PATH, None, served_by="proxy", on_own_host_only=True),
     *(
         OwnEndpoint("GET", path, "read", on_own_host_only=True)
         for path in ("/metrics", "/openapi.json", "/heliograph.mjs", "/heliograph_client.py")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -293,6 +294,31 @@ def test_doctor_names_what_is_wrong_and_exits_1(tmp_path: Path) -> None:
     assert "taken by another program" in ended.stdout
     elsewhere = heliograph("doctor", "--data", str(tmp_path), "--listen", "192.0.2.1:8787")  # TEST-NET: nobody's
     assert "192.0.2.1:8787:" in elsewhere.stdout
+
+
+def test_doctor_tries_the_programs_of_a_shell_behind_the_proxy(tmp_path: Path, upstream: list[str]) -> None:
+    with run_up(tmp_path / "data", *upstream) as proxy:
+        address = proxy.url.removeprefix("http://")
+        script = f"""eval "$('{HELIOGRAPH}' env --data "$DATA" --listen {address})"
+'{HELIOGRAPH}' doctor --data "$DATA" --listen {address}
+echo -----
+SSL_CERT_FILE={tmp_path}/none.pem CURL_CA_BUNDLE= '{HELIOGRAPH}' doctor --data "$DATA" --listen {address}"""
+        ended = subprocess.run(
+            ["sh", "-c", script], capture_output=True, text=True, timeout=60, env=environment(DATA=str(proxy.data))
+        )
+    good, _, bad = ended.stdout.partition("-----")
+    assert f"this shell: HTTPS_PROXY is the heliograph on {address}" in good, ended
+    for name in filter(shutil.which, ("python3", "curl")):
+        assert f"   ok  {name}: " in good
+    assert "WRONG  python3: " in bad
+    assert "does not trust the proxy's certificates" in bad
+    assert "WRONG" not in good
+
+
+def test_no_authority_is_made_in_the_home_folder(tmp_path: Path) -> None:
+    for command in (["demo", "--calls", "1"], ["run", "--", sys.executable, "-c", ""]):
+        heliograph(*command, HOME=str(tmp_path), TMPDIR=str(tmp_path), HELIOGRAPH_DATA=str(tmp_path / "data"))
+    assert not (tmp_path / ".mitmproxy").exists()
 
 
 def test_the_demo_needs_nothing_and_prints_what_its_calls_cost(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -225,3 +226,25 @@ def test_a_webhook_without_its_secret_is_named_at_the_start(tmp_path: Path) -> N
     (tmp_path / "heliograph.toml").write_text('[[webhooks]]\nurl = "https://x.example"\nsecret = "$NO_SUCH_SECRET"\n')
     with pytest.raises(AssertionError, match="NO_SUCH_SECRET"), run_up(tmp_path):
         pass
+
+
+def test_health_is_degraded_while_the_data_folder_is_gone(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    with run_up(tmp_path / "data", *to(shared_provider)) as proxy:
+        assert plain(proxy).get("/healthz").json()["status"] == "ok"
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        degraded = wait_for(lambda: (state := plain(proxy).get("/healthz").json())["status"] != "ok" and state)
+        assert degraded["status"] == "degraded"
+        assert degraded["problem"].startswith("the data folder does not exist")
+        assert str(tmp_path) not in degraded["problem"]  # other machines may ask
+        (tmp_path / "elsewhere").rename(tmp_path / "data")
+        wait_for(lambda: plain(proxy).get("/healthz").json()["status"] == "ok")
+
+
+def test_the_root_tells_a_program_version_state_and_where_to_go(proxy: Proxy) -> None:
+    about = plain(proxy).get("/").json()
+    assert (about["name"], about["status"]) == ("heliograph", "ok")
+    assert about["version"] == version("heliograph")
+    for path in about["see"]:
+        if path.startswith("/") and not path.startswith("/openai"):
+            assert plain(proxy).get(path).status_code == 200
+    assert plain(proxy).post("/").status_code == 405

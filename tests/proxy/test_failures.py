@@ -288,7 +288,9 @@ def test_calls_go_on_when_the_journal_cannot_be_written(shared_provider: FakePro
         answers = [plain(proxy).post(CHAT_PATH, json=long, headers=KEY) for _ in range(60)]
         assert {answer.status_code for answer in answers} == {200}
         assert "journal" in answers[-1].headers["helicone-warning"]
-        assert plain(proxy).get("/healthz").json()["calls"]["unlogged"] > 0
+        health = plain(proxy).get("/healthz").json()
+        assert health["calls"]["unlogged"] > 0
+        assert (health["status"], "journal" in health["problem"]) == ("degraded", True)
         wait_for(lambda: [line for line in proxy.said if "journal" in line and "not" in line])
 
 

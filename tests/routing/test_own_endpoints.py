@@ -51,7 +51,7 @@ def test_every_endpoint_of_the_table_is_routed_to_us_and_keeps_its_role(endpoint
 @given(st.data())
 def test_no_spelling_of_an_endpoint_gets_another_role(data: st.DataObject) -> None:
     """A key that may only read wrote by `/v1/%66eedback`: roles looked at the raw path, routes at the decoded one."""
-    endpoint = data.draw(st.sampled_from(ENDPOINTS))
+    endpoint = data.draw(st.sampled_from([each for each in ENDPOINTS if each.pattern != "/"]))
     path = endpoint.pattern.replace("{id:path}", "a").replace("{", "").replace("}", "")
     at = data.draw(st.integers(1, len(path) - 1))
     spelled = f"{path[:at]}%{ord(path[at]):02X}{path[at + 1 :]}"
@@ -69,6 +69,6 @@ def test_an_ambiguous_path_is_refused_with_what_to_do(path: str) -> None:
     assert (decision.status, decision.error_type) == (400, "ambiguous_path")
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/requests", "/v1/session", "/"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/requests", "/v1/session"])
 def test_paths_of_providers_are_not_ours(path: str) -> None:
     assert not is_own(path, on_own_host=True)

@@ -1,0 +1,166 @@
+"""The doctor on a data folder: settings, room, certificates, files that cannot be read, calls without a price. Changes nothing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from addon.commands.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
+from addon.config.settings import load_what_can_be_read
+
+_ENOUGH_FREE_BYTES: Final = 2**30
+
+
+def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
+    yield from _settings(data, config)
+    if not data.exists():
+        yield _missing(data)
+        return
+    yield from _folder(data)
+    yield from _certificates(data)
+    if data.is_dir():
+        yield from _files(data)
+        yield from _journal(data)
+        yield from _cache(data)
+        yield from _without_price(data)
+
+
+def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
+    settings, problems = load_what_can_be_read(data, config, environ=os.environ)
+    for problem in problems:
+        yield Finding(BAD, "settings", problem.text)
+    if not problems:
+        yield Finding(GOOD, "settings", f"{settings.config}" if settings.config.exists() else "defaults")
+
+
+def _missing(data: Path) -> Finding:
+    """A folder that nobody made yet, which may be a mistyped one; or one that cannot be made."""
+    above = next(parent for parent in data.parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = "is not a folder" if not above.is_dir() else "cannot be written by you"
+        return Finding(
+            BAD,
+            "data",
+            f"{data} does not exist and cannot be made: {above} {reason}; choose another folder with --data or $HELIOGRAPH_DATA",
+        )
+    return Finding(
+        NOTE,
+        "data",
+        f"{data} does not exist; `heliograph up` or `run` makes it. Are your calls elsewhere? Name the folder with --data or $HELIOGRAPH_DATA",
+    )
+
+
+def _folder(data: Path) -> Iterator[Finding]:
+    from addon.storage.folders import NotOurs, refuse_unsafe
+    from addon.storage.writable import why_unwritable
+
+    if reason := why_unwritable(data):
+        yield Finding(BAD, "data", f"{data}: {reason}; choose another folder with --data or $HELIOGRAPH_DATA")
+        return
+    try:
+        refuse_unsafe(data)
+    except NotOurs as error:
+        yield Finding(BAD, "data", str(error))
+    else:
+        yield Finding(GOOD, "data", str(data))
+    free = shutil.disk_usage(data).free
+    enough = free >= _ENOUGH_FREE_BYTES
+    yield Finding(
+        GOOD if enough else BAD,
+        "disk",
+        f"{free / 2**30:.1f} GiB free"
+        + ("" if enough else "; make room: calls go on without a record when it is full"),
+    )
+
+
+def _certificates(data: Path) -> Iterator[Finding]:
+    from cryptography import x509
+
+    from addon.config import trust
+
+    path = trust.ca_certificate(data)
+    if not path.exists():
+        yield Finding(NOTE, "certificate authority", "not made yet; `heliograph up`, `run` and `env` make it")
+        return
+    try:
+        expires = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    except (ValueError, OSError) as error:
+        yield Finding(
+            BAD,
+            "certificate authority",
+            f"{path} cannot be read ({error}); remove {trust.ca_folder(data)} and start again",
+        )
+        return
+    left = expires - datetime.now(UTC)
+    yield Finding(
+        GOOD if left > timedelta(days=30) else BAD,
+        "certificate authority",
+        f"{path}, valid until {expires:%Y-%m-%d}"
+        + ("" if left > timedelta(days=30) else f"; remove {trust.ca_folder(data)} and start again"),
+    )
+    bundle = trust.bundle_path(data)
+    if not bundle.exists():
+        yield Finding(NOTE, "bundle", "not made yet; `heliograph run` and `env` make it")
+        return
+    whole = path.read_text().strip() in bundle.read_text()
+    yield Finding(
+        GOOD if whole else BAD, "bundle", f"{bundle}" + ("" if whole else " lacks our authority; run `heliograph env`")
+    )
+
+
+def _files(data: Path) -> Iterator[Finding]:
+    from analysis.lake_files import broken_files, file_count
+
+    broken = list(broken_files(data))
+    for path, why in broken[:MOST_NAMED]:
+        yield Finding(
+            BAD, "file", f"{path}: {why}; its calls are in no report. Put it back from a backup, or move it away"
+        )
+    if len(broken) > MOST_NAMED:
+        yield Finding(BAD, "file", f"and {len(broken) - MOST_NAMED:,} more")
+    if not broken:
+        yield Finding(GOOD, "files", f"{file_count(data):,} files with calls, all of them readable")
+
+
+def _journal(data: Path) -> Iterator[Finding]:
+    from addon.settling.journal_reader import is_free
+    from addon.settling.process import unsettled_segments
+    from addon.storage.folders import Folders
+
+    folders = Folders(data)
+    waiting = [name for name in unsettled_segments(folders) if is_free(folders.journal / f"{name}.jsonl")]
+    if waiting:
+        yield Finding(
+            NOTE,
+            "journal",
+            f"{len(waiting)} files of a proxy that was killed are not settled yet; `heliograph report` settles them",
+        )
+
+
+def _cache(data: Path) -> Iterator[Finding]:
+    from addon.caching.store import CacheDown, CacheStore
+    from addon.storage.folders import Folders
+
+    if not Folders(data).cache.exists():
+        return
+    store = CacheStore(Folders(data).cache)
+    try:
+        yield Finding(GOOD, "cache", f"{store.stats().entries} answers")
+    except CacheDown as error:
+        yield Finding(BAD, "cache", f"cannot be used: {error}")
+    finally:
+        store.close()
+
+
+def _without_price(data: Path) -> Iterator[Finding]:
+    import duckdb
+
+    from analysis.unpriced import unpriced
+
+    try:
+        for provider, model, calls, why in unpriced(data):
+            yield Finding(NOTE, "no price", f"{provider} {model or 'without a model'}: {calls} calls, {why}")
+    except duckdb.Error as error:
+        yield Finding(BAD, "reports", f"cannot be made: {error}")
