@@ -6,16 +6,19 @@ A report's file begins with the question it answers; `-- by: ...` names the dime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from addon.config.mistakes import did_you_mean
 from addon.storage.lake import duckdb_columns
 from analysis.lake import Connection
 from analysis.table import Table, fetch
-from analysis.window import Window
+from analysis.window import EVER, Window
 
 REPORTS: Final = (
+    "summary",
     "costs",
     "models",
     "users",
@@ -29,11 +32,14 @@ REPORTS: Final = (
 )
 
 # What --by may name, and the column or expression it means. The short names are for typing, the others are the row's own.
+# `{local}` is the time of the window's zone. An hour is a moment in UTC: two of them have the same local time when clocks
+# are set back. Whole numbers of microseconds: times with a zone are ten times slower, since DuckDB leaves them to ICU.
 DIMENSIONS: Final[Mapping[str, str]] = {
-    "day": "date",
+    "hour": "make_timestamp(epoch_us(date_trunc('hour', {local})) - ({offset_us}))",
+    "day": "cast({local} as date)",
+    "week": "cast(date_trunc('week', cast({local} as date)) as date)",
+    "month": "strftime(cast({local} as date), '%Y-%m')",
     "date": "date",
-    "hour": "date_trunc('hour', started_at)",
-    "month": "strftime(date, '%Y-%m')",
     "provider": "provider_name",
     "model": "coalesce(response_model, request_model)",
     "operation": "operation_name",
@@ -46,7 +52,7 @@ DIMENSIONS: Final[Mapping[str, str]] = {
     "fallback_index": "fallback_index",
     **{name: name for name, kind in duckdb_columns("requests").items() if kind in ("VARCHAR", "BOOLEAN")},
 }
-_TIMES: Final = ("day", "date", "hour", "month")  # these are shown in their own order, all others by cost
+_TIMES: Final = ("hour", "day", "week", "month", "date")  # these are shown in their own order, all others by cost
 
 _PROPERTY: Final = "property:"
 
@@ -85,7 +91,10 @@ def parse_by(name: str, text: str | None) -> tuple[str, ...]:
         raise ValueError(f"--by {text!r} names a dimension twice")
     for part in parts:
         if part not in DIMENSIONS and not (part.startswith(_PROPERTY) and len(part) > len(_PROPERTY)):
-            raise ValueError(f"--by: {part!r} is not a dimension; allowed are {', '.join(DIMENSIONS)}, property:NAME")
+            near = did_you_mean(part, (*DIMENSIONS, _PROPERTY))
+            raise ValueError(
+                f"--by: {part!r} is not a dimension{near}; allowed are {', '.join(DIMENSIONS)}, property:NAME"
+            )
     return parts
 
 
@@ -93,12 +102,13 @@ def run(connection: Connection, name: str, window: Window, by: Sequence[str] = (
     """The answer to a report, `limit` rows of it, 0 for all. `by` is what `parse_by` gave; none: as the report says."""
     report = load(name)
     dimensions = by or report.by or ()
-    sql, parameters = _fill(report.sql, dimensions)
-    table = fetch(connection, sql, {**window.parameters(), **parameters, "limit": limit or NO_LIMIT})
+    sql, parameters = _fill(report.sql, dimensions, window)
+    most = limit or NO_LIMIT
+    table = fetch(connection, sql, {**window.parameters(), **parameters, "limit": most, "top": most})
     return Table((*dimensions, *table.columns[len(dimensions) :]), table.rows)
 
 
-def _fill(sql: str, dimensions: Sequence[str]) -> tuple[str, dict[str, object]]:
+def _fill(sql: str, dimensions: Sequence[str], window: Window) -> tuple[str, dict[str, object]]:
     """The SQL with its dimensions in place, and the values to bind.
 
     Only expressions of this file get into the SQL; the name of a property is a value.
@@ -111,11 +121,29 @@ def _fill(sql: str, dimensions: Sequence[str]) -> tuple[str, dict[str, object]]:
             parameters[f"property_{i}"] = dimension.removeprefix(_PROPERTY).lower()
             expression = f"properties[$property_{i}]"
         else:
-            expression = DIMENSIONS[dimension]
+            expression = _in_zone(DIMENSIONS[dimension], window)
         expressions.append(f"{expression} as dimension_{i}")
         if dimension in _TIMES:
             times += f"dimension_{i}, "
     return sql.replace("{dimensions}", ", ".join(expressions)).replace("{times_first}", times), parameters
+
+
+def _in_zone(expression: str, window: Window) -> str:
+    """The expression with the offsets of the window's zone in place."""
+    if "{" not in expression:
+        return expression
+    offsets = window.zone.offsets(window.since, window.end)
+    if all(not offset for _, offset in offsets):  # the column `date` is cheaper, and says the same
+        expression = expression.replace("cast({local} as date)", "date")
+    offset_us = str(_microseconds(offsets[-1][1]))
+    for (_, earlier), (changed, _) in zip(reversed(offsets[:-1]), reversed(offsets[1:]), strict=True):
+        changed_us = _microseconds(changed - EVER.since)
+        offset_us = f"case when epoch_us(started_at) < {changed_us} then {_microseconds(earlier)} else {offset_us} end"
+    return expression.format(local=f"make_timestamp(epoch_us(started_at) + ({offset_us}))", offset_us=offset_us)
+
+
+def _microseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,13 @@
-"""What holds for every test: random inputs are the same in every run."""
+"""What holds for every test: random inputs are the same in every run, and the machine's time zone is UTC."""
+
+import os
+import time
 
 from hypothesis import settings
+
+# Days of a report are those of the machine's zone; processes that tests start inherit this one.
+os.environ["TZ"] = "UTC"
+time.tzset()
 
 # `scripts/fuzz` is the random search; here a failure must repeat, on any machine, at any speed.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

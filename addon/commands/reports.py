@@ -1,18 +1,17 @@
 """`heliograph report`, `sql` and `tail`. DuckDB and rich are imported when a verb runs: `heliograph up` needs neither."""
 
-import functools
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from addon.commands.options import Failure, data_options, examples
+from addon.commands.tables import Style, read_zone, style_options, tz_option, warn, width, write
+from addon.config.mistakes import did_you_mean
 from addon.config.settings import ConfigError, load_what_can_be_read
 
 if TYPE_CHECKING:
@@ -20,24 +19,16 @@ if TYPE_CHECKING:
     from analysis.table import Table
     from analysis.window import Window
 
-Style = Literal["table", "json", "csv"]
 # Of `heliograph sql`: DuckDB's share, and all that the process may take. JSON and CSV are written as the rows come.
 SQL_MEMORY: Final = "1GiB"
 MOST_SQL_BYTES: Final = 2 * 2**30
 
 
-def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--json` or `--csv` as one argument, `style`."""
+def _report_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For completion in a shell."""
+    from analysis.report import REPORTS
 
-    @functools.wraps(command)
-    def styled(*, as_json: bool, as_csv: bool, **arguments: Any) -> Any:
-        if as_json and as_csv:
-            raise click.UsageError("--json and --csv: choose one")
-        return command(style="json" if as_json else "csv" if as_csv else None, **arguments)
-
-    json_option = click.option("--json", "as_json", is_flag=True, help="One array of objects.")
-    csv_option = click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header.")
-    return json_option(csv_option(styled))
+    return [name for name in REPORTS if name.startswith(incomplete)]
 
 
 @click.command(
@@ -49,17 +40,23 @@ def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "heliograph report latency --by provider,model --since 24h",
         "heliograph report feedback --by prompt",
         "heliograph report errors --since 2026-11-01 --until 2026-11-08 --json",
+        "heliograph report costs --by week --since 2026-10 --tz Europe/Berlin",
+        "heliograph report summary --since last-month --until this-month",
     ),
 )
-@click.argument("name", required=False)
-@click.option("--since", metavar="TIME", help="From: 30m, 24h, 7d, 2026-11-01 or an ISO time; UTC. Default: 30d.")
+@click.argument("name", required=False, shell_complete=_report_names)
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="From: 30m, 24h, 7d, today, yesterday, this-week, last-week, this-month, last-month, 2026-11, 2026-11-01 or an"
+    " ISO time. Default: 30d; of summary this-month.",
+)
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
 @click.option(
-    "--by", metavar="NAMES", help="Group costs, latency or feedback by these, e.g. day,model,user,property:feature."
+    "--by", metavar="NAMES", help="Group costs, latency or feedback by these, e.g. week,model,user,property:feature."
 )
-@click.option(
-    "--limit", type=click.IntRange(min=0), default=100, show_default=True, help="Rows at most; 0: all of them."
-)
+@tz_option
+@click.option("--limit", type=click.IntRange(min=0), help="Rows at most; 0: all of them. Default: 100; of summary 10.")
 @style_options
 @data_options
 def report(
@@ -67,24 +64,32 @@ def report(
     since: str | None,
     until: str | None,
     by: str | None,
-    limit: int,
-    style: Style | None,
+    tz: str | None,
+    limit: int | None,
+    style: Style,
     data: Path,
     config: Path | None,
 ) -> None:
-    """Answer a named question about the calls; without NAME list the questions and show the costs."""
+    """Answer a named question about the calls; without NAME list the questions and show the costs.
+
+    Days, weeks and months are those of --tz. A table's times are, too; those of --json and --csv are UTC.
+    """
     from analysis import report as reports
+    from analysis.summary_page import NAME, TOP
     from analysis.window import parse_window
 
     if name is not None and name not in reports.REPORTS:
-        raise click.UsageError(f"no report {name!r}; there are {', '.join(reports.REPORTS)}")
+        near = did_you_mean(name, reports.REPORTS)
+        raise click.UsageError(f"no report {name!r}{near}; there are {', '.join(reports.REPORTS)}")
     try:
-        window = parse_window(since, until, datetime.now(UTC))
+        default = "this-month" if name == NAME else None
+        window = parse_window(since or default, until, datetime.now(UTC), read_zone(tz))
         dimensions = reports.parse_by(name or "costs", by)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     _settle(data, config)
-    print_report(name or "costs", data, window, dimensions, limit, style or "table")
+    most = limit if limit is not None else TOP if name == NAME else 100
+    print_report(name or "costs", data, window, dimensions, most, style)
     if name is None:
         width = max(len(other) for other in reports.REPORTS)
         lines = [f"  {other:<{width}}  {reports.load(other).question}" for other in reports.REPORTS]
@@ -105,7 +110,7 @@ def report(
 @click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
 @style_options
 @data_options
-def sql(statement: str | None, views: bool, style: Style | None, data: Path, config: Path | None) -> None:
+def sql(statement: str | None, views: bool, style: Style, data: Path, config: Path | None) -> None:
     """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
 
     `-` reads standard input. Times are UTC. `describe requests` shows the columns.
@@ -124,13 +129,13 @@ def sql(statement: str | None, views: bool, style: Style | None, data: Path, con
     text = sys.stdin.read() if statement == "-" else statement
     _settle(data, config)
     limit_data(MOST_SQL_BYTES)
-    lake = Lake(data, _warn, memory=SQL_MEMORY)
+    lake = Lake(data, warn, memory=SQL_MEMORY)
 
     def answer(connection: "Connection") -> None:
         columns, rows = stream_user_sql(connection, text)
         first = list(islice(rows, 1))  # opens the files: what fails until here is asked again
         try:
-            _write(columns, chain(first, rows), style or "table", keep_numbers=False)
+            write(columns, chain(first, rows), style, keep_numbers=False)
         except duckdb.Error as error:
             raise Failure(str(error)) from error
 
@@ -165,7 +170,7 @@ def tail(limit: int, follow: bool | None, as_json: bool, data: Path, config: Pat
     from analysis.tail import Tail, line
 
     _settle(data, config)
-    calls = Tail(data, _warn)
+    calls = Tail(data, warn)
     show: Callable[[dict[str, Any]], str] = json_object if as_json else line
     for call in calls.last(limit):
         click.echo(show(call))
@@ -191,6 +196,7 @@ def print_report(
     from analysis import report as reports
     from analysis.footer import footer
     from analysis.lake import Connection, Lake
+    from analysis.summary_page import NAME, write_page
     from analysis.unpriced import unpriced_in
     from analysis.window import parse_window
 
@@ -202,41 +208,25 @@ def print_report(
         without_price = unpriced_in(connection, window) if total.unpriced else []
         return table, list(footer(total, without_price)), total.calls
 
-    lake = Lake(data, _warn)
+    lake = Lake(data, warn)
     table, lines, calls = lake.ask(question)
     if style == "table":
-        click.echo(f"\n{name}: {reports.load(name).question}\n{window}, UTC\n")
-    _write(table.columns, table.rows, style, keep_numbers=True)
+        click.echo(f"\n{name}: {reports.load(name).question}\n{window}, {window.zone.name}\n")
+    if style == "table" and name == NAME:
+        write_page(table, window, sys.stdout, width())
+    else:
+        rows = map(window.zone.local_row, table.rows) if style == "table" else table.rows
+        write(table.columns, rows, style, keep_numbers=True)
     if _say_if_empty(lake, data):
         return
     if not calls:
-        _warn(f"no calls {window}; --since 365d looks further back")
+        warn(f"no calls {window}; --since 365d looks further back")
     if not with_footer:
         return
-    if limit and len(table.rows) == limit:
-        _warn(f"only the first {limit:,} rows; --limit 0 shows all")
+    if limit and len(table.rows) == limit and name != NAME:
+        warn(f"only the first {limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
     click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")
-
-
-def _write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:
-    from analysis import render
-    from analysis.table import Table
-
-    if style == "json":
-        render.write_json(columns, rows, sys.stdout)
-    elif style == "csv":
-        render.write_csv(columns, rows, sys.stdout)
-    elif left_out := render.write_table(Table(tuple(columns), list(rows)), sys.stdout, _width(), keep_numbers):
-        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
-        _warn(
-            f"left out, the terminal is too narrow: {', '.join(left_out[:5])}{more}; --json and --csv have everything"
-        )
-
-
-def _width() -> int | None:
-    """Characters of a line; None where nobody looks at the lines: a file or another program gets them whole."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
 
 
 def _settle(data: Path, config: Path | None) -> None:
@@ -245,25 +235,19 @@ def _settle(data: Path, config: Path | None) -> None:
 
     _, problems = load_what_can_be_read(data, config)
     for problem in problems:  # the stored rows can be read nevertheless
-        _warn(problem.text)
+        warn(problem.text)
     try:
         settle_leftovers(data, config)
     except ConfigError:  # of the prices or budgets: told above
-        _warn(
-            "calls that a stopped proxy left are not shown until the settings are mended: their price depends on them"
-        )
+        warn("calls that a stopped proxy left are not shown until the settings are mended: their price depends on them")
     except OSError as error:
-        _warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
+        warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
 
 
 def _say_if_empty(lake: "Lake", data: Path) -> bool:
     if empty := lake.is_empty():
-        _warn(f"no calls yet in {data}; make some:  {_START}")
+        warn(f"no calls yet in {data}; make some:  {_START}")
     return empty
 
 
 _START: Final = "heliograph run -- python app.py   or   heliograph up"
-
-
-def _warn(message: str) -> None:
-    click.echo(f"heliograph: {message}", err=True)

@@ -268,7 +268,9 @@ def test_every_report_shows_calls_errors_tokens_and_cost(data: Path) -> None:
 
 
 def test_wrong_dimensions_are_told_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match=r"'usr' is not a dimension; allowed are day, .*property:NAME"):
+    with pytest.raises(
+        ValueError, match=r"'usr' is not a dimension; did you mean 'user'; allowed are hour, .*property:NAME"
+    ):
         report.parse_by("costs", "model,usr")
     with pytest.raises(ValueError, match="models has fixed columns; --by is for costs, latency and feedback"):
         report.parse_by("models", "user")

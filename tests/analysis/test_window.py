@@ -1,10 +1,11 @@
-"""What a person may type as a time."""
+"""What a person may type as a time, and the period that a report is compared with."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from analysis.window import Window, parse_time, parse_window
+from analysis.window import Window, before, parse_time, parse_window
+from analysis.zone import UTC_ZONE, zone_of
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 
@@ -20,14 +21,22 @@ NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
         ("2026-11-01T08:00", datetime(2026, 11, 1, 8, tzinfo=UTC)),
         ("2026-11-01T08:00:00Z", datetime(2026, 11, 1, 8, tzinfo=UTC)),
         ("2026-11-01T08:00:00+02:00", datetime(2026, 11, 1, 6, tzinfo=UTC)),
+        ("today", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("Yesterday", datetime(2026, 11, 20, tzinfo=UTC)),
+        ("this-week", datetime(2026, 11, 16, tzinfo=UTC)),
+        ("last-week", datetime(2026, 11, 9, tzinfo=UTC)),
+        ("this-month", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("last-month", datetime(2026, 10, 1, tzinfo=UTC)),
+        ("2026-10", datetime(2026, 10, 1, tzinfo=UTC)),
+        ("2026-02", datetime(2026, 2, 1, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_a_span_back_from_now_a_date_or_an_iso_time(text: str, expected: datetime) -> None:
+def test_a_time_is_a_span_back_from_now_a_word_a_month_a_date_or_an_iso_time(text: str, expected: datetime) -> None:
     assert parse_time(text, NOW) == expected
 
 
 @pytest.mark.parametrize(
-    "text", ["", "7", "d", "7y", "-7d", "yesterday", "2026-13-01", "999999w", "0001-01-01T00:00+14:00"]
+    "text", ["", "7", "d", "7y", "-7d", "tomorrow", "2026-13", "2026-13-01", "999999w", "0001-01-01T00:00+14:00"]
 )
 def test_a_text_that_is_not_a_time_is_named_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"30m, 24h, 7d|before the calendar begins"):
@@ -43,3 +52,59 @@ def test_without_a_start_it_is_the_last_thirty_days_and_says_so() -> None:
     window = parse_window(None, None, NOW)
     assert window == Window(datetime(2026, 10, 22, 12, 30, tzinfo=UTC))
     assert str(window) == "since 2026-10-22 12:30"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("tody", "today"), ("yesterdya", "yesterday"), ("this-moth", "this-month")]
+)
+def test_a_mistyped_word_is_answered_with_the_nearest(typed: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+        parse_time(typed, NOW)
+
+
+def test_a_window_in_the_future_is_refused() -> None:
+    with pytest.raises(ValueError, match="since 2027-01-01 is in the future; it is 2026-11-21 12:30"):
+        parse_window("2027-01", None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "expected"),
+    [
+        ("Europe/Berlin", "today", datetime(2026, 11, 20, 23, tzinfo=UTC)),
+        ("America/New_York", "this-month", datetime(2026, 11, 1, 4, tzinfo=UTC)),  # clocks go back that night
+        ("America/New_York", "today", datetime(2026, 11, 21, 5, tzinfo=UTC)),
+        ("Asia/Kolkata", "2026-11-01", datetime(2026, 10, 31, 18, 30, tzinfo=UTC)),
+        ("Pacific/Kiritimati", "today", datetime(2026, 11, 21, 10, tzinfo=UTC)),  # its 22nd has begun
+        ("Europe/Berlin", "2026-11-01T08:00Z", datetime(2026, 11, 1, 8, tzinfo=UTC)),
+    ],
+)
+def test_words_dates_and_times_are_those_of_the_zone(zone: str, text: str, expected: datetime) -> None:
+    assert parse_time(text, NOW, zone_of(zone)) == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "first", "end"),
+    [
+        ("this-month", None, "2026-10-01", "2026-10-21 12:30"),  # the same days of the month before
+        ("last-month", "this-month", "2026-09-01", "2026-10-01"),  # 31 days, and a month of 30
+        ("2026-09", "2026-11", "2026-07-01", "2026-09-01"),
+        ("7d", None, "2026-11-07 12:30", "2026-11-14 12:30"),
+        ("today", None, "2026-11-20 11:30", "2026-11-21"),
+        ("2026-11-01", "2026-11-08", "2026-10-01", "2026-10-08"),
+    ],
+)
+def test_the_period_before_has_the_same_months_else_the_same_length(
+    since: str, until: str | None, first: str, end: str
+) -> None:
+    earlier = before(parse_window(since, until, NOW))
+    assert (earlier.short(earlier.since), earlier.short(earlier.end)) == (first, end)
+
+
+def test_a_long_month_up_to_now_is_compared_with_all_of_a_shorter_one() -> None:
+    earlier = before(parse_window("this-month", None, datetime(2026, 3, 31, 12, tzinfo=UTC)))
+    assert str(earlier) == "since 2026-02-01 until 2026-03-01"
+
+
+def test_a_window_without_an_end_has_nothing_of_its_length_before_it() -> None:
+    assert before(Window(NOW)).until == NOW
+    assert before(Window(NOW)).zone is UTC_ZONE

@@ -1,0 +1,71 @@
+"""What commands that print a table share: `--json`, `--csv`, `--tz`, and the writing."""
+
+import functools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from analysis.zone import Zone
+
+Style = Literal["table", "json", "csv"]
+
+
+def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json` and `--csv` as one argument, `style`. Both at once are wrong usage."""
+
+    @functools.wraps(command)
+    def with_style(*given: Any, as_json: bool, as_csv: bool, **named: Any) -> Any:
+        if as_json and as_csv:
+            raise click.UsageError("--json and --csv: choose one")
+        style: Style = "json" if as_json else "csv" if as_csv else "table"
+        return command(*given, style=style, **named)
+
+    json_option = click.option("--json", "as_json", is_flag=True, help="One array of objects.")
+    csv_option = click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header.")
+    return json_option(csv_option(with_style))
+
+
+def tz_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--tz ZONE`."""
+    return click.option("--tz", metavar="ZONE", help="Time zone, e.g. Europe/Berlin or UTC. Default: this machine's.")(
+        command
+    )
+
+
+def read_zone(name: str | None) -> "Zone":
+    """The zone of `--tz`, or wrong usage with the nearest name."""
+    from analysis.zone import zone_of
+
+    try:
+        return zone_of(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:
+    """On standard output; a table tells on stderr which columns had no room."""
+    from analysis import render
+    from analysis.table import Table
+
+    if style == "json":
+        render.write_json(columns, rows, sys.stdout)
+    elif style == "csv":
+        render.write_csv(columns, rows, sys.stdout)
+    elif left_out := render.write_table(Table(tuple(columns), list(rows)), sys.stdout, width(), keep_numbers):
+        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+        warn(f"left out, the terminal is too narrow: {', '.join(left_out[:5])}{more}; --json and --csv have everything")
+
+
+def width() -> int | None:
+    """Characters of a line; None where nobody looks at the lines: a file or another program gets them whole."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() or "COLUMNS" in os.environ else None
+
+
+def warn(message: str) -> None:
+    """A line on stderr."""
+    click.echo(f"heliograph: {message}", err=True)

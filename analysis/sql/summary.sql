@@ -1,0 +1,47 @@
+-- What was spent, by model and user, and against the period before?
+-- One row for all calls, then the $top models and users. Columns `before_...` are those of the period from $before_since
+-- to $before_until. `of` says how many models or users there are.
+with calls as (
+    select
+        coalesce(response_model, request_model) as model,
+        user_id,
+        started_at >= $since as is_now,
+        error_type,
+        input_tokens,
+        output_tokens,
+        cost_nanousd
+    from requests
+    where
+        started_at >= $before_since and started_at < $until
+        and (started_at >= $since or started_at < $before_until)
+),
+grouped as (
+    select
+        case grouping(model, user_id) when 3 then 'total' when 1 then 'model' else 'user' end as part,
+        coalesce(model, user_id) as name,
+        count(*) filter (is_now) as calls,
+        count(error_type) filter (is_now) as errors,
+        cast(sum(input_tokens) filter (is_now) as bigint) as input_tokens,
+        cast(sum(output_tokens) filter (is_now) as bigint) as output_tokens,
+        sum(cost_nanousd) filter (is_now) / 1e9 as cost_usd,
+        count(*) filter (is_now and cost_nanousd is null) as unpriced,
+        count(*) filter (not is_now) as before_calls,
+        count(error_type) filter (not is_now) as before_errors,
+        cast(sum(input_tokens) filter (not is_now) as bigint) as before_input_tokens,
+        cast(sum(output_tokens) filter (not is_now) as bigint) as before_output_tokens,
+        sum(cost_nanousd) filter (not is_now) / 1e9 as before_cost_usd,
+        count(*) filter (not is_now and cost_nanousd is null) as before_unpriced
+    from calls
+    group by grouping sets ((), (model), (user_id))
+)
+select
+    *,
+    count(*) over (partition by part) as "of"
+from grouped
+qualify row_number() over (partition by part order by cost_usd desc nulls last, calls desc, before_cost_usd desc nulls last, name) <= $top
+order by
+    list_position(['total', 'model', 'user'], part),
+    cost_usd desc nulls last,
+    calls desc,
+    before_cost_usd desc nulls last,
+    name
