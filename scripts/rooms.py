@@ -28,6 +28,7 @@ ORDER: Final = (
     "settling",
     "routing",
     "config",
+    "callers",
     "caching",
     "sending",
     "limits",

@@ -124,6 +124,9 @@ class CaptureTable(Section):
     max_body_bytes: Bytes = Field(
         default=16 * 2**20, description="How much of each body is stored; bodies of any size pass."
     )
+    client_process: Flag = Field(
+        default=True, description="Store command, folder and git repository of the program on this machine that called."
+    )
 
 
 class MemoryTable(Section):
@@ -214,13 +217,16 @@ class MatchTable(Section):
     """
 
     user: Text | None = Field(default=None, description="Calls with this user_id.")
+    repository: Text | None = Field(default=None, description="Calls of programs that run in this git repository.")
     model: Text | None = Field(default=None, description="Calls to this model; `*` stands for anything.")
     key_hash: Text | None = Field(default=None, description="Calls with this api_key_hash or helicone_key_hash.")
     property: dict[str, Text] = Field(default={}, description="Calls that have all of these properties.")
 
     def made(self) -> Match:
         properties = tuple((name.lower(), value) for name, value in self.property.items())
-        return Match(user=self.user, model=self.model, key_hash=self.key_hash, properties=properties)
+        return Match(
+            user=self.user, repository=self.repository, model=self.model, key_hash=self.key_hash, properties=properties
+        )
 
 
 class LimitTable(Section):

@@ -43,6 +43,7 @@ def _fields(file: File) -> dict[str, Any]:
         "head_s": file.timeouts.head_s,
         "held_bytes": file.memory.max_request_bytes,
         "max_body_bytes": file.capture.max_body_bytes,
+        "looks_up_callers": file.capture.client_process,
         "cache_bytes": file.cache.max_bytes,
         "limits_fail_closed": file.limits_store.fail_closed,
         "inject_usage": file.usage.inject,

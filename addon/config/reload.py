@@ -48,6 +48,7 @@ def taken_over(current: Settings, fresh: Settings, *, alone: bool) -> Settings:
         hosts=fresh.hosts,
         inject_usage=fresh.inject_usage,
         max_body_bytes=fresh.max_body_bytes,
+        looks_up_callers=fresh.looks_up_callers,
         limits_fail_closed=fresh.limits_fail_closed,
     )
 

@@ -67,6 +67,7 @@ class Settings:
     head_s: float = HEAD_S  # for the head of a request, or a TLS handshake, that has begun
     held_bytes: int = MOST_HELD_BYTES  # of request bodies, of all calls under way together
     max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
+    looks_up_callers: bool = True  # command, folder and git repository of the calling process on this machine
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently is removed first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen

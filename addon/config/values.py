@@ -104,7 +104,7 @@ def _per(value: str) -> str:
     name = value.removeprefix(PROPERTY).strip().lower()
     if value.startswith(PROPERTY) and name:
         return PROPERTY + name
-    if value not in ("all", "key", "user", "model"):
+    if value not in ("all", "key", "user", "model", "repository"):
         raise PydanticCustomError("per", "unknown")
     return value
 
@@ -193,7 +193,9 @@ RowsProvider = Annotated[
     AfterValidator(_provider_of_rows),
     says('is not a name; write e.g. provider = "openai"'),
 ]
-Per = Annotated[str, Strict(), AfterValidator(_per), says("is not one of all, key, user, model, property:<name>")]
+Per = Annotated[
+    str, Strict(), AfterValidator(_per), says("is not one of all, key, user, model, repository, property:<name>")
+]
 Provider = Annotated[str, AfterValidator(provider_name)]
 Code = Annotated[Any, AfterValidator(parse_code)]
 HeaderName = Annotated[str, AfterValidator(checked_header_name)]

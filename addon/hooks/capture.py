@@ -154,7 +154,21 @@ class Capture:
                 self._read_withheld(call, line)
                 return
         call.copied.closed = final
-        self.journal.end(call.id, line, final)
+        self._close(call, line, final)
+
+    def _close(self, call: Call, line: CallEnd, final: bool) -> None:
+        """The end goes into the journal; where the caller's process is still looked for, that amends it."""
+        _tell_process(line, call)
+        answer = call.connection.caller_process
+        is_known = answer is None or answer.done()
+        self.journal.end(call.id, line, final and is_known)
+        if final and answer and not is_known:
+
+            def amend(_: object) -> None:
+                _tell_process(line, call)
+                self.journal.end(call.id, line, True)
+
+            answer.add_done_callback(amend)
 
     def _read_withheld(self, call: Call, line: CallEnd) -> None:
         """Closes a call whose omitted answer takes a while to read: the end goes into the journal now, what the answer
@@ -198,6 +212,12 @@ def closing_line(call: Call, failure: Failure | None) -> CallEnd:
         request_truncated=copied.request_truncated,
         response_truncated=copied.response_truncated,
     )
+
+
+def _tell_process(line: CallEnd, call: Call) -> None:
+    """Which program on this machine called, as far as it is known by now."""
+    if process := call.connection.process:
+        line.client_command, line.client_cwd, line.client_repository = process.command, process.cwd, process.repository
 
 
 def _kept_headers(operation: Operation, response: http.Response) -> dict[str, str]:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from addon.callers.lookup import Answer, CallerProcess
 from addon.sending.timeouts import HEAD_S
 
 if TYPE_CHECKING:
@@ -27,10 +28,17 @@ class ClientConnection:
     refusals: dict[Address, str] = field(default_factory=dict)  # why we did not connect to an address
     connect_within_s: dict[Address, float] = field(default_factory=dict)  # what calls allow that open a connection now
     connect_timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # by server connection id
+    caller_process: Answer | None = None  # of this machine; None: it was not asked for
     leads: list["Flight"] = field(default_factory=list)  # shared calls under way whose first caller is here
     cut_at: float | None = None  # monotonic: when the connection is cut unless something changes
     is_told: bool = False  # that it is late
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # set when the caller disconnected
+
+    @property
+    def process(self) -> CallerProcess | None:
+        """The process on this machine that made the connection, as far as it is known by now."""
+        answer = self.caller_process
+        return answer.result() if answer and answer.done() else None
 
     def waits_for_head(self, waits: bool) -> None:
         """A request's head is there in part, or (False) it is whole or none has begun."""

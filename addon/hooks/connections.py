@@ -19,6 +19,7 @@ from addon.hooks.route import proxy_key_needed
 from addon.hooks.services import Services
 from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver
 from addon.mitm.lean_master import speed_up
+from addon.routing.addresses import is_loopback
 from addon.routing.router import decrypts
 
 _HTTPS: Final = 443
@@ -61,6 +62,8 @@ class Connections:
         self.proxy.has_own_streams = True
 
     def running(self) -> None:
+        if self.services.settings.looks_up_callers:
+            self.services.callers.start()
         if self._setup:
             self._look = asyncio.get_running_loop().create_task(self._watch_deadlines())
 
@@ -106,7 +109,10 @@ class Connections:
 
     def client_connected(self, client: connection.Client) -> None:
         allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)
-        self.proxy.connections.of(client).waits_for_head(True)
+        caller = self.proxy.connections.of(client)
+        caller.waits_for_head(True)
+        if self.services.settings.looks_up_callers and is_loopback(client.peername[0]):
+            caller.caller_process = self.services.callers.ask(client.peername[:2], client.sockname[:2])
 
     async def client_disconnected(self, client: connection.Client) -> None:
         """The one end of all that belongs to the connection. mitmproxy closes what is open upstream for it after this."""

@@ -149,6 +149,7 @@ class Lifecycle:
         while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
             await asyncio.sleep(0.05)
         await services.api.stop()
+        await services.callers.stop()
         self._stopping = True
         for task in self._tasks:
             task.cancel()

@@ -4,6 +4,7 @@ Limits and budgets of heliograph.toml hold for every call; the caller's own poli
 charged by the settler, when it knows them. With the store down calls go on, unless the config says otherwise.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.call import Call, Calls
 from addon.hooks.request_body import read_body
 from addon.hooks.services import Services
-from addon.limits.admission import Admission, admission, needs_body
+from addon.limits.admission import Admission, admission, needs_body, needs_repository
 from addon.limits.refusal import Refusal, closed_refusal, judge_budgets, limit_refusal, standing
 from addon.limits.rules import CallFacts
 from addon.limits.store import StoreDown
@@ -26,6 +27,7 @@ from addon.metering.reading import RequestFacts, decode, request_facts
 from addon.sending.json_text import repeats_member
 
 _RATES_S: Final = 60.0
+_CALLER_S: Final = 2.0
 _NO_RATES_S: Final = 1.0  # the settler has just begun
 _REPEATS_MODEL: Final = (
     "the body names its model more than once, so this proxy cannot tell which limits hold; send one member named model"
@@ -53,6 +55,8 @@ class Limits:
     async def admit(self, call: Call, raw: bytes) -> "Refused | None":
         """Counts the call, unless it is refused. `raw` is the request's body as it came."""
         policy, settings = call.asked.controls.rate_limit, self.services.settings
+        if needs_repository(settings.limits, settings.budgets):
+            await _caller_process(call)
         facts, body = _facts(call, None), None
         if needs_body(facts, policy, settings.limits, settings.budgets):
             body = await self._read(raw, call)
@@ -157,6 +161,13 @@ class _Body:
     repeats_model: bool = False
 
 
+async def _caller_process(call: Call) -> None:
+    """Waits until it is known which program calls. One that stays unknown shares the bucket of all calls without a
+    repository."""
+    if answer := call.connection.caller_process:
+        await asyncio.wait([answer], timeout=_CALLER_S)
+
+
 def _sent_overrides(call: Call) -> Mapping[str, str]:
     """Members of the body that the first target gets in place of the caller's."""
     fallbacks, index = call.attempts.fallbacks, call.attempts.fallback_index
@@ -169,6 +180,7 @@ def _facts(call: Call, body: _Body | None) -> CallFacts:
         user=start.user_id or (facts.user if facts else None),
         properties=start.properties,
         model=(facts.model if facts else None) or start.path_model,
+        repository=process.repository if (process := call.connection.process) else None,
         key_hash=start.api_key_hash,
         helicone_key_hash=start.helicone_key_hash,
     )

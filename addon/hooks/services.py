@@ -8,6 +8,7 @@ from typing import cast
 from mitmproxy.net.server_spec import ServerSpec
 
 from addon.caching.store import CacheStore
+from addon.callers.lookup import CallerLookup
 from addon.config import settings as settings_module
 from addon.config.settings import ConfigError, Settings, origin_of
 from addon.hooks.api_process import ApiProcess
@@ -38,6 +39,7 @@ class Services:
     cache: CacheStore
     limits: LimitStore
     api: ApiProcess
+    callers: CallerLookup
 
     @property
     def settings(self) -> Settings:
@@ -107,6 +109,7 @@ def open_services(settings: Settings) -> Services:
         cache=CacheStore(folders.cache, settings.cache_bytes, on_trouble=_warn),
         limits=LimitStore(folders.limits),
         api=ApiProcess(settings),
+        callers=CallerLookup(),
     )
 
 

@@ -107,6 +107,12 @@ def needs_body(facts: CallFacts, policy: Policy | None, limits: Sequence[Limit],
     return (model and facts.model is None) or (user and facts.user is None)
 
 
+def needs_repository(limits: Sequence[Limit], budgets: Sequence[Budget]) -> bool:
+    """Whether a rule depends on the program that calls."""
+    rules: list[Limit | Budget] = [*limits, *budgets]
+    return any(rule.per == "repository" or rule.match.repository is not None for rule in rules)
+
+
 def _own_check(facts: CallFacts, policy: Policy) -> Check | None:
     """The caller's policy; None where the request does not name what it is per. Quota and window are not part of the
     key, as in Helicone: a changed policy continues with what is left."""
@@ -126,5 +132,9 @@ def _whose(per: str, facts: CallFacts) -> str:
     if per == "key":
         return " for this key"
     name = per.removeprefix(PROPERTY)
-    value = {"user": facts.user, "model": facts.model}.get(per) if name == per else facts.properties.get(name)
+    value = (
+        {"user": facts.user, "model": facts.model, "repository": facts.repository}.get(per)
+        if name == per
+        else facts.properties.get(name)
+    )
     return f" for {name} {value!r}" if value else f" for calls without a {name}"

@@ -28,6 +28,7 @@ class CallFacts:
     user: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)  # lower-case names
     model: str | None = None  # as requested; None: not named, or the body is not parsed yet
+    repository: str | None = None  # git repository of the program that called, on this machine
     key_hash: str | None = None  # of the provider's key
     helicone_key_hash: str | None = None
 
@@ -42,6 +43,7 @@ class Match:
     """The calls that a rule applies to: every condition that is set must hold."""
 
     user: str | None = None
+    repository: str | None = None
     model: str | None = None  # `*` stands for anything; upper and lower case are one
     key_hash: str | None = None  # of the provider's key or of Helicone-Auth, as the rows have them
     properties: tuple[tuple[str, str], ...] = ()
@@ -49,6 +51,7 @@ class Match:
     def covers(self, facts: CallFacts) -> bool:
         return (
             (self.user is None or self.user == facts.user)
+            and (self.repository is None or self.repository == facts.repository)
             and (self.key_hash is None or self.key_hash in (facts.key_hash, facts.helicone_key_hash))
             and all(facts.properties.get(name) == value for name, value in self.properties)
             and (self.model is None or matches(self.model, facts.model or ""))
@@ -59,7 +62,7 @@ class Match:
 class Limit:
     name: str
     policy: Policy
-    per: str = "all"  # all | key | user | model | property:<name>: each has a bucket of its own
+    per: str = "all"  # all | key | user | model | repository | property:<name>: each has a bucket of its own
     match: Match = Match()
 
     def key(self, facts: CallFacts) -> str:
@@ -81,7 +84,7 @@ class Budget:
 
 
 def per_value(per: str, facts: CallFacts) -> str:
-    """The user, key, model or property value that a bucket or budget belongs to. All calls that leave the name out share one
+    """The user, key, model, repository or property value that a bucket or budget belongs to. All calls that leave the name out share one
     bucket, so leaving it out does not avoid the limit.
 
     `key` is the provider's key, which must be valid. Helicone-Auth can be any text, even a new one for each call.
@@ -95,6 +98,8 @@ def per_value(per: str, facts: CallFacts) -> str:
             return facts.user or ""
         case "model":
             return (facts.model or "").lower()
+        case "repository":
+            return facts.repository or ""
     return facts.properties.get(per.removeprefix(PROPERTY), "")
 
 

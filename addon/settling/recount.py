@@ -16,7 +16,7 @@ from addon.storage.lake import visible_files
 
 COST: Final = "cost_nanousd"
 LOGGED: Final = "async"  # told by a program after the fact: it counts in reports, and must not block everybody
-_COLUMNS: Final = {"user": "user_id", "model": "request_model"}
+_COLUMNS: Final = {"user": "user_id", "model": "request_model", "repository": "client_repository"}
 _KEYS: Final = ("api_key_hash", "helicone_key_hash")
 
 
@@ -103,6 +103,7 @@ def _facts(row: Mapping[str, str | None], properties: Mapping[str, str | None]) 
         user=row.get("user_id"),
         properties={name: value for name, value in properties.items() if value is not None},
         model=row.get("request_model"),
+        repository=row.get("client_repository"),
         key_hash=row.get("api_key_hash"),
         helicone_key_hash=row.get("helicone_key_hash"),
     )

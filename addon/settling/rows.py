@@ -203,6 +203,9 @@ def _known(call: Call) -> dict[str, Any]:
     if end is None:
         return known | {"request_bytes": len(call.request), "response_bytes": len(call.response)}
     return known | {
+        "client_command": end.client_command,
+        "client_cwd": end.client_cwd,
+        "client_repository": end.client_repository,
         "status": end.status,
         "duration_ms": end.duration_ms,
         "time_to_first_token_ms": end.time_to_first_token_ms,

@@ -97,6 +97,9 @@ class CallEnd:
     host: str | None = None
     path: str | None = None
     overrides: dict[str, str] = field(default_factory=dict)
+    client_command: str | None = None  # of the process on this machine that called
+    client_cwd: str | None = None
+    client_repository: str | None = None
     cache_status: str | None = None
     cache_reference_id: str | None = None  # of a hit: the request id whose answer it is, and when that call began
     cache_reference_started_at_us: int | None = None

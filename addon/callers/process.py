@@ -1,0 +1,135 @@
+"""Tells which processes of this machine are at the other end of connections: `python -m addon.callers.process`.
+
+Reads questions on its standard input and answers on its standard output, one JSON line each:
+
+    {"id": 1, "caller": ["127.0.0.1", 40312], "own": ["127.0.0.1", 8787]}
+    {"id": 1, "process": {"command": "python ask.py", "cwd": "/home/me/api", "repository": "api"}}
+
+`process` is null where it is gone, or another user's. A process of its own, because a look through many processes takes
+14 ms of CPU, which the event loop of the proxy cannot spare.
+"""
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import psutil
+
+from addon.callers.linux import Holders
+from addon.callers.repository import repository_of
+
+type Address = tuple[str, int]
+type Ends = tuple[Address, Address]  # of a connection: the caller's and ours
+
+LONGEST_COMMAND: Final = 200
+# Between two looks: with many new connections this process takes at most a twentieth of a core.
+_PAUSE_FACTOR: Final = 20
+_READ_BYTES: Final = 2**16
+_INTERPRETER: Final = re.compile(r"(python|pypy|node|nodejs|bun|deno|ruby|perl|php|bash|sh|zsh)[\d.]*t?", re.IGNORECASE)
+
+
+def describe(process: psutil.Process) -> dict[str, str | None]:
+    """What a row says of a process. Raises psutil.Error."""
+    with process.oneshot():
+        command = command_name(process.name(), process.cmdline())
+        try:
+            cwd: str | None = process.cwd() or None
+        except psutil.AccessDenied:
+            cwd = None
+    return {"command": command, "cwd": cwd, "repository": repository_of(Path(cwd)) if cwd else None}
+
+
+def command_name(name: str, words: Sequence[str]) -> str:
+    """A command without its arguments, which may be secrets: `claude`; of an interpreter also the file or module that it
+    runs: `python ask.py`, `python -m app.main`, `node server.mjs`."""
+    runs = _what_it_runs(words[1:]) if _INTERPRETER.fullmatch(name) else None
+    return (f"{name} {runs}" if runs else name)[:LONGEST_COMMAND]
+
+
+def _what_it_runs(words: Sequence[str]) -> str | None:
+    for place, word in enumerate(words):
+        if word == "-m":
+            return " ".join(words[place : place + 2])
+        if word.startswith("-"):
+            if word in ("-c", "-e", "--eval", "-p", "--print", "-"):
+                return None  # what follows is a program's text
+            continue
+        return PurePath(word).name
+    return None
+
+
+class Finder:
+    """Finds processes by the addresses of a connection."""
+
+    def __init__(self) -> None:
+        self._holders = Holders() if sys.platform == "linux" else None
+
+    def process_ids(self, wanted: Iterable[Ends]) -> dict[Ends, int]:
+        """The process that holds the caller's end of each connection, as far as we may see it."""
+        if self._holders:
+            try:
+                found = {ends: self._holders.process_id(*ends) for ends in wanted}
+                return {ends: pid for ends, pid in found.items() if pid}
+            except OSError:  # a kernel, or a sandbox, without this
+                self._holders = None
+        wanted = set(wanted)
+        return {ends: pid for ends, pid in _sockets() if ends in wanted}
+
+
+def _sockets() -> Iterator[tuple[Ends, int]]:
+    """Every TCP connection of this machine that we may see, and the process that holds it."""
+    try:
+        seen = [(each, each.pid) for each in psutil.net_connections("tcp")]
+    except psutil.AccessDenied:  # macOS shows one's own processes only, one by one
+        seen = [(each, process.pid) for process in psutil.process_iter() for each in _sockets_of(process)]
+    for each, pid in seen:
+        if pid and each.laddr and each.raddr:
+            yield (_address(each.laddr), _address(each.raddr)), pid
+
+
+def _sockets_of(process: psutil.Process) -> list[Any]:
+    try:
+        return list(process.net_connections("tcp"))
+    except psutil.Error:
+        return []
+
+
+def _address(given: Sequence[Any]) -> Address:
+    """With IPv4 written as IPv4, where a socket for both kinds says `::ffff:127.0.0.1`."""
+    address = ip_address(given[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address), int(given[1])
+
+
+def answers(questions: Sequence[dict[str, Any]], finder: Finder) -> Iterator[dict[str, Any]]:
+    ends = {question["id"]: (_address(question["caller"]), _address(question["own"])) for question in questions}
+    ids = finder.process_ids(ends.values())
+    for number, each in ends.items():
+        process = None
+        if each in ids:
+            with contextlib.suppress(psutil.Error):
+                process = describe(psutil.Process(ids[each]))
+        yield {"id": number, "process": process}
+
+
+def main() -> int:
+    waiting, finder = b"", Finder()
+    while data := os.read(sys.stdin.fileno(), _READ_BYTES):
+        *lines, waiting = (waiting + data).split(b"\n")
+        began = time.monotonic()
+        for answer in answers([json.loads(line) for line in lines], finder):
+            print(json.dumps(answer))
+        sys.stdout.flush()
+        time.sleep((time.monotonic() - began) * _PAUSE_FACTOR)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
