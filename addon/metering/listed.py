@@ -12,6 +12,7 @@ from genai_prices import types as listed
 from genai_prices.data_units import unit_data
 
 from addon.metering.lines import Line
+from addon.metering.tariff import Tier
 from addon.metering.unpriced import Unpriced
 
 # Their batches read the cache at the standard price, where the list has no other: so its comments say for each model.
@@ -59,6 +60,16 @@ class Listed:
     def has_variant(self, key: str, value: str) -> bool:
         # For a model of another seller genai-prices would leave the variants out without a word.
         return self._is_sellers_own and bool(_variants(self.model, {key: value}, self.at_time))
+
+    def tier(self, input_tokens: Decimal) -> Tier:
+        """The lengths around this one that have the same prices."""
+        starts = {Decimal(tier.start) for price in self._tiered().values() for tier in price.tiers}
+        below = [start for start in starts if start < input_tokens]
+        above = [start for start in starts if start >= input_tokens]
+        return Tier(max(below, default=None), min(above, default=None))
+
+    def _tiered(self) -> dict[str, listed.TieredPrices]:
+        return {key: price for key, price in vars(self.prices).items() if isinstance(price, listed.TieredPrices)}
 
     @property
     def _is_sellers_own(self) -> bool:
@@ -169,6 +180,18 @@ def without_requests(found: Listed) -> Listed:
     """The same without a fee by the call, which genai-prices would charge unasked: our own table has it."""
     prices = {unit: price for unit, price in vars(found.prices).items() if unit != "requests_kcount"}
     model = replace(found.model, prices=listed.ModelPrice(**prices), price_variants=None)
+    return replace(found, model=model, context={})
+
+
+def within_tier(found: Listed, input_tokens: Decimal) -> Listed:
+    """The same with the prices of an input of that length for every length."""
+    flat = {
+        key: next((tier.price for tier in reversed(price.tiers) if input_tokens > tier.start), price.base)
+        for key, price in found._tiered().items()
+    }
+    if not flat:
+        return found
+    model = replace(found.model, prices=listed.ModelPrice(**vars(found.prices) | flat), price_variants=None)
     return replace(found, model=model, context={})
 
 

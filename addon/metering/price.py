@@ -5,17 +5,19 @@ Exact decimals, rounded once, half to even. What we know to change the price and
 the reason; a None is listed by `heliograph doctor`, a wrong number by nobody.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
 from addon.metering import listed
+from addon.metering.counts import Counts, counts_of, less_parts
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import LIST_NAME, Listed
 from addon.metering.overrides import PriceOverride, find_override
 from addon.metering.own_prices import MILLION, Factor, OwnPrice, OwnPrices, own_prices
+from addon.metering.tariff import Tariff, Tariffs, Tier, is_by_token, tariff_of
 from addon.metering.units import WHOLE_OF
 from addon.metering.unpriced import Unpriced
 from addon.providers import registry
@@ -26,15 +28,6 @@ STANDARD: Final = frozenset({"auto", "default", "standard", "on_demand"})
 # Factors that may pick a variant of the list's prices, and their other names there.
 VARIANT_FACTORS: Final = frozenset({"service_tier", "speed", "processing", "search_type", "route"})
 OWN_LIST: Final = "heliograph prices"
-# Columns of a row under genai-prices' names.
-TOKEN_UNITS: Final = {
-    "input_tokens": "input_tokens",
-    "cache_read_input_tokens": "cache_read_tokens",
-    "cache_creation_input_tokens": "cache_write_tokens",
-    "cache_creation_1h_input_tokens": "cache_write_1h_tokens",
-    "output_tokens": "output_tokens",
-    "reasoning_output_tokens": "output_reasoning_tokens",
-}
 # Operations whose answers have no tokens of text.
 WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results"})
 
@@ -128,6 +121,7 @@ class PriceList:
     def __init__(self, overrides: Sequence[PriceOverride] = (), own: OwnPrices | None = None) -> None:
         self._overrides = tuple(overrides)
         self._own = own or own_prices()
+        self._tariffs = Tariffs()
 
     def price(self, bill: Bill) -> Cost:
         plan = bill.paid_by_plan or bill.host in bill.provider.plan_hosts
@@ -148,7 +142,9 @@ class PriceList:
             usd = Decimal(bill.stated_nanousd).scaleb(-9)
             line = Line(unit="stated cost", count=Decimal(1), price_usd=usd, per=1, usd=usd, source="provider")
             return [line], "provider"
-        found = self._find(bill)
+        if bill.odd:
+            raise Unpriced(bill.odd)
+        found = self._find(bill, counts_of(bill.usage, bill.units))
         return found.lines(), found.source
 
     def _price(self, bill: Bill) -> Cost:
@@ -164,10 +160,47 @@ class PriceList:
         if bill.stated_nanousd is not None:
             return stated(bill.stated_nanousd, "")
         try:
-            found = self._find(bill)
-            return Cost(nanousd(found.usd()), found.source, None)
+            usd, source = self._listed(bill)
+            return Cost(nanousd(usd), source, None)
         except Unpriced as unpriced:
             return Cost(None, None, str(unpriced))
+
+    def _listed(self, bill: Bill) -> tuple[Decimal, str]:
+        """What the lists say, in USD, and which of them. Raises Unpriced."""
+        if bill.odd:
+            raise Unpriced(bill.odd)
+        counts = counts_of(bill.usage, bill.units)
+        if not is_by_token(counts):
+            found = self._find(bill, counts)
+            return found.usd(), found.source
+        kind = _kind(bill, counts)
+        if reason := self._tariffs.reason(kind):
+            raise Unpriced(reason)
+        if known := self._tariffs.usd(kind, counts):
+            return known
+        try:
+            found = self._find(bill, counts)
+        except Unpriced as unpriced:
+            self._tariffs.has_no_price(kind, str(unpriced))
+            raise
+        usd = found.usd()
+        if tariff := self._tariff(bill, counts, found):
+            self._tariffs.add(kind, tariff)
+        return usd, found.source
+
+    def _tariff(self, bill: Bill, counts: Counts, found: _Found) -> Tariff | None:
+        """None where both lists have a share: which of them prices anything then depends on the size of the counts."""
+        length = counts["input_tokens"]
+        if found.model and (found.own or found.listed_counts.get("input_tokens") != length):
+            return None
+
+        def usd_of(probe: Counts) -> Decimal | None:
+            probed = self._find(bill, probe)
+            if (probed.model is None) != (found.model is None):
+                return None
+            return replace(probed, model=probed.model and listed.within_tier(probed.model, length)).usd()
+
+        return tariff_of(counts, found.source, found.model.tier(length) if found.model else Tier(), usd_of)
 
     def _override(self, bill: Bill) -> PriceOverride | None:
         for name in bill.models:
@@ -175,15 +208,15 @@ class PriceList:
                 return found
         return None
 
-    def _find(self, bill: Bill) -> _Found:
-        if bill.odd:
-            raise Unpriced(bill.odd)
+    def _find(self, bill: Bill, counted: Counts) -> _Found:
+        """How these counts are priced; nothing else of the bill's usage is looked at, nor does the size of a count that is
+        not 0 matter. Raises Unpriced."""
         provider = bill.provider.name
         stated_names = [name for name in bill.models if name]
         # What has no model (a search) is sold by what it does.
         names = [other for name in stated_names or [bill.operation] for other in self._own.names(provider, name)]
         model = listed.find(bill.provider.prices, names, bill.started_at)
-        counts = self._charged(provider, names, model, _counts(bill))
+        counts = self._charged(provider, names, model, counted)
         if requests := int(counts.pop("batch_requests", 0)):
             model = model and listed.over_requests(model, requests)
         prices = {unit: price for unit in counts if (price := self._own_price(bill, names, model, unit, counts))}
@@ -195,9 +228,9 @@ class PriceList:
         if model is None and not prices:
             raise Unpriced(_missing(bill, model, stated_names, "input_tokens"))
         _refuse_unknown(counts, bill)
-        own = [_line(unit, _less_parts(unit, counts, prices), price) for unit, price in prices.items()]
+        own = [_line(unit, less_parts(unit, counts, prices), price) for unit, price in prices.items()]
         on_list = {
-            unit: _less_parts(unit, counts, prices)
+            unit: less_parts(unit, counts, prices)
             for unit in counts
             if unit not in prices and WHOLE_OF.get(unit) not in prices and model and model.has(unit)
         }
@@ -214,9 +247,7 @@ class PriceList:
             _refuse_models(model.model.id, counts)
         return _Found(model, on_list, own, multiply)
 
-    def _charged(
-        self, provider: str, names: Sequence[str], model: Listed | None, counts: dict[str, Decimal]
-    ) -> dict[str, Decimal]:
+    def _charged(self, provider: str, names: Sequence[str], model: Listed | None, counts: Counts) -> dict[str, Decimal]:
         """Without the parts that are charged as the whole they belong to."""
         return {
             unit: count
@@ -290,34 +321,15 @@ def _line(unit: str, count: Decimal, price: OwnPrice) -> Line:
     )
 
 
-def _less_parts(unit: str, counts: Mapping[str, Decimal], priced: Container[str]) -> Decimal:
-    """A count without the parts of it that have prices of their own (`priced`); genai-prices knows its own parts."""
-    parts = sum((counts[part] for part in counts if part in priced and _next_priced(part, unit, priced)), Decimal(0))
-    return counts[unit] - parts
-
-
-def _next_priced(part: str, unit: str, priced: Container[str]) -> bool:
-    """Whether `part` belongs to `unit`, and to no part of `unit` that is priced itself."""
-    whole = WHOLE_OF.get(part)
-    while whole is not None and whole != unit:
-        if whole in priced:
-            return False
-        whole = WHOLE_OF.get(whole)
-    return whole == unit
-
-
-def _counts(bill: Bill) -> dict[str, Decimal]:
-    """The counts under genai-prices' names. One that is not stated is left out: it would infer a 0."""
-    counts: dict[str, Decimal] = {}
-    for column, unit in TOKEN_UNITS.items():
-        number = getattr(bill.usage, column) if bill.usage else None
-        if number is not None:
-            counts[unit] = Decimal(number)
-    for unit, count in bill.units.items():
-        if count is None:
-            raise Unpriced(f"the number of {unit} is in no answer")
-        counts[unit] = count
-    return counts
+def _kind(bill: Bill, counts: Counts) -> Hashable:
+    """Everything that a price depends on but the size of the counts. No price starts within a minute."""
+    return (
+        (bill.provider.name, bill.provider.prices, bill.operation, int(bill.started_at.timestamp()) // 60),
+        tuple(bill.models),
+        tuple(bill.factors.items()),
+        tuple([(unit, not count) for unit, count in counts.items()]),
+        bill.usage is None,
+    )
 
 
 def _refuse_unknown(counts: Mapping[str, Decimal], bill: Bill) -> None:

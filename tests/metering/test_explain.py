@@ -2,9 +2,10 @@ from datetime import date
 from decimal import Decimal
 
 from addon.commands.explain import lines_of
+from addon.metering.counts import TOKEN_UNITS
 from addon.metering.explain import explain_row
 from addon.metering.own_prices import own_prices, parse_own_prices
-from addon.metering.price import TOKEN_UNITS, PriceList
+from addon.metering.price import PriceList
 from addon.metering.price_catalogue import known_prices
 from addon.metering.units import PARTS, UNITS
 from addon.providers import registry
