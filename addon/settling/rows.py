@@ -4,10 +4,10 @@ An exception from `make_rows` is a bug of ours: the settler then takes `bare_row
 they came.
 """
 
-import base64
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -16,22 +16,56 @@ from addon.metering.lines import nanousd
 from addon.metering.model_names import priced_models
 from addon.metering.price import FREE, Bill, Cost, PriceList, priced_as
 from addon.metering.quality import Checked, check
-from addon.metering.reading import decode, did_no_work, framing_seen, read_answer, request_facts, settle_usage
+from addon.metering.reading import (
+    RequestFacts,
+    did_no_work,
+    framing_seen,
+    read_answer,
+    request_facts,
+    settle_usage,
+)
 from addon.metering.redaction import reading_told
 from addon.metering.terminal import answer_framing, is_finished
 from addon.providers import registry
 from addon.providers.framing.table import framing_of
 from addon.providers.model import Asked, Operation, Provider, Reading, Usage
-from addon.sending.fallbacks import overridden_body
+from addon.settling.bodies import Bodies, body_row, decoded, overridden, raw
 from addon.settling.journal_reader import Call
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
 
 CACHED: Final = Cost(0, "cache", None)
-_NO_TOKENS: Final = Usage(**dict.fromkeys((item.name for item in fields(Usage)), 0))
-# What is kept of a body at most, decoded: as much as is kept on the wire unless the settings say otherwise.
-LONGEST_BODY_BYTES: Final = 16 * 2**20
+_TOKENS: Final = tuple(item.name for item in fields(Usage))
+_NO_TOKENS: Final = Usage(**dict.fromkeys(_TOKENS, 0))
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    asked: RequestFacts  # of the body that the caller sent
+    sent: RequestFacts  # of the body that was sent to the provider that answered
+    model: str | None  # that the caller asked for
+    path_model: str | None  # that the path names which was sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    reading: Reading
+    came_in_parts: bool
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """What a call used, for its columns and its price. `checked` is None where nobody knows."""
+
+    checked: Checked | None
+    source: str | None
+    units: dict[str, Decimal | None]
+
+    @property
+    def usage(self) -> Usage | None:
+        return self.checked.usage if self.checked else None
 
 
 def make_rows(
@@ -39,100 +73,128 @@ def make_rows(
 ) -> tuple[RequestRow, BodyRow]:
     """`is_charged` tells whether this request is the one that is charged for a piece of work (`charged_once.py`).
 
-    The row names who answered; its `request_model` is what the caller asked for, its body what was sent to whom
-    answered."""
-    _, asked_path_model = _operation(call, registry.by_name(call.start.provider_name))
-    call = _answered(call)
-    start, end = call.start, call.end
+    The row names the provider that answered; its `request_model` is what the caller asked for, its body what was sent to
+    that provider."""
+    called, call = call, _answered(call)
+    start = call.start
     provider = registry.by_name(start.provider_name)
     operation, path_model = _operation(call, provider)
-    request_body, request_decoded = decode(call.request, start.content_encoding, LONGEST_BODY_BYTES)
-    asked = facts = request_facts(request_body, start.content_type)
-    if end and end.overrides:
-        request_body = _overridden(request_body, end.overrides)
-        facts = request_facts(request_body, start.content_type)
-    response_body, decoded = decode(call.response, end.content_encoding if end else None, LONGEST_BODY_BYTES)
-    if end:
-        end = replace(
-            end,
-            request_truncated=end.request_truncated or _overflowed(request_body, request_decoded),
-            response_truncated=end.response_truncated or _overflowed(response_body, decoded),
-        )
-        call = replace(call, end=end)
-    framing = answer_framing(operation, end.content_type if end else "text/event-stream" if facts.stream else None)
-    framing = framing_seen(framing, response_body)
-    # A stream that was asked for and refused in JSON is a stream by its content type.
-    came_in_parts = framing.is_live or (end is not None and answer_framing(operation, end.content_type).is_live)
+    bodies = decoded(call)
+    request = _request(called, call, bodies, path_model)
+    answer = _answer(call, operation, bodies, request)
+    work = answer.reading.charged_once
+    if work and not is_charged(f"{provider.name} {work}", start.request_id):
+        answer = replace(answer, reading=replace(answer.reading, is_free=True))
+    used = _used(call, operation, answer, request)
+    factors = _factors(provider, start, answer.reading)
+    is_free = answer.reading.is_free or (operation is not None and operation.is_free)
+    cost = FREE if is_free else _cost(call, price_list, provider, answer.reading, used, request, factors)
+    row = _request_row(call, operation, request, answer, used, cost, factors)
+    return row, body_row(call, bodies, answer.reading.text)
 
-    reading = Reading()
-    from_request = Asked(
+
+def _request(called: Call, call: Call, bodies: Bodies, path_model: str | None) -> _Request:
+    """`called`: the call as it was made; `call`: as if it had been made to the provider that answered it. Puts the body that
+    was sent in the place of the caller's."""
+    start, end = call.start, call.end
+    asked = sent = request_facts(bodies.request, start.content_type)
+    if end and end.overrides:
+        bodies.request = overridden(bodies.request, end.overrides)
+        sent = request_facts(bodies.request, start.content_type)
+    called_path_model = path_model
+    if called is not call:
+        _, called_path_model = _operation(called, registry.by_name(called.start.provider_name))
+    return _Request(asked, sent, asked.model or called_path_model, path_model)
+
+
+def _answer(call: Call, operation: Operation | None, bodies: Bodies, request: _Request) -> _Answer:
+    start, end, sent = call.start, call.end, request.sent
+    stated = answer_framing(operation, end.content_type if end else "text/event-stream" if sent.stream else None)
+    framing = framing_seen(stated, bodies.response)
+    # A stream that was asked for and refused in JSON is a stream by its content type.
+    came_in_parts = framing.is_live or (end is not None and stated.is_live)
+    is_complete = end is not None and end.complete and not bodies.response_truncated and bodies.response_is_whole
+    if operation and came_in_parts and is_complete and end and end.reading is None:
+        # The connection's end is not the stream's end.
+        is_complete = is_finished(operation, framing, bodies.response)
+
+    asked = Asked(
         host=start.host,
         path=start.path.partition("?")[0],
-        model=facts.model or path_model,
-        body=facts.body,
+        model=sent.model or request.path_model,
+        body=sent.body,
         answer_headers=end.answer_headers if end else {},
     )
+    reading = Reading()
     if end and end.reading is not None:
         reading = reading_told(end.reading)
         if start.omit_response and operation and operation.with_request:  # read without its request, in the proxy
-            reading = operation.with_request(reading, from_request)
+            reading = operation.with_request(reading, asked)
     elif operation:
-        reading = read_answer(operation, response_body, framing, from_request)
-    if reading.charged_once and not is_charged(f"{provider.name} {reading.charged_once}", start.request_id):
-        reading = replace(reading, is_free=True)
-    usage, usage_source = None, None
-    if reading.is_free:  # what it states was counted with the call that did it
-        reading = replace(reading, units={})
-    elif operation:
-        complete = end is not None and end.complete and not end.response_truncated and decoded
-        if came_in_parts and end and end.reading is None:  # the connection's end is not the stream's end
-            complete = complete and is_finished(operation, framing, response_body)
-        usage, usage_source = settle_usage(operation, reading, facts.body, is_stream=came_in_parts, complete=complete)
-    elif reading.usage:  # logged by somebody who says what it used, of an API that we cannot read
-        usage, usage_source = reading.usage, "provider"
-    if usage_source == "estimated" and (start.omit_request or start.omit_response):
-        usage, usage_source = None, None  # the words to count are in no file
-    checked = check(usage, reading.units, reading.usage_raw) if usage else None
-    if checked:
-        usage = checked.usage
+        reading = read_answer(operation, bodies.response, framing, asked)
+    return _Answer(reading, came_in_parts, is_complete)
 
-    models = priced_models(start.model_override, reading.response_model, facts.model, path_model)
-    factors = _factors(provider, start, reading)
-    cost = (
-        FREE
-        if reading.is_free or (operation and operation.is_free)
-        else _cost(call, price_list, provider, reading, checked, models, factors, asked.model or asked_path_model)
-    )
-    saved_nanousd = None
+
+def _used(call: Call, operation: Operation | None, answer: _Answer, request: _Request) -> _Used:
+    """The tokens of a call and what is charged beside them."""
+    reading = answer.reading
+    if reading.is_free:  # what it states was counted with the call that did it
+        return _Used(None, None, {})
+    usage, source = None, None
+    if operation:
+        usage, source = settle_usage(
+            operation, reading, request.sent.body, is_stream=answer.came_in_parts, complete=answer.is_complete
+        )
+    elif reading.usage:  # logged by a program that says what it used, of an API that we cannot read
+        usage, source = reading.usage, "provider"
+    if source == "estimated" and (call.start.omit_request or call.start.omit_response):
+        usage, source = None, None  # the words to count are in no file
+    checked = check(usage, reading.units, reading.usage_raw) if usage else None
+    return _Used(checked, source, reading.units)
+
+
+def _request_row(
+    call: Call,
+    operation: Operation | None,
+    request: _Request,
+    answer: _Answer,
+    used: _Used,
+    cost: Cost,
+    factors: dict[str, str],
+) -> RequestRow:
+    start, end, reading = call.start, call.end, answer.reading
+    usage, source, units, saved_nanousd = used.usage, used.source, used.units, None
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
-        usage, usage_source, saved_nanousd, cost = _NO_TOKENS, None, cost.nanousd, CACHED
-        reading = replace(reading, units={})
+        usage, source, units, saved_nanousd, cost = _NO_TOKENS, None, {}, cost.nanousd, CACHED
     known = _known(call)
-    if operation and operation.row_name and (row_name := operation.row_name(facts.body)):
+    if operation and operation.row_name and (row_name := operation.row_name(request.sent.body)):
         known["operation_name"] = row_name
-    request = RequestRow(
+    return RequestRow(
         **known,
         response_model=reading.response_model,
         response_id=reading.response_id,
         finish_reasons=tuple(reading.finish_reasons),
-        request_model=asked.model or asked_path_model,
+        request_model=request.model,
         error_type=_error_type(end, reading),
-        is_stream=came_in_parts,
-        **{item.name: getattr(usage, item.name) for item in fields(Usage)} if usage else {},
+        is_stream=answer.came_in_parts,
+        **{name: getattr(usage, name) for name in _TOKENS} if usage else {},
         usage_raw=None if reading.usage_raw is None else orjson.dumps(reading.usage_raw).decode(),
-        usage_units={unit: "" if count is None else str(count) for unit, count in reading.units.items()},
-        usage_source=usage_source,
-        usage_quality="; ".join(filter(None, (reading.usage_quality, checked.odd if checked else None))) or None,
+        usage_units={unit: "" if count is None else str(count) for unit, count in units.items()},
+        usage_source=source,
+        usage_quality=_quality(reading, used.checked),
         cost_nanousd=cost.nanousd,
         cost_source=cost.source,
         cost_missing=cost.reason,
         list_cost_nanousd=cost.list_nanousd,
         price_factors=factors,
         saved_nanousd=saved_nanousd,
-        user_id=start.user_id or asked.user,
-        session_id=start.session_id or asked.session_id or start.socket_id,
+        user_id=start.user_id or request.asked.user,
+        session_id=start.session_id or request.asked.session_id or start.socket_id,
     )
-    return request, _body_row(call, request_body, response_body, reading.text)
+
+
+def _quality(reading: Reading, checked: Checked | None) -> str | None:
+    return "; ".join(filter(None, (reading.usage_quality, checked.odd if checked else None))) or None
 
 
 def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
@@ -148,12 +210,7 @@ def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
         user_id=start.user_id,
         session_id=start.session_id or start.socket_id,
     )
-    return request, _body_row(call, call.request, call.response, None)
-
-
-def _overflowed(body: bytes, is_complete: bool) -> bool:
-    """Whether decoding stopped at the bound."""
-    return not is_complete and len(body) == LONGEST_BODY_BYTES
+    return request, body_row(call, raw(call), None)
 
 
 def _answered(call: Call) -> Call:
@@ -170,14 +227,6 @@ def _answered(call: Call) -> Call:
         path_model=None,  # of the path that was called
     )
     return replace(call, start=start)
-
-
-def _overridden(body: bytes, overrides: Mapping[str, str]) -> bytes:
-    """The body as it was sent; of one that was cut, or is in no file, what there is."""
-    try:
-        return overridden_body(body, None, overrides)
-    except ValueError:
-        return body
 
 
 def _known(call: Call) -> dict[str, Any]:
@@ -248,11 +297,11 @@ def _cost(
     price_list: PriceList,
     provider: Provider,
     reading: Reading,
-    checked: Checked | None,
-    models: list[str | None],
+    used: _Used,
+    request: _Request,
     factors: dict[str, str],
-    asked_model: str | None,
 ) -> Cost:
+    start, checked = call.start, used.checked
     stated_nanousd = call.end.stated_cost_nanousd if call.end else None
     if stated_nanousd is None and reading.stated_cost_usd is not None:
         stated_nanousd = nanousd(reading.stated_cost_usd)
@@ -260,18 +309,16 @@ def _cost(
         return FREE
     return price_list.price(
         Bill(
-            provider=priced_as(provider, call.start.host, call.start.path, asked_model),
-            host=call.start.host,
-            models=models,
-            usage=checked.usage if checked else None,
-            units=reading.units,
+            provider=priced_as(provider, start.host, start.path, request.model),
+            host=start.host,
+            models=priced_models(start.model_override, reading.response_model, request.sent.model, request.path_model),
+            usage=used.usage,
+            units=used.units,
             factors=factors,
             started_at=_priced_at(call),
-            operation=call.start.operation_name,
+            operation=start.operation_name,
             stated_nanousd=stated_nanousd,
-            paid_by_plan=call.start.paid_by_plan
-            or reading.paid_by_plan
-            or call.start.path.startswith(provider.plan_paths),
+            paid_by_plan=start.paid_by_plan or reading.paid_by_plan or start.path.startswith(provider.plan_paths),
             odd=checked.odd if checked and not checked.priceable else None,
         )
     )
@@ -292,32 +339,3 @@ def _cost_nothing(end: CallEnd, reading: Reading, checked: Checked | None) -> bo
         (end.attempts == 0 and end.cache_reference_id is None)
         or (end.status == -100 and end.error_type == "connection_failed")
     )
-
-
-def _body_row(call: Call, request: bytes, response: bytes, text: str | None) -> BodyRow:
-    start, end = call.start, call.end
-    request_cut = end is None or end.request_truncated
-    response_cut = end is None or end.response_truncated or not end.complete
-    response_type = end.content_type if end else None
-    return BodyRow(
-        request_id=start.request_id,
-        started_at=start.started_at,
-        request_body=None if start.omit_request else _text(request, start.content_type, request_cut),
-        response_body=None if start.omit_response else _text(response, response_type, response_cut),
-        response_text=None if start.omit_response else text,
-        request_truncated=end is not None and end.request_truncated,
-        response_truncated=end is not None and end.response_truncated,
-    )
-
-
-def _text(body: bytes, content_type: str | None, is_cut: bool) -> str | None:
-    """A body as text, of a cut one without its last half character; what is not UTF-8 as a `data:` URL; b"" as None."""
-    if not body:
-        return None
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        if is_cut and error.reason == "unexpected end of data":
-            return body[: error.start].decode()
-        kind = (content_type or "application/octet-stream").replace(" ", "")
-        return f"data:{kind};base64,{base64.b64encode(body).decode()}"

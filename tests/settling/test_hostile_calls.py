@@ -10,10 +10,10 @@ import pytest
 import zstandard
 
 from addon.metering.price import PriceList
+from addon.settling.bodies import LONGEST_BODY_BYTES
 from addon.settling.journal_reader import Call
 from addon.settling.process import settle_leftovers
 from addon.settling.row_worker import ReadingFailed, RowMaker, TooCostly
-from addon.settling.rows import LONGEST_BODY_BYTES
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd
