@@ -4,6 +4,7 @@ it, or `[usage] inject = true` in the config, where `hide_usage.py` takes it out
 One of the few wishes for which a request's bytes change; what is journalled is what was sent.
 """
 
+from collections.abc import Awaitable
 from typing import Final
 
 from mitmproxy import http
@@ -21,10 +22,11 @@ class AskUsage:
     def __init__(self, calls: Calls, services: Services) -> None:
         self.calls, self.services = calls, services
 
-    async def request(self, flow: http.HTTPFlow) -> None:
-        call = self.calls.of(flow.id)
-        if call and not flow.response:
-            await ask_usage(flow, call, self.services.settings.inject_usage)
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        call, always = self.calls.of(flow.id), self.services.settings.inject_usage
+        if call is None or flow.response or not (always or call.asked.controls.stream_usage):
+            return None
+        return ask_usage(flow, call, always)
 
 
 async def ask_usage(flow: http.HTTPFlow, call: Call, always: bool) -> None:

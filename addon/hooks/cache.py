@@ -6,7 +6,7 @@ A hit needs no provider and opens no connection. Whatever is wrong with the stor
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mitmproxy import http
 
@@ -26,16 +26,19 @@ class Cache:
         self.proxy, self.services = proxy, services
         self._dice = dice
 
-    async def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.of(flow.id)
         if call is None or call.asked.controls.cache is None or flow.response:
-            return
+            return None
+        return self._look_up(flow, call, call.asked.controls.cache)
+
+    async def _look_up(self, flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> None:
         url, headers = _url(call), flow.request.headers.items(multi=True)
         if is_signed(url, headers):
             call.warnings.append("Helicone-Cache-Enabled: calls signed for AWS are not cached")
             return
-        call.sharing.cache_keys = await self._keys(flow, call, call.asked.controls.cache, url)
-        if not call.asked.controls.cache.read:
+        call.sharing.cache_keys = await self._keys(flow, call, policy, url)
+        if not policy.read:
             return
         troubles = self.services.cache.troubles
         hit = self.services.cache.get(call.sharing.cache_keys, time.time(), self._dice)

@@ -4,10 +4,12 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
 from mitmproxy import http
 
+from addon.caching.policy import CachePolicy
 from addon.caching.store import storable_headers
 from addon.config import controls
 from addon.hooks.call import Call
@@ -29,13 +31,16 @@ class StoreAnswers:
         self.proxy, self.services = proxy, services
         self._writes: set[asyncio.Task[None]] = set()
 
-    async def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.of(flow.id)
         if call is None or call.sharing.reference or flow.response:
-            return
+            return None
         policy = call.asked.controls.cache
         if policy is None or not call.sharing.cache_keys or not policy.save or call.asked.controls.omit_response:
-            return
+            return None
+        return self._begin_flight(flow, call, policy)
+
+    async def _begin_flight(self, flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> None:
         if policy.read and await answer_from_flight(self.proxy.flights, flow, call):
             return  # an identical call began while the limits were asked
         key = flight_key(flow, call) if self.proxy.has_own_streams else None

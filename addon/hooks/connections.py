@@ -17,7 +17,7 @@ from addon.hooks.connection import Address, ClientConnection
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import proxy_key_needed
 from addon.hooks.services import Services
-from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver
+from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver, save_work
 from addon.mitm.lean_master import speed_up
 from addon.routing.addresses import is_loopback
 from addon.routing.router import decrypts
@@ -109,6 +109,8 @@ class Connections:
 
     def client_connected(self, client: connection.Client) -> None:
         allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)
+        if self._setup:
+            save_work(client.id)
         caller = self.proxy.connections.of(client)
         caller.waits_for_head(True)
         if self.services.settings.looks_up_callers and is_loopback(client.peername[0]):

@@ -6,6 +6,7 @@ slow, delays a call.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -47,10 +48,13 @@ class Endpoints:
         self.proxy, self.services = proxy, services
         self._writable = WritableCheck(services.settings.data)
 
-    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+    def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         path = flow.metadata.get(ENDPOINT)
         if path is None or flow.response or flow.error:
-            return
+            return None
+        return self._answer(flow, path)
+
+    async def _answer(self, flow: http.HTTPFlow, path: str) -> None:
         if path in (HEALTH_PATH, ABOUT_PATH):
             answer_now(flow, await self._about_us(path, flow.request.method))
         elif denial := self._denial(flow, path):

@@ -4,6 +4,7 @@ The header `Helicone-Fallbacks` names all targets and all that is sent to each, 
 one that was called. Rules of the config come after the one that was called; its key goes to no other provider.
 """
 
+from collections.abc import Awaitable
 from typing import Final
 
 from mitmproxy import connection, http
@@ -42,11 +43,14 @@ class Fallback:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
 
-    async def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.of(flow.id)
-        if call is None or flow.response:
-            return
-        if call.attempts.fallbacks is None and self.services.fallbacks:
+        if call is None or flow.response or not (call.attempts.fallbacks or self.services.fallbacks):
+            return None
+        return self._hold(flow, call)
+
+    async def _hold(self, flow: http.HTTPFlow, call: Call) -> None:
+        if call.attempts.fallbacks is None:
             await self._find(flow, call)
         if call.attempts.fallbacks:
             call.attempts.came_body = flow.request.raw_content or b""
@@ -85,13 +89,12 @@ class OverrideBody:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
 
-    async def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.calls.of(flow.id)
         if call is None or flow.response or call.sharing.reference:
-            return
+            return None
         fallbacks, index = call.attempts.fallbacks, call.attempts.fallback_index
-        if fallbacks and index is not None:
-            await _override(flow, call, fallbacks.entries[index])
+        return _override(flow, call, fallbacks.entries[index]) if fallbacks and index is not None else None
 
 
 async def move_on(proxy: Proxy, services: Services, flow: http.HTTPFlow, call: Call, status: int | None) -> bool:

@@ -6,7 +6,7 @@ charged by the settler, when it knows them. With the store down calls go on, unl
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,10 +40,13 @@ class Limits:
         self._rate_table: RateTable = {}
         self._rates_due = 0.0  # monotonic: when they are read again
 
-    async def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.calls.of(flow.id)
         if call is None or call.sharing.reference or flow.response or not self.hold_for(call):
-            return
+            return None
+        return self._limit(flow, call)
+
+    async def _limit(self, flow: http.HTTPFlow, call: Call) -> None:
         if refused := await self.admit(call, flow.request.raw_content or b""):
             flow.response = _answer(call, refused)
 

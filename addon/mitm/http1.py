@@ -1,7 +1,7 @@
 """HTTP/1 as mitmproxy speaks it, with what it lacks: errors in JSON, interim answers, trailers, a caller that left.
 
 Relies on its internals (read on 12.2.3; `internals.py` checks them): `Http1Server.send` and `.read_headers`,
-`Http1Client.read_headers`, and that this client and `ChunkedReader` are looked up by name where they are made.
+`Http1Client.read_headers` and `.read_body`, and that this client and `ChunkedReader` are looked up by name where they are made.
 """
 
 import json
@@ -128,6 +128,24 @@ class PatientHttp1Client(Http1Client):
             while interim := _INTERIM.match(bytes(self.buf)):
                 self.buf.maybe_extract_at_most(interim.end())
         yield from super().read_headers(event)
+
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Chunks that came together go on as one piece: a piece costs much the same however long it is."""
+        pieces: list[bytes] = []
+        for command in super().read_body(event):
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseData):
+                pieces.append(command.event.data)
+                continue
+            if pieces:
+                yield self._received(pieces)
+                pieces = []
+            yield command
+        if pieces:
+            yield self._received(pieces)
+
+    def _received(self, pieces: list[bytes]) -> ReceiveHttp:
+        assert self.stream_id is not None
+        return ReceiveHttp(ResponseData(self.stream_id, pieces[0] if len(pieces) == 1 else b"".join(pieces)))
 
 
 def _framed(request: http.Request, ends_here: bool) -> http.Request:

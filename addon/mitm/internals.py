@@ -9,6 +9,7 @@ from typing import Final
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
+from mitmproxy.proxy.server import ConnectionHandler
 
 _NEEDED: Final[dict[type, str]] = {
     HttpLayer: "make_stream event_to_child",
@@ -16,7 +17,7 @@ _NEEDED: Final[dict[type, str]] = {
     "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
     "state_wait_for_response_headers state_stream_response_body state_done state_errored",
     Http1Server: "send read_headers",
-    Http1Client: "read_headers",
+    Http1Client: "read_headers read_body",
 }
 
 
@@ -27,4 +28,6 @@ def internals_missing() -> list[str]:
         for name in names.split()
         if not hasattr(owner, name)
     ]
+    if "layer" not in ConnectionHandler.__annotations__:
+        missing.append("ConnectionHandler.layer")
     return missing if hasattr(http1_layers, "ChunkedReader") else [*missing, "_http1.ChunkedReader"]

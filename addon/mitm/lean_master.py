@@ -7,7 +7,7 @@ CPU (docs/performance.md). Here both are tables, made once and made anew when so
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from mitmproxy import exceptions, hooks, master
@@ -25,6 +25,8 @@ class TableAddonManager(AddonManager):
     """Keeps a table of the handlers of each hook, so that no addon is asked twice. `speed_up` turns an existing manager into one."""
 
     _table: dict[str, list[Handler]]
+    # Hooks that `call_at_once` began: what is to be awaited, and the handlers after it.
+    _begun: dict[hooks.Hook, tuple[Awaitable[Any] | None, Iterator[Handler]]]
 
     def register(self, addon: Any) -> Any:
         self._table = {}
@@ -38,14 +40,30 @@ class TableAddonManager(AddonManager):
         super().remove(addon)
         self._table = {}
 
+    def call_at_once(self, hook: hooks.Hook) -> bool:
+        """Calls the hook's handlers here and now. False: one of them must be awaited, or the flow is held by a person;
+        `handle_lifecycle` goes on from there."""
+        arguments = hook.args()
+        handlers = iter(self._handlers(hook.name))
+        waits = self._call_until_one_waits(handlers, hook.name, arguments)
+        flow = arguments[0]
+        if waits is None and not (isinstance(flow, Flow) and (flow.intercepted or self._handlers("update"))):
+            return True
+        self._begun[hook] = waits, handlers if waits else iter(())
+        return False
+
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         arguments = event.args()
-        await self._call(self._handlers(event.name), event.name, arguments)
+        if event in self._begun:
+            waits, handlers = self._begun.pop(event)
+        else:
+            waits, handlers = None, iter(self._handlers(event.name))
+        await self._call_rest(waits, handlers, event.name, arguments)
         if isinstance(arguments[0], Flow) and (watchers := self._handlers("update")):
-            await self._call(watchers, "update", [[arguments[0]]])
+            await self._call_rest(None, iter(watchers), "update", [[arguments[0]]])
 
     async def trigger_event(self, event: hooks.Hook) -> None:
-        await self._call(self._handlers(event.name), event.name, event.args())
+        await self._call_rest(None, iter(self._handlers(event.name)), event.name, event.args())
 
     def _handlers(self, name: str) -> list[Handler]:
         handlers = self._table.get(name)
@@ -54,25 +72,48 @@ class TableAddonManager(AddonManager):
             handlers = self._table[name] = [handler for handler in found if callable(handler)]
         return handlers
 
-    async def _call(self, handlers: list[Handler], name: str, arguments: list[Any]) -> None:
-        for handler in handlers:
+    async def _call_rest(
+        self, waits: Awaitable[Any] | None, handlers: Iterator[Handler], name: str, arguments: list[Any]
+    ) -> None:
+        """`waits`: what the handler before the first of these answered."""
+        waits = waits or self._call_until_one_waits(handlers, name, arguments)
+        while waits is not None:
             try:
-                result = handler(*arguments)
-                if result is not None and inspect.isawaitable(result):
-                    await result
+                await waits
             except exceptions.AddonHalt:
                 return
             except exceptions.OptionsError:
                 raise
             except Exception:
-                logger.exception("heliograph: error in the hook %s", name)  # and the call goes on
+                _log_error(name)
+            waits = self._call_until_one_waits(handlers, name, arguments)
+
+    @staticmethod
+    def _call_until_one_waits(handlers: Iterator[Handler], name: str, arguments: list[Any]) -> Awaitable[Any] | None:
+        """What the first handler answered that must be awaited; None: all are called."""
+        for handler in handlers:
+            try:
+                result = handler(*arguments)
+                if result is not None and inspect.isawaitable(result):
+                    return result
+            except exceptions.AddonHalt:
+                return None
+            except exceptions.OptionsError:
+                raise
+            except Exception:
+                _log_error(name)
+        return None
+
+
+def _log_error(hook_name: str) -> None:
+    logger.exception("heliograph: error in the hook %s", hook_name)  # and the call goes on
 
 
 def speed_up(addons: AddonManager) -> None:
     """Give a stock mitmdump's manager the table, too: its addons all stay, and stay in order."""
     if type(addons) is AddonManager:
         addons.__class__ = TableAddonManager
-        addons._table = {}  # type: ignore[attr-defined]
+        addons._table, addons._begun = {}, {}  # type: ignore[attr-defined]
 
 
 # Values that cannot be changed in place need no copy at each look.
