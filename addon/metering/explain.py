@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.metering.lines import Line, nanousd, total_usd
-from addon.metering.model_names import priced_models
+from addon.metering.model_names import MODEL_OVERRIDE, priced_models
 from addon.metering.price import Bill, PriceList, priced_as
 from addon.metering.unpriced import Unpriced
 from addon.providers import registry
@@ -49,13 +49,15 @@ def explain_row(row: RequestRow, prices: PriceList) -> Explanation:
 def bill_of(row: RequestRow) -> Bill:
     """What the row was priced by."""
     usage = {item.name: getattr(row, item.name) for item in fields(Usage)}
+    factors = dict(row.price_factors)
+    override = factors.pop(MODEL_OVERRIDE, None)
     return Bill(
         provider=priced_as(registry.by_name(row.provider_name), row.host, row.path, row.request_model),
         host=row.host,
-        models=priced_models(None, row.response_model, row.request_model, None),
+        models=priced_models(override, row.response_model, row.request_model, None),
         usage=Usage(**usage) if any(value is not None for value in usage.values()) else None,
         units={unit: Decimal(count) if count else None for unit, count in row.usage_units.items()},
-        factors=row.price_factors,
+        factors=factors,
         started_at=row.started_at,
         operation=row.operation_name,
         stated_nanousd=row.cost_nanousd if row.cost_source == "provider" else None,

@@ -14,6 +14,7 @@ MAKER: Final = re.compile(r"^[a-z][a-z0-9]*\.(?=[a-z])")
 # What a profile, an imported model or bought capacity stands for is in no name but its own.
 ARN: Final = re.compile(r"^arn:aws[a-z-]*:bedrock:", re.IGNORECASE)
 ROUTER: Final = "prompt-router/"  # sends a call to the model that the answer names
+MODEL_OVERRIDE: Final = "model_override"  # in a row's price factors: the name that the caller wants a call priced by
 VERSION: Final = re.compile(r"(?:-v\d+)?:\d+$")  # Bedrock's: anthropic.claude-sonnet-4-5-20250929-v1:0
 
 

@@ -106,7 +106,10 @@ class _Found:
 
 def priced_as(provider: Provider, host: str, path: str = "", model: str | None = None) -> Provider:
     """The provider with the price list of this call: a name of the user's own has none, unless its host is a known
-    provider's; of a router the call tells whose it is."""
+    provider's; of a router or a gateway the call tells whose it is."""
+    if provider.seller:
+        name = provider.seller(host, path, model)
+        return registry.by_name(name) if name else provider
     if provider.price_list:
         return replace(provider, prices=provider.price_list(host, path, model))
     if provider.prices is not None or provider.name in registry.BY_NAME:

@@ -4,6 +4,7 @@ Only calls that ask for it (`Helicone-Omit-Request`, `-Omit-Response`) pay for b
 where the decoded body is small, else in a thread. A body that expands beyond a bound leaves no facts.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
@@ -15,18 +16,37 @@ from addon.metering.content_coding import decode
 from addon.metering.reading import read_answer
 from addon.metering.terminal import answer_framing
 from addon.providers.fields import parse
-from addon.providers.model import Operation, Reading, Usage
+from addon.providers.model import Json, Operation, Reading, Usage
 
 # The words of an answer: what `reading_only` forgets.
 _WORDS: Final = frozenset({"text", "other_output"})
 # What the settler reads of a request besides its words.
 # The last line chooses the price of an image, a sound or a video.
 _FACTS: Final = (
-    *("model", "user", "stream", "metadata", "client_metadata", "service_tier", "speed"),
+    *("model", "user", "stream", "metadata", "client_metadata", "service_tier", "serviceTier", "speed"),
     *("previous_response_id", "conversation"),  # whether a container for code may be an earlier one
     *("n", "size", "quality", "seconds", "duration", "response_format"),
     *("modelId", "imageGenerationConfig", "taskType", "guardrailConfig", "amazon-bedrock-guardrailConfig"),
 )
+# Members of which only the outline is kept: how many there are, which kinds, numbers. No words.
+_OUTLINED: Final = (
+    *("tools", "plugins", "parameters", "modelInput", "documents", "sources"),
+    *("images", "image", "inputImage", "singleEmbeddingParams", "segmentedEmbeddingParams", "audio", "video"),
+    *("bbox_annotation_format", "document_annotation_format"),
+)
+_OUTLINE_KEYS: Final = frozenset(
+    {
+        *("type", "id", "retrieval", "enterpriseWebSearch", "enterprise_web_search"),
+        *("durationSeconds", "sampleCount", "numberOfVideos", "resolution", "generateAudio"),
+        *("videoGenerationConfig", "multiShotManualParams", "shots"),
+        *("images", "image", "inputImage", "audio", "video"),
+    }
+)
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_MOST_ITEMS: Final = 10_000
+# Speech is priced by its characters: their number stays, as a text of so many stars.
+_COUNTED: Final = ("input", "text")
+_LONGEST_COUNTED: Final = 100_000
 _READING: Final = frozenset(item.name for item in fields(Reading))
 # An answer is read by Python, event by event: about a second for so much.
 _LONGEST_ANSWER_BYTES: Final = 8 * 2**20
@@ -38,7 +58,28 @@ def facts_only(body: bytes, content_encoding: str | None) -> bytes:
     request = parse(decoded)
     if not isinstance(request, dict):
         return b""
-    return orjson.dumps({name: request[name] for name in _FACTS if name in request})
+    facts = {name: request[name] for name in _FACTS if name in request}
+    facts |= {name: _outline(request[name]) for name in _OUTLINED if name in request}
+    facts |= {name: "*" * len(text) for name in _COUNTED if (text := _counted(request.get(name)))}
+    return orjson.dumps(facts)
+
+
+def _counted(value: Json) -> str | None:
+    return value if isinstance(value, str) and len(value) <= _LONGEST_COUNTED else None
+
+
+def _outline(value: Json) -> Json:
+    """The same shape with names, numbers and known members only; True stands for what was left out."""
+    if isinstance(value, dict):
+        return {key: _told(value[key]) for key in value if key in _OUTLINE_KEYS} or bool(value)
+    if isinstance(value, list):
+        return [_outline(item) for item in value[:_MOST_ITEMS]]
+    return bool(value) if isinstance(value, str) else value
+
+
+def _told(member: Json) -> Json:
+    """A known member may be a name: of a kind, a resolution."""
+    return member if isinstance(member, str) and _NAME.fullmatch(member) else _outline(member)
 
 
 def reading_only(

@@ -35,7 +35,7 @@ def read_json(body: Json) -> Reading:
 
 def with_request(reading: Reading, asked: Asked) -> Reading:
     """The batch is named in the path alone; its results are charged once, however often they are downloaded."""
-    batch = asked.path.split("/")[4]
+    batch = asked.path.rstrip("/").split("/")[-2]
     return replace(reading, response_id=batch, charged_once=f"batch {batch}" if reading.usage else None)
 
 
@@ -49,5 +49,18 @@ RESULTS: Final = Operation(
     with_request=with_request,
 )
 
+# Claude Platform on Google Cloud, at the same prices: anthropic/lib/google_cloud/_client.py
+_ON_GOOGLE_CLOUD: Final = "/v1/projects/[^/]+/locations/[^/]+/(?:workspaces/[^/]+|claudeOrganization)/invoke"
+
+
+def _below(prefix: str, operation: Operation) -> Operation:
+    return replace(operation, path=re.compile(prefix + operation.path.pattern))
+
+
 # All that api.anthropic.com does: batches are made of messages, so they are known here and not there.
-PROVIDER: Final = replace(anthropic.PROVIDER, operations=(*anthropic.PROVIDER.operations, RESULTS))
+_OPERATIONS: Final = (*anthropic.PROVIDER.operations, RESULTS)
+PROVIDER: Final = replace(
+    anthropic.PROVIDER,
+    hosts=(*anthropic.PROVIDER.hosts, "claude.googleapis.com"),
+    operations=(*_OPERATIONS, *(_below(_ON_GOOGLE_CLOUD, operation) for operation in _OPERATIONS)),
+)

@@ -136,9 +136,9 @@ def price_factors(tier: Json, latency: Json) -> dict[str, str]:
 
 def guardrail_units(trace: Json) -> dict[str, Decimal | None]:
     """What the guardrail of a call looked at, by its trace: the input's assessment and all of the output's."""
-    assessed = [*_values(at(trace, "inputAssessment"))]
-    for several in _values(at(trace, "outputAssessments")):
-        assessed += items(several)
+    assessed = [*_values(at(trace, "inputAssessment")), *_values(at(trace, "input"))]  # the latter of InvokeModel
+    for several in (*_values(at(trace, "outputAssessments")), *(_values(one) for one in items(at(trace, "outputs")))):
+        assessed += [one for found in items(several) for one in (items(found) or [found])]
     return charged_units(at(assessment, "invocationMetrics", "usage") for assessment in assessed)
 
 

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html. A st
 frames; the last one carries `amazon-bedrock-invocationMetrics`, whoever made the model.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -78,11 +78,23 @@ def _is_converse(request: Json) -> bool:
 
 def _read(chunks: list[Json], events: list[Event]) -> Reading:
     """`events`: the same in text, of a stream."""
-    reading = _of_family(chunks, events)
+    reading = with_guardrail(_of_family(chunks, events), chunks)
     metrics = next((found for chunk in reversed(chunks) if (found := at(chunk, METRICS)) is not None), None)
     if reading.usage is None and metrics is not None:
         return replace(reading, usage=metrics_usage(metrics), usage_raw=metrics)
     return reading
+
+
+def with_guardrail(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """A guardrail may be asked for by a header. The answer then says what it did, and with a trace what it looked at.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-input-tagging-base-inference.html
+    """
+    guarded = next((chunk for chunk in chunks if at(chunk, "amazon-bedrock-guardrailAction") is not None), None)
+    if guarded is None:
+        return reading
+    units = bedrock_converse.guardrail_units(at(guarded, "amazon-bedrock-trace", "guardrail"))
+    return replace(reading, units=reading.units | (units or {"guardrail_text_units": None}))
 
 
 def _of_family(chunks: list[Json], events: list[Event]) -> Reading:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import openai_responses, openai_shaped
+from addon.providers import anthropic_shaped, openai_responses, openai_shaped
 from addon.providers.fields import amount, at, error_type, parse, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading
 
@@ -50,20 +50,22 @@ def prompt(request: Json) -> str:
     return words(at(request, "prompt")) or openai_shaped.chat_prompt(request)
 
 
+RUN: Final = Operation(
+    name="inference",
+    path=re.compile(_ACCOUNT + "/run(?:/(?P<model>@?[^/]+/.+?))?/?"),
+    terminal=openai_shaped.DONE,
+    read_json=read_run,
+    read_stream=read_run_stream,
+    prompt_text=prompt,
+)
 PROVIDER: Final = Provider(
     name="cloudflare",
     origin="https://api.cloudflare.com",
     hosts=("api.cloudflare.com/client/v4/accounts/",),
     operations=(
         *openai_shaped.operations(f"{_ACCOUNT}/v1", "chat", "text_completion", "embeddings", "responses"),
-        Operation(
-            name="inference",
-            path=re.compile(_ACCOUNT + "/run/(?P<model>@?[^/]+/.+?)/?"),
-            terminal=openai_shaped.DONE,
-            read_json=read_run,
-            read_stream=read_run_stream,
-            prompt_text=prompt,
-        ),
+        anthropic_shaped.messages(f"{_ACCOUNT}/v1/messages"),
+        RUN,
     ),
     prices="cloudflare",
     source="https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility",

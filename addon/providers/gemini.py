@@ -1,7 +1,7 @@
 """Google Gemini (AI Studio). https://ai.google.dev/api; its OpenAI-shaped half: https://ai.google.dev/gemini-api/docs/openai"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,6 +12,7 @@ from addon.providers.gemini_openai import openai_half
 from addon.providers.gemini_usage import (
     Units,
     is_provisioned,
+    own_data,
     per_prompt,
     price_factors,
     searches,
@@ -58,6 +59,12 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
         factors["service_tier"] = tier
     units = per_prompt(reading.units, reading.response_model or asked.model)
     return replace(reading, units=units, price_factors=factors)
+
+
+def without_own_data(reading: Reading, asked: Asked) -> Reading:
+    """AI Studio searches files for nothing but the tokens. https://ai.google.dev/gemini-api/docs/file-search#pricing"""
+    reading = with_request(reading, asked)
+    return replace(reading, units={unit: n for unit, n in reading.units.items() if unit != "storage_searches"})
 
 
 @dataclass(slots=True)
@@ -122,7 +129,7 @@ def _units(raw: Json, said: _Said, model: str | None) -> Units:
     unknown: Units = {}
     if raw and not at(raw, "candidatesTokensDetails"):
         unknown = {_MEDIA[kind]: None for kind in said.media}
-    return unknown | parts | searches(said.groundings, model)
+    return unknown | parts | searches(said.groundings, model) | own_data(said.groundings)
 
 
 def _error_type(body: Json) -> str | None:
@@ -130,14 +137,14 @@ def _error_type(body: Json) -> str | None:
     return error_type(body) or string(at(body, "promptFeedback", "blockReason"))
 
 
-def generate_content(model: str) -> tuple[Operation, ...]:
-    """The operations of a model's path, a regular expression with a group `model`."""
+def generate_content(model: str, complete: Callable[[Reading, Asked], Reading] = with_request) -> tuple[Operation, ...]:
+    """The operations of a model's path, a regular expression with a group `model`. `complete`: by the request."""
     return (
         Operation(
             name="chat",
             path=re.compile(model + ":generateContent"),
             read_json=read_json,
-            with_request=with_request,
+            with_request=complete,
             prompt_text=prompt,
         ),
         Operation(
@@ -147,7 +154,7 @@ def generate_content(model: str) -> tuple[Operation, ...]:
             terminal=TERMINAL,
             read_json=read_json,
             read_stream=read_stream,
-            with_request=with_request,
+            with_request=complete,
             prompt_text=prompt,
         ),
     )
@@ -155,7 +162,7 @@ def generate_content(model: str) -> tuple[Operation, ...]:
 
 # The model may be a tuned one: `/v1beta/tunedModels/...:generateContent`.
 _MODEL: Final = r"/v1(?:alpha|beta)?/(?:models|tunedModels|dynamic)/(?P<model>[^/:]+)"
-NATIVE: Final = generate_content(_MODEL)
+NATIVE: Final = generate_content(_MODEL, without_own_data)
 PROVIDER = Provider(
     name="gemini",
     origin="https://generativelanguage.googleapis.com",

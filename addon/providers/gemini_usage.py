@@ -123,6 +123,14 @@ def searches(groundings: Iterable[Json], model: str | None) -> Units:
     return found
 
 
+def own_data(groundings: Iterable[Json]) -> Units:
+    """Whether an answer rests on data of the caller's own. Vertex has fees for that; how often it looked nobody says."""
+    looked = any(
+        at(chunk, "retrievedContext") for grounding in groundings for chunk in items(at(grounding, "groundingChunks"))
+    )
+    return {"storage_searches": None} if looked else {}
+
+
 def is_billed_per_prompt(model: str | None) -> bool:
     return model is not None and _BILLED_PER_PROMPT.fullmatch(model.lower()) is not None
 

@@ -120,6 +120,8 @@ class Provider:
     plan_paths: tuple[str, ...] = ()  # how the paths of such calls begin, on its other hosts
     # (host, path, asked model) -> the id in genai-prices of the company that bills, where the call decides that
     price_list: Callable[[str, str, str | None], str | None] | None = None
+    # (host, path, asked model) -> the name of the provider whose prices a call has: of a gateway that passes calls on to others
+    seller: Callable[[str, str, str | None], str | None] | None = None
     # Beginnings of credentials of a subscription, as a header has them, in lower case ("bearer sk-ant-oat").
     plan_credentials: tuple[str, ...] = ()
     error_body: Callable[[int, str, str], Json] | None = None  # (status, type, message) -> body in its dialect

@@ -14,6 +14,7 @@ from addon.providers import (
     azure,
     bedrock,
     cloudflare,
+    cloudflare_gateway,
     cohere,
     dashscope,
     deepinfra,
@@ -55,6 +56,7 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
     minimax.PROVIDER,
     dashscope.PROVIDER,
     cloudflare.PROVIDER,
+    cloudflare_gateway.PROVIDER,
     *openai_compatible.PROVIDERS,
     # On this machine.
     ollama.PROVIDER,

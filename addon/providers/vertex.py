@@ -8,11 +8,12 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, gemini_live, gemini_media, mistral
-from addon.providers.fields import error_type
+from addon.providers import anthropic, gemini, gemini_live, gemini_media, mistral
+from addon.providers.fields import at, error_type, items
 from addon.providers.gemini import generate_content
 from addon.providers.gemini_openai import openai_half
-from addon.providers.model import Json, Operation, Provider, Reading
+from addon.providers.model import Asked, Json, Operation, Provider, Reading
+from addon.providers.openai_shaped import operations
 
 _PLACE: Final = r"/v1(?:alpha1|beta1)?/(?:projects/[^/]+/locations/[^/]+/)?"
 _LOCATION: Final = re.compile(r"/locations/([^/]+)/")
@@ -26,7 +27,34 @@ def region(_host: str, path: str) -> str | None:
 
 def read_own(body: Json) -> Reading:
     """A prediction of a model of one's own: whatever its shape, its machine is paid by the hour."""
-    return Reading(error_type=error_type(_one(body)))
+    return Reading(error_type=error_type(_one(body)), paid_by_plan=True)
+
+
+def with_tools(reading: Reading, asked: Asked) -> Reading:
+    """Tools with fees that no answer counts: data of the caller's own, and the search for enterprises.
+
+    https://cloud.google.com/vertex-ai/generative-ai/pricing (grounding); types.Tool of google-genai 3.4
+    """
+    reading = gemini.with_request(reading, asked)
+    units = dict(reading.units)
+    tools = items(at(asked.body, "tools"))
+    if any(at(tool, "retrieval") is not None for tool in tools):
+        units["storage_searches"] = None
+    if any(at(tool, name) is not None for tool in tools for name in ("enterpriseWebSearch", "enterprise_web_search")):
+        units |= {"web_searches": None} if "web_searches" in units else {}
+    if reading.error_type and not (reading.usage and reading.usage.output_tokens):
+        units = dict(reading.units)
+    return replace(reading, units=units)
+
+
+def _hourly(operation: Operation) -> Operation:
+    """The same where the machine is paid by the hour."""
+    read_json, read_stream = operation.read_json, operation.read_stream
+    return replace(
+        operation,
+        read_json=read_json and (lambda body: replace(read_json(_one(body)), paid_by_plan=True)),
+        read_stream=read_stream and (lambda events: replace(read_stream(events), paid_by_plan=True)),
+    )
 
 
 def _publisher(name: str, model: str = "[^/:]+") -> str:
@@ -49,19 +77,25 @@ def _one(body: Json) -> Json:
 PROVIDER = Provider(
     name="vertex",
     origin="https://aiplatform.googleapis.com",
-    hosts=("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+    hosts=(
+        *("aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"),
+        # Endpoints with hosts of their own: https://cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type
+        "*.*.prediction.vertexai.goog",
+    ),
     operations=(
         *openai_half(_PLACE + "endpoints/openapi"),
-        *generate_content(_publisher("google")),
+        *generate_content(_publisher("google"), with_tools),
         *gemini_media.operations(_publisher("google")),
         # A tuned Gemini answers with the name of its base, whose price it has.
-        *generate_content(_PLACE + "endpoints/(?P<model>[^/:]+)"),
+        *generate_content(_PLACE + "endpoints/(?P<model>[^/:]+)", with_tools),
         Operation(
             name="count_tokens", path=re.compile(_publisher("anthropic", "count-tokens") + ":rawPredict"), is_free=True
         ),
         _claude(),
         replace(mistral.OCR, path=re.compile(_publisher("mistralai", "mistral-ocr[^/:]*") + ":rawPredict")),
         mistral.chat_at(_publisher("(?:mistralai|ai21)") + ":(?:rawPredict|streamRawPredict)"),
+        # https://cloud.google.com/vertex-ai/generative-ai/docs/migrate/openai/overview: self-deployed models
+        *map(_hourly, operations(_PLACE + r"endpoints/\d+(?:/v1)?", "chat", "text_completion", "embeddings")),
         Operation(
             name="predict",
             path=re.compile(_PLACE + "endpoints/[^/:]+:(?:predict|rawPredict|streamRawPredict)"),

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from addon.metering.lines import nanousd
-from addon.metering.model_names import priced_models
+from addon.metering.model_names import MODEL_OVERRIDE, priced_models
 from addon.metering.price import FREE, Bill, Cost, PriceList, priced_as
 from addon.metering.quality import Checked, check
 from addon.metering.reading import (
@@ -186,7 +186,7 @@ def _request_row(
         cost_source=cost.source,
         cost_missing=cost.reason,
         list_cost_nanousd=cost.list_nanousd,
-        price_factors=factors,
+        price_factors=factors | ({MODEL_OVERRIDE: start.model_override} if start.model_override else {}),
         saved_nanousd=saved_nanousd,
         user_id=start.user_id or request.asked.user,
         session_id=start.session_id or request.asked.session_id or start.socket_id,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -108,3 +109,13 @@ def test_what_is_known_of_a_model_depends_on_the_day() -> None:
         return next(price.usd for price in found if price.unit == "input_tokens" and not price.condition)
 
     assert (of_input(date(2025, 5, 1)), of_input(date(2025, 7, 1))) == (Decimal(10), Decimal(2))
+
+
+def test_a_cost_by_the_callers_name_of_the_model_is_explained_by_that_name() -> None:
+    call = read_case(FOLDER / "openai/chat.toml").call()
+    call = replace(call, start=replace(call.start, model_override="gpt-5"))
+    row, _ = make_rows(call, PRICES)
+    explained = explain_row(row, PRICES)
+    assert row.price_factors["model_override"] == "gpt-5"
+    assert explained.nanousd == row.cost_nanousd
+    assert explained.lines[0].price_usd == Decimal("1.25")

@@ -18,6 +18,25 @@ def test_of_a_request_its_facts_stay_and_its_words_go() -> None:
     assert facts_only(b"not JSON", None) == b""
 
 
+def test_what_chooses_a_price_stays_without_its_words() -> None:
+    request = {
+        "tools": [{"retrieval": {"vertexAiSearch": {"datastore": "secret place"}}}, {"type": "web_search_20250305"}],
+        "parameters": {"durationSeconds": 8, "negativePrompt": "a secret"},
+        "documents": ["secret", "another secret"],
+        "input": "five!",
+        "serviceTier": "flex",
+    }
+    facts = facts_only(orjson.dumps(request), None)
+    assert b"secret" not in facts
+    assert orjson.loads(facts) == {
+        "serviceTier": "flex",
+        "tools": [{"retrieval": True}, {"type": "web_search_20250305"}],
+        "parameters": {"durationSeconds": 8},
+        "documents": [True, True],
+        "input": "*****",
+    }
+
+
 def test_of_an_answer_everything_but_its_words_stays() -> None:
     body = orjson.dumps(
         {
