@@ -32,6 +32,7 @@ ORDER: Final = (
     "caching",
     "sending",
     "limits",
+    "conversations",
     "metering",
     "providers",
     "storage",

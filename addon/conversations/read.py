@@ -1,0 +1,172 @@
+"""A call's bodies become its conversation, whoever the provider is. Pure; never raises for what a body says.
+
+The operation of a call (providers/registry.py) tells how its answer is cut into events, dialects.py which reader its
+bodies have.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from addon.conversations.dialects import SILENT, dialect_of
+from addon.conversations.model import Conversation, Dialect, Message, Prompt
+from addon.conversations.parts import answer, blob, modality_of, names
+from addon.metering.form import form_fields, uploaded_files
+from addon.metering.reading import BOM, begins_stream, framing_seen, request_facts
+from addon.providers import registry
+from addon.providers.fields import at, parse, string
+from addon.providers.framing.aws_event_stream import inner_payload
+from addon.providers.framing.model import Event, Framing
+from addon.providers.framing.table import AWS_EVENT_STREAM, BINARY, JSON, NDJSON, SSE, events, framing_of
+from addon.providers.model import Json
+
+_BOUNDARY: Final = re.compile(rb"--([^\r\n]{1,70})\r\nContent-Disposition:", re.IGNORECASE)  # RFC 2046: at most 70
+_TRANSCRIPTS: Final = ("transcription", "translation")
+# Tools of MCP servers that the program runs: how Claude Code, Codex and the Agent SDK name them.
+_MCP_TOOL: Final = re.compile(r"mcp__(.+?)__.+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a row and its bodies say. Bodies are as the view `bodies` has them: text, or a `data:` URL."""
+
+    provider_name: str
+    operation_name: str
+    method: str = "POST"
+    host: str = ""
+    path: str = ""
+    status: int | None = None
+    request_body: str | None = None
+    response_body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    content: bytes
+    content_type: str | None  # known of those that are not text
+
+
+def conversation(said: Said) -> Conversation | None:
+    """The messages of a call; None where its operation has none, or its bodies have no shape that we know.
+
+    The body of an error says nothing: such a call has input alone.
+    """
+    if said.operation_name in SILENT:
+        return None
+    path = said.path.partition("?")[0]
+    request = _request(_body(said.request_body))
+    failed = said.status is not None and said.status >= 400
+    response = _Body(b"", None) if failed else _body(said.response_body)
+    framing = _framing(said, path, response)
+    told = _events(framing, response.content)
+    whole = None if told or framing is BINARY else parse(response.content.removeprefix(BOM))
+    dialect = dialect_of(said.operation_name, path, request, parse(told[0].data) if told else whole)
+    if dialect is None:
+        return None
+    prompt = dialect.prompt(request)
+    return _conversation(prompt, _answer(said, dialect, response, framing, told, whole))
+
+
+def _conversation(prompt: Prompt, messages: list[Message]) -> Conversation | None:
+    if not (prompt.messages or prompt.system_instructions or messages):
+        return None
+    return Conversation(
+        input_messages=prompt.messages,
+        output_messages=tuple(messages),
+        system_instructions=prompt.system_instructions,
+        tool_definitions=prompt.tool_definitions,
+        mcp_servers=_servers(prompt, messages),
+    )
+
+
+def _servers(prompt: Prompt, messages: list[Message]) -> tuple[str, ...]:
+    """MCP servers that the request names, that calls of the provider went to, or that names of tools tell."""
+    parts = [part for message in (*prompt.messages, *messages) for part in message["parts"]]
+    called = [at(part, part["type"], "server") for part in parts if part["type"].startswith("server_tool_call")]
+    tools = [definition["name"] for definition in prompt.tool_definitions]
+    told = [match[1] for name in tools if (match := _MCP_TOOL.fullmatch(name))]
+    return names([*prompt.mcp_servers, *called, *told])
+
+
+def _body(text: str | None) -> _Body:
+    """The bytes of a stored body."""
+    if text is None:
+        return _Body(b"", None)
+    head, comma, _ = text[:1000].partition(",") if text.startswith("data:") else ("", "", "")
+    if not comma or not head.endswith(";base64"):
+        return _Body(text.encode("utf-8", "replace"), None)
+    try:
+        return _Body(base64.b64decode(text[len(head) + 1 :]), head.removeprefix("data:").removesuffix(";base64"))
+    except (binascii.Error, ValueError):
+        return _Body(b"", None)
+
+
+def _request(body: _Body) -> Json:
+    """JSON; of a form its fields, and its files as `files`."""
+    content_type = body.content_type
+    if match := _BOUNDARY.match(body.content):
+        content_type = f"multipart/form-data; boundary={match[1].decode('latin-1')}"
+    fields = form_fields(body.content, content_type)
+    if fields is None:
+        return request_facts(body.content).body
+    files = [
+        {
+            "name": one.name,
+            "mime_type": one.content_type,
+            "modality": modality_of(one.content_type) or "document",
+            "content": base64.b64encode(one.content).decode(),
+        }
+        for one in uploaded_files(body.content, content_type)
+    ]
+    return {**fields, "files": files}
+
+
+def _framing(said: Said, path: str, body: _Body) -> Framing:
+    """How the answer is cut into events: by its content type, by its operation, and by how it begins."""
+    found = registry.operation(registry.by_name(said.provider_name), said.method, path, said.host)
+    otherwise = found[0].json_framing if found else JSON
+    framing = framing_of(body.content_type, otherwise=otherwise)
+    if body.content_type and framing is otherwise and not framing.is_stream:
+        return BINARY
+    if body.content.startswith(b"\x00\x00"):  # an event stream that happens to be valid text
+        return AWS_EVENT_STREAM
+    if begins_stream(body.content):  # the content type of text is not kept
+        return SSE
+    framing = framing_seen(framing, body.content)
+    first, line_end, _ = body.content.partition(b"\n")
+    if framing is JSON and line_end and first.startswith(b"{") and isinstance(parse(first), dict):
+        return NDJSON
+    return framing
+
+
+def _events(framing: Framing, body: bytes) -> list[Event]:
+    """Events; those of a model inside the frames of Bedrock's InvokeModel are taken out of them."""
+    found = events(framing, body)
+    if framing is not AWS_EVENT_STREAM:
+        return found
+    inner = [(event, inner_payload(event.data.encode())) for event in found]
+    return [event if told is None else Event(event=None, data=told.decode("utf-8", "replace")) for event, told in inner]
+
+
+def _answer(
+    said: Said, dialect: Dialect, response: _Body, framing: Framing, told: list[Event], whole: Json
+) -> list[Message]:
+    if told:
+        return dialect.answer(dialect.assemble(told))
+    if whole is None and response.content and said.operation_name in _TRANSCRIPTS:
+        return dialect.answer(response.content.decode("utf-8", "replace"))  # `response_format`: text, srt, vtt
+    if framing is BINARY or (whole is None and response.content and said.operation_name == "speech"):
+        return _bytes_answer(response)
+    return dialect.answer(whole)
+
+
+def _bytes_answer(response: _Body) -> list[Message]:
+    """Sound, an image or a video, alone."""
+    kind = (response.content_type or "").partition(";")[0]
+    content = base64.b64encode(response.content).decode()
+    return answer([blob(modality_of(kind) or "audio", string(kind), content)])
+
+
+__all__ = ["Conversation", "Dialect", "Said", "conversation"]
