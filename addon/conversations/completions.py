@@ -12,7 +12,7 @@ from typing import Final
 
 from addon.conversations import openai_chat
 from addon.conversations.model import Dialect, Message, Prompt
-from addon.conversations.parts import answer, blob, listed, message, texts
+from addon.conversations.parts import answer, blob, listed, message, text, texts
 from addon.providers.fields import at, count, items, parse, string
 from addon.providers.model import Event, Json
 
@@ -25,12 +25,13 @@ _REASONS: Final = ("finish_reason", "stop_reason", "completionReason", "finishRe
 
 
 def prompt(request: Json) -> Prompt:
-    """Several prompts, or the text after a gap, are parts of one message."""
+    """Several prompts are parts of one message."""
     if at(request, "messages") is not None:
         return openai_chat.prompt(request)
     given = next((found for name in _PROMPTS if (found := at(request, name))), None)
     said = [part for one in listed(given) for part in texts(one)]
-    said += [*texts(at(request, "suffix")), *texts(at(request, "input_suffix"))]
+    after = string(at(request, "suffix")) or string(at(request, "input_suffix"))  # what comes after the gap to fill
+    said += [text(after, suffix=True)] if after else []
     image = at(request, "mediaSource", "base64String")
     said += [blob("video", None, image)] if isinstance(image, str) else []
     return Prompt(

@@ -16,7 +16,8 @@ from addon.providers.model import Event, Json
 
 def prompt(request: Json) -> Prompt:
     given = at(request, "input")
-    told = openai_chat.prompt({"messages": at(given, "messages"), "tools": at(request, "parameters", "tools")})
+    messages = [_message(told) for told in items(at(given, "messages"))]
+    told = openai_chat.prompt({"messages": messages, "tools": at(request, "parameters", "tools")})
     said = texts(at(given, "prompt"))
     return Prompt(
         messages=(*told.messages, *([message("user", said)] if said else [])), tool_definitions=told.tool_definitions
@@ -41,6 +42,19 @@ def assemble(events: Iterable[Event]) -> Json:
     calls = next((told for one in reversed(chunks) if (told := items(at(one, "message", "tool_calls")))), [])
     reason = next((found for one in reversed(chunks) if (found := _reason(one))), None)
     return {"output": {"choices": [{"message": {**words, "tool_calls": calls}, "finish_reason": reason}]}}
+
+
+def _message(told: Json) -> Json:
+    """Parts of the multimodal models have no type: `{"image": "https://..."}`."""
+    content = at(told, "content")
+    return {**told, "content": [_part(part) for part in content]} if isinstance(content, list) else told
+
+
+def _part(part: Json) -> Json:
+    for kind in ("image", "video", "audio"):
+        if string(at(part, kind)):
+            return {"type": f"{kind}_url", f"{kind}_url": part[kind]}
+    return part
 
 
 _THOUGHT: Final = "reasoning_content"

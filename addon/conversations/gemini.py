@@ -108,7 +108,8 @@ def _part(part: Json) -> Part:
         return reasoning(told, signature=signature) if at(part, "thought") is True else text(told, signature=signature)
     for keys, read in _READERS:
         if (found := either(part, *keys)) is not None and (made := read(found)) is not None:
-            return made if signature is None else {**made, "signature": signature}
+            more = {"signature": signature, "transcript": at(part, "transcript")}
+            return {**made, **{name: value for name, value in more.items() if value is not None}}
     named = next((name for name, _ in members(part)), None)
     return odd(part, named)
 
@@ -220,20 +221,33 @@ def _client_messages(told: Json) -> list[Message]:
 
 
 def assemble_live(events: Iterable[Event]) -> Json:
-    """The messages of one turn as one response."""
+    """The messages of one turn as one response; its sound is one part, with its transcript."""
     parts: list[Json] = []
-    reason: Json = None
+    sound: list[str] = []
+    spoken: list[str] = []
+    calls: list[Json] = []
+    mime_type = reason = None
     for event in events:
         told = parse(event.data)
         content = at(told, "serverContent")
-        parts += items(at(content, "modelTurn", "parts"))
-        if spoken := string(at(content, "outputTranscription", "text")):
-            parts.append({"text": spoken})
-        parts += [{"functionCall": call} for call in items(at(told, "toolCall", "functionCalls"))]
-        if at(content, "interrupted") is True:
-            reason = "interrupted"
+        for part in items(at(content, "modelTurn", "parts")):
+            kind = string(at(part, "inlineData", "mimeType")) or ""
+            if kind.startswith("audio/"):
+                mime_type = kind
+                sound.append(string(at(part, "inlineData", "data")) or "")
+            else:
+                parts.append(part)
+        spoken.append(string(at(content, "outputTranscription", "text")) or "")
+        calls += [{"functionCall": call} for call in items(at(told, "toolCall", "functionCalls"))]
+        reason = "interrupted" if at(content, "interrupted") is True else reason
         reason = string(at(content, "turnCompleteReason")) or reason
-    return [{"candidates": [{"content": {"parts": parts}, "finishReason": reason}]}]
+    transcript = "".join(spoken)
+    if mime_type:
+        inline = {"mimeType": mime_type, "data": joined_base64(sound)}
+        parts.append({"inlineData": inline, "transcript": transcript or None})
+    elif transcript:
+        parts.append({"text": transcript})
+    return [{"candidates": [{"content": {"parts": [*parts, *calls]}, "finishReason": reason}]}]
 
 
 DIALECT: Final = Dialect(prompt=prompt, answer=read_answer, assemble=assemble)

@@ -11,6 +11,7 @@ from addon.conversations.parts import (
     answer,
     grouped,
     listed,
+    members,
     message,
     odd,
     server_tool_call,
@@ -90,7 +91,7 @@ class _Output:
     arguments: list[str] = field(default_factory=list)
 
     def add(self, kind: str, data: Json) -> None:
-        self.told |= {key: value for key, value in data.items() if value is not None} | {"type": _KINDS[kind]}
+        self.told |= {key: value for key, value in members(data) if value is not None} | {"type": _KINDS[kind]}
         for chunk in listed(at(data, "content")):
             self.chunks.append({"type": "text", "text": chunk} if isinstance(chunk, str) else chunk)
         self.arguments.append(string(at(data, "arguments")) or "")

@@ -5,7 +5,7 @@ from typing import Final
 
 from addon.conversations.model import Dialect, Message, Part, Prompt
 from addon.conversations.openai_chat import tool_definitions
-from addon.conversations.parts import answer, blob, message, texts, thoughts, tool_call, tool_result
+from addon.conversations.parts import answer, blob, message, text, texts, thoughts, tool_call, tool_result
 from addon.providers.fields import at, items, parse, string
 from addon.providers.model import Event, Json
 
@@ -15,7 +15,8 @@ def prompt(request: Json) -> Prompt:
     if isinstance(at(request, "messages"), list):
         found = [_message(told) for told in request["messages"]]
     else:
-        said = [*texts(at(request, "prompt")), *texts(at(request, "suffix")), *_images(request)]
+        said = [*texts(at(request, "prompt")), *_images(request)]
+        said += [text(suffix, suffix=True)] if (suffix := string(at(request, "suffix"))) else []
         found = [message("user", said)] if said else []
     return Prompt(
         messages=tuple(found),

@@ -22,6 +22,13 @@ _ROLES: Final = {
     "TOOL": "tool",
     "function": "tool",
 }
+UNKNOWN: Final = "unknown"
+_TYPES: Final = frozenset(
+    {
+        *("text", "reasoning", "tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response"),
+        *("blob", "uri", "file", "compaction"),
+    }
+)
 _MODALITIES: Final = ("image", "video", "audio")
 
 
@@ -119,8 +126,9 @@ def file(modality: str, file_id: str, **more: Json) -> Part:
 
 
 def odd(block: Json, kind: str | None = None) -> Part:
-    """What has no form of its own here, kept as it is."""
-    return {"type": kind or string(at(block, "type")) or "unknown", "raw": block}
+    """What has no form of its own here, kept as it is. A type of OpenTelemetry's would promise members that it lacks."""
+    kind = kind or string(at(block, "type")) or UNKNOWN
+    return {"type": UNKNOWN if kind in _TYPES else kind, "raw": block}
 
 
 def result_of(parts: list[Part]) -> Json:

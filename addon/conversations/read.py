@@ -113,7 +113,7 @@ def _request(body: _Body) -> Json:
         return request_facts(body.content).body
     files = [
         {
-            "name": one.name,
+            "name": one.filename,
             "mime_type": one.content_type,
             "modality": modality_of(one.content_type) or "document",
             "content": base64.b64encode(one.content).decode(),

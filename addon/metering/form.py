@@ -6,6 +6,7 @@ from typing import Final
 
 BOUNDARY: Final = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 NAME: Final = re.compile(rb'content-disposition:[^\r\n]*?[; ]name="([^"]*)"', re.IGNORECASE)
+FILENAME: Final = re.compile(rb'filename="?([^"\r\n;]*)', re.IGNORECASE)
 TYPE: Final = re.compile(rb"^content-type:([^\r\n;]*)", re.IGNORECASE | re.MULTILINE)
 # A longer value is a file or a prompt, which nothing is priced by.
 LONGEST_VALUE: Final = 1024
@@ -18,7 +19,7 @@ class FormPart:
     name: str
     content: bytes
     content_type: str | None = None
-    is_file: bool = False
+    filename: str | None = None  # of a file
 
 
 def text_fields(body: bytes, content_type: str | None) -> dict[str, str] | None:
@@ -34,12 +35,12 @@ def form_fields(body: bytes, content_type: str | None, longest_value: int | None
     return {
         part.name: part.content.decode("utf-8", "replace")
         for part in parts
-        if not part.is_file and (longest_value is None or len(part.content) <= longest_value)
+        if part.filename is None and (longest_value is None or len(part.content) <= longest_value)
     }
 
 
 def uploaded_files(body: bytes, content_type: str | None) -> list[FormPart]:
-    return [part for part in form_parts(body, content_type) or [] if part.is_file]
+    return [part for part in form_parts(body, content_type) or [] if part.filename is not None]
 
 
 def form_parts(body: bytes, content_type: str | None) -> list[FormPart] | None:
@@ -52,13 +53,13 @@ def form_parts(body: bytes, content_type: str | None) -> list[FormPart] | None:
     for part in body.split(b"--" + match[1].encode("latin-1", "replace"))[1:]:
         head, blank, content = part.partition(b"\r\n\r\n")
         if blank and (named := NAME.search(head)):
-            typed = TYPE.search(head)
+            typed, filed = TYPE.search(head), FILENAME.search(head)
             found.append(
                 FormPart(
                     name=named[1].decode("utf-8", "replace"),
                     content=content.removesuffix(b"\r\n"),
                     content_type=typed[1].decode("latin-1").strip() if typed else None,
-                    is_file=b"filename=" in head.lower(),
+                    filename=filed[1].decode("utf-8", "replace") if filed else None,
                 )
             )
     return found
