@@ -1,7 +1,7 @@
 """One run of a proxy as its journal tells it: which calls began, which ended, which bytes they carried.
 
-Reads segments in order as they grow, whole lines only. Keeps where the pieces of an undecided call lie, never the
-pieces. Decides nothing about rows: `due` names the calls that are ready, `decided` is told where their rows went.
+Reads segments in order as they grow, whole lines only. Keeps where the pieces of an undecided call lie, and some megabytes
+of the pieces themselves: most calls end soon after they began. Decides nothing about rows: `due` names the calls that are ready, `decided` is told where their rows went.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from addon.storage.folders import Folders, entries, open_file, parse_segment
-from addon.storage.journal_lines import CallEnd, CallStart, Line, parse_line
+from addon.storage.journal_lines import CallEnd, CallStart, bodies_of, parse_line, piece_of
 from addon.storage.record import EventRow
 
 # After the terminal event of a stream its last bytes and the connection's end may still come; rows do not wait longer.
@@ -22,6 +22,7 @@ AMEND_S: Final = 1.0
 # else's may be anything.
 READ_BYTES: Final = 8 * 2**20
 LONGEST_LINE_BYTES: Final = 256 * 2**20
+HELD_BYTES: Final = 16 * 2**20  # of pieces in memory; beyond it they are fetched from the segments when they are needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class OpenCall:
     final: bool = False  # nothing will amend the end
     ready_at: float = 0.0  # monotonic; until then an end that is not final may be amended
     pieces: list[tuple[int, int, int]] = field(default_factory=list)
+    # The same lines, as long as they are held in memory; None: they have to be fetched.
+    held: list[bytes] | None = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Run:
         self.read_all = False  # nothing was left to read when we last looked
         self.stuck = False  # a segment cannot be read
         self.broken = False  # a bug of ours stops it; what it holds stays for a better version
+        self._held_bytes = 0
         self._say = say
 
     def add_segment(self, sequence: int, *, data: bool, settled: Iterable[str] = (), done: bool = False) -> None:
@@ -142,7 +146,7 @@ class Run:
 
     def decided(self, call_id: str, sequence: int | None) -> None:
         """The call's row was written for this segment, or (None) it can have no row."""
-        del self.calls[call_id]
+        self._held_bytes -= sum(map(len, self.calls.pop(call_id).held or ()))
         if sequence is not None:
             self.settled[call_id] = sequence
             self.segments[sequence].settled.append(call_id)
@@ -154,24 +158,36 @@ class Run:
         self.segments[sequence].settled.append(event_id)
 
     def load(self, call_id: str, call: OpenCall) -> Call:
-        """Fetches the call's bodies out of the segments. Raises OSError; what somebody removed is left out and named."""
-        sides: dict[str, list[bytes]] = {"request": [], "response": []}
+        """The call with its bodies. Raises OSError; what is damaged, or was removed by somebody, is left out and named."""
+        lines = list(self._fetched(call_id, call)) if call.held is None else call.held
+        try:
+            request, response = bodies_of(lines)
+        except ValueError:
+            request, response = bodies_of(self._undamaged(call_id, call, lines))
+        return Call(call_id=call_id, start=call.start, end=call.end, request=request, response=response)
+
+    def _fetched(self, call_id: str, call: OpenCall) -> Iterator[bytes]:
+        """The lines with the call's pieces. Raises OSError."""
         for sequence, pieces in groupby(call.pieces, key=lambda piece: piece[0]):
             path = self.segments[sequence].path
             try:
                 with os.fdopen(open_file(path), "rb") as file:
                     for _, offset, length in pieces:
-                        line = parse_line(os.pread(file.fileno(), length, offset))
-                        sides[line.kind].append(line.data)
-            except (FileNotFoundError, ValueError) as error:
+                        yield os.pread(file.fileno(), length, offset)
+            except FileNotFoundError as error:
                 self._say(f"{path}: has changed under us ({error}); the row of call {call_id} lacks what was in it")
-        return Call(
-            call_id=call_id,
-            start=call.start,
-            end=call.end,
-            request=b"".join(sides["request"]),
-            response=b"".join(sides["response"]),
-        )
+
+    def _undamaged(self, call_id: str, call: OpenCall, lines: list[bytes]) -> Iterator[bytes]:
+        for (sequence, _, _), raw in zip(call.pieces, lines, strict=False):
+            try:
+                bodies_of([raw])
+            except ValueError as error:
+                segment = self.segments[sequence]
+                if segment.foreign is None:
+                    segment.foreign = str(error)
+                    self._say(f"{segment.path}: a piece of call {call_id} is damaged ({error}); its row lacks it")
+            else:
+                yield raw
 
     def finished(self) -> Iterator[tuple[int, Segment]]:
         """Segments that get no more rows: read to the end, and every call that ended in them and every event has its row.
@@ -226,7 +242,7 @@ class Run:
             segment.complete, at_end, torn = segment.sealed, True, b""
         for raw in lines:
             try:
-                self._take(parse_line(raw), sequence, segment, len(raw), now)
+                self._take(raw, sequence, segment, now)
             except ValueError as error:
                 if segment.foreign is None:
                     segment.foreign = str(error)
@@ -240,28 +256,52 @@ class Run:
             self._say(f"{segment.path}: drops a torn tail of {len(torn)} bytes")
         return bool(lines)
 
-    def _take(self, line: Line, sequence: int, segment: Segment, length: int, now: float) -> None:
+    def _take(self, raw: bytes, sequence: int, segment: Segment, now: float) -> None:
+        """Takes in one line. Raises ValueError for one that is not ours."""
+        if call_id := piece_of(raw):
+            self._take_piece(call_id, raw, sequence, segment)
+            return
+        line = parse_line(raw)
         call_id = line.call_id
         if line.row is not None:
             if call_id not in self.settled:
                 self.events[call_id] = sequence, line.row
                 segment.done = False  # if it was: by an older settler, which does not know events
             return
+        if line.call is None:
+            self._take_piece(call_id, raw, sequence, segment)
+            return
         if isinstance(line.call, CallStart) and call_id not in self.settled:
             self.calls.setdefault(call_id, OpenCall(line.call))
-        call = self.calls.get(call_id)
-        if call is None and call_id not in self.settled:
-            return  # its start went with a segment that was settled long ago
-        segment.calls.add(call_id)
-        if isinstance(line.call, CallEnd):
+        call = self._open(call_id, segment)
+        if isinstance(line.call, CallEnd) and call_id in segment.calls:
             segment.ends.add(call_id)
-        if call is None:
-            return  # it has its row: the line came late, or a settler before us read it
-        if isinstance(line.call, CallEnd):
-            call.end, call.end_in = line.call, sequence
-            call.final, call.ready_at = line.final, now + AMEND_S
-        elif line.call is None:
-            call.pieces.append((sequence, segment.read_to, length))
+            if call:
+                call.end, call.end_in = line.call, sequence
+                call.final, call.ready_at = line.final, now + AMEND_S
+
+    def _take_piece(self, call_id: str, raw: bytes, sequence: int, segment: Segment) -> None:
+        if (call := self._open(call_id, segment)) is None:
+            return
+        call.pieces.append((sequence, segment.read_to, len(raw)))
+        if call.held is not None:
+            call.held.append(raw)
+            self._held_bytes += len(raw)
+            if self._held_bytes > HELD_BYTES:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        for call in self.calls.values():
+            call.held = None
+        self._held_bytes = 0
+
+    def _open(self, call_id: str, segment: Segment) -> OpenCall | None:
+        """The call that a line of this segment belongs to. None: it has its row, and the line came late or was read by a
+        settler before us; or its start went with a segment that was settled long ago."""
+        call = self.calls.get(call_id)
+        if call is not None or call_id in self.settled:
+            segment.calls.add(call_id)
+        return call
 
 
 def _some_lines(file: BinaryIO) -> bytes:

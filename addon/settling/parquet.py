@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -56,13 +56,22 @@ def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
 
 def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
     """Settled lines as one table in order of time. Raises ValueError for a line that is not a row."""
-    kinds = column_types(table)
-    columns: dict[str, list[Any]] = {name: [] for name in kinds}
-    for line in lines:
-        row = orjson.loads(line)
-        for name, values in columns.items():
-            values.append(_value(row, name, kinds[name]))
-    return pa.table(columns, schema=arrow_schema(table)).sort_by(time_column(table))
+    rows = list(map(orjson.loads, lines))
+    schema = arrow_schema(table)
+    columns = [
+        _column([row.get(name) for row in rows], kind, schema.field(name).type)
+        for name, kind in column_types(table).items()
+    ]
+    return pa.table(columns, schema=schema).sort_by(time_column(table))
+
+
+def _column(values: list[Any], kind: Any, arrow: pa.DataType) -> pa.Array:
+    """Raises ValueError where the values are not of that kind."""
+    if kind is datetime:
+        return pa.array(values, pa.string()).cast(arrow)
+    if kind == dict[str, str]:
+        values = [value and list(value.items()) for value in values]
+    return pa.array(values, arrow)
 
 
 def write_parquet(target: Path, table: str, parts: Iterable[pa.Table]) -> int:
@@ -115,15 +124,6 @@ def _options(table: str) -> dict[str, Any]:
         | dict.fromkeys(delta_number, "DELTA_BINARY_PACKED"),
         "store_schema": True,
     }
-
-
-def _value(row: Mapping[str, Any], name: str, kind: Any) -> Any:
-    value = row.get(name)
-    if value is None:
-        return None
-    if kind is datetime:
-        return datetime.fromisoformat(value)
-    return list(value.items()) if isinstance(value, dict) else value
 
 
 def _private(path: str, flags: int) -> int:

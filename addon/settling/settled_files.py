@@ -8,6 +8,7 @@ settled and where both files may be cut. An event is one line in its table's fil
 import io
 import os
 from datetime import date, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -19,23 +20,31 @@ from addon.storage.lake import column_types
 from addon.storage.record import TABLES, BodyRow, EventRow, RequestRow
 
 _INT64: Final = range(-(2**63), 2**63)
-_KINDS: Final = {record: column_types(table) for table, record in TABLES.items()}
+# Of each kind of row: its columns (name, type, type whose values need no second look), and what reads them all.
+_COLUMNS: Final = {
+    record: (
+        [(name, kind, kind if kind in (str, float, bool) else None) for name, kind in column_types(table).items()],
+        attrgetter(*column_types(table)),
+    )
+    for table, record in TABLES.items()
+}
 
 
 def row_fields(row: RequestRow | BodyRow | EventRow) -> dict[str, Any]:
     """A row as JSON can carry it. Raises TypeError or OverflowError for a value that its column cannot hold."""
-    values: dict[str, Any] = {}
-    for name, kind in _KINDS[type(row)].items():
-        value = getattr(row, name)
-        if value is not None:
-            if not _fits(value, kind):
-                raise TypeError(f"{name} is {value!r:.100}")
-            if kind is int and value not in _INT64:
-                raise OverflowError(f"{name} is {value}")
-            if kind is datetime:
-                value = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        values[name] = value
-    return values
+    columns, values_of = _COLUMNS[type(row)]
+    return {
+        name: value if value is None or value.__class__ is plain else _storable(name, value, kind)
+        for (name, kind, plain), value in zip(columns, values_of(row), strict=True)
+    }
+
+
+def _storable(name: str, value: Any, kind: Any) -> Any:
+    if not _fits(value, kind):
+        raise TypeError(f"{name} is {value!r:.100}")
+    if kind is int and value not in _INT64:
+        raise OverflowError(f"{name} is {value}")
+    return value.isoformat(timespec="microseconds").replace("+00:00", "Z") if kind is datetime else value
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -64,6 +73,9 @@ class SettledFile:
         self.bodies = folders.settled_file("bodies", segment, day)
         self._descriptors: tuple[int, int] | None = None  # requests, bodies
         self._ends = (0, 0)  # committed sizes
+        self._waiting: list[tuple[bytes, bytes]] = []  # lines that are not written yet: request, body
+        self._waiting_bytes = (0, 0)
+        self._failed_at: int | None = None  # where a commit failed: lines after it are not committed, even whole ones
 
     def paths(self) -> dict[str, Path]:
         """The file of each table."""
@@ -72,7 +84,8 @@ class SettledFile:
     def recover(self) -> list[str]:
         """Cuts both files after the last committed call and returns the ids of those that stay. Raises OSError."""
         self.close()
-        requests = _read(self.requests)
+        whole = _read(self.requests)
+        requests = whole[: self._failed_at]
         calls: list[str] = []
         requests_end = bodies_end = 0
         with _reading(self.bodies) as bodies:
@@ -87,28 +100,49 @@ class SettledFile:
                 calls.append(call_id)
                 requests_end, bodies_end = line_end + 1, end
             bodies_size = bodies.seek(0, os.SEEK_END)
-        if requests_end < len(requests):
+        if requests_end < len(whole):
             os.truncate(self.requests, requests_end)
         if bodies_end < bodies_size:
             os.truncate(self.bodies, bodies_end)
-        self._ends = requests_end, bodies_end
+        self._ends, self._failed_at = (requests_end, bodies_end), None
         return calls
 
     def append(self, call_id: str, request: dict[str, Any], body: dict[str, Any]) -> None:
         """Commits one call's rows (see `row_fields`). Raises OSError: then neither is committed."""
+        self.add(call_id, request, body)
+        self.commit()
+
+    def add(self, call_id: str, request: dict[str, Any], body: dict[str, Any]) -> int:
+        """Keeps one call's rows in memory until `commit`. Returns the bytes that wait. Raises OSError."""
         if self._descriptors is None:
             self.recover()
             self._descriptors = _open(self.requests), _open(self.bodies)
-        requests_end, bodies_end = self._ends
         body_line = dump_line(body)
-        request_line = dump_line(request | {"_call": call_id, "_bodies_end": bodies_end + len(body_line)})
+        bodies_end = self._ends[1] + self._waiting_bytes[1] + len(body_line)
+        request_line = dump_line(request | {"_call": call_id, "_bodies_end": bodies_end})
+        self._waiting.append((request_line, body_line))
+        self._waiting_bytes = self._waiting_bytes[0] + len(request_line), self._waiting_bytes[1] + len(body_line)
+        return sum(self._waiting_bytes)
+
+    def commit(self) -> None:
+        """Commits what was added. Raises OSError: then none of it is committed, nor kept."""
+        if not self._waiting or self._descriptors is None:
+            return
+        requests, bodies = zip(*self._waiting, strict=True)
         try:
-            write_all(self._descriptors[1], body_line)
-            write_all(self._descriptors[0], request_line)
+            write_all(self._descriptors[1], b"".join(bodies))
+            write_all(self._descriptors[0], b"".join(requests))
         except OSError:
-            self.close()  # the next append recovers first
+            self._failed_at = self._ends[0]
+            self.close()  # the next `add` recovers first
             raise
-        self._ends = requests_end + len(request_line), bodies_end + len(body_line)
+        self._ends = self._ends[0] + self._waiting_bytes[0], self._ends[1] + self._waiting_bytes[1]
+        self.drop()
+
+    def drop(self) -> None:
+        """Forgets what was added and is not committed."""
+        self._waiting.clear()
+        self._waiting_bytes = (0, 0)
 
     def sync(self) -> None:
         """Makes what is written durable. Raises OSError."""
@@ -116,6 +150,7 @@ class SettledFile:
             _sync(path)
 
     def close(self) -> None:
+        self.drop()
         descriptors, self._descriptors = self._descriptors, None
         for descriptor in descriptors or ():
             os.close(descriptor)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from addon.limits.rules import Budget
 from addon.limits.store import StoreDown
 from addon.limits.upper_bound import RateTable
+from addon.settling.batch import Batch
 from addon.settling.charging import Charger
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.messages import Messages, say
@@ -66,6 +67,7 @@ class Settler:
         self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
         self._files: dict[tuple[str, date], SettledFile] = {}
         self._event_files: dict[tuple[str, date, str], EventFile] = {}
+        self._batch = Batch()
         self._retry_at = 0.0
         self._say = Messages(clock)
 
@@ -231,9 +233,12 @@ class Settler:
         while True:
             more = run.read(self._clock())
             busy |= more
-            for call_id, call in sorted(run.due(self._clock()), key=lambda due: _size(due[1])):  # large ones last
-                self._settle(run, call_id, call)
-                busy = True
+            try:
+                for call_id, call in sorted(run.due(self._clock()), key=lambda due: _size(due[1])):  # large ones last
+                    self._settle(run, call_id, call)
+                    busy = True
+            finally:
+                self._batch.commit(functools.partial(self._decided, run))
             for event_id, (sequence, row) in list(run.events.items()):
                 self._settle_event(run.segments[sequence], event_id, row)
                 run.event_settled(event_id)
@@ -242,7 +247,8 @@ class Settler:
                 return busy
 
     def _settle(self, run: Run, call_id: str, open_call: OpenCall) -> None:
-        """Writes the call's rows. Raises OSError: then it is still to be settled."""
+        """Makes the call's rows. They are written with those of other calls. Raises OSError: then it, and whatever is not
+        written, is still to be settled."""
         sequence = run.segment_of(open_call)
         if sequence is None:
             self._say(f"call {call_id} of run {run.name} began, but the end of its journal is gone; skipped")
@@ -261,7 +267,11 @@ class Settler:
                     is_renamed=call.start.model_override is not None,
                 )
             )
-        self._file(run.segments[sequence].name, call.start.started_at.date()).append(call_id, *lines)
+        file = self._file(run.segments[sequence].name, call.start.started_at.date())
+        if self._batch.add(call_id, sequence, file, *lines):
+            self._batch.commit(functools.partial(self._decided, run))
+
+    def _decided(self, run: Run, call_id: str, sequence: int) -> None:
         run.decided(call_id, sequence)
         self.calls_settled += 1
         if self._charger:

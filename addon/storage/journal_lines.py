@@ -15,7 +15,8 @@ What somebody says of a call afterwards is a line that stands alone: an event, w
 """
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -25,6 +26,8 @@ import orjson
 from addon.storage.record import EVENT_TABLES, EventRow, FeedbackRow, PropertyChangeRow, ScoreRow
 
 Side = Literal["request", "response"]
+# How a line with a piece begins, as `piece_line` writes it.
+_PIECE: Final = re.compile(rb'\{"t":"(request|response)","id":"([^"\\]*)","(text|b64)":"')
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLE_OF: Final = {record: table for table, record in EVENT_TABLES.items()}
 
@@ -171,6 +174,46 @@ def parse_line(raw: bytes) -> Line:
     raise ValueError("not a line of a journal")
 
 
+def piece_of(raw: bytes) -> str | None:
+    """The call that a line with a piece of a body belongs to, by its beginning and its end; None for other lines."""
+    head = _PIECE.match(raw)
+    return head[2].decode("utf-8", "replace") if head and raw.endswith(b'"}') else None
+
+
+def bodies_of(lines: Iterable[bytes]) -> tuple[bytes, bytes]:
+    """Request and response of one call, put together of the lines with its pieces. Raises ValueError where one of them is
+    not such a line.
+
+    Pieces in text are one JSON string when their quotes are taken off: a stream is parsed once, not piece by piece.
+    """
+    sides: dict[str, list[bytes]] = {"request": [], "response": []}
+    side, prefix, texts = "", b"", list[bytes]()
+    for raw in lines:
+        if prefix and raw.startswith(prefix) and raw.endswith(b'"}'):
+            texts.append(raw[len(prefix) : -2])
+            continue
+        if texts:
+            sides[side].append(_text(texts))
+        head = _PIECE.match(raw)
+        if head and head[3] == b"text" and raw.endswith(b'"}'):
+            side, prefix, texts = head[1].decode(), head[0], [raw[head.end() : -2]]
+            continue
+        prefix, texts = b"", []
+        line = parse_line(raw)
+        if line.kind not in sides:
+            raise ValueError("not a piece of a body")
+        sides[line.kind].append(line.data)
+    if texts:
+        sides[side].append(_text(texts))
+    return b"".join(sides["request"]), b"".join(sides["response"])
+
+
+def _text(parts: list[bytes]) -> bytes:
+    text = orjson.loads(b'"%b"' % b"".join(parts))
+    assert isinstance(text, str)  # it begins with a quote
+    return text.encode()
+
+
 # Times outside these years have no row: a date that no calendar has would stop the settler.
 _FIRST_US: Final = 0  # 1970
 _LAST_US: Final = 4_102_444_800_000_000  # 2100
@@ -213,7 +256,10 @@ def _microseconds(moment: datetime) -> int:
 
 
 def _known(kind: type[CallStart | CallEnd | Charge], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {item.name: given[item.name] for item in fields(kind) if item.name in given}
+    return {name: value for name, value in given.items() if name in _FIELDS[kind]}
+
+
+_FIELDS: Final = {kind: frozenset(item.name for item in fields(kind)) for kind in (CallStart, CallEnd, Charge)}
 
 
 def _dump(call: CallStart | CallEnd | EventRow) -> bytes:

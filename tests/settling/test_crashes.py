@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -279,3 +280,23 @@ def test_interleaved_calls_settled_by_changing_settlers_are_one_row_each(
         assert bodies[number].startswith(call.response.decode())
         assert b"".join(call.parts).decode().startswith(bodies[number])
     shutil.rmtree(data)
+
+
+def test_rows_of_a_batch_that_a_full_disk_cut_are_not_taken_for_committed(tmp_path: Path) -> None:
+    folders, start = Folders(tmp_path), call_start("a")
+    file = SettledFile(folders, "20261121T120000-0123456789abcdef-000001", start.started_at.date())
+    request, body = bare_rows(Call(call_id="a", start=start, end=OK, request=b"", response=b""), "none")
+    lines = row_fields(request), row_fields(body)
+    file.append("a", *lines)
+    for call_id in ("b", "c", "d"):
+        file.add(call_id, *lines)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(file.requests.stat().st_size * 2.5), hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            file.commit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.requests.read_bytes().count(b"\n") == 2, "a whole line of the batch got through"
+    file.append("b", *lines)
+    assert SettledFile(folders, file.segment, file.day).recover() == ["a", "b"]

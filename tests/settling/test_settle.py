@@ -384,3 +384,34 @@ def test_several_runs_are_settled_side_by_side(folders: Folders) -> None:
     while settler.unsettled() or settler.step():
         settler.step()
     assert len(parquet(folders)) == 3
+
+
+def test_a_damaged_piece_costs_its_call_that_piece_only(
+    folders: Folders, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal.start("a", call_start("a"))
+    for piece in (b"one ", b"two ", b"three"):
+        journal.piece("a", "response", piece)
+    journal.end("a", OK, final=True)
+    journal_call(journal, "b")
+    journal.close()
+    (path,) = folders.journal.glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"two "', b'"t"o "'))
+    settle_all(folders.data)
+    assert [row["response_body"] for row in stored(folders.data, "bodies")] == ["one three", "answer b"]
+    assert capsys.readouterr().err.count("is damaged") == 1
+    assert path.exists(), "a file with lines that we cannot read is never deleted"
+
+
+def test_a_call_whose_pieces_are_not_held_in_memory_is_read_from_its_segments(
+    folders: Folders, journal: Journal
+) -> None:
+    journal.start("large", call_start("large"))
+    for _ in range(20):
+        journal.piece("large", "response", b"x" * 2**20)
+    journal_call(journal, "small")
+    journal.end("large", OK, final=True)
+    journal.close()
+    settle_all(folders.data)
+    assert ids(folders.data) == ["large", "small"]
+    assert [len(row["response_body"]) for row in stored(folders.data, "bodies")] == [20 * 2**20, len("answer small")]

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.storage.journal_lines import CallEnd, CallStart, end_line, event_line, parse_line, piece_line, start_line
+from addon.storage.journal_lines import (
+    CallEnd,
+    CallStart,
+    Side,
+    bodies_of,
+    end_line,
+    event_line,
+    parse_line,
+    piece_line,
+    piece_of,
+    start_line,
+)
 from addon.storage.record import FeedbackRow, PropertyChangeRow, ScoreRow
 from tests.storage.calls import NOON, call_start
 
@@ -100,3 +111,29 @@ def test_a_line_that_is_not_ours_is_a_value_error(raw: bytes) -> None:
 def test_an_end_of_an_older_version_is_read() -> None:
     raw = b'{"t":"end","id":"a","final":true,"call":{"status":200,"attempts":2}}'
     assert parse_line(raw).call == CallEnd(status=200, attempts=2)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["request", "response"]), st.one_of(st.binary(), st.text().map(str.encode)))))
+def test_bodies_are_put_together_of_their_pieces(pieces: list[tuple[Side, bytes]]) -> None:
+    lines = [piece_line("id", side, data)[:-1] for side, data in pieces]
+    expected = {side: b"".join(data for of, data in pieces if of == side) for side in ("request", "response")}
+    assert bodies_of(lines) == (expected["request"], expected["response"])
+    assert {piece_of(line) for line in lines} <= {"id"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"t":"response","id":"id","text":"a"b"}',
+        b'{"t":"response","id":"id","text":"\\"}',
+        b'{"t":"response","id":"id","text":"a","b64":"b"}x"}',
+        b'{"t":"response","id":"id","b64":"?"}',
+        b'{"t":"response","id":"id","text":"a',
+        b'{"t":"end","id":"id","final":true,"call":{"status":200}}',
+    ],
+)
+def test_a_damaged_piece_is_a_value_error(raw: bytes) -> None:
+    good = piece_line("id", "response", b"good")[:-1]
+    for lines in ([raw], [good, raw], [raw, good]):
+        with pytest.raises(ValueError):
+            bodies_of(lines)
