@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from analysis.render import UNKNOWN, cell, write_table
+from analysis.standing import BudgetNow
 from analysis.table import Table
 from analysis.window import Window, before
 
@@ -15,8 +16,18 @@ _FACTS: Final = ("cost_usd", "calls", "errors", "input_tokens", "output_tokens",
 type Row = dict[str, Any]  # the columns of sql/summary.sql
 
 
-def write_page(table: Table, window: Window, out: TextIO, width: int | None) -> None:
-    """The rows of the report `summary` for a person."""
+def with_budgets(table: Table, budgets: Sequence[BudgetNow]) -> Table:
+    """The rows of the report with a row for each budget: `cost_usd` is what it has spent, `budget_usd` what it may."""
+    rows = [(*row, None) for row in table.rows]
+    for budget in budgets:
+        name = " ".join(filter(None, (budget.name, budget.group)))
+        known: Row = {"part": "budget", "name": name, "cost_usd": budget.spent_usd}
+        rows.append((*(known.get(column) for column in table.columns), budget.budget_usd))
+    return Table((*table.columns, "budget_usd"), rows)
+
+
+def write_page(table: Table, budgets: Table, window: Window, out: TextIO, width: int | None) -> None:
+    """The rows of the report `summary` for a person. `budgets`: their present state, as a table."""
     rows = list(table.records())
     total = next(row for row in rows if row["part"] == "total")
     earlier = before(window)
@@ -30,6 +41,9 @@ def write_page(table: Table, window: Window, out: TextIO, width: int | None) -> 
         write_table(_section(part, of_part, total["cost_usd"]), out, width, keep_numbers=True)
         if (more := of_part[0]["of"] - len(of_part)) > 0:
             out.write(f"and {more:,} more, see `heliograph report {plural}`\n")
+    if budgets.rows:
+        out.write("\n")
+        write_table(budgets, out, width, keep_numbers=True)
 
 
 def _totals(total: Row, now: str, earlier: str) -> Iterator[str]:

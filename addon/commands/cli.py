@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from addon.commands.budgets import budgets, limits
 from addon.commands.cache import cache
 from addon.commands.demo import demo
 from addon.commands.doctor import doctor
@@ -34,5 +35,21 @@ def main() -> None:
         raise Failure(reason)
 
 
-for _command in (up, run, env, demo, doctor, keys, cache, report, sql, tail, explain, prices, feedback):
+for _command in (
+    up,
+    run,
+    env,
+    demo,
+    doctor,
+    keys,
+    budgets,
+    limits,
+    cache,
+    report,
+    sql,
+    tail,
+    explain,
+    prices,
+    feedback,
+):
     main.add_command(_command)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from addon.commands.options import Failure, data_options, examples
-from addon.commands.tables import Style, read_zone, style_options, tz_option, warn, width, write
+from addon.commands.tables import Style, read_zone, settle, style_options, tz_option, warn, width, write
 from addon.config.mistakes import did_you_mean
-from addon.config.settings import ConfigError, load_what_can_be_read
+from addon.config.settings import load_what_can_be_read
 
 if TYPE_CHECKING:
+    from addon.limits.rules import Budget
     from analysis.lake import Connection, Lake
     from analysis.table import Table
     from analysis.window import Window
@@ -87,9 +88,11 @@ def report(
         dimensions = reports.parse_by(name or "costs", by)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    _settle(data, config)
+    settle(data, config)
     most = limit if limit is not None else TOP if name == NAME else 100
-    print_report(name or "costs", data, window, dimensions, most, style)
+    # Budgets are those of now: they belong to a period that goes on.
+    shown = load_what_can_be_read(data, config)[0].budgets if name == NAME and until is None else ()
+    print_report(name or "costs", data, window, dimensions, most, style, budgets=shown)
     if name is None:
         width = max(len(other) for other in reports.REPORTS)
         lines = [f"  {other:<{width}}  {reports.load(other).question}" for other in reports.REPORTS]
@@ -127,7 +130,7 @@ def sql(statement: str | None, views: bool, style: Style, data: Path, config: Pa
     if statement is None:
         raise click.UsageError('give a statement, e.g. "select count(*) from requests", or - for standard input')
     text = sys.stdin.read() if statement == "-" else statement
-    _settle(data, config)
+    settle(data, config)
     limit_data(MOST_SQL_BYTES)
     lake = Lake(data, warn, memory=SQL_MEMORY)
 
@@ -169,7 +172,7 @@ def tail(limit: int, follow: bool | None, as_json: bool, data: Path, config: Pat
     from analysis.render import json_object
     from analysis.tail import Tail, line
 
-    _settle(data, config)
+    settle(data, config)
     calls = Tail(data, warn)
     show: Callable[[dict[str, Any]], str] = json_object if as_json else line
     for call in calls.last(limit):
@@ -191,29 +194,39 @@ def print_report(
     limit: int = 100,
     style: Style = "table",
     with_footer: bool = True,
+    budgets: "Sequence[Budget]" = (),
 ) -> None:
-    """A report on standard output, with what its sums leave out. No window: the last 30 days."""
+    """A report on standard output, with what its sums leave out. No window: the last 30 days. `budgets`: for the summary."""
+    from addon.commands.budgets import budgets_table, stored_amounts
     from analysis import report as reports
     from analysis.footer import footer
     from analysis.lake import Connection, Lake
-    from analysis.summary_page import NAME, write_page
+    from analysis.standing import BudgetNow, budgets_now
+    from analysis.summary_page import NAME, with_budgets, write_page
     from analysis.unpriced import unpriced_in
     from analysis.window import parse_window
 
     window = window or parse_window(None, None, datetime.now(UTC))
 
-    def question(connection: Connection) -> "tuple[Table, list[str], int]":
+    now = datetime.now(UTC)
+    stored = stored_amounts(data, now) if budgets else None
+
+    def question(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
         table = reports.run(connection, name, window, by, limit)
         total = reports.totals(connection, window)
         without_price = unpriced_in(connection, window) if total.unpriced else []
-        return table, list(footer(total, without_price)), total.calls
+        spent = budgets_now(connection, budgets, stored, now) if stored else []
+        return table, spent, list(footer(total, without_price)), total.calls
 
     lake = Lake(data, warn)
-    table, lines, calls = lake.ask(question)
+    table, spent, lines, calls = lake.ask(question)
     if style == "table":
         click.echo(f"\n{name}: {reports.load(name).question}\n{window}, {window.zone.name}\n")
     if style == "table" and name == NAME:
-        write_page(table, window, sys.stdout, width())
+        write_page(table, budgets_table(spent, window.zone), window, sys.stdout, width())
+    elif name == NAME:
+        extended = with_budgets(table, spent)
+        write(extended.columns, extended.rows, style, keep_numbers=True)
     else:
         rows = map(window.zone.local_row, table.rows) if style == "table" else table.rows
         write(table.columns, rows, style, keep_numbers=True)
@@ -227,21 +240,6 @@ def print_report(
         warn(f"only the first {limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
     click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")
-
-
-def _settle(data: Path, config: Path | None) -> None:
-    """What a proxy left that was killed is settled first, so that its calls are in the answer."""
-    from addon.settling.process import settle_leftovers
-
-    _, problems = load_what_can_be_read(data, config)
-    for problem in problems:  # the stored rows can be read nevertheless
-        warn(problem.text)
-    try:
-        settle_leftovers(data, config)
-    except ConfigError:  # of the prices or budgets: told above
-        warn("calls that a stopped proxy left are not shown until the settings are mended: their price depends on them")
-    except OSError as error:
-        warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
 
 
 def _say_if_empty(lake: "Lake", data: Path) -> bool:

@@ -1,13 +1,16 @@
-"""What commands that print a table share: `--json`, `--csv`, `--tz`, and the writing."""
+"""What commands that answer from the stored calls share: `--json`, `--csv`, `--tz`, settling first, and the writing."""
 
 import functools
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from addon.config.settings import ConfigError, load_what_can_be_read
 
 if TYPE_CHECKING:
     from analysis.zone import Zone
@@ -45,6 +48,21 @@ def read_zone(name: str | None) -> "Zone":
         return zone_of(name)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def settle(data: Path, config: Path | None) -> None:
+    """What a proxy left that was killed is settled first, so that its calls are in the answer."""
+    from addon.settling.process import settle_leftovers
+
+    _, problems = load_what_can_be_read(data, config)
+    for problem in problems:  # the stored rows can be read nevertheless
+        warn(problem.text)
+    try:
+        settle_leftovers(data, config)
+    except ConfigError:  # of the prices or budgets: told above
+        warn("calls that a stopped proxy left are not shown until the settings are mended: their price depends on them")
+    except OSError as error:
+        warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
 
 
 def write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:

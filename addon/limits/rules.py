@@ -122,9 +122,13 @@ def period_of(period: Period, at: datetime) -> str:
     return day if period == "day" else day[:7]
 
 
+def period_begin(period: Period, at: datetime) -> datetime:
+    """When the one that `at` is in began, UTC."""
+    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if period == "day" else midnight.replace(day=1)
+
+
 def period_end(period: Period, at: datetime) -> datetime:
     """When the next one begins, UTC."""
-    midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if period == "day":
-        return midnight + timedelta(days=1)
-    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    begin = period_begin(period, at)
+    return begin + timedelta(days=1) if period == "day" else (begin + timedelta(days=32)).replace(day=1)

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -128,6 +128,15 @@ class Spend:
     nanousd: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """All that the store holds, for a person who asks. A bucket that is missing is full."""
+
+    buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    reserved: Mapping[tuple[str, str], float] = field(default_factory=dict)  # by key and period, as the table has it
+    unpriced: Mapping[tuple[str, str], int] = field(default_factory=dict)  # nano-USD by budget key and period
+
+
 class LimitStore:
     """Opens the file when it is first needed. All methods may be called from any thread, and raise StoreDown."""
 
@@ -182,6 +191,23 @@ class LimitStore:
             for provider, model, *rates in connection.execute("select * from rates"):
                 table.setdefault(provider, {})[model] = Rates(*rates)
         return table
+
+    # A person's side
+
+    def contents(self, now: float) -> Contents:
+        """What it holds; nothing where there is no file, which is not made. `now` in epoch seconds."""
+        if not self.path.exists():
+            return Contents()
+        sums = "select key, period, sum(amount) from reserved where expires_at >= ? group by key, period"
+        with self._connected() as connection:
+            buckets = {
+                key: Bucket(*row) for key, *row in connection.execute("select key, tokens, updated_at from buckets")
+            }
+            reserved = {(key, period): amount for key, period, amount in connection.execute(sums, (now,))}
+            unpriced = connection.execute("select budget_key, period, nanousd from unpriced").fetchall()
+        return Contents(
+            buckets=buckets, reserved=reserved, unpriced={(key, period): cost for key, period, cost in unpriced}
+        )
 
     # The settler's side
 
