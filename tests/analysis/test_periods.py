@@ -73,16 +73,18 @@ def test_periods_are_those_of_the_zone(
 
 def test_a_table_has_the_times_of_the_zone_and_json_those_of_utc(data: Path) -> None:
     asked = ["requests", "--data", str(data), "--since", "2026-11", "--limit", "1", "--tz", "Asia/Kolkata"]
-    table = CliRunner().invoke(report_command, asked)
+    table = CliRunner(env={"COLUMNS": "200"}).invoke(report_command, asked)
     assert "2026-11-21 05:22:48" in table.stdout
     assert "since 2026-11-01, Asia/Kolkata" in table.stdout
-    assert json.loads(CliRunner().invoke(report_command, [*asked, "--json"]).stdout)[0]["started_at"] == (
-        "2026-11-20T23:52:48Z"
-    )
+    assert json.loads(CliRunner(env={"COLUMNS": "200"}).invoke(report_command, [*asked, "--json"]).stdout)[0][
+        "started_at"
+    ] == ("2026-11-20T23:52:48Z")
 
 
 def summary(data: Path, *arguments: str) -> list[dict[str, Any]]:
-    done = CliRunner().invoke(report_command, ["summary", "--data", str(data), "--json", *arguments])
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(
+        report_command, ["summary", "--data", str(data), "--json", *arguments]
+    )
     assert done.exit_code == 0, done.output
     return list(json.loads(done.stdout))
 
@@ -106,7 +108,7 @@ def test_the_summary_sums_this_period_and_the_one_before(data: Path, rows: list[
 
 def test_the_summary_is_a_page_with_what_there_is_to_know(data: Path) -> None:
     asked = ["summary", "--data", str(data), "--since", "2026-11-20", "--until", "2026-11-21", "--limit", "2"]
-    page = CliRunner().invoke(report_command, asked).stdout
+    page = CliRunner(env={"COLUMNS": "200"}).invoke(report_command, asked).stdout
     assert "2026-11-20 to 2026-11-21  2026-11-19 to 2026-11-20  change" in page
     assert "and 2 more, see `heliograph report models`" in page
     assert "(no user)" in page
@@ -118,5 +120,9 @@ def test_the_summary_of_a_first_period_has_nothing_to_compare_with(tmp_path: Pat
     (total, *_) = summary(tmp_path, "--since", "2026-11-01", "--until", "2026-11-30")
     assert (total["calls"], total["before_calls"], total["before_cost_usd"]) == (10, 0, None)
     asked = ["summary", "--data", str(tmp_path), "--since", "2026-11-01", "--until", "2026-11-30"]
-    (cost,) = [line for line in CliRunner().invoke(report_command, asked).stdout.splitlines() if line[:5] == "cost "]
+    (cost,) = [
+        line
+        for line in CliRunner(env={"COLUMNS": "200"}).invoke(report_command, asked).stdout.splitlines()
+        if line[:5] == "cost "
+    ]
     assert cost.split()[2:] == ["-", "-"]

@@ -57,7 +57,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def heliograph(data: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(main, [*arguments, "--data", str(data)])
+    return CliRunner(env={"COLUMNS": "200"}).invoke(main, [*arguments, "--data", str(data)])
 
 
 def test_budgets_say_what_is_spent_of_how_much(data: Path) -> None:
