@@ -14,7 +14,7 @@ from analysis.window import EVER
 
 
 def summarise(data: Path, request_ids: Sequence[str], began_at: datetime, took_s: float) -> str:
-    """Lines on cost, tokens, time, the slowest call and those without a price. `took_s`: how long the program ran.
+    """Lines on cost, tokens, time, errors, the slowest call and those without a price. `took_s`: how long the program ran.
 
     Callers may use an id twice: calls before `began_at` do not belong to this run.
     """
@@ -33,8 +33,23 @@ def _lines(connection: Connection, ids: list[str], began_at: datetime, took_s: f
     noun = "token" if total.input_tokens == 1 else "tokens"
     tokens = f"{cell('', total.input_tokens)} {noun} in, {cell('', total.output_tokens)} out"
     yield f"heliograph: {first}; {tokens}; {took_s:.1f} s"
+    if total.errors:
+        yield f"  {count(total.errors, 'error')}: {_errors(connection, began_at)}"
     for model, duration_ms, request_id in fetch(connection, load("slowest").sql).rows:
         yield f"  slowest: {printable(model)}, {duration_ms / 1000:.2f} s ({request_id})"
     yield from (f"  {line}" for line in others)
     if (missing := len(ids) - total.calls) > 0:
         yield f"  {count(missing, 'call')} not settled yet; `heliograph report` shows them"
+
+
+def _errors(connection: Connection, began_at: datetime) -> str:
+    """`1 x 400 model_not_found, 1 x 429`, the most frequent first."""
+    rows = fetch(connection, load("run_errors").sql, {"began_at": began_at}).rows
+    return ", ".join(f"{number:,} x {_error(status, error)}" for number, status, error in rows)
+
+
+def _error(status: int | None, error: str) -> str:
+    """An HTTP status with the provider's word for it, where that says more; without a status the word alone."""
+    if status is None or status < 200:
+        return printable(error)
+    return str(status) if error == f"http_{status}" else printable(f"{status} {error}")

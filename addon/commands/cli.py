@@ -10,6 +10,7 @@ from addon.commands.demo import demo
 from addon.commands.doctor import doctor
 from addon.commands.env import env
 from addon.commands.explain import explain
+from addon.commands.fake import fake
 from addon.commands.feedback import feedback
 from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
@@ -40,6 +41,7 @@ for _command in (
     run,
     env,
     demo,
+    fake,
     doctor,
     keys,
     budgets,

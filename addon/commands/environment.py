@@ -21,6 +21,7 @@ def variables(proxy_url: str, bundle: Path, environ: Mapping[str, str]) -> dict[
     no_proxy = _merged_no_proxy(environ)
     ca = str(bundle)
     return {
+        "HELIOGRAPH_URL": without_user(proxy_url),  # our one-file clients; a base URL is this and a provider's name
         "HTTPS_PROXY": proxy_url,
         "https_proxy": proxy_url,  # wget reads lower case only
         "HTTP_PROXY": proxy_url,  # providers on the local network by plain http (vLLM, Ollama on another host)
@@ -42,6 +43,12 @@ def proxy_url(host: str, port: int, project: str | None, key: str | None = None)
     `key` becomes the password."""
     shown = f"[{host}]" if ":" in host else host
     return f"http://{project or ''}:{key or 'x'}@{shown}:{port}" if project or key else f"http://{shown}:{port}"
+
+
+def without_user(proxy_url: str) -> str:
+    """The URL without user and password: programs take it as a base URL."""
+    scheme, _, rest = proxy_url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def project_name(folder: Path) -> str | None:

@@ -1,6 +1,8 @@
 """`heliograph run`: a proxy for one program, and what the program's calls cost."""
 
+import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,11 +12,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
 from addon.commands import environment
+from addon.commands.base_urls import local_servers, redirect
+from addon.commands.no_calls import Seen, why_nothing
 from addon.commands.options import (
     Failure,
     data_options,
@@ -24,10 +27,7 @@ from addon.commands.options import (
     unwritable,
     upstream_options,
 )
-from addon.config.settings import ConfigError, Settings
-
-if TYPE_CHECKING:
-    from addon.hooks.proxy import Proxy
+from addon.config.settings import ConfigError, Settings, data_folder
 
 # The exit status that a shell gives for a command that it cannot start.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -37,12 +37,23 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
     short_help="Run a program and say what its calls cost.",
     context_settings={"allow_interspersed_args": False},
     epilog=examples(
-        "heliograph run -- python app.py", 'heliograph run --project shop -- claude -p "fix the failing test"'
+        "heliograph run -- python app.py",
+        'heliograph run --project shop -- claude -p "fix the failing test"',
+        "heliograph run --base-url -- node app.js",
     ),
 )
 @data_options
 @upstream_options
 @project_option
+@click.option(
+    "--base-url",
+    "by_base_url",
+    is_flag=True,
+    help="Also set OPENAI_BASE_URL, ANTHROPIC_BASE_URL and the like, for a program that ignores HTTPS_PROXY or calls a server on this machine.",
+)
+@click.option(
+    "--usage", is_flag=True, help="Ask every OpenAI-shaped stream to state its usage, so that its cost is exact."
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     data: Path,
@@ -50,40 +61,87 @@ def run(
     upstreams: tuple[str, ...],
     upstream_timeout: float | None,
     project: str | None,
+    by_base_url: bool,
+    usage: bool,
     command: tuple[str, ...],
 ) -> None:
     """Run a program with a proxy of its own, then say what its calls cost. Exits with the program's status."""
     settings = read_settings(data, config, upstreams, upstream_timeout)
+    again = _again(data, config, upstreams, project, usage, command)
+    if usage:
+        settings = replace(settings, inject_usage=True)
     try:
-        sys.exit(run_through_proxy(settings, command, project or environment.project_name(Path.cwd())))
+        sys.exit(
+            run_through_proxy(
+                settings, command, project or environment.project_name(Path.cwd()), by_base_url=by_base_url, again=again
+            )
+        )
     except ConfigError as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise unwritable(data, error) from error
 
 
-def run_through_proxy(settings: Settings, command: Sequence[str], project: str | None) -> int:
-    """Run `command` with the variables of `environment`, print the summary to stderr. Returns the command's status."""
+def run_through_proxy(
+    settings: Settings, command: Sequence[str], project: str | None, *, by_base_url: bool, again: str
+) -> int:
+    """Run `command` with the variables of `environment`, print the summary to stderr. Returns the command's status.
+
+    `by_base_url`: with those of `base_urls`, too. `again`: the command line to suggest where no call came through.
+    """
+    from addon.commands.direct_connections import DirectConnections
     from addon.config import trust
     from addon.serve import ProxyThread
 
+    redirected = None
+    if by_base_url:
+        # The proxy's port is known once it listens, the servers behind it must be known before.
+        redirected = redirect("", os.environ, settings.upstreams)
+        settings = replace(settings, upstreams={**settings.upstreams, **redirected.upstreams})
     # The program cannot know a key, and no other program knows this proxy's port.
     with ProxyThread(replace(settings, keys=(), is_watched=False)) as thread:
-        thread.proxy.request_ids = []
+        proxy = thread.proxy
+        proxy.request_ids, proxy.hosts, proxy.connections.project = [], {}, project
         url = environment.proxy_url(*thread.address, project)
         bundle = trust.write_bundle(settings.data, os.environ)
+        variables = environment.variables(url, bundle, os.environ)
+        if redirected:
+            variables |= {name: f"{thread.url}{path}" for name, path in redirected.variables.items()}
         began_at, began = datetime.now(UTC), time.monotonic()
         try:
-            child = subprocess.Popen(command, env=os.environ | environment.variables(url, bundle, os.environ))
+            child = subprocess.Popen(command, env=os.environ | variables)
         except FileNotFoundError:
             click.echo(f"heliograph: {command[0]}: no such command", err=True)
             return _NOT_FOUND
         except PermissionError:
             click.echo(f"heliograph: {command[0]}: not an executable file", err=True)
             return _NOT_EXECUTABLE
-        status = _wait(child)
+        ids = proxy.request_ids
+        with DirectConnections(child.pid, thread.address[1], lambda: bool(ids)) as past_us:
+            status = _wait(child)
         took_s = time.monotonic() - began
-    _summarise(settings, thread.proxy, began_at, took_s)
+    if ids:
+        _summarise(settings, ids, began_at, took_s)
+    else:
+        seen = Seen(
+            again=again,
+            bundle=bundle,
+            status=status,
+            untrusted=sorted(proxy.untrusted),
+            opened=[host for host, opened in (proxy.hosts or {}).items() if opened],
+            tunnelled=[host for host, opened in (proxy.hosts or {}).items() if not opened],
+            passed=proxy.counts.passed,
+            direct=None if past_us.found is None else frozenset(past_us.found),
+            local=local_servers(os.environ),
+            by_base_url=by_base_url,
+        )
+        click.echo(f"heliograph: no call came through. {why_nothing(seen)}", err=True)
+    for host in sorted(proxy.untrusted) if ids else ():
+        click.echo(
+            f"heliograph: a program did not trust the proxy's certificate for {host}; it needs {bundle} as its roots, "
+            "see `heliograph doctor`",
+            err=True,
+        )
     return status
 
 
@@ -100,30 +158,31 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _summarise(settings: Settings, proxy: "Proxy", began_at: datetime, took_s: float) -> None:
-    from addon.config import trust
+def _summarise(settings: Settings, ids: Sequence[str], began_at: datetime, took_s: float) -> None:
     from analysis.summary import summarise
 
-    ids = proxy.request_ids or []
-    if ids:
-        click.echo(summarise(settings.data, ids, began_at, took_s), err=True)
-    else:
-        click.echo("heliograph: no call came through. " + _why_nothing(proxy), err=True)
-    for host in proxy.untrusted:
-        click.echo(
-            f"heliograph: a program did not trust the proxy's certificate for {host}; "
-            f"it needs {trust.bundle_path(settings.data)} as its roots, see `heliograph doctor`",
-            err=True,
-        )
+    hours = math.ceil(max(took_s, 1) / 3600)
+    elsewhere = "" if settings.data == data_folder() else f" --data {shlex.quote(str(settings.data))}"
+    click.echo(summarise(settings.data, ids, began_at, took_s), err=True)
+    click.echo(f"  data in {settings.data}; more: heliograph report --since {hours}h{elsewhere}", err=True)
 
 
-def _why_nothing(proxy: "Proxy") -> str:
-    if proxy.untrusted:
-        return "The program reached the proxy and did not accept its certificate."
-    if proxy.counts.connects or proxy.counts.passed:
-        return "The program used the proxy, but called no LLM operation that heliograph knows."
-    return (
-        "The program did not use the proxy: it made no calls, or its HTTP library ignores HTTPS_PROXY "
-        "(Node before 22.21, aiohttp without trust_env, bare urllib3). For those set the base URL instead: "
-        "`heliograph up` prints it."
-    )
+def _again(
+    data: Path,
+    config: Path | None,
+    upstreams: Sequence[str],
+    project: str | None,
+    usage: bool,
+    command: Sequence[str],
+) -> str:
+    """This command line with --base-url."""
+    words = ["heliograph", "run", "--base-url"]
+    if data != data_folder():
+        words += ["--data", str(data)]
+    if config:
+        words += ["--config", str(config)]
+    for upstream in upstreams:
+        words += ["--upstream", upstream]
+    if project:
+        words += ["--project", project]
+    return shlex.join([*words, *(["--usage"] if usage else []), "--", *command])

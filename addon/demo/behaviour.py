@@ -12,9 +12,11 @@ from typing import Final
 import brotli
 import zstandard
 
+from addon.config.mistakes import did_you_mean
 from addon.demo.answer import Answer
 
 HEADER: Final = "x-fake"
+_LONGEST_S: Final = 3600.0  # of a delay
 JSON_PARTS: Final = 8  # a JSON body that is to be cut or to come slowly is sent in about so many pieces
 
 
@@ -45,7 +47,8 @@ def parse_behaviour(text: str) -> Behaviour:
         try:
             behaviour = SETTINGS[name](behaviour, value)
         except KeyError:
-            raise ValueError(f"{HEADER}: unknown setting {name!r}; there are {', '.join(SETTINGS)}") from None
+            near = did_you_mean(name, SETTINGS)
+            raise ValueError(f"{HEADER}: unknown setting {name!r}{near}; there are {', '.join(SETTINGS)}") from None
         except ValueError as error:
             raise ValueError(f"{HEADER}: {name}: {error}") from error
     return behaviour
@@ -61,21 +64,43 @@ def _encoding(name: str) -> str:
     return name
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _status(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 200 <= int(text) <= 599):
+        raise ValueError(f"{text!r} is not an HTTP status from 200 to 599")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_S:
+        raise ValueError(f"{text!r} is not a number of seconds from 0 to {_LONGEST_S:g}")
+    return seconds
+
+
 def _flag(value: str) -> bool:
     return value not in ("0", "false")
 
 
 SETTINGS: Final[dict[str, Callable[[Behaviour, str], Behaviour]]] = {
-    "status": lambda behaviour, value: replace(behaviour, status=int(value)),
+    "status": lambda behaviour, value: replace(behaviour, status=_status(value)),
     "retry-after": lambda behaviour, value: _with_header(behaviour, "retry-after", value),
-    "delay": lambda behaviour, value: replace(behaviour, delay_s=float(value)),
-    "chunk-delay": lambda behaviour, value: replace(behaviour, chunk_delay_s=float(value)),
-    "cut": lambda behaviour, value: replace(behaviour, cut_after=int(value)),
-    "error-after": lambda behaviour, value: replace(behaviour, error_after=int(value)),
+    "delay": lambda behaviour, value: replace(behaviour, delay_s=_seconds(value)),
+    "chunk-delay": lambda behaviour, value: replace(behaviour, chunk_delay_s=_seconds(value)),
+    "cut": lambda behaviour, value: replace(behaviour, cut_after=_count(value)),
+    "error-after": lambda behaviour, value: replace(behaviour, error_after=_count(value)),
     "reset": lambda behaviour, value: replace(behaviour, reset=_flag(value)),
     "no-answer": lambda behaviour, value: replace(behaviour, no_answer=_flag(value)),
     "encoding": lambda behaviour, value: replace(behaviour, encoding=_encoding(value)),
-    "words": lambda behaviour, value: replace(behaviour, words=int(value)),
+    "words": lambda behaviour, value: replace(behaviour, words=_count(value)),
     "body": lambda behaviour, value: replace(behaviour, body=value.encode("latin-1")),
     "type": lambda behaviour, value: replace(behaviour, content_type=value),
     "echo": lambda behaviour, value: replace(behaviour, echo=_flag(value)),

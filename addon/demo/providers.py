@@ -127,13 +127,21 @@ def decoded(body: bytes, encoding: str | None) -> bytes:
 class FakeProviders:
     """A running server. `requests` and `script` may be used from any thread."""
 
-    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None, keep_requests: bool = True) -> None:
-        """`keep_requests=False` only counts them: for runs of many thousands."""
+    def __init__(
+        self,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        keep_requests: bool = True,
+        usual: Behaviour = USUAL,
+    ) -> None:
+        """`keep_requests=False` only counts them: for runs of many thousands. `usual`: how calls are answered that neither
+        a script nor a header speaks of."""
         self.requests: list[Received] = []
         self.hits = 0
         self._wanted_port = port
         self._tls = tls
         self._keep_requests = keep_requests
+        self._usual = usual
         self._script: deque[Behaviour] = deque()
         self._news = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -186,7 +194,7 @@ class FakeProviders:
         wish = request.header(HEADER)
         if wish is not None:
             return parse_behaviour(wish)
-        return self._script.popleft() if self._script else USUAL
+        return self._script.popleft() if self._script else self._usual
 
     def note_cancelled(self, request: Received) -> None:
         with self._news:

@@ -61,6 +61,7 @@ class OpenConnections:
 
     def __init__(self, head_s: float = HEAD_S) -> None:
         self.head_s = head_s  # for a head or a TLS handshake, of connections that come from now on
+        self.project: str | None = None  # label of connections that bring none
         self._open: dict[str, ClientConnection] = {}
 
     def of(self, client: "Client") -> ClientConnection:
@@ -68,7 +69,7 @@ class OpenConnections:
         is closed already is not kept."""
         known = self._open.get(client.id)
         if known is None:
-            known = ClientConnection(id=client.id, head_s=self.head_s)
+            known = ClientConnection(id=client.id, head_s=self.head_s, project=self.project)
             if client.connected:
                 self._open[client.id] = known
         return known

@@ -96,6 +96,7 @@ class Connections:
         self.proxy.counts.connects += 1
         introduce(flow, self.proxy.connections.of(flow.client_conn), self.services)
         opened = decrypts(flow.request.host.lower())
+        self.proxy.note_host(flow.request.host, opened)
         if self.services.settings.keys and opened and flow.request.port != _HTTPS:
             message = f"with keys, {flow.request.host} is reached on port {_HTTPS} only, where calls can be seen"
             flow.response = error_answer(None, 403, "target_not_approved", message)

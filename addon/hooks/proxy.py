@@ -18,6 +18,9 @@ class Counts:
     connects: int = 0  # CONNECT requests
 
 
+MOST_HOSTS = 100
+
+
 @dataclass(slots=True)
 class Proxy:
     calls: Calls = field(default_factory=Calls)
@@ -26,7 +29,12 @@ class Proxy:
     sockets: dict[str, Socket] = field(default_factory=dict)  # WebSockets to providers, by flow id
     counts: Counts = field(default_factory=Counts)
     untrusted: set[str] = field(default_factory=set)  # hosts whose certificate, made by us, a program did not accept
+    hosts: dict[str, bool] | None = None  # asked for through us -> whether it is opened; for the same summary
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
     started_at: float = field(default_factory=time.time)  # epoch seconds
     alone: bool = False  # only this machine can reach us
     has_own_streams: bool = False  # `mitm/stream.py` could be put under this mitmproxy's connections
+
+    def note_host(self, host: str, opened: bool) -> None:
+        if self.hosts is not None and len(self.hosts) < MOST_HOSTS:
+            self.hosts[host] = opened

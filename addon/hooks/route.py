@@ -78,6 +78,7 @@ class Routing:
         elif not may_call(flow, self.services):  # before anything of the caller's is parsed
             answer_now(flow, _key_needed(decision))
         elif isinstance(decision, Tunnel):
+            self.proxy.note_host(flow.request.host, False)
             take_off(flow.request.headers)
             flow.request.stream = True
         else:

@@ -76,8 +76,8 @@ def test_a_header_scripts_its_own_request_and_leaves_the_script_alone(
 def test_a_wish_that_cannot_be_read_is_named(connection: http.client.HTTPConnection) -> None:
     response = post(connection, CHAT, {"x-fake": "stauts=500"})
     assert response.status == 400
-    assert response.read().startswith(b"x-fake: unknown setting 'stauts'; there are status,")
-    with pytest.raises(ValueError, match="x-fake: delay: could not convert"):
+    assert response.read().startswith(b"x-fake: unknown setting 'stauts'; did you mean 'status'; there are status,")
+    with pytest.raises(ValueError, match="x-fake: delay: 'soon' is not a number of seconds"):
         parse_behaviour("delay=soon")
     with pytest.raises(ValueError, match="'rot13' is not known; allowed are lie, gzip"):
         parse_behaviour("encoding=rot13")

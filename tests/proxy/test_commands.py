@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import plain
 from tests.proxy.conftest import HELIOGRAPH, environment, run_up, to
@@ -48,7 +49,7 @@ def test_run_measures_an_unchanged_program_and_prints_what_it_cost(tmp_path: Pat
 def test_run_exits_with_the_programs_status(tmp_path: Path) -> None:
     ended = heliograph("run", "--data", str(tmp_path), "--", sys.executable, "-c", "import sys; sys.exit(7)")
     assert ended.returncode == 7
-    assert "no call came through" in ended.stderr
+    assert "no call came through. The program ended with status 7 before a request" in ended.stderr
 
 
 def test_run_says_so_when_there_is_no_such_command(tmp_path: Path) -> None:
@@ -79,7 +80,65 @@ except httpx.ConnectError:
     command = ["run", "--data", str(tmp_path), *upstream, "--", sys.executable, "-c", distrust]
     ended = heliograph(*command, OTHER=certifi.where())
     assert "api.openai.com" in ended.stderr
-    assert "did not trust" in ended.stderr
+    assert "did not trust its certificate for api.openai.com" in ended.stderr
+
+
+def test_run_names_what_failed_and_where_to_look(tmp_path: Path, provider: FakeProviders, upstream: list[str]) -> None:
+    provider.script(
+        Behaviour(body=b'{"error": {"type": "invalid_request_error", "code": "model_not_found"}}', status=400)
+    )
+    provider.script(Behaviour(status=429, body=b"busy"))
+    calls = """
+import os, urllib.request, urllib.error
+for _ in range(3):
+    request = urllib.request.Request("https://api.openai.com/v1/chat/completions", b'{"model": "gpt-4o", "messages": []}')
+    try:
+        urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        print(error.status)
+"""
+    ended = heliograph("run", "--data", str(tmp_path / "my data"), *upstream, "--", sys.executable, "-c", calls)
+    assert ended.stdout.split() == ["400", "429"], ended
+    assert "3 calls, 2 errors" in ended.stderr
+    assert "2 errors: 1 x 400 model_not_found, 1 x 429\n" in ended.stderr
+    assert f"data in {tmp_path}/my data; more: heliograph report --since 1h --data '{tmp_path}/my data'" in ended.stderr
+
+
+IGNORES_THE_PROXY = """
+import http.client, json, os
+from urllib.parse import urlsplit
+base = urlsplit(os.environ["OPENAI_BASE_URL"])
+print(os.environ["HELIOGRAPH_URL"])
+connection = http.client.HTTPConnection(base.hostname, base.port)
+connection.request("POST", base.path + "/chat/completions", json.dumps({"model": "gpt-4o-mini", "messages": [], "stream": True}))
+print(connection.getresponse().read().decode())
+"""
+
+
+def test_a_server_on_this_machine_is_named_and_then_measured_by_its_base_url(
+    tmp_path: Path, provider: FakeProviders
+) -> None:
+    command = ["--data", str(tmp_path), "--", sys.executable, "-c", IGNORES_THE_PROXY]
+    server = {"OPENAI_BASE_URL": f"{provider.url}/v1"}
+    provider.script(Behaviour(delay_s=0.5))  # a model thinks for longer
+    past_us = heliograph("run", *command, **server)
+    assert f"127.0.0.1:{provider.port} (local-{provider.port}), which NO_PROXY keeps" in past_us.stderr
+    assert "heliograph run --base-url" in past_us.stderr
+    measured = heliograph("run", "--base-url", "--usage", "--project", "shop", *command, **server)
+    assert "1 call, 0 errors" in measured.stderr
+    assert measured.stdout.startswith("http://127.0.0.1:")
+    asked = heliograph(
+        "sql", "--data", str(tmp_path), "--json", "select provider_name, usage_source, properties from requests"
+    )
+    assert json.loads(asked.stdout) == [
+        {"provider_name": f"local-{provider.port}", "usage_source": "provider", "properties": {"project": "shop"}}
+    ]
+
+
+def test_a_host_that_is_not_a_provider_is_named(tmp_path: Path) -> None:
+    command = ["curl", "-s", "-m", "5", "https://llm.invalid/v1/models"]
+    ended = heliograph("run", "--data", str(tmp_path), "--", *command)
+    assert "called llm.invalid, which is not a provider that heliograph knows" in ended.stderr
 
 
 def test_the_project_of_run_is_a_property_of_its_calls(tmp_path: Path, upstream: list[str]) -> None:
