@@ -38,6 +38,7 @@ ORDER: Final = (
     "storage",
     "clients",
     "ids",
+    "remember",
     "wildcard",
 )
 # Arrows that still point up, and why. The check fails when one of them is gone, so the list only shrinks.

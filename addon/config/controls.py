@@ -8,13 +8,13 @@ the call is served all the same. Parsing is linear in the length of the headers,
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from addon.caching.policy import CacheControl, CachePolicy, parse_bucket_size, parse_cache_control, parse_ignore_keys
 from addon.ids import parse_uuid
 from addon.limits.policy import Policy, parse_policy
+from addon.remember import remember_short
 from addon.sending.fallbacks import Fallbacks, parse_fallbacks
 from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
 from addon.sending.timeouts import parse_timeouts
@@ -266,7 +266,7 @@ def _shown(raw_name: str) -> str:
     return ascii(raw_name[:60])[1:-1]
 
 
-@lru_cache(maxsize=1024)  # a client sends the same name with every call, and the search takes a millisecond
+@remember_short(1024)  # a client sends the same name with every call, and the search takes a millisecond
 def nearest(name: str) -> str | None:
     """The request header whose name is most like this one (in lower case); None: nothing comes near."""
     found = difflib.get_close_matches(name, _CALLERS, n=1, cutoff=0.75)

@@ -24,6 +24,7 @@ from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride
 from addon.providers import registry
+from addon.remember import remember_short
 from addon.sending.fallbacks import FallbackRule
 from addon.sending.timeouts import HEAD_S, Timeouts
 
@@ -276,6 +277,7 @@ def _default_port(scheme: str) -> int:
     return 443 if scheme == "https" else 80
 
 
+@remember_short(256)  # asked several times for each call, about few providers
 def origin_of(url: str) -> Origin:
     """The origin of a URL that is known to be good."""
     return _split_origin(urlsplit(url))

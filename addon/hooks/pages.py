@@ -32,6 +32,8 @@ class RefusePages:
 
     def _judge(self, flow: http.HTTPFlow) -> None:
         settings, headers = self.services.settings, flow.request.headers
+        if not browsers.may_be_page(headers.fields):
+            return
         denial = browsers.deny_page(
             headers,
             flow.request.method,

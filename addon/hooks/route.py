@@ -131,12 +131,13 @@ class Routing:
         operation, _ = found
         self.proxy.counts.seen += 1
         usual = self.services.settings.timeouts
+        start = self._start(flow, caller, route, classified, wishes)
         call = Call(
-            id=uuid7(),
+            id=uuid7() if wishes.request_id else start.request_id,
             connection=caller,
             asked=Asked(
                 controls=wishes,
-                start=self._start(flow, caller, route, classified, wishes),
+                start=start,
                 timeouts=call_timeouts(usual, wishes.timeouts, wishes.increase_timeout),
             ),
             attempts=Attempts(

@@ -5,7 +5,6 @@ PROVIDER and a line here. Both: cases in tests/providers/cases. The proxy import
 what only the settler needs (price lists, tokenizers, Parquet).
 """
 
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -36,6 +35,7 @@ from addon.providers import (
 )
 from addon.providers.hosts import host_and_path, labels_of, matches
 from addon.providers.model import Operation, Provider
+from addon.remember import remember_short
 
 PROVIDERS: Final[tuple[Provider, ...]] = (
     openai.PROVIDER,
@@ -76,7 +76,7 @@ UNSERVED_LABELS: Final[dict[str, str]] = {
 }
 
 
-@lru_cache(maxsize=4096)  # asked at every CONNECT; the hosts of one machine are few
+@remember_short(4096)  # asked at every CONNECT; the hosts of one machine are few
 def by_host(host: str) -> Provider | None:
     """The provider whose API lives at `host` (a name without port, in any case); None means: not ours to decrypt."""
     host = host.lower().removesuffix(".")
@@ -104,8 +104,9 @@ def operation(provider: Provider, method: str, path: str, host: str = "") -> tup
     """
     if not path.startswith(path_of_host(host)):
         return None
+    method = method.upper()
     for candidate in provider.operations:
-        if candidate.method == method.upper() and (match := candidate.path.fullmatch(path)):
+        if candidate.method == method and (match := candidate.path.fullmatch(path)):
             model = match.groupdict().get("model")
             return candidate, model and unquote(model)
     return None

@@ -4,11 +4,11 @@ any base path. They have no price unless one is configured, or the called host i
 
 import re
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 
 from addon.providers import anthropic, gemini, openai_shaped
 from addon.providers.model import Operation, Provider
+from addon.remember import remember_short
 
 ANY_BASE: Final = "(?:/[^/]+){0,6}?"
 
@@ -24,7 +24,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 )
 
 
-@lru_cache(maxsize=1024)
+@remember_short(1024)
 def unknown(name: str) -> Provider:
     """The provider for a name of the user's own, or for a target that is named after its host."""
     return Provider(name=name, origin=f"https://{name}", hosts=(), operations=OPERATIONS)

@@ -8,8 +8,9 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
+
+from addon.remember import remember_short
 
 type IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -21,7 +22,7 @@ _LONGEST_NAME: Final = 253  # RFC 1035, 2.3.4
 _LONGEST_LABEL: Final = 63
 
 
-@lru_cache(maxsize=1024)
+@remember_short(1024)
 def address_of(host: str) -> IpAddress | None:
     """The address that a host's text spells; None for a name. An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is
     returned as the IPv4 address."""
@@ -37,6 +38,7 @@ def address_of(host: str) -> IpAddress | None:
         return None
 
 
+@remember_short(1024)
 def is_loopback(host: str) -> bool:
     """Whether a name or an address always means this machine. `0.0.0.0` is not one: for a listener it means every network."""
     if (address := address_of(host)) is not None:

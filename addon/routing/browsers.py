@@ -8,7 +8,7 @@ with every request, its WebSocket `Sec-Fetch-Mode: websocket`. Browsers never se
 a `Sec-Fetch-Site`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ _DESTINATION: Final = "sec-fetch-dest"
 _PREFLIGHT_METHOD: Final = "access-control-request-method"
 _PREFLIGHT_HEADERS: Final = "access-control-request-headers"
 _PRIVATE_NETWORK: Final = "access-control-request-private-network"
+_TELLING: Final = frozenset(name.encode() for name in (ORIGIN, _SITE, _MODE, _DESTINATION))
 _PREFLIGHT_S: Final = 600
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
@@ -43,6 +44,11 @@ class Hosts:
         if is_loopback(name) or (address is not None and (address.is_unspecified or str(address) == here)):
             return True  # no page can make an address lead elsewhere
         return any(name == own or name.endswith(f".{own}") for own in self.names)
+
+
+def may_be_page(fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether any header is there that only browsers and a few programs send. `fields`: names and values."""
+    return any(name.lower() in _TELLING for name, _ in fields)
 
 
 def deny_page(

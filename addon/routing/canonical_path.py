@@ -4,12 +4,15 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from addon.remember import remember_short
+
 # RFC 3986: the characters of a path, and percent escapes that are whole.
 _WELL_FORMED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DOTS: Final = frozenset((".", ".."))
 
 
+@remember_short(1024)
 def canonical_path(raw: str) -> str | None:
     """The path of a request target, percent-decoded once; without its query. None: servers may read it in two ways.
 

@@ -20,7 +20,12 @@ _PARAMETERS: Final = frozenset({"$httpmethod", "_method", "x-http-method-overrid
 def other_methods(method: str, fields: Iterable[tuple[bytes, bytes]], query: str) -> list[str]:
     """The methods, in upper case, that the request may be executed with beside `method`, each once. Usually none.
     `fields`: the headers, names and values; `query` without its `?`."""
-    named = [value.decode(errors="replace") for name, value in fields if name.lower().replace(b"_", b"-") in _HEADERS]
+    named = [
+        value.decode(errors="replace")
+        for name, value in fields
+        if b"method" in (lower := name.lower())
+        and lower.replace(b"_", b"-") in _HEADERS  # nearly every header has none
+    ]
     if query:
         named += [value for name, value in parse_qsl(query) if name.lower() in _PARAMETERS]
     methods = dict.fromkeys(part.strip().upper() for value in named for part in value.split(","))

@@ -3,7 +3,7 @@
 The proxy routes and checks roles by it, the API process makes its routes of it, the reference pages are made of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
@@ -107,7 +107,8 @@ def role_for(method: str, path: str) -> Role | None:
 def endpoints_at(path: str) -> Iterator[OwnEndpoint]:
     """Every endpoint whose pattern fits a canonical path. Linear in the path."""
     segments = path.split("/")
-    return (endpoint for endpoint in ENDPOINTS if _fits(_segments_of(endpoint.pattern), segments))
+    near = _by_beginning().get(_beginning(segments), ())
+    return (endpoint for endpoint in near if _fits(_segments_of(endpoint.pattern), segments))
 
 
 def _fits(pattern: tuple[str, ...], segments: list[str]) -> bool:
@@ -124,6 +125,19 @@ def _fits(pattern: tuple[str, ...], segments: list[str]) -> bool:
 
 def _fits_segment(part: str, segment: str) -> bool:
     return bool(segment) if part.startswith("{") else part == segment
+
+
+def _beginning(segments: Sequence[str]) -> tuple[str, ...]:
+    """The first two segments: no pattern has a variable part there, and every call of a program is looked up."""
+    return tuple(segments[1:3])
+
+
+@cache
+def _by_beginning() -> dict[tuple[str, ...], list[OwnEndpoint]]:
+    found: dict[tuple[str, ...], list[OwnEndpoint]] = {}
+    for endpoint in ENDPOINTS:
+        found.setdefault(_beginning(_segments_of(endpoint.pattern)), []).append(endpoint)
+    return found
 
 
 @cache

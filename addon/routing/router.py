@@ -10,13 +10,13 @@ The four ways in share one port (README, "Ways in"):
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from addon.config.settings import Origin, origin_of
 from addon.providers import registry, shapes
 from addon.providers.model import Provider
+from addon.remember import remember_short
 from addon.routing.access import unknown_host
 from addon.routing.addresses import address_of, is_loopback, is_plain_loopback
 from addon.routing.canonical_path import canonical_path
@@ -250,7 +250,7 @@ class Router:
         return Route(provider=provider, host=host, path=path, upstream=upstream)
 
 
-@lru_cache(maxsize=1024)
+@remember_short(1024)
 def decrypts(host: str) -> bool:
     """Whether a CONNECT to this host is opened: providers' and Helicone's hosts only, every other one is tunnelled."""
     return registry.by_host(host) is not None or is_helicone(host)
@@ -297,7 +297,7 @@ def _is_kept(name: str, _: str, value: str) -> bool:
     return name.lower() in _KEPT_PARAMETERS and _KEPT_VALUE.fullmatch(value) is not None
 
 
-@lru_cache(maxsize=256)
+@remember_short(256)
 def stranger(host: str) -> Provider:
     """A target that is not a provider we know: named after its host, read by the shape of its paths, without a price."""
     return replace(shapes.unknown(host), origin=f"https://{Origin('https', host, 443).authority}", hosts=(host,))

@@ -8,8 +8,9 @@ ones, whatever its name says. What is checked is what the name resolves to, and 
 import asyncio
 import re
 import socket
-from functools import lru_cache
 from typing import Final
+
+from addon.remember import remember_short
 
 # Helicone's approved domains that belong to none of our providers (reference: `approvedDomains` of its worker). Left out:
 # Helicone's own, and three private projects. A `*` stands for one label or a part of it.
@@ -28,7 +29,7 @@ _APPROVED: Final = (
 _PATTERNS: Final = tuple(re.compile(re.escape(host).replace(r"\*", "[^.]+")) for host in _APPROVED)
 
 
-@lru_cache(maxsize=1024)
+@remember_short(1024)
 def is_approved(host: str) -> bool:
     """Whether a caller may name this host although it does not belong to a known provider."""
     host = host.lower().removesuffix(".")

@@ -1,0 +1,64 @@
+"""What we look up in place of mitmproxy is what mitmproxy finds."""
+
+import pytest
+from mitmproxy.http import Headers
+from mitmproxy.net.http import url
+
+from addon.mitm import lookups
+
+FIELDS = ((b"Host", b"a.example"), (b"X-Two", b"1"), (b"x-two", b"2"), (b"Odd", b"caf\xe9"), (b"caf\xc3\xa9", b""))
+
+
+@pytest.fixture(autouse=True)
+def mended() -> None:
+    lookups.mend()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *((name, ["a.example"]) for name in ("host", "HOST", b"hosT")),
+        ("x-two", ["1", "2"]),
+        ("odd", ["caf\udce9"]),
+        *((name, [""]) for name in ("café", "café".encode())),
+        *((name, []) for name in ("left-out", "", b"")),
+    ],
+)
+def test_a_header_is_found_in_any_case(name: str | bytes, values: list[str]) -> None:
+    headers = Headers(FIELDS)
+    assert headers.get_all(name) == values
+    assert headers.get(name) == (", ".join(values) if values else None)
+    assert headers.get(name, "default") == (", ".join(values) if values else "default")
+    assert (name in headers) is bool(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("New", (*FIELDS, (b"New", b"v\xe9"))),
+        ("host", ((b"Host", b"v\xe9"), *FIELDS[1:])),
+        ("X-TWO", (FIELDS[0], (b"X-Two", b"v\xe9"), *FIELDS[3:])),
+    ],
+)
+def test_a_header_that_is_set_takes_the_place_of_all_of_its_name(
+    name: str, fields: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    headers = Headers(FIELDS)
+    headers[name] = "v\udce9"
+    assert headers.fields == fields
+
+
+@pytest.mark.parametrize("authority", ["a.example:8080", "a.example", "[::1]:80", "127.0.0.1:1", f"{'a' * 60}.example"])
+def test_an_authority_is_taken_apart_the_same_way_each_time(authority: str) -> None:
+    found = [url.parse_authority(authority, check=True) for _ in range(2)]
+    host, separator, port = authority.rpartition(":")
+    has_port = separator and port.isdigit() and not authority.endswith("]")
+    assert found == [(host.strip("[]"), int(port)) if has_port else (authority, None)] * 2
+
+
+@pytest.mark.parametrize("authority", ["", "a b", "a.example:99999", "x" * 300])
+def test_what_is_not_an_authority_is_refused_each_time(authority: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"^$"):
+            url.parse_authority(authority, check=True)
+        assert url.parse_authority(authority, check=False) == (authority, None)
