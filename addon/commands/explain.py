@@ -30,9 +30,12 @@ def explain(request_id: str, as_json: bool, data: Path, config: Path | None) -> 
     The arithmetic is made again from the row with the prices of today's lists at the time of the call.
     """
     from addon.config import settings
+    from addon.metering import fetched_list
     from addon.metering.explain import explain_row
     from addon.metering.price import PriceList
 
+    if problem := fetched_list.use(data):
+        click.echo(f"heliograph: {problem}", err=True)
     try:
         prices = PriceList(settings.load(data, config).prices)
     except ConfigError as error:

@@ -17,7 +17,8 @@ from addon.metering.unpriced import Unpriced
 
 # Their batches read the cache at the standard price, where the list has no other: so its comments say for each model.
 CACHE_AT_STANDARD: Final = frozenset({"google"})
-LIST_NAME: Final = f"genai-prices {genai_prices.__version__}"
+_INSTALLED: Final = f"genai-prices {genai_prices.__version__}"
+_name = _INSTALLED
 # Every unit it can price: usage key -> (price key, how many of them a price is for).
 UNITS: Final[dict[str, tuple[str, int]]] = {key: (unit["price_key"], unit["per"]) for key, unit in unit_data.items()}
 # A part of the tokens without a price of its own is charged as the whole it belongs to. Right for cached tokens (no
@@ -33,6 +34,17 @@ NEEDS_OWN_PRICE: Final = frozenset(
 FEES: Final = frozenset(
     {"web_searches_kcount", "storage_searches_kcount", "social_searches_kcount", "code_executions_kcount"}
 )
+
+
+def list_name() -> str:
+    """The list in use, as `cost_source` names it."""
+    return _name
+
+
+def name_list(name: str | None) -> None:
+    """Names the list that takes the place of the installed one; None: the installed one is in use."""
+    global _name
+    _name = name or _INSTALLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ class Listed:
                         price_usd=unit_price,
                         per=per,
                         usd=usd,
-                        source=LIST_NAME,
+                        source=list_name(),
                         since=self._since(),
                         note=", ".join(f"{name} {value}" for name, value in self.context.items()),
                     )

@@ -14,7 +14,7 @@ from typing import Final
 from addon.metering import listed
 from addon.metering.counts import Counts, counts_of, less_parts
 from addon.metering.lines import Line, nanousd, total_usd
-from addon.metering.listed import LIST_NAME, Listed
+from addon.metering.listed import Listed, list_name
 from addon.metering.overrides import PriceOverride, find_override
 from addon.metering.own_prices import MILLION, Factor, OwnPrice, OwnPrices, own_prices
 from addon.metering.tariff import Tariff, Tariffs, Tier, is_by_token, tariff_of
@@ -101,7 +101,7 @@ class _Found:
     def source(self) -> str:
         if self.model is None:
             return OWN_LIST
-        return f"{LIST_NAME} + {OWN_LIST}" if self.own else LIST_NAME
+        return f"{list_name()} + {OWN_LIST}" if self.own else list_name()
 
 
 def priced_as(provider: Provider, host: str, path: str = "", model: str | None = None) -> Provider:

@@ -84,7 +84,7 @@ def _of_prices(provider: str, model: str, prices: listed.ModelPrice, condition: 
                     usd=usd,
                     per=per,
                     condition=both,
-                    source=price_list.LIST_NAME,
+                    source=price_list.list_name(),
                 )
             )
     return found

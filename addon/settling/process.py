@@ -53,6 +53,7 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends."""
     from addon.config import settings
     from addon.limits.store import LimitStore
+    from addon.metering import fetched_list
     from addon.metering.price import PriceList
     from addon.settling.charging import Charger
     from addon.settling.messages import say
@@ -61,6 +62,8 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     from addon.settling.rows import bare_rows
     from addon.settling.settler import Settler
 
+    if problem := fetched_list.use(folders.data):
+        say(problem)
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
     if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
         raise settings.ConfigError(told)
@@ -71,12 +74,17 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
 
 
 def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None) -> None:
-    """Prices and budgets of the changed settings, for rows from now on; with a mistake in them the old ones stay."""
+    """Prices and budgets of the changed settings, and a price list that was fetched, for rows from now on; with a mistake in
+    the settings the old ones stay."""
     from addon.config import settings
+    from addon.metering import fetched_list
     from addon.metering.price import PriceList
+    from addon.settling.messages import say
     from addon.settling.rates import rate_table
     from addon.settling.row_worker import RowMaker
 
+    if problem := fetched_list.use(folders.data):
+        say(problem)
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
     if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has reported it
         # The worker of the old one ends when its pipes are closed, with the last reference to it.
@@ -161,7 +169,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     from addon.settling.merge import Merger
     from addon.settling.messages import say
 
-    watch = FileWatch(config or folders.data / CONFIG_NAME)
+    watches = (FileWatch(config or folders.data / CONFIG_NAME), FileWatch(folders.prices))
     try:
         settler = _new_settler(folders, config)
     except (ConfigError, ValueError) as error:
@@ -172,7 +180,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     busy_at = time.monotonic()
     try:
         while True:
-            if watch.has_changed():
+            if any([watch.has_changed() for watch in watches]):
                 _use_new_settings(settler, folders, config)
             if settler.step():
                 busy_at = time.monotonic()

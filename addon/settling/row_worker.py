@@ -148,6 +148,7 @@ def _send(target: IO[bytes], message: object) -> None:
 
 def main() -> int:
     from addon.config import settings
+    from addon.metering import fetched_list
 
     parser = argparse.ArgumentParser(prog="addon.settling.row_worker", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -156,6 +157,7 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may get between the answers
     config = options.config if options.config and options.config.exists() else None
+    fetched_list.use(options.data)  # the settler has told of a list that cannot be used
     prices = PriceList(settings.load_what_can_be_read(options.data, config)[0].prices)
     charged = ChargedOnce(Folders(options.data).charged)
     if sys.platform != "darwin":  # which refuses the call

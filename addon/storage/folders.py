@@ -53,6 +53,11 @@ class Folders:
         return self.data / "charged.sqlite"
 
     @property
+    def prices(self) -> Path:
+        """A price list that was fetched, in place of the installed one."""
+        return self.data / "prices.json.gz"
+
+    @property
     def webhooks(self) -> Path:
         return self.data / "webhooks.sqlite"
 

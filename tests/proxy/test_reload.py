@@ -1,8 +1,11 @@
 """A running proxy takes changes of heliograph.toml over."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from addon.demo.providers import FakeProviders
+from addon.metering.fetched_list import keep
+from tests.commands.price_lists import as_bytes, published
 from tests.proxy.clients import CHAT, plain
 from tests.proxy.conftest import Proxy, run_up, to, wait_for
 from tests.proxy.test_keys import CHAT_PATH, made_key, run
@@ -55,3 +58,20 @@ def test_a_key_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) ->
     assert done.returncode == 1
     assert "did you mean 'laptop'; there are laptop" in done.stderr
     assert (tmp_path / "heliograph.toml").read_bytes() == before
+
+
+def test_a_fetched_price_list_holds_for_the_next_calls_until_its_file_is_deleted(
+    tmp_path: Path, shared_provider: FakeProviders
+) -> None:
+    def source_of_a_call() -> str:
+        answer = plain(proxy).post(CHAT_PATH, json=CHAT)
+        return str(proxy.row(answer.headers["helicone-id"])["cost_source"])
+
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        installed = source_of_a_call()
+        assert installed.startswith("genai-prices ")
+        now = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
+        kept = keep(tmp_path, as_bytes(published()), "http://127.0.0.1/data.json", now)
+        wait_for(lambda: source_of_a_call() == "genai-prices fetched 2026-11-21T12:30Z")
+        kept.unlink()
+        wait_for(lambda: source_of_a_call() == installed)
