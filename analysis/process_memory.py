@@ -28,6 +28,11 @@ def limit_data(more_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
+def data_bytes() -> int:
+    """What counts towards the limit on data: all memory that was asked for, occupied or not. On macOS `resident_bytes`."""
+    return _status_bytes("VmData") if _STATUS.exists() else resident_bytes()
+
+
 def resident_bytes() -> int:
     """Memory that this process occupies; on macOS the most that it ever did."""
     if _STATUS.exists():

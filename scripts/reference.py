@@ -238,12 +238,19 @@ def endpoints() -> str:
     from addon.storage.journal import Journal
     from analysis.api.app import make_app
     from analysis.api.openapi import document
+    from analysis.api.sql_workers import SqlWorkers
     from analysis.api.state import Api
     from analysis.lake import Lake
 
     nowhere = Path("nowhere")  # only the routes are looked at
     journal = Journal(nowhere, on_trouble=lambda _: None)
-    api = Api(settings=Settings(data=nowhere, config=nowhere), secret=b"", lake=Lake(nowhere), journal=journal)
+    api = Api(
+        settings=Settings(data=nowhere, config=nowhere),
+        secret=b"",
+        lake=Lake(nowhere),
+        sql=SqlWorkers(nowhere),
+        journal=journal,
+    )
     rows = [
         ("GET", "`/`", "", "Version and state of this proxy, and where to go from here"),
         (

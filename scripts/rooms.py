@@ -40,6 +40,7 @@ ORDER: Final = (
     "ids",
     "remember",
     "wildcard",
+    "worker",
 )
 # Arrows that still point up, and why. The check fails when one of them is gone, so the list only shrinks.
 KNOWN: Final = {

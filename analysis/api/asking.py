@@ -1,6 +1,7 @@
 """Questions to the lake, each in a thread, a few at a time, with bounds on time and memory.
 
-A connection takes memory and a question may take minutes, so a few may run at once; others wait for a place.
+A connection takes memory and a question may take minutes, so a few may run at once; others wait for a place. SQL of callers
+has processes of its own (`sql_workers.py`).
 """
 
 import threading
@@ -17,7 +18,6 @@ from analysis.api.envelope import ApiError
 from analysis.lake import Connection, Lake
 
 PLACES: Final = 4  # two cores answer no faster with more
-PLACES_FOR_SQL: Final = 2  # of them; SQL of callers may be slow, so it never takes all places
 MOST_S: Final = 30.0  # what a script waits for; the reports take a second over ten million rows
 WAIT_S: Final = 30.0  # for a place
 TICK_S: Final = 0.05
@@ -25,7 +25,7 @@ STUCK_S: Final = 10.0  # some functions of DuckDB do not notice an interrupt; af
 MEMORY: Final = "512MiB"  # of one question; the reports over ten million rows take less
 
 _NO_THREAD: Final = "can't start new thread"
-_TOO_MUCH_MEMORY: Final = (
+TOO_MUCH_MEMORY: Final = (
     f"this question needs more memory than it may have ({MEMORY}); ask for less time, fewer rows or fewer columns"
 )
 
@@ -42,7 +42,7 @@ class Questions:
         stuck_s: float = STUCK_S,
     ) -> None:
         """`stuck` is called, in a thread, where a question goes on so long after its interrupt."""
-        self._places, self._places_for_sql = anyio.Semaphore(places), anyio.Semaphore(PLACES_FOR_SQL)
+        self._places = anyio.Semaphore(places)
         self._threads = anyio.CapacityLimiter(places)
         self._most_s, self._wait_s = most_s, wait_s
         self._stuck, self._stuck_s = stuck, stuck_s
@@ -50,25 +50,17 @@ class Questions:
 
     async def ask[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
         """What `question` answers. Raises ApiError: too long, too much memory, no place."""
-        async with self._place(self._places):
+        async with Place(self._places, self._wait_s):
             try:
                 return await anyio.to_thread.run_sync(self._ask_now, lake, question, limiter=self._threads)
             except RuntimeError as error:
                 if _NO_THREAD not in str(error):
                     raise
-                raise ApiError(422, _TOO_MUCH_MEMORY) from error  # the memory left is not enough for a thread's stack
-
-    async def ask_sql[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
-        """The same for a caller's own SQL."""
-        async with self._place(self._places_for_sql):
-            return await self.ask(lake, question)
+                raise ApiError(422, TOO_MUCH_MEMORY) from error  # the memory left is not enough for a thread's stack
 
     def end(self) -> None:
         """Interrupts what runs."""
         self._ending.set()
-
-    def _place(self, places: anyio.Semaphore) -> "_Place":
-        return _Place(places, self._wait_s)
 
     def _ask_now[T](self, lake: Lake, question: Callable[[Connection], T]) -> T:
         deadline = time.monotonic() + self._most_s
@@ -80,7 +72,7 @@ class Questions:
                 except duckdb.InterruptException:
                     refusal = self._interrupted()
                 except (duckdb.OutOfMemoryException, MemoryError):
-                    refusal = ApiError(422, _TOO_MUCH_MEMORY)
+                    refusal = ApiError(422, TOO_MUCH_MEMORY)
             raise refusal  # outside of `except`: its context would keep the rows that were too many
 
         return lake.ask(limited)
@@ -88,7 +80,7 @@ class Questions:
     def _interrupted(self) -> ApiError:
         if self._ending.is_set():
             return ApiError(503, "heliograph is ending")
-        return ApiError(422, f"this took longer than {self._most_s:g} s; ask for less time or fewer calls")
+        return took_too_long(self._most_s)
 
     @contextmanager
     def _interrupting(self, connection: Connection, deadline: float) -> Iterator[None]:
@@ -114,7 +106,11 @@ class Questions:
             watcher.join()  # a closed connection must not be interrupted
 
 
-class _Place:
+def took_too_long(most_s: float) -> ApiError:
+    return ApiError(422, f"this took longer than {most_s:g} s; ask for less time or fewer calls")
+
+
+class Place:
     """One of the places, for as long as the block runs. Raises ApiError 503 if none is free in time."""
 
     def __init__(self, places: anyio.Semaphore, wait_s: float) -> None:

@@ -32,6 +32,7 @@ from addon.storage.journal import Journal
 from analysis.api.app import make_app
 from analysis.api.asking import MEMORY, Questions
 from analysis.api.envelope import error_answer
+from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
 from analysis.process_memory import end_process, limit_data, watched
@@ -60,6 +61,7 @@ def main() -> int:
             settings=settings,
             secret=secret(options.data),
             lake=Lake(options.data, memory=MEMORY),
+            sql=SqlWorkers(options.data),
             journal=Journal(Folders(options.data).journal),
             questions=Questions(stuck=_give_up("a question did not end when it was interrupted")),
         )
@@ -73,6 +75,7 @@ def main() -> int:
         with watched(MOST_RESIDENT_BYTES, too_large):
             asyncio.run(_serve(api, token))
     finally:
+        api.sql.end()
         api.journal.close()
     return 0
 
@@ -125,6 +128,7 @@ async def _serve(api: Api, token: str) -> None:
 
     def end() -> None:
         api.questions.end()
+        api.sql.end()
         server.should_exit = True
 
     loop.add_signal_handler(signal.SIGTERM, end)

@@ -7,6 +7,7 @@ from addon.config.settings import Settings
 from addon.storage.journal import Journal
 from analysis.api.asking import Questions
 from analysis.api.bodies import LongBodies
+from analysis.api.sql_workers import SqlWorkers
 from analysis.lake import Connection, Lake
 
 
@@ -15,6 +16,7 @@ class Api:
     settings: Settings
     secret: bytes  # the key of keyed hashes
     lake: Lake
+    sql: SqlWorkers  # for SQL of callers
     journal: Journal  # this process's own run: the settler takes it in like the proxy's
     questions: Questions = field(default_factory=Questions)
     long_bodies: LongBodies = field(default_factory=LongBodies)

@@ -18,6 +18,7 @@ from addon.storage.journal import Journal
 from addon.storage.record import RequestRow
 from analysis.api.app import make_app
 from analysis.api.asking import Questions
+from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
 from tests.analysis.writing import made_up_rows, settle, to_parquet
@@ -50,13 +51,16 @@ def _told(answer: httpx.Response, status: int) -> Any:
 
 
 @contextlib.contextmanager
-def serving(data: Path, lake: Lake | None = None, questions: Questions | None = None) -> Iterator[Client]:
+def serving(
+    data: Path, lake: Lake | None = None, questions: Questions | None = None, sql: SqlWorkers | None = None
+) -> Iterator[Client]:
     """The app on a port of its own, for as long as the block runs."""
     journal = Journal(Folders(data).journal)
     api = Api(
         settings=load(data),
         secret=secret(data),
         lake=lake or Lake(data),
+        sql=sql or SqlWorkers(data),
         journal=journal,
         questions=questions or Questions(),
     )
@@ -76,6 +80,7 @@ def serving(data: Path, lake: Lake | None = None, questions: Questions | None = 
                 yield client
         finally:
             api.questions.end()
+            api.sql.end()
             server.should_exit = True
             thread.join()
             journal.close()

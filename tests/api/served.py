@@ -16,6 +16,7 @@ from addon.config import settings
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
+from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
 from analysis.table import fetch
@@ -61,7 +62,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     journal = Journal(Folders(data).journal)
     journal.open()
     loaded = settings.load(data)
-    api = Api(settings=loaded, secret=settings.secret(data), lake=Lake(data), journal=journal)
+    sql = SqlWorkers(data)
+    api = Api(settings=loaded, secret=settings.secret(data), lake=Lake(data), sql=sql, journal=journal)
     listener = socket.create_server(("127.0.0.1", 0))
     uvicorn_server = uvicorn.Server(uvicorn.Config(make_app(api), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=uvicorn_server.run, args=([listener],), name="api")
@@ -73,6 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         uvicorn_server.should_exit = True
         thread.join(10)
+        sql.end()
         journal.close()
         assert settler.stdin
         settler.stdin.close()

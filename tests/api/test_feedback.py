@@ -20,6 +20,7 @@ from addon.intake.events import NAME_CHARS, VALUE_CHARS
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
+from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
 from analysis.table import fetch
@@ -87,7 +88,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         [sys.executable, "-m", "addon.settling.process", "--data", str(data), "--run", proxy.run], stdin=subprocess.PIPE
     )
     try:
-        with serving(Api(settings=load(data), secret=b"secret", lake=Lake(data), journal=journal)) as http:
+        with serving(
+            Api(settings=load(data), secret=b"secret", lake=Lake(data), sql=SqlWorkers(data), journal=journal)
+        ) as http:
             yield Running(data, proxy, http)
     finally:
         journal.close()
@@ -270,7 +273,15 @@ def test_a_journal_that_cannot_be_written_is_said(tmp_path: Path, running: Runni
     folder.write_text("a file is in the way")
     journal = Journal(folder, on_trouble=lambda _: None)
     call_id = running.call()
-    with serving(Api(settings=load(running.data), secret=b"", lake=Lake(running.data), journal=journal)) as http:
+    with serving(
+        Api(
+            settings=load(running.data),
+            secret=b"",
+            lake=Lake(running.data),
+            sql=SqlWorkers(running.data),
+            journal=journal,
+        )
+    ) as http:
         error = answered(http.post(f"/v1/request/{call_id}/feedback", json={"rating": True}), 503)
     assert "the journal cannot be written" in error
     assert str(tmp_path) not in error  # a caller on another machine need not know our paths

@@ -16,6 +16,7 @@ from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.app import make_app
 from analysis.api.openapi import document
+from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
 from tests.api.conftest import Client
@@ -25,7 +26,15 @@ def app_routes() -> list[BaseRoute]:
     """Those of the app, over a folder that nobody looks into."""
     data = Path("nowhere")
     journal = Journal(Folders(data).journal)
-    return make_app(Api(settings=Settings(data=data, config=data), secret=b"", lake=Lake(data), journal=journal)).routes
+    return make_app(
+        Api(
+            settings=Settings(data=data, config=data),
+            secret=b"",
+            lake=Lake(data),
+            sql=SqlWorkers(data),
+            journal=journal,
+        )
+    ).routes
 
 
 def test_every_route_is_in_the_document_and_nothing_else(api: Client) -> None:
