@@ -100,6 +100,13 @@ def before(window: Window) -> Window:
     the month before; else the same length of time."""
     if window.until is None and window.asked_at is None:  # it has no length
         return Window(EVER.since, window.since, window.zone)
+    try:
+        return _before(window)
+    except (OverflowError, ValueError):  # it would begin before the calendar does
+        return Window(datetime.min.replace(tzinfo=UTC), window.since, window.zone)
+
+
+def _before(window: Window) -> Window:
     begin, end = (window.zone.local(moment).replace(tzinfo=None) for moment in (window.since, window.end))
     length = end - begin
     if _begins_a_month(begin):

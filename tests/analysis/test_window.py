@@ -108,3 +108,13 @@ def test_a_long_month_up_to_now_is_compared_with_all_of_a_shorter_one() -> None:
 def test_a_window_without_an_end_has_nothing_of_its_length_before_it() -> None:
     assert before(Window(NOW)).until == NOW
     assert before(Window(NOW)).zone is UTC_ZONE
+
+
+@pytest.mark.parametrize(
+    "since", [datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 1, 5, tzinfo=UTC), datetime(4, 3, 1, tzinfo=UTC)]
+)
+@pytest.mark.parametrize("until", [datetime(9999, 12, 31, tzinfo=UTC), datetime(9999, 12, 1, tzinfo=UTC), None])
+def test_the_period_before_the_calendar_begins_is_what_there_is(since: datetime, until: datetime | None) -> None:
+    earlier = before(Window(since, until, asked_at=NOW))
+    assert earlier.until == since
+    assert Window(since, until).parameters()["since"] == since
