@@ -49,8 +49,18 @@ def describe(process: psutil.Process) -> dict[str, str | None]:
 def command_name(name: str, words: Sequence[str]) -> str:
     """A command without its arguments, which may be secrets: `claude`; of an interpreter also the file or module that it
     runs: `python ask.py`, `python -m app.main`, `node server.mjs`."""
+    name = _program(name, words)
     runs = _what_it_runs(words[1:]) if _INTERPRETER.fullmatch(name) else None
     return (f"{name} {runs}" if runs else name)[:LONGEST_COMMAND]
+
+
+def _program(name: str, words: Sequence[str]) -> str:
+    """`name` is that of the main thread. A runtime may have given it one of its own (Node 24: `MainThread`): then the
+    program is the first word. A script that is started by its own name has that name; it is the second word then."""
+    if not words or name in {PurePath(word).name.removeprefix("-") for word in words[:2]}:
+        return name
+    first = PurePath(words[0]).name
+    return name if not first or " " in first else first  # a program's title is no path, and may have arguments in it
 
 
 def _what_it_runs(words: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
 from addon.providers.model import Json, Provider, Reading
 from addon.providers.openai_realtime import realtime, responses_over_socket
@@ -27,11 +28,13 @@ def price_list(_host: str, path: str, _model: str | None) -> str:
     return "openai-decisions" if path.partition("?")[0].rstrip("/").endswith("/decisions") else "openai"
 
 
+PLAN_HOSTS: Final = ("chatgpt.com", "gov.chatgpt.com")
+
 PROVIDER = Provider(
     name="openai",
     origin="https://api.openai.com",
-    # Codex on a ChatGPT plan calls chatgpt.com.
-    hosts=("api.openai.com", "*.api.openai.com", "chatgpt.com/backend-api/codex/"),
+    # Codex on a ChatGPT plan calls chatgpt.com, in government workspaces gov.chatgpt.com (codex 0.169.0, its own text).
+    hosts=("api.openai.com", "*.api.openai.com", *(f"{host}/backend-api/codex/" for host in PLAN_HOSTS)),
     labels=("oai",),
     aliases=("oai",),
     operations=(
@@ -48,6 +51,6 @@ PROVIDER = Provider(
     prices="openai",
     price_list=price_list,
     region=region,
-    plan_hosts=frozenset({"chatgpt.com"}),
+    plan_hosts=frozenset(PLAN_HOSTS),
     source="https://developers.openai.com/api/reference",
 )

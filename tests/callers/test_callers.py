@@ -27,6 +27,10 @@ from addon.callers.repository import repository_of
         ("bash", ["bash"], "bash"),
         ("shotcut", ["shotcut", "film.mlt"], "shotcut"),
         ("node", [], "node"),
+        ("MainThread", ["node", "/usr/bin/gemini", "-p", "secret"], "node gemini"),  # Node 24 names its main thread
+        ("aider", ["/venv/bin/python", "/venv/bin/aider", "--message", "secret"], "aider"),  # by its #! line
+        ("bash", ["-bash"], "bash"),
+        ("gunicorn", ["gunicorn: master [secret]"], "gunicorn"),  # it wrote its title over its arguments
         ("x" * 5000, [], "x" * 200),
     ],
 )

@@ -13,6 +13,7 @@ from addon.providers import dialect, registry
         ("API.OpenAI.com.", "openai"),
         ("eu.api.openai.com", "openai"),
         ("chatgpt.com", "openai"),
+        ("gov.chatgpt.com", "openai"),
         ("api.anthropic.com", "anthropic"),
         ("generativelanguage.googleapis.com", "gemini"),
         ("us-central1-aiplatform.googleapis.com", "vertex"),

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +14,7 @@ from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
+from tests.aws_event_stream import frame
 from tests.proxy.conftest import Proxy, Row, run_up
 from tests.waiting import wait_for
 
@@ -26,19 +25,6 @@ PROFILE: Final = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.an
 MISTRAL: Final = "mistral.mistral-7b-instruct-v0:2"
 USAGE: Final = {"inputTokens": 12, "outputTokens": 5, "totalTokens": 17}
 ASKED: Final[Any] = [{"role": "user", "content": [{"text": "Say hello."}]}]
-
-
-def frame(kind: str, name: str, payload: object) -> bytes:
-    """An event as AWS frames it: https://smithy.io/2.0/aws/amazon-eventstream.html"""
-    headers = {":message-type": kind, f":{kind}-type": name, ":content-type": "application/json"}
-    block = b"".join(
-        struct.pack("!B", len(key)) + key.encode() + struct.pack("!BH", 7, len(value)) + value.encode()
-        for key, value in headers.items()
-    )
-    data = json.dumps(payload).encode()
-    prelude = struct.pack("!II", len(block) + len(data) + 16, len(block))
-    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + block + data
-    return message + struct.pack("!I", zlib.crc32(message))
 
 
 def chunk(event: object) -> bytes:

@@ -1,0 +1,192 @@
+"""Coding agents and other programs for a terminal: each makes one turn, with updates and telemetry switched off."""
+
+import base64
+import json
+from typing import Final
+
+from scripts.agent_cases.model import PROMPT, Call, Client
+from scripts.agent_cases.provider import ACCOUNT, Received
+
+
+def claude_session(call: Received) -> str | None:
+    """Claude Code states it twice: in a header, and packed in JSON in `metadata.user_id`."""
+    return call.headers.get("x-claude-code-session-id")
+
+
+def codex_session(call: Received) -> str | None:
+    return call.headers.get("session-id")
+
+
+def opencode_session(call: Received) -> str | None:
+    return call.headers.get("x-session-id")
+
+
+def _codex_login() -> str:
+    """~/.codex/auth.json of a ChatGPT plan. Nobody checks the signature of its tokens on this side."""
+    claims = {
+        "email": "ann@example.com",
+        "exp": 4_102_444_800,
+        "https://api.openai.com/auth": {
+            **{"chatgpt_plan_type": "pro", "chatgpt_account_id": ACCOUNT, "chatgpt_user_id": "user-1"},
+        },
+    }
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
+    token = ".".join([*encoded, "c2lnbmF0dXJl"])
+    tokens = {"id_token": token, "access_token": token, "refresh_token": "rt", "account_id": ACCOUNT}
+    return json.dumps({"OPENAI_API_KEY": None, "tokens": tokens, "last_refresh": "2099-01-01T00:00:00Z"})
+
+
+CODEX_CONFIG: Final = """
+check_for_update_on_startup = false
+[analytics]
+enabled = false
+"""
+CODEX: Final = ("codex", "exec", "--skip-git-repo-check", "-m", "gpt-5", PROMPT)
+
+CLIENTS: Final = (
+    Client(
+        name="claude-code",
+        packages=("@anthropic-ai/claude-code",),
+        registry="npm",
+        command=("claude", "-p", PROMPT, "--model", "claude-haiku-4-5"),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),),
+        user_agent=r"claude-cli/[\d.]+ \(external, .*\)",
+        process=r"claude.*",
+        session=claude_session,
+        variables={
+            "ANTHROPIC_API_KEY": "sk-ant-api03-test",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        },
+    ),
+    Client(
+        name="codex",
+        packages=("@openai/codex",),
+        registry="npm",
+        command=CODEX,
+        calls=(
+            Call(provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False),
+            Call(provider="openai", operation="responses", model="gpt-5", status=101),
+        ),
+        user_agent=r"codex_exec/.*",
+        process=r"codex.*",
+        session=codex_session,
+        variables={"CODEX_API_KEY": "sk-test"},
+        files={".codex/config.toml": CODEX_CONFIG},
+    ),
+    Client(
+        name="codex-https",
+        packages=("@openai/codex",),
+        registry="npm",
+        command=CODEX,
+        calls=(Call(provider="openai", operation="responses", model="gpt-5"),),
+        user_agent=r"codex_exec/.*",
+        process=r"codex.*",
+        session=codex_session,
+        variables={"CODEX_API_KEY": "sk-test"},
+        files={".codex/config.toml": CODEX_CONFIG},
+        refuses_sockets=True,
+    ),
+    Client(
+        name="codex-plan",
+        packages=("@openai/codex",),
+        registry="npm",
+        command=CODEX,
+        calls=(
+            Call(provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False),
+            Call(provider="openai", operation="responses", model="gpt-5", status=101, paid="plan"),
+        ),
+        user_agent=r"codex_exec/.*",
+        process=r"codex.*",
+        session=codex_session,
+        files={".codex/config.toml": CODEX_CONFIG, ".codex/auth.json": _codex_login()},
+    ),
+    Client(
+        name="codex-plan-https",
+        packages=("@openai/codex",),
+        registry="npm",
+        command=CODEX,
+        calls=(Call(provider="openai", operation="responses", model="gpt-5", paid="plan"),),
+        user_agent=r"codex_exec/.*",
+        process=r"codex.*",
+        session=codex_session,
+        files={".codex/config.toml": CODEX_CONFIG, ".codex/auth.json": _codex_login()},
+        refuses_sockets=True,
+    ),
+    Client(
+        name="gemini-cli",
+        packages=("@google/gemini-cli",),
+        registry="npm",
+        command=("gemini", "-m", "gemini-2.5-flash", "--skip-trust", "-p", PROMPT),
+        calls=(Call(provider="gemini", operation="chat", model="gemini-2.5-flash"),),
+        user_agent=r"GeminiCLI.*",
+        process=r"node gemini.*",
+        variables={"GEMINI_API_KEY": "test"},
+        files={
+            ".gemini/settings.json": json.dumps(
+                {
+                    "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
+                    "privacy": {"usageStatisticsEnabled": False},
+                    "telemetry": {"enabled": False},
+                }
+            )
+        },
+    ),
+    Client(
+        name="opencode",
+        packages=("opencode-ai",),
+        registry="npm",
+        command=("opencode", "run", "-m", "anthropic/claude-haiku-4-5", PROMPT),
+        calls=(
+            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),
+            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5-20251001"),  # the title
+        ),
+        user_agent=r"opencode/.*",
+        process=r"opencode.*",
+        session=opencode_session,
+        variables={"ANTHROPIC_API_KEY": "sk-ant-test", "OPENCODE_DISABLE_AUTOUPDATE": "1"},
+    ),
+    Client(
+        name="opencode-openai",
+        packages=("opencode-ai",),
+        registry="npm",
+        command=("opencode", "run", "-m", "openai/gpt-5", PROMPT),
+        calls=(
+            Call(provider="openai", operation="responses", model="gpt-5.4-nano"),  # the title
+            Call(provider="openai", operation="responses", model="gpt-5"),
+        ),
+        user_agent=r"opencode/.*",
+        process=r"opencode.*",
+        session=opencode_session,
+        variables={"OPENAI_API_KEY": "sk-test", "OPENCODE_DISABLE_AUTOUPDATE": "1"},
+    ),
+    Client(
+        name="aider",
+        packages=("aider-chat",),
+        registry="pypi",
+        command=(
+            *("aider", "--model", "gpt-4o-mini", "--message", PROMPT, "--yes-always", "--no-check-update"),
+            *("--analytics-disable", "--no-show-release-notes", "--no-show-model-warnings", "--map-tokens", "0"),
+        ),
+        calls=(Call(provider="openai", operation="chat", model="gpt-4o-mini"),),
+        user_agent=r"(AsyncOpenAI|OpenAI|litellm)/.*",
+        process=r"(python[\d.]* )?aider",
+        variables={"OPENAI_API_KEY": "sk-test"},
+        python="3.12",
+    ),
+    Client(
+        name="llm",
+        packages=("llm", "llm-anthropic", "llm-gemini"),
+        registry="pypi",
+        command=("sh", "llm.sh"),
+        calls=(
+            Call(provider="openai", operation="chat", model="gpt-4o-mini"),
+            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),
+            Call(provider="gemini", operation="chat", model="gemini-2.5-flash"),
+        ),
+        user_agent=r"(OpenAI/Python|Anthropic/Python|python-httpx).*",
+        process=r"(python[\d.]* )?llm",
+        variables={"OPENAI_API_KEY": "sk-test", "ANTHROPIC_API_KEY": "sk-ant-test", "LLM_GEMINI_KEY": "test"},
+    ),
+)

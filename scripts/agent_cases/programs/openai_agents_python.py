@@ -1,0 +1,14 @@
+import asyncio
+
+from agents import Agent, Runner
+
+agent = Agent(name="parcels", instructions="Be kind.", model="gpt-5")
+print(Runner.run_sync(agent, "Where is my parcel?").final_output)
+
+
+async def stream() -> None:
+    async for event in Runner.run_streamed(agent, "Where is my parcel?").stream_events():
+        print(event.type)
+
+
+asyncio.run(stream())
