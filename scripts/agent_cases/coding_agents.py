@@ -182,7 +182,7 @@ CLIENTS: Final = (
         command=("sh", "llm.sh"),
         calls=(
             Call(provider="openai", operation="chat", model="gpt-4o-mini"),
-            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),
+            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5-20251001"),
             Call(provider="gemini", operation="chat", model="gemini-2.5-flash"),
         ),
         user_agent=r"(OpenAI/Python|Anthropic/Python|python-httpx).*",
