@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import dialect
-from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import completion_prompt, operations
 
@@ -87,7 +87,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     failure: str | None = None
     blocks: list[Json] = []
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         match string(at(data, "type")) or event.event:
             case "message_start":
                 message = at(data, "message")
@@ -132,7 +132,7 @@ def read_completion(body: Json) -> Reading:
 
 
 def read_completion_stream(events: Iterable[Event]) -> Reading:
-    return _completion([parse(event.data) for event in events])
+    return _completion([json_of(event) for event in events])
 
 
 def _completion(chunks: list[Json]) -> Reading:

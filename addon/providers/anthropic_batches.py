@@ -11,7 +11,7 @@ from typing import Final
 
 from addon.providers import anthropic
 from addon.providers.batches import sum_of
-from addon.providers.fields import at, dumped, error_type, parse
+from addon.providers.fields import at, dumped, error_type, json_of
 from addon.providers.framing.table import JSON_LINES
 from addon.providers.model import Asked, Event, Json, Operation, Reading
 
@@ -21,7 +21,7 @@ def read_results(events: Iterable[Event]) -> Reading:
     readings = [
         anthropic.read_json(message)
         for event in events
-        if (message := at(parse(event.data), "result", "message")) is not None
+        if (message := at(json_of(event), "result", "message")) is not None
     ]
     return sum_of(readings)
 

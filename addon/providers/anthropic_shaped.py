@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic
-from addon.providers.fields import parse
+from addon.providers.fields import json_of
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.openai_shaped import Complete
 
@@ -21,7 +21,7 @@ def messages(path: str, complete: Complete | None = None) -> Operation:
 
     def stream_reading(events: Iterable[Event]) -> Reading:
         seen = list(events)
-        return _completed(anthropic.read_stream(seen), [parse(event.data) for event in seen])
+        return _completed(anthropic.read_stream(seen), [json_of(event) for event in seen])
 
     def _completed(reading: Reading, chunks: Sequence[Json]) -> Reading:
         return complete(reading, chunks) if complete else reading

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, count, dumped, items, parse, string, words
+from addon.providers.fields import at, count, dumped, items, json_of, string, words
 from addon.providers.model import Event, Json, Reading, Usage
 
 # Units of a guardrail that are charged; words and regular expressions are free.
@@ -56,7 +56,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     """Each event is named by the frame that it came in."""
     answer = Answer()
     for event in events:
-        answer.add(event.event or "", parse(event.data))
+        answer.add(event.event or "", json_of(event))
     return answer.reading()
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic, bedrock_converse, openai_shaped
-from addon.providers.fields import at, count, items, parse, string, words
+from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.aws_event_stream import inner_payload
 from addon.providers.model import Event, Json, Reading, Usage
 
@@ -40,7 +40,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
         else:
             told = inner_payload(event.data.encode())
             inner.append(Event(event=None, data=event.data if told is None else told.decode("utf-8", "replace")))
-    reading = _read([parse(event.data) for event in inner], inner)
+    reading = _read([json_of(event) for event in inner], inner)
     return replace(reading, error_type=failure) if failure else reading
 
 

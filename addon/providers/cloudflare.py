@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic_shaped, openai_responses, openai_shaped
-from addon.providers.fields import amount, at, error_type, parse, string, words
+from addon.providers.fields import amount, at, error_type, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading
 
 _ACCOUNT: Final = "/client/v4/accounts/[^/]+/ai"
@@ -37,7 +37,7 @@ def read_run(body: Json) -> Reading:
 def read_run_stream(events: Iterable[Event]) -> Reading:
     """{"response": "a few words"} chunks, the last with the usage; then [DONE]."""
     seen = list(events)
-    chunks = [parse(event.data) for event in seen]
+    chunks = [json_of(event) for event in seen]
     reading = openai_shaped.read_stream(seen)
     said = "".join(string(at(chunk, "response")) or "" for chunk in chunks)
     raw = reading.usage_raw

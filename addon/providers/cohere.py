@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, dumped, error_type, items, parse, string, whole, words
+from addon.providers.fields import at, dumped, error_type, items, json_of, string, whole, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import operations
 
@@ -70,7 +70,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     said = _Said()
     failure: str | None = None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         match string(at(data, "type")) or string(at(data, "event_type")) or event.event:
             case "message-end":
                 said.take_answer(at(data, "delta"))

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, openai_shaped
-from addon.providers.fields import at, count, error_type, items, parse, string, words
+from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 
 # Prices of hosts in China are in yuan. https://www.alibabacloud.com/help/en/model-studio/regions
@@ -41,7 +41,7 @@ def read_native(body: Json) -> Reading:
 
 
 def read_native_stream(events: Iterable[Event]) -> Reading:
-    return _native([parse(event.data) for event in events])
+    return _native([json_of(event) for event in events])
 
 
 def _native(chunks: Sequence[Json]) -> Reading:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped
-from addon.providers.fields import amount, at, count, error_type, items, parse, string, words
+from addon.providers.fields import amount, at, count, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
 
 
@@ -28,7 +28,7 @@ def read_native_stream(events: Iterable[Event]) -> Reading:
     last: Json = None
     reason: str | None = None
     for event in events:
-        chunk = parse(event.data)
+        chunk = json_of(event)
         said.append(string(at(chunk, "token", "text")) or "")
         reason = string(at(chunk, "details", "finish_reason")) or reason
         if isinstance(chunk, dict) and (

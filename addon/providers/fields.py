@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from addon.providers.framing.model import UNREAD, Event
 from addon.providers.model import Json
 
 # No honest count is near it, and millions of them still add up to a BIGINT.
@@ -33,6 +34,13 @@ def parse(data: str | bytes, most_values: int | None = MOST_VALUES) -> Json:
         return _parse_halves(data.encode() if isinstance(data, str) else data)
 
 
+def json_of(event: Event) -> Json:
+    """An event's data, parsed at the first call. The value is shared: readers do not change it."""
+    if event.json is UNREAD:
+        event.json = parse(event.data)
+    return event.json
+
+
 def values_at_most(data: str | bytes) -> int:
     """An upper bound on the values in a JSON text, by its punctuation."""
     if isinstance(data, str):
@@ -53,10 +61,12 @@ def _parse_halves(data: bytes) -> Json:
 def at(value: Json, *keys: str | int) -> Json:
     """The value at a path of object keys and array indexes; None where the path ends early."""
     for key in keys:
-        if isinstance(key, str):
-            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and -len(value) <= key < len(value):
+            value = value[key]
         else:
-            value = value[key] if isinstance(value, list) and -len(value) <= key < len(value) else None
+            return None
     return value
 
 
@@ -95,6 +105,8 @@ def error_type(body: Json) -> str | None:
     Some put these at the top: vLLM and Cerebras {"message", "type", "code"}, xAI {"code", "error": "words"}, Novita
     {"code", "reason", "message"}, DashScope {"code", "message"}; Cloudflare has {"errors": [{"code"}]}.
     """
+    if isinstance(body, dict) and _FAILS.isdisjoint(body) and body.get("object") != "error":
+        return None  # nearly every event of a stream
     error = at(body, "error")
     if isinstance(error, dict):
         return _own_word(error)
@@ -104,6 +116,8 @@ def error_type(body: Json) -> str | None:
     return _own_word(body) if is_error and _ANSWERS.isdisjoint(body) else None
 
 
+# What an error body has one of, unless it says that it is one.
+_FAILS: Final = frozenset({"error", "errors", "message", "detail"})
 # What only an answer has. Anthropic's and Cohere's have a `type` or a `message` as well.
 _ANSWERS: Final = frozenset(
     {"choices", "content", "output", "usage", "data", "results", "result", "text", "embeddings"}

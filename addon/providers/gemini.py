@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from addon.providers import gemini_batches, gemini_interactions, gemini_live, gemini_media
-from addon.providers.fields import at, count, dumped, error_type, items, parse, string
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string
 from addon.providers.framing.table import JSON_ARRAY
 from addon.providers.gemini_openai import openai_half
 from addon.providers.gemini_usage import (
@@ -36,7 +36,7 @@ def read_json(body: Json) -> Reading:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """Responses in parts, each with the usage so far; the last one counts, and what it leaves out an earlier one said."""
-    return _read([parse(event.data) for event in events])
+    return _read([json_of(event) for event in events])
 
 
 def prompt(request: Json) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, count, dumped, error_type, items, parse, string
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string
 from addon.providers.gemini_usage import MODALITIES, Units, is_billed_per_prompt, service_tier
 from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
 
@@ -58,7 +58,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     other: list[str] = []
     failure: str | None = None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         if isinstance(told := at(data, "interaction"), dict):
             interaction |= {key: value for key, value in told.items() if value is not None}
         if string(at(data, "status")):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from addon.providers.fields import at, dumped, error_type, items, parse, string
+from addon.providers.fields import at, dumped, error_type, items, json_of, string
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.gemini_sockets import LIVE
 from addon.providers.gemini_usage import is_provisioned, price_factors, searches, token_parts, usage
@@ -25,7 +25,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     raw: Json = None
     model = failure = None
     for event in events:
-        message = parse(event.data)
+        message = json_of(event)
         model = string(at(message, "setup", "model")) or model
         raw = at(message, "usageMetadata") or raw
         failure = error_type(message) or failure

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from addon.providers import openai_shaped
-from addon.providers.fields import at, count, error_type, items, parse, string, words
+from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 
 _METRICS: Final = {"num_prompt_tokens": "input_tokens", "num_completion_tokens": "output_tokens"}
@@ -45,7 +45,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     identity = reason = failure = None
     metrics: Json = None
     for event in events:
-        chunk = parse(event.data)
+        chunk = json_of(event)
         identity = identity or string(at(chunk, "id"))
         news = at(chunk, "event")
         said.append(string(at(news, "delta", "text")) or "")

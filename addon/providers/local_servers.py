@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from addon.providers.fields import at, count, error_type, items, parse, string, words
+from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import DONE, operations
 
@@ -130,7 +130,7 @@ def local(name: str, port: int, source: str, *own: Operation, base: str = "/v1")
 
 
 def _parsed(events: Iterable[Event]) -> list[Json]:
-    return [parse(event.data) for event in events if event.data != "[DONE]"]
+    return [json_of(event) for event in events if event.data != "[DONE]"]
 
 
 def _stated(usage: Usage) -> Usage | None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, openai_shaped
-from addon.providers.fields import at, count, error_type, parse, string
+from addon.providers.fields import at, count, error_type, json_of, string
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
 
 _CHINA: Final = frozenset({"api.minimaxi.com", "api-bj.minimaxi.com", "api.minimax.chat"})  # priced in yuan
@@ -30,7 +30,7 @@ def read_speech(body: Json) -> Reading:
 
 
 def read_speech_stream(events: Iterable[Event]) -> Reading:
-    return _speech([parse(event.data) for event in events])
+    return _speech([json_of(event) for event in events])
 
 
 def _speech(chunks: Sequence[Json]) -> Reading:

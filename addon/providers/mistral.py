@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_batches
-from addon.providers.fields import amount, at, count, dumped, error_type, items, parse, string, words
+from addon.providers.fields import amount, at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
 from addon.providers.openai_shaped import usage as openai_usage
@@ -81,7 +81,7 @@ def read_conversation_stream(events: Iterable[Event]) -> Reading:
     said: list[str] = []
     other: list[str] = []
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         conversation = string(at(data, "conversation_id")) or conversation
         model = string(at(data, "model")) or model
         raw = at(data, "usage") or raw
@@ -134,7 +134,7 @@ def read_transcription_stream(events: Iterable[Event]) -> Reading:
     said: list[str] = []
     failure: str | None = None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         if (string(at(data, "type")) or event.event) == "transcription.done":
             done = data
         elif text := string(at(data, "text")):
@@ -151,7 +151,7 @@ def read_speech(body: Json) -> Reading:
 def read_speech_stream(events: Iterable[Event]) -> Reading:
     raw: Json = None
     for event in events:
-        raw = at(parse(event.data), "usage") or raw
+        raw = at(json_of(event), "usage") or raw
     return Reading(usage_raw=raw)
 
 

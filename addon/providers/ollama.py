@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, operations
 
@@ -30,7 +30,7 @@ def read_json(body: Json) -> Reading:
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
-    reading = _reading(chunks := [parse(event.data) for event in events])
+    reading = _reading(chunks := [json_of(event) for event in events])
     failed = any(at(chunk, "error") for chunk in chunks)  # in words, without a type
     return replace(reading, error_type=reading.error_type or "error") if failed else reading
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import amount, at, error_type, parse, string
+from addon.providers.fields import amount, at, error_type, json_of, string
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 SPEECH_TERMINAL: Final = Terminal(
@@ -31,7 +31,7 @@ def read_speech_stream(events: Iterable[Event]) -> Reading:
     """`speech.audio.delta` with the sound, then `speech.audio.done` with the usage."""
     raw, failure = None, None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         raw = at(data, "usage") or raw
         failure = _failure(event, data) or failure
     return Reading(usage_raw=raw, error_type=failure)
@@ -61,7 +61,7 @@ def read_transcript_stream(events: Iterable[Event]) -> Reading:
     said: list[str] = []
     failure: str | None = None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         if string(at(data, "type")) == "transcript.text.done":
             last = data
         elif delta := string(at(data, "delta")):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import added, at, count, error_type, items, parse, string
+from addon.providers.fields import added, at, count, error_type, items, json_of, string
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 # The SDK's types/image_gen_stream_event.py and types/image_edit_stream_event.py.
@@ -34,7 +34,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     total: Json = None
     failure: str | None = None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         kind = string(at(data, "type")) or event.event
         if kind in COMPLETED:
             total = added(total, at(data, "usage"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, count, items, parse, string, words
+from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Event, Json, Operation, Reading, Usage
 from addon.providers.openai_responses import prompt as responses_prompt
@@ -81,7 +81,7 @@ class _Heard:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """One response, or one transcript of what was heard."""
-    return _read(parse(event.data) for event in events)
+    return _read(json_of(event) for event in events)
 
 
 def read_json(body: Json) -> Reading:

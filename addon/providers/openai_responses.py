@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import openai_tools
-from addon.providers.fields import at, dumped, error_type, items, parse, string, words
+from addon.providers.fields import at, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 TERMINAL: Final = Terminal(
@@ -39,7 +39,7 @@ def read_retrieved(body: Json) -> Reading:
 def read_retrieved_stream(events: Iterable[Event]) -> Reading:
     """The events of a response from the background, from the first or from `starting_after` on."""
     seen = list(events)
-    heads = [response for event in seen if (response := at(parse(event.data), "response"))]
+    heads = [response for event in seen if (response := at(json_of(event), "response"))]
     return _looked_at(read_stream(seen), heads[-1] if heads else None)
 
 
@@ -65,7 +65,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     done: list[Json] = []  # finished items of the output
     said, other, failure = [], [], None
     for event in events:
-        data = parse(event.data)
+        data = json_of(event)
         kind = string(at(data, "type")) or event.event
         if kind in WORDS:
             said.append(string(at(data, "delta")) or "")

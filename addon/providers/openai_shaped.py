@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
-from addon.providers.fields import at, count, dumped, error_type, items, parse, string, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
@@ -75,10 +75,11 @@ def read_stream(events: Iterable[Event]) -> Reading:
     """Chunks up to `[DONE]`. The last usage that is not null counts; some providers repeat it, growing, in every chunk."""
     choices, head, raw, tier, failure = _Choices(), None, None, None, None
     for event in events:
-        chunk = parse(event.data)
+        chunk = json_of(event)
         if not isinstance(chunk, dict):
             continue
-        head = head or (chunk if string(chunk.get("id")) or string(chunk.get("model")) else None)
+        if head is None and (string(chunk.get("id")) or string(chunk.get("model"))):
+            head = chunk
         raw = _usage_of(chunk) or raw
         tier = chunk.get("service_tier") or tier
         failure = _failure(chunk) or failure
@@ -89,10 +90,12 @@ def read_stream(events: Iterable[Event]) -> Reading:
 
 def _usage_of(chunk: dict[str, Json]) -> Json:
     """Groq has it in `x_groq` as well, Moonshot in the last choice."""
-    in_choices = (at(choice, "usage") for choice in items(chunk.get("choices")))
-    groqs = at(chunk, "x_groq", "usage")
-    stated = (chunk.get("usage"), groqs if at(groqs, "prompt_tokens") is not None else None, *in_choices)
-    return next((raw for raw in stated if raw), None)
+    if raw := chunk.get("usage"):
+        return raw
+    groqs = at(chunk, "x_groq", "usage") if "x_groq" in chunk else None
+    if groqs and at(groqs, "prompt_tokens") is not None:
+        return groqs
+    return next((raw for choice in items(chunk.get("choices")) if (raw := at(choice, "usage"))), None)
 
 
 def _failure(chunk: dict[str, Json]) -> str | None:
@@ -150,7 +153,7 @@ def _operation(
     def stream_reading(events: Iterable[Event]) -> Reading:
         seen = list(events)
         reading = _counted(read_stream(seen), read_usage) if read_stream else Reading()
-        return complete(reading, [parse(event.data) for event in seen]) if complete else reading
+        return complete(reading, [json_of(event) for event in seen]) if complete else reading
 
     return Operation(
         name=name,
@@ -188,6 +191,9 @@ def token_parts(raw: Json) -> dict[str, Decimal | None]:
     return {unit: Decimal(number) for unit, value in stated.items() if (number := count(value))}
 
 
+_PLAIN: Final = frozenset({"role", "content"})
+
+
 @dataclass(slots=True)
 class _Choices:
     """Gathers the choices of an answer (`n` may ask for several), by their index."""
@@ -199,14 +205,24 @@ class _Choices:
     def add(self, choice: Json, message: Json) -> None:
         """`message` is the choice's message, or its delta; legacy completions have `text` instead."""
         index = count(at(choice, "index")) or 0
+        if reason := string(at(choice, "finish_reason")):
+            self.reasons[index] = reason
+        content = words(at(message, "content"))
+        if isinstance(message, dict) and message.keys() <= _PLAIN and "text" not in choice:  # nearly every piece
+            if content:
+                self.said.setdefault(index, []).append(content)
+            return
         for text in (
-            words(at(message, "content")),
+            content,
             string(at(message, "refusal")),
             string(at(message, "audio", "transcript")),
             string(at(choice, "text")),
         ):
             if text:
                 self.said.setdefault(index, []).append(text)
+        self._add_other(message)
+
+    def _add_other(self, message: Json) -> None:
         self.other += [
             text
             for text in (
@@ -221,8 +237,6 @@ class _Choices:
             self.other += [
                 text for key in ("name", "arguments", "input") if (text := string(at(called, key))) is not None
             ]
-        if reason := string(at(choice, "finish_reason")):
-            self.reasons[index] = reason
 
     def text(self) -> str | None:
         return "\n".join("".join(self.said[index]) for index in sorted(self.said)) if self.said else None

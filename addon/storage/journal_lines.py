@@ -15,8 +15,9 @@ What somebody says of a call afterwards is a line that stands alone: an event, w
 """
 
 import base64
+import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -142,11 +143,19 @@ def end_line(call_id: str, call: CallEnd, final: bool) -> bytes:
 
 
 def piece_line(call_id: str, side: Side, data: bytes) -> bytes:
-    try:
-        key, value = b"text", orjson.dumps(data.decode())
-    except UnicodeDecodeError:
-        key, value = b"b64", b'"%b"' % base64.b64encode(data)
+    text = None if b"\0" in data else _utf8(data)  # binary data has a NUL, nearly always
+    if text is None:
+        key, value = b"b64", b'"%b"' % binascii.b2a_base64(data, newline=False)
+    else:
+        key, value = b"text", orjson.dumps(text)
     return b'{"t":"%b","id":%b,"%b":%b}\n' % (side.encode(), orjson.dumps(call_id), key, value)
+
+
+def _utf8(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def event_line(event_id: str, row: EventRow) -> bytes:
@@ -187,31 +196,35 @@ def bodies_of(lines: Iterable[bytes]) -> tuple[bytes, bytes]:
     Pieces in text are one JSON string when their quotes are taken off: a stream is parsed once, not piece by piece.
     """
     sides: dict[str, list[bytes]] = {"request": [], "response": []}
-    side, prefix, texts = "", b"", list[bytes]()
-    for raw in lines:
-        if prefix and raw.startswith(prefix) and raw.endswith(b'"}'):
-            texts.append(raw[len(prefix) : -2])
-            continue
-        if texts:
-            sides[side].append(_text(texts))
-        head = _PIECE.match(raw)
-        if head and head[3] == b"text" and raw.endswith(b'"}'):
-            side, prefix, texts = head[1].decode(), head[0], [raw[head.end() : -2]]
-            continue
-        prefix, texts = b"", []
-        line = parse_line(raw)
-        if line.kind not in sides:
-            raise ValueError("not a piece of a body")
-        sides[line.kind].append(line.data)
-    if texts:
-        sides[side].append(_text(texts))
+    for (side, form), values in _alike(lines):
+        if form == "text":
+            text = orjson.loads(b'"%b"' % b"".join(values))
+            sides[side].append(str(text).encode())
+        else:
+            sides[side] += [binascii.a2b_base64(value, strict_mode=True) for value in values]
     return b"".join(sides["request"]), b"".join(sides["response"])
 
 
-def _text(parts: list[bytes]) -> bytes:
-    text = orjson.loads(b'"%b"' % b"".join(parts))
-    assert isinstance(text, str)  # it begins with a quote
-    return text.encode()
+def _alike(lines: Iterable[bytes]) -> Iterator[tuple[tuple[str, str], list[bytes]]]:
+    """The pieces, quotes left off, of neighbouring lines of one side and form. Raises ValueError."""
+    prefix, kind, values = b"", ("", ""), list[bytes]()
+    for raw in lines:
+        if not (prefix and raw.startswith(prefix)):
+            if values:
+                yield kind, values
+            head = _PIECE.match(raw)
+            if head is None:
+                line = parse_line(raw)
+                if line.kind not in ("request", "response"):
+                    raise ValueError("not a piece of a body")
+                prefix, kind, values = b"", (line.kind, "b64"), [base64.b64encode(line.data)]
+                continue
+            prefix, kind, values = head[0], (head[1].decode(), head[3].decode()), []
+        if not raw.endswith(b'"}'):
+            raise ValueError("a piece without its end")
+        values.append(raw[len(prefix) : -2])
+    if values:
+        yield kind, values
 
 
 # Times outside these years have no row: a date that no calendar has would stop the settler.

@@ -8,12 +8,15 @@ https://smithy.io/2.0/aws/amazon-eventstream.html; sizes as in botocore/eventstr
 import base64
 import binascii
 import re
-import zlib
-from functools import lru_cache
-from typing import Final, NamedTuple
+import struct
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+from zlib import crc32
 
 from addon.providers.framing.model import Event, Terminal
 
+PRELUDE: Final = struct.Struct("!III")  # lengths of frame and headers, checksum
 PRELUDE_BYTES: Final = 12
 SMALLEST_FRAME: Final = PRELUDE_BYTES + 4
 LARGEST_FRAME: Final = 24 * 2**20  # botocore: 24 MiB of payload, 128 KiB of headers
@@ -26,11 +29,6 @@ TEXT_TYPE: Final = 7
 SCANNED_FRAME_BYTES: Final = 8 * 2**10
 # InvokeModelWithResponseStream: the model's own event in base64. A padding "p" beside it is ignored.
 INNER: Final = re.compile(rb'"bytes"\s*:\s*"([A-Za-z0-9+/=]*)"')
-
-
-class Frame(NamedTuple):
-    headers: dict[str, str]  # those with a text value
-    payload: bytes
 
 
 class AwsEventStreamDecoder:
@@ -51,18 +49,19 @@ class AwsEventStreamDecoder:
         self._size += len(data)
         if len(self._pieces) > 1 and not self._is_due():
             return []
-        buffer, found, position = b"".join(self._pieces), [], 0
+        buffer, found, position = b"".join(self._pieces), list[Event](), 0
+        view = memoryview(buffer)
         while not self._broken and len(buffer) - position >= PRELUDE_BYTES:
-            size = _frame_bytes(buffer, position)
-            if size is None:
-                self._broken = True
-            elif len(buffer) - position < size:
+            size, headers_end = _frame(view, position)
+            if size > len(buffer) - position:
                 break
-            elif (frame := _parse(buffer[position : position + size])) is None:
+            end = position + size - 4
+            if size == 0 or crc32(view[position:end]) != int.from_bytes(view[end : end + 4]):
                 self._broken = True
-            else:
-                found.append(_event(frame))
-                position += size
+                break
+            name = _name(buffer[position + PRELUDE_BYTES : headers_end])
+            found.append(Event(name, buffer[headers_end:end].decode("utf-8", "replace")))
+            position += size
         self._pieces, self._size = [buffer[position:]], len(buffer) - position
         return found
 
@@ -73,8 +72,8 @@ class AwsEventStreamDecoder:
         """Whether the unfinished frame may be whole by now; joining earlier would copy it for every piece."""
         if len(self._pieces[0]) < PRELUDE_BYTES:
             self._pieces = [b"".join(self._pieces)]
-        size = _frame_bytes(self._pieces[0], 0) if len(self._pieces[0]) >= PRELUDE_BYTES else None
-        return size is None or self._size >= size
+        first = memoryview(self._pieces[0])
+        return len(first) < PRELUDE_BYTES or self._size >= _frame(first, 0)[0]
 
 
 class AwsEventStreamScanner:
@@ -82,44 +81,66 @@ class AwsEventStreamScanner:
 
     def __init__(self, terminal: Terminal) -> None:
         self.seen = False
-        names = [re.escape(name.encode()) for name in sorted(terminal.events)]
-        # A header's value: its type (7), the length in two bytes, the text.
-        self._name = re.compile(rb"\x07\x00.(?:" + rb"|".join(names) + rb")", re.DOTALL) if names else None
-        self._payload = re.compile(terminal.anywhere) if terminal.anywhere is not None else None
-        self._buffer = bytearray()  # of the present frame, at most SCANNED_FRAME_BYTES
+        self._events, self._payload = terminal.events, _payload(terminal.anywhere)
+        self._buffer = b""  # of the present frame, at most SCANNED_FRAME_BYTES
         self._to_skip = 0  # bytes of a large frame that are still to come
         self._broken = False
 
     def feed(self, data: bytes) -> bool:
         if self.seen or self._broken:
             return self.seen
-        skipped = min(self._to_skip, len(data))
-        self._to_skip -= skipped
-        self._buffer += data[skipped:] if skipped else data
-        position = 0
-        while not self.seen and len(self._buffer) - position >= PRELUDE_BYTES:
-            size = _frame_bytes(self._buffer, position)
-            if size is None:
-                self._broken, position = True, len(self._buffer)
-            elif len(self._buffer) - position >= size:
-                self.seen = size <= SCANNED_FRAME_BYTES and self._ends(self._buffer[position : position + size])
+        if self._to_skip:
+            skipped = min(self._to_skip, len(data))
+            self._to_skip -= skipped
+            data = data[skipped:]
+        buffer = self._buffer + data if self._buffer else data
+        view, position = memoryview(buffer), 0
+        while not self.seen and len(buffer) - position >= PRELUDE_BYTES:
+            size, headers_end = _frame(view, position)
+            if size == 0:
+                self._broken, position = True, len(buffer)
+            elif len(buffer) - position >= size:
+                if size <= SCANNED_FRAME_BYTES:
+                    self.seen = self._ends(buffer, position, headers_end, position + size - 4)
                 position += size
             elif size > SCANNED_FRAME_BYTES:
-                self._to_skip = size - (len(self._buffer) - position)
-                position = len(self._buffer)
+                self._to_skip = size - (len(buffer) - position)
+                position = len(buffer)
             else:
                 break
-        del self._buffer[:position]
+        self._buffer = buffer[position:]
         return self.seen
 
-    def _ends(self, frame: bytearray) -> bool:
-        headers_end = PRELUDE_BYTES + int.from_bytes(frame[4:8])
-        if self._name is not None and self._name.search(frame, PRELUDE_BYTES, headers_end):
+    def _ends(self, buffer: bytes, start: int, headers_end: int, end: int) -> bool:
+        if self._events and _name(buffer[start + PRELUDE_BYTES : headers_end]) in self._events:
             return True
-        if self._payload is None:
+        return self._payload is not None and self._payload.is_in(buffer[headers_end:end])
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    """What ends a stream, in the payload of a frame or wrapped in base64."""
+
+    pattern: re.Pattern[bytes]
+    # Some of the letters that it has in base64, for each place that it may begin at; none: it is not plain text.
+    wrapped: tuple[bytes, ...]
+
+    def is_in(self, payload: bytes) -> bool:
+        if self.pattern.search(payload):
+            return True
+        if self.wrapped and not any(letters in payload for letters in self.wrapped):
             return False
-        payload = bytes(frame[headers_end:-4])
-        return self._payload.search(inner_payload(payload) or payload) is not None
+        inner = inner_payload(payload)
+        return inner is not None and self.pattern.search(inner) is not None
+
+
+@cache
+def _payload(marker: bytes | None) -> _Payload | None:
+    if marker is None:
+        return None
+    plain = re.escape(marker.replace(b"-", b"")) == marker.replace(b"-", b"")
+    wrapped = [base64.b64encode(bytes(before) + marker)[before + 1 : -4] for before in range(3)]
+    return _Payload(re.compile(marker), tuple(wrapped) if plain and all(wrapped) else ())
 
 
 def inner_payload(payload: bytes) -> bytes | None:
@@ -133,28 +154,30 @@ def inner_payload(payload: bytes) -> bytes | None:
         return None
 
 
-def _frame_bytes(data: bytes | bytearray, position: int) -> int | None:
-    """The size of the frame that begins here; None where this cannot be a frame."""
-    prelude = data[position : position + PRELUDE_BYTES]
-    size, headers = int.from_bytes(prelude[:4]), int.from_bytes(prelude[4:8])
+def _frame(data: memoryview, position: int) -> tuple[int, int]:
+    """The size of the frame that begins here, and where its headers end in `data`; size 0 where this cannot be a frame."""
+    size, headers, checksum = PRELUDE.unpack_from(data, position)
     if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > min(LARGEST_HEADERS, size - SMALLEST_FRAME):
-        return None
-    return size if zlib.crc32(prelude[:8]) == int.from_bytes(prelude[8:12]) else None
+        return 0, 0
+    if crc32(data[position : position + 8]) != checksum:
+        return 0, 0
+    return size, position + PRELUDE_BYTES + headers
 
 
-def _parse(frame: bytes) -> Frame | None:
-    if zlib.crc32(frame[:-4]) != int.from_bytes(frame[-4:]):
-        return None
-    headers_end = PRELUDE_BYTES + int.from_bytes(frame[4:8])
-    block = frame[PRELUDE_BYTES:headers_end]
-    headers = _headers_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _headers(block)
-    return Frame(headers, frame[headers_end:-4])
+def _name(block: bytes) -> str | None:
+    """The name of a frame's event, by its headers."""
+    return _name_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _name_of(_headers(block))
 
 
 @lru_cache(maxsize=64)
-def _headers_seen(block: bytes) -> dict[str, str]:
-    """The headers of a block that has likely come before: a stream has a few kinds of events, each with its own block."""
-    return _headers(block)
+def _name_seen(block: bytes) -> str | None:
+    """Of a block that has likely come before: a stream has a few kinds of events, each with its own block."""
+    return _name_of(_headers(block))
+
+
+def _name_of(headers: dict[str, str]) -> str | None:
+    named = (headers.get(key) for key in (":event-type", ":exception-type", ":error-code"))
+    return next((name for name in named if name), None)
 
 
 def _headers(data: bytes) -> dict[str, str]:
@@ -179,11 +202,6 @@ def _headers(data: bytes) -> dict[str, str]:
     return headers
 
 
-def _event(frame: Frame) -> Event:
-    named = (frame.headers.get(key) for key in (":event-type", ":exception-type", ":error-code"))
-    return Event(event=next((name for name in named if name), None), data=frame.payload.decode("utf-8", "replace"))
-
-
 def encode(headers: dict[str, str], payload: bytes) -> bytes:
     """A frame, as AWS sends it: for fake providers and fixtures."""
     block = b"".join(
@@ -191,5 +209,5 @@ def encode(headers: dict[str, str], payload: bytes) -> bytes:
         for name, value in headers.items()
     )
     prelude = (SMALLEST_FRAME + len(block) + len(payload)).to_bytes(4) + len(block).to_bytes(4)
-    message = prelude + zlib.crc32(prelude).to_bytes(4) + block + payload
-    return message + zlib.crc32(message).to_bytes(4)
+    message = prelude + crc32(prelude).to_bytes(4) + block + payload
+    return message + crc32(message).to_bytes(4)

@@ -1,7 +1,7 @@
 """Framings of lines: NDJSON and the messages of a WebSocket, one JSON text a line; and the scanner of all line framings."""
 
 import re
-from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from addon.providers.framing.model import Event, Terminal
@@ -19,29 +19,31 @@ class LineSplitter:
         self._tail: list[bytes] = []  # of the unfinished line
         self._began = False  # a byte order mark may only stand before the first line
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> list[bytes]:
         held = bool(self._tail) and self._tail[-1].endswith(b"\r")  # it may be the first half of "\r\n"
         if not held and LINE_END.search(data) is None:
             if data:
                 self._tail.append(data)
-            return
+            return []
         data = b"".join((*self._tail, data))
-        end = len(data) - 1 if data.endswith(b"\r") else len(data)
-        start = 0
-        for match in LINE_END.finditer(data, 0, end):
-            yield self._line(data[start : match.start()])
-            start = match.end()
-        self._tail = [data[start:]] if start < len(data) else []
+        if b"\r" in data:
+            end = len(data) - 1 if data.endswith(b"\r") else len(data)
+            lines = LINE_END.split(data[:end])
+            lines[-1] += data[end:]
+        else:
+            lines = data.split(b"\n")
+        tail = lines.pop()
+        self._tail = [tail] if tail else []
+        return self._without_mark(lines)
 
-    def end(self) -> Iterator[bytes]:
+    def end(self) -> list[bytes]:
         tail, self._tail = b"".join(self._tail), []
-        if tail:
-            yield self._line(tail.removesuffix(b"\r"))
+        return self._without_mark([tail.removesuffix(b"\r")]) if tail else []
 
-    def _line(self, line: bytes) -> bytes:
-        if not self._began:
-            self._began, line = True, line.removeprefix(BOM)
-        return line
+    def _without_mark(self, lines: list[bytes]) -> list[bytes]:
+        if lines and not self._began:
+            self._began, lines[0] = True, lines[0].removeprefix(BOM)
+        return lines
 
 
 class LineDecoder:
@@ -62,31 +64,50 @@ class LineScanner:
 
     def __init__(self, terminal: Terminal) -> None:
         self.seen = False
-        parts = []
-        if terminal.line_start is not None:
-            parts.append(rb"^(?:" + terminal.line_start + rb")")
-        if terminal.anywhere is not None:
-            parts.append(rb"(?<!\\)(?:" + terminal.anywhere + rb")")
-        self._pattern = re.compile(rb"|".join(parts), re.MULTILINE) if parts else None
-        self._keeps_end = terminal.anywhere is not None
-        self._line = b""  # of the line that the next piece goes on with
+        self._start, self._anywhere = _line_start(terminal.line_start), _anywhere(terminal.anywhere)
+        self._line = b"\n"  # of the line that the next piece goes on with; a line end stands before it
 
     def feed(self, data: bytes) -> bool:
-        if self.seen or self._pattern is None:
+        if self.seen or (self._start is None and self._anywhere is None):
             return self.seen
         text = self._line + data
-        self.seen = self._pattern.search(text) is not None
-        start = text.rfind(b"\n") + 1
-        if len(text) - start <= LONGEST_MARKER:
+        if self._start is not None and self._start.search(text):
+            self.seen = True
+        elif self._anywhere is not None:
+            self.seen = _has_unescaped(self._anywhere, text)
+        start = text.rfind(b"\n")
+        if len(text) - start <= LONGEST_MARKER + 1:
             self._line = text[start:]
         else:
             # A line that is long already does not begin with a marker; what stands for it must not look like its start.
-            self._line = b"." + text[-LONGEST_MARKER:] if self._keeps_end else b"."
+            self._line = b"." + text[-LONGEST_MARKER:] if self._anywhere is not None else b"."
         return self.seen
 
 
+_BACKSLASH: Final = ord("\\")
+
+
+def _has_unescaped(pattern: re.Pattern[bytes], text: bytes) -> bool:
+    """Whether the pattern is found behind anything but a backslash. `text` does not begin with it."""
+    match = pattern.search(text)
+    while match and text[match.start() - 1] == _BACKSLASH:
+        match = pattern.search(text, match.start() + 1)
+    return match is not None
+
+
+# Patterns that begin with plain bytes: `re` then looks for these, many times faster than for a `^` or a look-behind.
+@cache
+def _line_start(marker: bytes | None) -> re.Pattern[bytes] | None:
+    return None if marker is None else re.compile(rb"\n(?:" + marker + rb")")
+
+
+@cache
+def _anywhere(marker: bytes | None) -> re.Pattern[bytes] | None:
+    return None if marker is None else re.compile(marker)
+
+
 def _event(line: bytes) -> Event:
-    return Event(event=None, data=line.decode("utf-8", errors="replace"))
+    return Event(None, line.decode("utf-8", "replace"))
 
 
 def websocket_line(message: bytes) -> bytes:

@@ -1,16 +1,20 @@
 """How the bytes of an answer are cut into events: one Framing for each way that providers do it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+UNREAD: Final = object()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Event:
     """One event of an answer: a server-sent event, a line, an element of an array, a frame, a WebSocket message."""
 
     event: str | None  # its name, where the framing has names
     data: str
+    # `data` parsed, once `fields.json_of` was asked for it: several readers may look at one event.
+    json: Any = field(default=UNREAD, init=False, compare=False, repr=False)
 
 
 class Decoder(Protocol):

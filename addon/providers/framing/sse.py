@@ -17,31 +17,29 @@ class SseDecoder:
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> list[Event]:
-        found: list[Event] = []
-        for line in self._lines.feed(data):
-            self._take(line, found)
-        return found
+        return self._take(self._lines.feed(data))
 
     def end(self) -> list[Event]:
-        found: list[Event] = []
-        for line in self._lines.end():
-            self._take(line, found)
-        self._take(b"", found)
-        return found
+        return self._take([*self._lines.end(), b""])
 
-    def _take(self, line: bytes, found: list[Event]) -> None:
-        if line:
-            field, _, value = line.partition(b":")  # a comment starts with ":", so its field is empty
-            value = value.removeprefix(b" ")
-            if field == b"data":
-                self._data.append(value)
-            elif field == b"event":
-                self._name = value.decode("utf-8", errors="replace")
-            return
-        if self._data:
-            text = b"\n".join(self._data).decode("utf-8", errors="replace")
-            found.append(Event(event=self._name, data=text))
-        self._name, self._data = None, []
+    def _take(self, lines: list[bytes]) -> list[Event]:
+        found: list[Event] = []
+        for line in lines:
+            if line.startswith(b"data: "):
+                self._data.append(line[6:])
+            elif line:
+                field, _, value = line.partition(b":")  # a comment starts with ":", so its field is empty
+                value = value.removeprefix(b" ")
+                if field == b"data":
+                    self._data.append(value)
+                elif field == b"event":
+                    self._name = value.decode("utf-8", "replace")
+            else:
+                if self._data:
+                    found.append(Event(self._name, b"\n".join(self._data).decode("utf-8", "replace")))
+                    self._data.clear()
+                self._name = None
+        return found
 
 
 def events(data: bytes) -> list[Event]:
