@@ -25,6 +25,6 @@ def unpriced(data: Path) -> list[Unpriced]:
 def unpriced_in(connection: Connection, window: Window) -> list[Unpriced]:
     """The same for a window of time."""
     return [
-        Unpriced(row["provider_name"], row["model"], row["calls"], row["why"])
+        Unpriced(row["provider_name"], row["response_model"], row["calls"], row["why"])
         for row in run(connection, "unpriced", window, limit=0).records()
     ]

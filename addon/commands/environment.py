@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from addon.config.proxy_url import NO_KEY
+
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 # What the shell had before `heliograph env`, so that `--unset` can give it back.
 SAVED: Final = "HELIOGRAPH_ENV_BEFORE"
@@ -42,7 +44,7 @@ def proxy_url(host: str, port: int, project: str | None, key: str | None = None)
     """`project` becomes the user part: clients send it with every connection, and it is the property `project` of each row.
     `key` becomes the password."""
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{project or ''}:{key or 'x'}@{shown}:{port}" if project or key else f"http://{shown}:{port}"
+    return f"http://{project or ''}:{key or NO_KEY}@{shown}:{port}" if project or key else f"http://{shown}:{port}"
 
 
 def without_user(proxy_url: str) -> str:

@@ -120,6 +120,7 @@ def sql(statement: str | None, views: bool, style: Style, data: Path, config: Pa
     """
     import duckdb
 
+    from analysis.column_hints import with_hint
     from analysis.lake import Lake, view_definitions
     from analysis.process_memory import limit_data
     from analysis.table import NotAllowed, stream_user_sql
@@ -149,7 +150,7 @@ def sql(statement: str | None, views: bool, style: Style, data: Path, config: Pa
             f"this needs more than {MOST_SQL_BYTES >> 30} GiB of memory; add a limit, take fewer columns or less time"
         ) from error
     except (duckdb.Error, NotAllowed) as error:
-        raise Failure(str(error)) from error
+        raise Failure(with_hint(str(error))) from error
     _say_if_empty(lake, data)
 
 

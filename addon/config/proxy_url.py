@@ -2,6 +2,9 @@
 
 import base64
 import re
+from typing import Final
+
+NO_KEY: Final = "x"  # the password of a URL that has a user and no key
 
 
 def is_label(text: str) -> bool:

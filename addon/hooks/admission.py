@@ -8,7 +8,7 @@ from addon.hooks.connection import ClientConnection
 from addon.hooks.marks import ADMITTED
 from addon.hooks.services import Services
 from addon.ids import keyed_hash
-from addon.routing.access import holder
+from addon.routing.access import holder, why_no_call
 
 
 def introduce(flow: http.HTTPFlow, caller: ClientConnection, services: Services) -> None:
@@ -19,8 +19,12 @@ def introduce(flow: http.HTTPFlow, caller: ClientConnection, services: Services)
     if label := proxy_url.project_label(sent):
         caller.project = label
     password, keys = proxy_url.proxy_password(sent), services.settings.keys
-    if password and keys and (key := holder(keys, password)):
+    if not (password and keys):
+        return
+    if key := holder(keys, password):
         flow.metadata[ADMITTED] = (key.hash, keyed_hash(services.secret, password))
+    elif password != proxy_url.NO_KEY:
+        caller.sent_unknown_key = True  # so that what comes through its tunnel is told
 
 
 def may_call(flow: http.HTTPFlow, services: Services) -> bool:
@@ -31,6 +35,14 @@ def may_call(flow: http.HTTPFlow, services: Services) -> bool:
     by_header = holder(keys, flow.request.headers.get(controls.AUTH))
     by_proxy_url, _ = flow.metadata.get(ADMITTED, (None, None))
     return any("proxy" in key.roles for key in keys if key is by_header or key.hash == by_proxy_url)
+
+
+def why_not(flow: http.HTTPFlow, caller: ClientConnection, services: Services) -> str:
+    """Why a request that may not call is refused."""
+    keys, by_header = services.settings.keys, flow.request.headers.get(controls.AUTH)
+    by_proxy_url, _ = flow.metadata.get(ADMITTED, (None, None))
+    held = holder(keys, by_header) or next((key for key in keys if key.hash == by_proxy_url), None)
+    return why_no_call(held, bool(by_header) or caller.sent_unknown_key)
 
 
 def key_hash(flow: http.HTTPFlow) -> str | None:

@@ -24,6 +24,7 @@ class ClientConnection:
     id: str  # mitmproxy's
     head_s: float = HEAD_S
     project: str | None = None  # label in the proxy URL
+    sent_unknown_key: bool = False  # in the proxy URL
     named_targets: dict[Address, str] = field(default_factory=dict)  # by a header of the caller: which header
     refusals: dict[Address, str] = field(default_factory=dict)  # why we did not connect to an address
     connect_within_s: dict[Address, float] = field(default_factory=dict)  # what calls allow that open a connection now

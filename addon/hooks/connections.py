@@ -10,7 +10,7 @@ from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon.config import controls, proxy_url
-from addon.hooks.admission import introduce, may_call
+from addon.hooks.admission import introduce, may_call, why_not
 from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
 from addon.hooks.connection import Address, ClientConnection
@@ -95,14 +95,16 @@ class Connections:
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         self.proxy.counts.connects += 1
-        introduce(flow, self.proxy.connections.of(flow.client_conn), self.services)
+        caller = self.proxy.connections.of(flow.client_conn)
+        introduce(flow, caller, self.services)
         opened = decrypts(flow.request.host.lower())
         self.proxy.note_host(flow.request.host, opened)
         if self.services.settings.keys and opened and flow.request.port != _HTTPS:
             message = f"with keys, {flow.request.host} is reached on port {_HTTPS} only, where calls can be seen"
             flow.response = error_answer(None, 403, "target_not_approved", message)
         elif not (opened or may_call(flow, self.services)):
-            flow.response = proxy_key_needed()  # inside a provider's tunnel each call may bring its own
+            # Inside a provider's tunnel each call may bring its own.
+            flow.response = proxy_key_needed(why_not(flow, caller, self.services))
 
     def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
         """Our own CONNECT to the proxy that this machine used before us."""

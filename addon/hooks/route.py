@@ -3,7 +3,6 @@ decides; a request for a known operation becomes a call here."""
 
 import logging
 from collections.abc import Collection
-from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from mitmproxy import http
@@ -11,7 +10,7 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
 from addon.config import controls
 from addon.config.controls import Controls, credential_for, parse_controls
-from addon.hooks.admission import introduce, key_hash, may_call
+from addon.hooks.admission import introduce, key_hash, may_call, why_not
 from addon.hooks.answers import answer_now, error_answer, refusal
 from addon.hooks.call import Asked, Attempts, Call
 from addon.hooks.connection import ClientConnection
@@ -43,12 +42,6 @@ from addon.storage.journal_lines import CallStart
 
 logger = logging.getLogger(__name__)
 
-_NEEDS_KEY: Final = (
-    "this heliograph asks for a key: send Helicone-Auth: Bearer KEY, or put it into the proxy URL as its password; "
-    "`heliograph keys add NAME` makes one"
-)
-
-
 Decision = Route | Refusal | Endpoint | Tunnel
 
 
@@ -76,7 +69,7 @@ class Routing:
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
             flow.metadata[ENDPOINT] = decision.path
         elif not may_call(flow, self.services):  # before anything of the caller's is parsed
-            answer_now(flow, _key_needed(decision))
+            answer_now(flow, _key_needed(decision, why_not(flow, caller, self.services)))
         elif isinstance(decision, Tunnel):
             self.proxy.note_host(flow.request.host, False)
             take_off(flow.request.headers)
@@ -224,12 +217,10 @@ class Routing:
         )
 
 
-def _key_needed(decision: Decision) -> http.Response:
+def _key_needed(decision: Decision, why: str) -> http.Response:
     if isinstance(decision, Tunnel):
-        return proxy_key_needed()
-    return error_answer(
-        decision.provider if isinstance(decision, Route) else None, 401, "heliograph_unauthorized", _NEEDS_KEY
-    )
+        return proxy_key_needed(why)
+    return error_answer(decision.provider if isinstance(decision, Route) else None, 401, "heliograph_unauthorized", why)
 
 
 def is_under_our_name(flow: http.HTTPFlow, names: Collection[str]) -> bool:
@@ -247,9 +238,9 @@ def asked_host(flow: http.HTTPFlow) -> str:
     return (host if host and port.isdigit() else asked).strip("[]")
 
 
-def proxy_key_needed() -> http.Response:
+def proxy_key_needed(why: str) -> http.Response:
     """For a caller that wants to go through us to somewhere else: a key is asked for as proxies do."""
-    response = error_answer(None, 407, "heliograph_unauthorized", _NEEDS_KEY)
+    response = error_answer(None, 407, "heliograph_unauthorized", why)
     response.headers["proxy-authenticate"] = 'Basic realm="heliograph"'
     return response
 

@@ -62,6 +62,22 @@ def deny_endpoint(
     return None
 
 
+def why_no_call(held: Key | None, was_sent: bool) -> str:
+    """Why a proxied call is refused. `held`: a key of ours that came with it and may not call; `was_sent`: some key came."""
+    if held:
+        return (
+            f"the key {held.name!r} may only {_allowed(held)}; a call needs the role proxy: "
+            "`heliograph keys add NAME --role proxy`"
+        )
+    start = (
+        "this key is unknown to this heliograph" if was_sent else "this heliograph asks for a key, and none was sent"
+    )
+    return (
+        f"{start}; send Helicone-Auth: Bearer KEY, or put it into the proxy URL as its password; "
+        "`heliograph keys add NAME` makes one"
+    )
+
+
 def unknown_host() -> str:
     return (
         "use localhost or 127.0.0.1 as the host: another name may belong to a hostile web page; names of this heliograph "

@@ -24,6 +24,7 @@ import orjson
 from addon.worker import Answers, Ended, TooSlow, Worker, questions
 from analysis.api.asking import MEMORY, MOST_S, TOO_MUCH_MEMORY, WAIT_S, Place, took_too_long
 from analysis.api.envelope import ApiError
+from analysis.column_hints import with_hint
 from analysis.lake import Lake
 from analysis.process_memory import data_bytes, end_process, limit_data, watched
 from analysis.render import json_object
@@ -158,7 +159,7 @@ def _answer(lake: Lake, sql: str) -> tuple[int, bytes]:
     except (duckdb.OutOfMemoryException, MemoryError):
         return 422, TOO_MUCH_MEMORY.encode()
     except (duckdb.Error, NotAllowed) as error:
-        return 400, f"sql: {error}".encode(errors="replace")
+        return 400, f"sql: {with_hint(str(error))}".encode(errors="replace")
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, sql: str) -> bytes:

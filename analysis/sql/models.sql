@@ -1,8 +1,8 @@
 -- Which models are used, how often, and what does each cost?
--- `model` is what answered, else what was asked for.
+-- `response_model` is what answered; where nothing did, what was asked for.
 select
     provider_name,
-    coalesce(response_model, request_model) as model,
+    coalesce(response_model, request_model) as response_model,
     count(*) as calls,
     count(error_type) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,

@@ -8,7 +8,7 @@ with newest as ( -- the times alone first: then most row groups need not be read
 )
 select
     started_at,
-    coalesce(response_model, request_model) as model,
+    coalesce(response_model, request_model) as response_model,
     status,
     duration_ms,
     input_tokens,

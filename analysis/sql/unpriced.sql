@@ -2,7 +2,7 @@
 -- They are in no sum of costs: unknown is not 0.
 select
     provider_name,
-    coalesce(response_model, request_model) as model,
+    coalesce(response_model, request_model) as response_model,
     case
         when (input_tokens is null or output_tokens is null) and error_type is not null
             then 'ended (' || error_type || ') before its usage was known'

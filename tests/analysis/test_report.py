@@ -92,8 +92,8 @@ def test_every_dimension_can_be_grouped_by(data: Path, name: str, dimension: str
 
 def test_models(data: Path, rows: list[RequestRow]) -> None:
     found = run(data, "models")
-    check_groups(found, rows, ["provider_name", "model"], lambda row: (row.provider_name, model_of(row)))
-    (acme,) = [row for row in found if row["model"] == "acme-1"]
+    check_groups(found, rows, ["provider_name", "response_model"], lambda row: (row.provider_name, model_of(row)))
+    (acme,) = [row for row in found if row["response_model"] == "acme-1"]
     assert acme["unpriced"] > 0
 
 

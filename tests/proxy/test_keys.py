@@ -62,6 +62,27 @@ def test_a_wrong_key_is_refused(guarded: Guarded, provider: FakeProviders, crede
     assert provider.requests == []
 
 
+@pytest.mark.parametrize(
+    ("credential", "says"),
+    [
+        (None, "asks for a key, and none was sent"),
+        ("sk-nobody", "this key is unknown"),
+        ("{read}", "the key 'only-read' may only read; a call needs the role proxy"),
+    ],
+)
+def test_a_refused_call_is_told_what_is_wrong_with_its_key(guarded: Guarded, credential: str | None, says: str) -> None:
+    key = credential and credential.format(**guarded.keys)
+    by_header = plain(guarded.proxy).post(
+        CHAT_PATH, json=CHAT, headers={"Helicone-Auth": f"Bearer {key}"} if key else {}
+    )
+    assert by_header.status_code == 401
+    assert says in by_header.json()["error"]["message"]
+    url = guarded.proxy.url.replace("http://", f"http://shop:{key or 'x'}@")
+    there = Proxy(guarded.proxy.process, guarded.proxy.data, url, guarded.proxy.ca)
+    with pytest.raises(openai.AuthenticationError, match=says):
+        openai_client(there, "forward").chat.completions.create(model=GPT, messages=HELLO)
+
+
 @pytest.mark.parametrize("role", ["proxy", "all"])
 @pytest.mark.parametrize("way", ["path prefix", "forward"])
 def test_a_call_with_a_key_goes_out_without_it(guarded: Guarded, provider: FakeProviders, role: str, way: str) -> None:
