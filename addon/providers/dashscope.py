@@ -19,6 +19,9 @@ _REGIONS: Final = {
     "cn-hongkong.dashscope.aliyuncs.com": "cn-hongkong",
     "dashscope-us.aliyuncs.com": "us",
 }
+_WORKSPACES: Final = ".maas.aliyuncs.com"
+# Of a workspace's host; Singapore has the international prices.
+_PLACES: Final = {"ap-southeast-1": None, "cn-beijing": "cn", "us-east-1": "us"}
 # Upper ends of the ranges of input tokens by which models are priced, with their names in prices.toml.
 _LENGTHS: Final = ((32_000, "32K"), (128_000, "128K"), (256_000, "256K"), (1_000_000, "1M"))
 # Every event of its own stream has a reason to stop, "null" until the last one.
@@ -110,6 +113,9 @@ def prompt(request: Json) -> str:
 
 
 def region(host: str, _path: str) -> str | None:
+    if host.endswith(_WORKSPACES):
+        place = host.removesuffix(_WORKSPACES).rpartition(".")[2]
+        return _PLACES.get(place, place)
     return _REGIONS.get(host)
 
 
@@ -135,6 +141,8 @@ PROVIDER: Final = Provider(
         "cn-hongkong.dashscope.aliyuncs.com",
         "coding-intl.dashscope.aliyuncs.com",
         "coding.dashscope.aliyuncs.com",
+        # Of one workspace: https://www.alibabacloud.com/help/en/model-studio/base-url
+        "*.*.maas.aliyuncs.com",
     ),
     operations=(
         *openai_shaped.operations(
@@ -149,7 +157,12 @@ PROVIDER: Final = Provider(
         _service("image_generation", "aigc/(?:text2image|image2image|image-generation)/[^/]+"),
     ),
     # The Coding Plan: https://www.alibabacloud.com/help/en/model-studio/coding-plan
-    plan_hosts=frozenset({"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"}),
+    plan_hosts=frozenset(
+        {
+            *("coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"),
+            *("token-plan.ap-southeast-1.maas.aliyuncs.com", "token-plan.cn-beijing.maas.aliyuncs.com"),
+        }
+    ),
     region=region,
     source="https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api",
 )

@@ -159,7 +159,7 @@ PROVIDERS: Final = (
         does=("chat", "responses"), prices="meta"),
     row("ovhcloud", "https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-capabilities",
         "https://oai.endpoints.kepler.ai.cloud.ovh.net", does=EMBEDDINGS, prices="ovhcloud"),
-    row("voyage", "https://docs.voyageai.com/reference/embeddings-api", "https://api.voyageai.com",
+    row("voyage", "https://docs.voyageai.com/reference/embeddings-api", "https://api.voyageai.com", "ai.mongodb.com",
         does=("embeddings", "rerank"), prices="voyageai"),
     # Read, without a price list.
     row("ai21", "https://docs.ai21.com/reference", "https://api.ai21.com", base="/studio/v1"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers import anthropic_shaped, media, openai_shaped, vercel_sdk
 from addon.providers.fields import amount, at, items
 from addon.providers.model import Json, Provider, Reading
 
@@ -34,6 +34,7 @@ PROVIDER: Final = Provider(
         *openai_shaped.operations("/v1", "chat", "embeddings", "responses", complete=complete),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", "speech", "transcription", "rerank", complete=complete),
+        *vercel_sdk.operations(),
     ),
     source="https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions",
 )
