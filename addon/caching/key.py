@@ -33,6 +33,7 @@ _HARMLESS: Final = frozenset(
         # What a program or its SDK says of itself.
         *("user-agent", "x-goog-api-client", "x-openai-client-user-agent", "x-ms-client-request-id"),
         *("x-client-request-id", "amz-sdk-invocation-id", "amz-sdk-request", "x-claude-code-session-id"),
+        *("x-claude-code-agent-id", "x-claude-code-parent-agent-id", "x-claude-code-prompt-id"),
         "idempotency-key",
         # Tracing.
         *("traceparent", "tracestate", "baggage", "b3", "sentry-trace", "newrelic", "uber-trace-id"),

@@ -152,6 +152,9 @@ _BY_NAME: Final = {
 
 # Headers in which clients send a session of their own; the first that is there counts.
 _CLIENT_SESSIONS: Final = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id")
+# Headers in which clients name the agent below the main one that makes a call, outermost first: the sub-agents of Claude
+# Code (2.1.139 and later), and Codex's kinds of them (review, compact, ...).
+_CLIENT_AGENTS: Final = ("x-claude-code-parent-agent-id", "x-claude-code-agent-id", "x-openai-subagent")
 # Headers in which providers expect the caller's key.
 CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 # Which of them a provider reads first; all others read `authorization` first. Another one, sent beside it, must not make
@@ -205,7 +208,9 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         request_id=reader.read(REQUEST_ID, _uuid, "a new one was made"),
         user_id=reader.text(USER_ID),
         session_id=reader.text(SESSION_ID) or next(filter(None, map(reader.text, _CLIENT_SESSIONS)), None),
-        session_path=reader.text(SESSION_PATH),
+        session_path=reader.text(SESSION_PATH)
+        or "".join(f"/{name}" for name in map(reader.text, _CLIENT_AGENTS) if name)
+        or None,
         session_name=reader.text(SESSION_NAME),
         properties=properties,
         prompt_id=reader.text(PROMPT_ID),

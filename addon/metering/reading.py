@@ -31,11 +31,12 @@ OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """The user, session and model that a request's body names."""
+    """The user, session and model that a request's body names. `session_path`: Codex's kind of sub-agent, over a WebSocket."""
 
     model: str | None = None
     user: str | None = None
     session_id: str | None = None
+    session_path: str | None = None
     stream: bool = False
     body: Json = None  # the whole of it, parsed
 
@@ -50,10 +51,19 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
     session = string(at(packed, "session_id"))
     if match := OLD_CLAUDE_CODE.fullmatch(short):
         session = match[1]
+    conversation = at(request, "conversation")  # of OpenAI's Responses API: an id, or an object with it
+    agent = string(at(request, "client_metadata", "x-openai-subagent"))
+    told = (
+        string(at(request, "client_metadata", "session_id")) or string(conversation) or string(at(conversation, "id"))
+    )
     return RequestFacts(
         model=string(at(request, "model")) or string(at(request, "modelId")),  # the latter of Bedrock
-        user=string(at(request, "user")) or (None if session or packed else claimed),
-        session_id=session or string(at(request, "client_metadata", "session_id")),
+        # OpenAI's name for it today is `safety_identifier`.
+        user=string(at(request, "user"))
+        or string(at(request, "safety_identifier"))
+        or (None if session or packed else claimed),
+        session_id=session or told,
+        session_path=f"/{agent}" if agent else None,
         stream=at(request, "stream") in (True, "true"),
         body=request,
     )

@@ -23,7 +23,17 @@ _WORDS: Final = frozenset({"text", "other_output"})
 # What the settler reads of a request besides its words.
 # The last line chooses the price of an image, a sound or a video.
 _FACTS: Final = (
-    *("model", "user", "stream", "metadata", "client_metadata", "service_tier", "serviceTier", "speed"),
+    *(
+        "model",
+        "user",
+        "safety_identifier",
+        "stream",
+        "metadata",
+        "client_metadata",
+        "service_tier",
+        "serviceTier",
+        "speed",
+    ),
     *("previous_response_id", "conversation"),  # whether a container for code may be an earlier one
     *("n", "size", "quality", "seconds", "duration", "response_format"),
     *("modelId", "imageGenerationConfig", "taskType", "guardrailConfig", "amazon-bedrock-guardrailConfig"),

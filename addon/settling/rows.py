@@ -169,6 +169,7 @@ def _request_row(
     known = _known(call)
     if operation and operation.row_name and (row_name := operation.row_name(request.sent.body)):
         known["operation_name"] = row_name
+    known["session_path"] = known["session_path"] or request.asked.session_path
     return RequestRow(
         **known,
         response_model=reading.response_model,

@@ -108,6 +108,8 @@ def test_the_user_of_the_body_counts_where_no_header_names_one(proxy: Proxy) -> 
         ({}, {"metadata": {"user_id": json.dumps({"device_id": "d", "session_id": "in-metadata"})}}, "in-metadata"),
         ({}, {"client_metadata": {"session_id": "in-client-metadata"}}, "in-client-metadata"),
         ({"x-session-id": "header"}, {"client_metadata": {"session_id": "body"}}, "header"),
+        ({}, {"conversation": "conv_1"}, "conv_1"),
+        ({}, {"conversation": {"id": "conv_2"}}, "conv_2"),
         ({}, {"prompt_cache_key": "a cache key"}, None),
     ],
 )
@@ -115,6 +117,23 @@ def test_the_session_is_what_the_client_itself_says(
     proxy: Proxy, headers: dict[str, str], body: dict[str, Any], session: str | None
 ) -> None:
     assert proxy.row(call(proxy, headers, **body).headers["helicone-id"])["session_id"] == session
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "path"),
+    [
+        ({"x-claude-code-session-id": "s"}, {}, None),
+        ({"x-claude-code-agent-id": "a1"}, {}, "/a1"),
+        ({"x-claude-code-agent-id": "a2", "x-claude-code-parent-agent-id": "a1"}, {}, "/a1/a2"),
+        ({"x-openai-subagent": "review"}, {}, "/review"),
+        ({}, {"client_metadata": {"session_id": "s", "x-openai-subagent": "compact"}}, "/compact"),
+        ({"x-openai-subagent": "review", "helicone-session-path": "/mine"}, {}, "/mine"),
+    ],
+)
+def test_a_sub_agent_is_the_path_in_its_session(
+    proxy: Proxy, headers: dict[str, str], body: dict[str, Any], path: str | None
+) -> None:
+    assert proxy.row(call(proxy, headers, **body).headers["helicone-id"])["session_path"] == path
 
 
 def test_the_model_override_decides_the_price(proxy: Proxy) -> None:
