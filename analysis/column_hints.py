@@ -1,4 +1,4 @@
-"""What to add to DuckDB's message about a column that does not exist: the words of other tools, and what they are here."""
+"""What to add to DuckDB's message about a column or table that does not exist: the words of other tools, and what they are here."""
 
 import difflib
 import re
@@ -8,6 +8,8 @@ from addon.storage.lake import duckdb_columns
 from addon.storage.record import TABLES
 
 _UNKNOWN: Final = re.compile(r'(?:Referenced column|have a column named) "([^"]+)"')
+# Tables that are made for some calls only: analysis/message_tables.py.
+_FOR_SOME_CALLS: Final = re.compile(r"Table with name (?:messages|conversations) does not exist")
 _TOKENS: Final = "input_tokens, output_tokens"
 _TIME: Final = "started_at"
 # Words of Helicone, OpenAI and the reports' own options, and the columns that say it.
@@ -51,7 +53,9 @@ _COLUMNS: Final = sorted(
 
 
 def with_hint(message: str) -> str:
-    """DuckDB's message; after it the columns that a wrong name may mean."""
+    """DuckDB's message; after it the columns that a wrong name may mean, or how to get a table."""
+    if _FOR_SOME_CALLS.search(message):
+        return f"{message}\n\nname the calls: heliograph sql --messages \"session_id = '...'\""
     found = _UNKNOWN.search(message)
     meant = _columns(found[1].lower()) if found else None
     return f'{message}\n\n"{found[1]}" is here: {meant}' if found and meant else message

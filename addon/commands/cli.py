@@ -17,6 +17,7 @@ from addon.commands.options import Failure, examples, unsupported
 from addon.commands.prices import prices
 from addon.commands.reports import report, sql, tail
 from addon.commands.run import run
+from addon.commands.show import show
 from addon.commands.up import up
 
 
@@ -50,6 +51,7 @@ for _command in (
     report,
     sql,
     tail,
+    show,
     explain,
     prices,
     feedback,

@@ -106,20 +106,31 @@ def report(
         'heliograph sql --json "from sessions order by cost_usd desc limit 10"',
         'heliograph sql --csv "from requests where date = current_date" > today.csv',
         'echo "select count(*) from requests" | heliograph sql -',
+        'heliograph sql --messages "session_id = \'s1\'" "select tool_name, arguments from messages"',
         "heliograph sql --views > views.sql; duckdb -init views.sql",
     ),
 )
 @click.argument("statement", required=False)
 @click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
+@click.option(
+    "--messages",
+    "condition",
+    metavar="CONDITION",
+    help="Make the tables messages and conversations of the calls that fit, e.g. \"session_id = 's1'\".",
+)
 @style_options
 @data_options
-def sql(statement: str | None, views: bool, style: Style, data: Path, config: Path | None) -> None:
+def sql(
+    statement: str | None, views: bool, condition: str | None, style: Style, data: Path, config: Path | None
+) -> None:
     """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
 
-    `-` reads standard input. Times are UTC. `describe requests` shows the columns.
+    `-` reads standard input. Times are UTC. `describe requests` shows the columns. With --messages also the tables
+    messages (one row a part) and conversations, of the calls that fit a condition over the columns of requests.
     """
     import duckdb
 
+    from analysis import message_tables
     from analysis.column_hints import with_hint
     from analysis.lake import Lake, view_definitions
     from analysis.process_memory import limit_data
@@ -136,6 +147,8 @@ def sql(statement: str | None, views: bool, style: Style, data: Path, config: Pa
     lake = Lake(data, warn, memory=SQL_MEMORY)
 
     def answer(connection: "Connection") -> None:
+        if condition is not None:
+            message_tables.add(connection, condition)
         columns, rows = stream_user_sql(connection, text)
         first = list(islice(rows, 1))  # opens the files: what fails until here is asked again
         try:

@@ -56,13 +56,16 @@ TOO_DEEP: Final = "(nested too deep)"
 
 
 def as_json(conversation: Conversation) -> bytes:
-    """The conversation as one JSON object. What is nested deeper than DEEPEST (no honest body is) becomes TOO_DEEP."""
+    """The conversation as one JSON object."""
+    return dumped({item.name: getattr(conversation, item.name) for item in fields(conversation)})
+
+
+def dumped(value: Json) -> bytes:
+    """JSON text. What is nested deeper than DEEPEST (no honest body is) becomes TOO_DEEP."""
     try:
-        return orjson.dumps(conversation)
+        return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        return orjson.dumps(
-            _cut({item.name: getattr(conversation, item.name) for item in fields(conversation)}, DEEPEST)
-        )
+        return orjson.dumps(_cut(value, DEEPEST))
 
 
 def _cut(value: Json, depth: int) -> Json:

@@ -72,6 +72,7 @@ ENDPOINTS: Final = (
     _read("POST", "/v1/request/count/query"),
     _read("POST", "/v1/request/query-ids"),
     _read("GET", "/v1/request/{request_id}"),
+    _read("GET", "/v1/request/{request_id}/messages"),
     _read("GET", "/v1/session/{id:path}/tag"),
     _read("POST", "/v1/session/query"),
     _read("POST", "/v1/session/count"),

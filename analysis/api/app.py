@@ -11,6 +11,7 @@ from analysis.api import (
     feedback,
     helicone_sql,
     logs,
+    messages,
     metrics,
     otlp,
     prometheus,
@@ -27,6 +28,7 @@ from analysis.api.state import Api
 def make_app(api: Api) -> Starlette:
     routes = [
         *calls.routes(api),
+        *messages.routes(api),
         *feedback.routes(api),
         *sessions.routes(api),
         *users.routes(api),

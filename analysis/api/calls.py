@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -26,8 +25,9 @@ from analysis.api.given import (
 )
 from analysis.api.helicone_request import SCHEMA, Bodies, Notes, helicone_request
 from analysis.api.openapi import BOOLEAN, INTEGER, Schema, documented, list_of
-from analysis.api.question import fill, records
+from analysis.api.question import records
 from analysis.api.state import Api
+from analysis.kept_bodies import kept_bodies
 from analysis.lake import Connection
 
 MOST_CALLS: Final = 1000  # of one answer
@@ -147,19 +147,11 @@ def _notes(connection: Connection, calls: Sequence[Mapping[str, Any]]) -> dict[s
 
 def _bodies(connection: Connection, calls: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Bodies]:
     """Read piece by piece: what is too much is known before it is all in memory."""
-    times = [call["started_at"] for call in calls]
-    parameters = {
-        "request_ids": [call["request_id"] for call in calls],
-        "since": min(times).replace(tzinfo=UTC),
-        "until": max(times).replace(tzinfo=UTC),
-    }
     found: dict[tuple[str, int], Bodies] = {}
     size = 0
-    rows = connection.execute(fill("request_bodies"), parameters)
-    while row := rows.fetchone():
-        request_id, started_at_us, request, response = row
-        found[request_id, started_at_us] = Bodies(request=request, response=response)
-        size += len(request or "") + len(response or "")
+    for bodies in kept_bodies(connection, calls):
+        found[bodies.request_id, bodies.started_at_us] = Bodies(request=bodies.request, response=bodies.response)
+        size += len(bodies.request or "") + len(bodies.response or "")
         if size > MOST_BODY_BYTES and len(calls) > 1:
             raise ApiError(
                 422, f"the bodies of these calls are more than {MOST_BODY_BYTES >> 20} MiB; ask for fewer calls at once"
@@ -200,7 +192,7 @@ def routes(api: Api) -> list[Route]:
         page = Page(
             condition=Condition("request_id = $id", {"id": request_id.lower()}),
             limit=1,
-            with_bodies=_query_flag(request, "includeBody"),
+            with_bodies=query_flag(request, "includeBody"),
         )
         calls = await api.ask(lambda connection: page_of(connection, page))
         if not calls:
@@ -258,7 +250,7 @@ def _asked(given: Given) -> Condition:
     return Condition(" and ".join([asked.sql, *flags]), asked.parameters)
 
 
-def _query_flag(request: Request, name: str) -> bool:
+def query_flag(request: Request, name: str) -> bool:
     value = request.query_params.get(name, "false")
     if value not in ("true", "false"):
         raise ApiError(400, f"{name}: {value!r} is neither true nor false")

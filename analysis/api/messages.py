@@ -1,0 +1,61 @@
+"""The conversation of one call, the same for every provider: OpenTelemetry's GenAI messages. Ours; Helicone has no such path."""
+
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from addon.conversations.model import dumped
+from analysis.api.calls import query_flag
+from analysis.api.envelope import ApiError, answer
+from analysis.api.openapi import ANY, BOOLEAN, INTEGER, TEXT, TIME, documented, list_of, nullable, record
+from analysis.api.state import Api
+from analysis.lake import Connection
+from analysis.messages import as_record, by_id, new_from
+
+_MESSAGES: Final = nullable(list_of(record(role=TEXT, parts=list_of(ANY))))
+SCHEMA: Final = record(
+    request_id=TEXT,
+    started_at=TIME,
+    provider_name=TEXT,
+    operation_name=TEXT,
+    model=nullable(TEXT),
+    input_messages=_MESSAGES,
+    output_messages=_MESSAGES,
+    system_instructions=nullable(list_of(ANY)),
+    tool_definitions=nullable(list_of(record(type=TEXT, name=TEXT))),
+    mcp_servers=nullable(list_of(TEXT)),
+    first_new=nullable(INTEGER),
+)
+
+
+def conversation_of(connection: Connection, request_id: str, *, with_new: bool) -> bytes:
+    """As JSON; of a repeated id that of the newest call. `first_new` is null unless it is asked for."""
+    calls = by_id(connection, request_id)
+    if not calls:
+        raise ApiError(404, f"no request {request_id!r}; one is found a second after it ended")
+    call = calls[-1]
+    return dumped(as_record(call) | {"first_new": new_from(connection, call) if with_new else None})
+
+
+def routes(api: Api) -> list[Route]:
+    async def messages(request: Request) -> Response:
+        request_id = request.path_params["request_id"]
+        with_new = query_flag(request, "new")
+        found = await api.ask(lambda connection: conversation_of(connection, request_id, with_new=with_new))
+        return answer(orjson.Fragment(found))
+
+    about: dict[str, Any] = {"components": {"Conversation": SCHEMA}, "errors": (400, 404, 422)}
+    return [
+        documented(
+            "/v1/request/{request_id}/messages",
+            messages,
+            method="GET",
+            summary="What was said in a call, as OpenTelemetry's messages; with `new=true` where its turn begins",
+            query={"new": BOOLEAN},
+            data={"$ref": "#/components/schemas/Conversation"},
+            **about,
+        )
+    ]

@@ -1,0 +1,145 @@
+"""What was said in calls, as messages: `bodies` read by addon/conversations, for the calls that are asked for.
+
+    from analysis import messages
+    for call in messages.of_request(Path("~/.local/share/heliograph"), "0199a3f2-..."):
+        print(call.conversation.output_messages)
+
+Nothing of this is stored: a body takes from 0.03 to 2 ms to read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from addon.conversations.model import Conversation
+from addon.conversations.read import Said, conversation
+from addon.conversations.turns import first_new, same_messages
+from analysis.kept_bodies import kept_bodies
+from analysis.lake import Connection, Lake
+from analysis.table import NotAllowed, fetch, fetch_user_sql
+
+# Of a session, the calls before this one that are looked at for the turn before it: sub-agents take turns with their
+# parent in one session, seldom more than this many at once.
+EARLIER_CALLS: Final = 20
+_CALLS_AT_ONCE: Final = 500  # bodies of so many calls are asked for together
+
+_SELECT: Final = """select request_id, epoch_us(started_at) as started_at_us, provider_name, operation_name,
+    coalesce(response_model, request_model) as model, method, host, path, status, session_id
+from requests"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call and what was said in it."""
+
+    request_id: str
+    started_at_us: int  # epoch microseconds: with the id it names the call
+    model: str | None
+    session_id: str | None
+    said: Said
+
+    @property
+    def started_at(self) -> datetime:
+        return datetime.fromtimestamp(self.started_at_us / 1_000_000, UTC)
+
+    @cached_property
+    def conversation(self) -> Conversation | None:
+        """None: the bodies were not kept, or their shape is not known."""
+        return conversation(self.said)
+
+
+def of_request(data: Path, request_id: str) -> list[Call]:
+    """The calls with this id (ids may repeat), oldest first."""
+    return Lake(data.expanduser()).ask(lambda connection: by_id(connection, request_id))
+
+
+def where(data: Path, condition: str) -> list[Call]:
+    """The calls that fit a condition in SQL over the columns of `requests`, oldest first, all bodies in memory.
+
+    Raises NotAllowed or duckdb.Error where the condition is not one.
+    """
+    found = Lake(data.expanduser()).ask(lambda connection: list(matching(connection, condition)))
+    return sorted(found, key=lambda call: call.started_at_us)
+
+
+def by_id(connection: Connection, request_id: str) -> list[Call]:
+    """Oldest first."""
+    rows = _asked(connection, "request_id = $id", {"id": request_id.lower()})
+    return sorted(_with_bodies(connection, rows), key=lambda call: call.started_at_us)
+
+
+def matching(connection: Connection, condition: str) -> Iterator[Call]:
+    """The same as they are read, in no order. The condition may be anybody's: the connection is confined."""
+    # On a line of its own: a comment in it hides nothing of ours.
+    statement = f"{_SELECT} where (\n{condition}\n) "
+    if len(connection.extract_statements(statement)) != 1:
+        raise NotAllowed(f"{condition!r} is not a condition like session_id = 's1'")
+    return _with_bodies(connection, list(fetch_user_sql(connection, statement).records()))
+
+
+def turn_before(connection: Connection, call: Call) -> Call | None:
+    """The call of the same session that this one goes on from: the one with the longest beginning in common."""
+    if call.session_id is None or call.conversation is None:
+        return None
+    condition = "session_id = $session and started_at < make_timestamptz($at)"
+    parameters = {"session": call.session_id, "at": call.started_at_us}
+    rows = _asked(connection, condition, parameters, f"desc limit {EARLIER_CALLS}")
+    found = [
+        (same, earlier.started_at_us, earlier)
+        for earlier in _with_bodies(connection, rows)
+        if earlier.conversation and (same := same_messages(earlier.conversation, call.conversation))
+    ]
+    return max(found, key=lambda one: one[:2])[2] if found else None  # the later one of two with as much
+
+
+def new_from(connection: Connection, call: Call) -> int:
+    """The index of the first of its input messages that the turn before did not have."""
+    if call.conversation is None:
+        return 0
+    earlier = turn_before(connection, call)
+    return first_new(earlier.conversation if earlier else None, call.conversation)
+
+
+def as_record(call: Call) -> dict[str, Any]:
+    """The call for JSON: the members of its conversation, each None where it has none."""
+    found = call.conversation
+    return {
+        "request_id": call.request_id,
+        "started_at": call.started_at.isoformat(),
+        "provider_name": call.said.provider_name,
+        "operation_name": call.said.operation_name,
+        "model": call.model,
+        **{item.name: getattr(found, item.name) if found else None for item in fields(Conversation)},
+    }
+
+
+def _asked(
+    connection: Connection, condition: str, parameters: Mapping[str, object], order: str = "asc"
+) -> list[dict[str, Any]]:
+    statement = f"{_SELECT} where {condition} order by started_at {order}"
+    return list(fetch(connection, statement, parameters).records())
+
+
+def _with_bodies(connection: Connection, rows: Sequence[dict[str, Any]]) -> Iterator[Call]:
+    """The calls of these rows, in no order. One without bodies has None for them."""
+    for start in range(0, len(rows), _CALLS_AT_ONCE):
+        left = {(row["request_id"], row["started_at_us"]): row for row in rows[start : start + _CALLS_AT_ONCE]}
+        for bodies in kept_bodies(connection, list(left.values())):
+            if row := left.pop(bodies[:2], None):
+                yield _call(row, bodies.request, bodies.response)
+        for row in left.values():
+            yield _call(row, None, None)
+
+
+def _call(row: Mapping[str, Any], request_body: str | None, response_body: str | None) -> Call:
+    said = {name: row[name] for name in ("provider_name", "operation_name", "method", "host", "path", "status")}
+    return Call(
+        request_id=row["request_id"],
+        started_at_us=row["started_at_us"],
+        model=row["model"],
+        session_id=row["session_id"],
+        said=Said(**said, request_body=request_body, response_body=response_body),
+    )
