@@ -1,7 +1,8 @@
 """HTTP/1 as mitmproxy speaks it, with what it lacks: errors in JSON, interim answers, trailers, a caller that left.
 
 Relies on its internals (read on 12.2.3; `internals.py` checks them): `Http1Server.send` and `.read_headers`,
-`Http1Client.read_headers` and `.read_body`, and that this client and `ChunkedReader` are looked up by name where they are made.
+`Http1Client.read_headers`, that this client and `ChunkedReader` are looked up by name where they are made, and of h11 what
+its `ChunkedReader` keeps of where it is.
 """
 
 import json
@@ -129,24 +130,6 @@ class PatientHttp1Client(Http1Client):
                 self.buf.maybe_extract_at_most(interim.end())
         yield from super().read_headers(event)
 
-    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Chunks that came together go on as one piece: a piece costs much the same however long it is."""
-        pieces: list[bytes] = []
-        for command in super().read_body(event):
-            if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseData):
-                pieces.append(command.event.data)
-                continue
-            if pieces:
-                yield self._received(pieces)
-                pieces = []
-            yield command
-        if pieces:
-            yield self._received(pieces)
-
-    def _received(self, pieces: list[bytes]) -> ReceiveHttp:
-        assert self.stream_id is not None
-        return ReceiveHttp(ResponseData(self.stream_id, pieces[0] if len(pieces) == 1 else b"".join(pieces)))
-
 
 def _framed(request: http.Request, ends_here: bool) -> http.Request:
     """A request that came by HTTP/2, which says by frames where a body ends, with the header that says it in HTTP/1."""
@@ -161,19 +144,43 @@ def _framed(request: http.Request, ends_here: bool) -> http.Request:
     return framed
 
 
-class TrailerlessReader(ChunkedReader):
-    """Reads a chunked body without its trailers, which may be left out (RFC 9112, 7.1.2). mitmproxy crashes on them, and
-    both sides wait for ever."""
+_CHUNK_HEADER: Final = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n")  # without extensions, up to 16 MiB
+
+
+class BodyReader(ChunkedReader):
+    """Reads a chunked body. Chunks that came together are one piece: a piece costs much the same however long it is.
+    Trailers, which may be left out (RFC 9112, 7.1.2), are: mitmproxy crashes on them, and both sides wait for ever."""
 
     def __call__(self, buffer: ReceiveBuffer) -> Data | EndOfMessage | None:
-        event = super().__call__(buffer)
+        if data := self._whole_chunks(buffer):
+            return Data(data=data)
+        event = super().__call__(buffer)  # part of a chunk, an odd header, the end
         return EndOfMessage() if isinstance(event, EndOfMessage) else event
+
+    def _whole_chunks(self, buffer: ReceiveBuffer) -> bytes:
+        """Takes the plain chunks that are there up to their end."""
+        if self._bytes_in_chunk or self._reading_trailer:
+            return b""
+        received, at, found = bytes(buffer), len(self._bytes_to_discard), []  # these end the chunk before
+        if not received.startswith(self._bytes_to_discard):
+            return b""
+        while header := _CHUNK_HEADER.match(received, at):
+            begin = header.end()
+            end = begin + int(header[1], base=16)
+            if begin == end or received[end : end + 2] != b"\r\n":
+                break
+            found.append(received[begin:end])
+            at = end + 2
+        if found:
+            buffer.maybe_extract_at_most(at)
+            self._bytes_to_discard = b""
+        return b"".join(found)
 
 
 def mend() -> None:
     """Put what reads HTTP/1 better in the place of what mitmproxy has."""
     http_layers.Http1Client = PatientHttp1Client  # type: ignore[attr-defined]
-    http1_layers.ChunkedReader = TrailerlessReader  # type: ignore[attr-defined]
+    http1_layers.ChunkedReader = BodyReader  # type: ignore[attr-defined]
 
 
 def error_body_of(status: int, message: str) -> bytes:

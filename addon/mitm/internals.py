@@ -17,7 +17,7 @@ _NEEDED: Final[dict[type, str]] = {
     "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
     "state_wait_for_response_headers state_stream_response_body state_done state_errored",
     Http1Server: "send read_headers",
-    Http1Client: "read_headers read_body",
+    Http1Client: "read_headers",
 }
 
 
@@ -30,4 +30,8 @@ def internals_missing() -> list[str]:
     ]
     if "layer" not in ConnectionHandler.__annotations__:
         missing.append("ConnectionHandler.layer")
-    return missing if hasattr(http1_layers, "ChunkedReader") else [*missing, "_http1.ChunkedReader"]
+    reader = getattr(http1_layers, "ChunkedReader", None)
+    kept = ["_bytes_in_chunk", "_bytes_to_discard", "_reading_trailer"]
+    if reader is None or not all(hasattr(reader(), name) for name in kept):
+        missing.append("_http1.ChunkedReader")
+    return missing

@@ -125,7 +125,7 @@ class Journal:
                     self._write()
 
     def end(self, call_id: str, call: CallEnd, final: bool) -> bool:
-        """Closes a call, or amends its end. True: the kernel has all of the call."""
+        """Closes a call, or amends its end. True: the kernel has all of the call; an amendment follows within a tick."""
         line = end_line(call_id, call, final)
         with self._lock:
             record = self._calls.get(call_id)
@@ -133,7 +133,7 @@ class Journal:
                 self.unlogged += 1
                 return False
             self._add(record, line)
-            written = self._write() and not record.cut
+            written = (record.ended or self._write()) and not record.cut
             if not record.ended:
                 record.ended = True
                 self.journalled += written
