@@ -195,6 +195,15 @@ def print_table(title: str, table: dict[str, dict[str, float]]) -> None:
         )
 
 
+def print_checks(call_cpu_ms: float) -> None:
+    """What it costs to decide whether a request may go on, beside all that the proxy does for a call."""
+    command = [sys.executable, "-O", "-m", "scripts.bench_checks"]
+    found = json.loads(subprocess.run(command, cwd=HOME, check=True, capture_output=True).stdout)
+    print("\n### Checks of one request\n\n| check | CPU, microseconds | share of a JSON call |\n| --- | ---: | ---: |")
+    for name, us in {**found, "all": sum(found.values())}.items():
+        print(f"| {name} | {us:.1f} | {us / call_cpu_ms / 10:.1f} % |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, no memory run")
@@ -228,7 +237,9 @@ def measure_proxies(provider: str, folder: Path, count: int, calls: int, quick: 
     """heliograph against mitmproxy without it."""
     with variants(provider, folder) as running:
         print(f"idle memory, MB: {', '.join(f'{variant.name} {variant.rss_mb():.0f}' for variant in running)}")
-        print_table("JSON, 16 connections", rounds(running, count, calls=calls, connections=16))
+        table = rounds(running, count, calls=calls, connections=16)
+        print_table("JSON, 16 connections", table)
+        print_checks(table["heliograph up"]["cpu_ms"])
         print_table(
             "Stream of 60 pieces, 16 connections",
             rounds(running, count, calls=calls // 5, connections=16, stream=True, words=60),

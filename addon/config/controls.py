@@ -202,17 +202,29 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
     """Of two headers with one name the first counts. Empty values count as absent."""
     given, properties, warnings = _collect(headers)
     reader = _Reader(given, warnings)
+    controls = Controls(
+        session_id=next(filter(None, map(reader.text, _CLIENT_SESSIONS)), None),
+        session_path="".join(f"/{name}" for name in map(reader.text, _CLIENT_AGENTS) if name) or None,
+        properties=properties,
+        credentials={name: given[name] for name in CREDENTIALS if name in given},
+        client=reader.text("user-agent"),
+    )
+    if not _BY_NAME.keys().isdisjoint(given):  # most calls ask nothing of us
+        controls = _asked(reader, controls)
+    return replace(controls, warnings=_bounded(warnings)) if warnings else controls
+
+
+def _asked(reader: "_Reader", said: Controls) -> Controls:
+    """What the headers ask for that are for this proxy; `said`: what the others say."""
     fallbacks = reader.read(FALLBACKS, lambda text: Fallbacks(parse_fallbacks(text)), "fallbacks are off")
     sent = {name.lower(): value for name, value in fallbacks.entries[0].headers} if fallbacks else {}
-    controls = Controls(
+    return replace(
+        said,
         request_id=reader.read(REQUEST_ID, _uuid, "a new one was made"),
         user_id=reader.text(USER_ID),
-        session_id=reader.text(SESSION_ID) or next(filter(None, map(reader.text, _CLIENT_SESSIONS)), None),
-        session_path=reader.text(SESSION_PATH)
-        or "".join(f"/{name}" for name in map(reader.text, _CLIENT_AGENTS) if name)
-        or None,
+        session_id=reader.text(SESSION_ID) or said.session_id,
+        session_path=reader.text(SESSION_PATH) or said.session_path,
         session_name=reader.text(SESSION_NAME),
-        properties=properties,
         prompt_id=reader.text(PROMPT_ID),
         model_override=reader.text(MODEL_OVERRIDE),
         omit_request=reader.flag(OMIT_REQUEST),
@@ -227,10 +239,8 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
         timeouts=reader.read(TIMEOUT, parse_timeouts, "it is off") or {},
         increase_timeout=reader.flag(INCREASE_TIMEOUT),
         helicone_auth=reader.text(AUTH),
-        credentials={name: keys[name] for keys in (given, sent) for name in CREDENTIALS if name in keys},
-        client=reader.text("user-agent"),
+        credentials={**said.credentials, **{name: sent[name] for name in CREDENTIALS if name in sent}},
     )
-    return replace(controls, warnings=_bounded(warnings)) if warnings else controls
 
 
 def _collect(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str], list[str]]:

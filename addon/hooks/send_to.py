@@ -29,5 +29,6 @@ def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route)
 def take_off(headers: http.Headers) -> None:
     """Remove what is for this proxy alone: `Helicone-*` and `Proxy-Authorization`, nothing else."""
     ours = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
-    if any(name.lower().startswith(ours) for name, _ in headers.fields):
-        headers.fields = tuple(field for field in headers.fields if not field[0].lower().startswith(ours))
+    kept = tuple([field for field in headers.fields if not field[0].lower().startswith(ours)])
+    if len(kept) < len(headers.fields):
+        headers.fields = kept
