@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from addon.providers import anthropic, openai, registry
+from addon.providers import registry
 from addon.providers.fields import at, items, string
 from addon.providers.model import Json, Operation, Provider
 from addon.routing.router import is_helicone, label_of, without_secrets
@@ -69,8 +69,8 @@ _PATH_ENDS: Final = {
     Shape("anthropic", "chat"): "/messages",
 }
 _READERS: Final = {
-    **{Shape("openai", operation.name): operation for operation in openai.PROVIDER.operations},
-    Shape("anthropic", "chat"): anthropic.PROVIDER.operations[0],
+    **{Shape("openai", operation.name): operation for operation in registry.BY_NAME["openai"].operations},
+    Shape("anthropic", "chat"): registry.BY_NAME["anthropic"].operations[0],
 }
 
 
@@ -179,7 +179,7 @@ def shape_of(request: Json, answer: Iterable[Json], speaks: Provider | None = No
         if found := _shape_of_answer(body):
             return found
     found = _shape_of_request(request)
-    is_message = speaks is not None and speaks.name == anthropic.PROVIDER.name and found == Shape("openai", "chat")
+    is_message = speaks is not None and speaks.name == "anthropic" and found == Shape("openai", "chat")
     return Shape("anthropic", "chat") if is_message else found
 
 

@@ -53,14 +53,10 @@ RESULTS: Final = Operation(
 _ON_GOOGLE_CLOUD: Final = "/v1/projects/[^/]+/locations/[^/]+/(?:workspaces/[^/]+|claudeOrganization)/invoke"
 
 
-def _below(prefix: str, operation: Operation) -> Operation:
-    return replace(operation, path=re.compile(prefix + operation.path.pattern))
-
-
 # All that api.anthropic.com does: batches are made of messages, so they are known here and not there.
 _OPERATIONS: Final = (*anthropic.PROVIDER.operations, RESULTS)
 PROVIDER: Final = replace(
     anthropic.PROVIDER,
     hosts=(*anthropic.PROVIDER.hosts, "claude.googleapis.com"),
-    operations=(*_OPERATIONS, *(_below(_ON_GOOGLE_CLOUD, operation) for operation in _OPERATIONS)),
+    operations=(*_OPERATIONS, *(operation.below(_ON_GOOGLE_CLOUD) for operation in _OPERATIONS)),
 )

@@ -4,12 +4,10 @@ Every customer has a host and deployments with names of their own; the answer na
 deployment is global, of a data zone or of a region: the price is that of global ones, as genai-prices has it.
 """
 
-import re
-from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic
-from addon.providers.model import Operation, Provider
+from addon.providers.model import Provider
 from addon.providers.openai_realtime import realtime
 from addon.providers.openai_shaped import operations
 
@@ -23,10 +21,6 @@ BY_DEPLOYMENT: Final = (
 def region(host: str, _path: str) -> str | None:
     """The clouds of the US government and of China have price lists of their own."""
     return {"azure.us": "us-government", "azure.cn": "china"}.get(".".join(host.split(".")[-2:]))
-
-
-def below(prefix: str, operation: Operation) -> Operation:
-    return replace(operation, path=re.compile(prefix + operation.path.pattern))
 
 
 PROVIDER = Provider(
@@ -44,7 +38,7 @@ PROVIDER = Provider(
         *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "cancel_response", "batch_results"),
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),
-        *(below("/anthropic", operation) for operation in anthropic.PROVIDER.operations),
+        *(operation.below("/anthropic") for operation in anthropic.PROVIDER.operations),
     ),
     prices="azure",
     region=region,

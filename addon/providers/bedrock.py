@@ -263,10 +263,7 @@ OPERATIONS: Final = (
     # bedrock-runtime has OpenAI's API below /openai/v1, bedrock-mantle below /v1, and Anthropic's below /anthropic.
     # https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html; anthropic/lib/bedrock/_mantle.py
     *map(_dedicated, operations("(?:/openai)?/v1", "chat", "responses", complete=bedrock_invoke.with_guardrail)),
-    *(
-        _dedicated(replace(operation, path=re.compile("/anthropic" + operation.path.pattern)))
-        for operation in anthropic.MESSAGES
-    ),
+    *(_dedicated(operation.below("/anthropic")) for operation in anthropic.MESSAGES),
 )
 
 

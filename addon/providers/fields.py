@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -142,6 +143,16 @@ def added(total: Json, more: Json) -> Json:
     if one is not None and other is not None:
         return one + other
     return total if more is None else more
+
+
+def the_one(body: Json) -> Json:
+    """Google sends an error to a caller of a stream in a list of its own."""
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
+
+
+def prompt_of(parts: Iterable[str | None], tools: Json = None) -> str:
+    """The words of a request, one after the other, and the declarations of its tools, which are tokens too."""
+    return "\n".join(part for part in (*parts, dumped(tools) if tools else None) if part)
 
 
 def dumped(value: Json) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from addon.providers import gemini_batches, gemini_interactions, gemini_live, gemini_media
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, string
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, prompt_of, string
 from addon.providers.framing.table import JSON_ARRAY
 from addon.providers.gemini_openai import openai_half
 from addon.providers.gemini_usage import (
@@ -43,9 +43,7 @@ def prompt(request: Json) -> str:
     """System instruction, contents, and the tools' declarations."""
     contents = [at(request, "systemInstruction"), *items(at(request, "contents"))]
     parts = [string(at(part, "text")) for content in contents for part in items(at(content, "parts"))]
-    if tools := at(request, "tools"):
-        parts.append(dumped(tools))
-    return "\n".join(part for part in parts if part)
+    return prompt_of(parts, at(request, "tools"))
 
 
 def with_request(reading: Reading, asked: Asked) -> Reading:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, string
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, prompt_of, string
 from addon.providers.gemini_usage import MODALITIES, Units, is_billed_per_prompt, service_tier
 from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
 
@@ -81,9 +81,7 @@ def prompt(request: Json) -> str:
     for item in items(given):
         parts.append(string(at(item, "text")) or "")
         parts += [string(at(part, "text")) or "" for part in items(at(item, "content"))]
-    if tools := at(request, "tools"):
-        parts.append(dumped(tools))
-    return "\n".join(part for part in parts if part)
+    return prompt_of(parts, at(request, "tools"))
 
 
 def operations(base: str) -> tuple[Operation, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, error_type, items, string, whole
+from addon.providers.fields import at, error_type, items, string, the_one, whole
 from addon.providers.gemini_usage import Units, token_parts, usage
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
 
@@ -49,7 +49,7 @@ def read_embedding(body: Json) -> Reading:
         tokens = Usage(input_tokens=sum(known)) if known and len(known) == len(counts) else None
     elif tokens:
         tokens = replace(tokens, output_tokens=None)
-    return Reading(usage=tokens, usage_raw=raw, units=token_parts(raw), error_type=error_type(_one(body)))
+    return Reading(usage=tokens, usage_raw=raw, units=token_parts(raw), error_type=error_type(the_one(body)))
 
 
 def read_predicted_embeddings(body: Json) -> Reading:
@@ -67,7 +67,7 @@ def read_predicted_embeddings(body: Json) -> Reading:
     units: Units = {} if characters is None else {"input_characters": Decimal(characters)}
     tokens = Usage(input_tokens=sum(known)) if known and len(known) == len(counts) else None
     raw = {key: value for key in ("metadata",) if (value := at(body, key))} or None
-    return Reading(usage=tokens, usage_raw=raw, units=units, error_type=error_type(_one(body)))
+    return Reading(usage=tokens, usage_raw=raw, units=units, error_type=error_type(the_one(body)))
 
 
 def read_images(body: Json) -> Reading:
@@ -82,7 +82,7 @@ def read_songs(body: Json) -> Reading:
 def read_started(body: Json) -> Reading:
     """The name of the operation that makes the video."""
     name = string(at(body, "name"))
-    return Reading(response_id=name, error_type=error_type(_one(body)))
+    return Reading(response_id=name, error_type=error_type(the_one(body)))
 
 
 def video_asked(reading: Reading, asked: Asked) -> Reading:
@@ -111,7 +111,7 @@ def _made(body: Json, unit: str) -> Reading:
     return Reading(
         response_model=string(at(body, "modelDisplayName")),
         units={unit: Decimal(made)} if made else {},
-        error_type=error_type(_one(body)),
+        error_type=error_type(the_one(body)),
     )
 
 
@@ -122,7 +122,3 @@ def _embeddings(body: Json) -> list[Json]:
 def _number(value: Json) -> Json:
     """Some SDKs send numbers as text."""
     return int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
-
-
-def _one(body: Json) -> Json:
-    return body[0] if isinstance(body, list) and len(body) == 1 else body

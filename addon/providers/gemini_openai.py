@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, count, error_type, items, string
+from addon.providers.fields import at, count, error_type, items, string, the_one
 from addon.providers.gemini_usage import is_provisioned, price_factors
 from addon.providers.model import Json, Operation, Reading, Usage
 from addon.providers.openai_shaped import operations
@@ -46,7 +46,7 @@ def read_images(body: Json) -> Reading:
     return Reading(
         response_model=string(at(body, "model")),
         units={"images": Decimal(made)} if made else {},
-        error_type=error_type(_one(body)),
+        error_type=error_type(the_one(body)),
     )
 
 
@@ -55,7 +55,7 @@ def _google(operation: Operation) -> Operation:
     read_json, read_stream = operation.read_json, operation.read_stream
     return replace(
         operation,
-        read_json=read_json and (lambda body: _traffic(read_json(_one(body)))),
+        read_json=read_json and (lambda body: _traffic(read_json(the_one(body)))),
         read_stream=read_stream and (lambda events: _traffic(read_stream(events))),
     )
 
@@ -65,7 +65,3 @@ def _traffic(reading: Reading) -> Reading:
     return replace(
         reading, price_factors=reading.price_factors | price_factors(traffic), paid_by_plan=is_provisioned(traffic)
     )
-
-
-def _one(body: Json) -> Json:
-    return body[0] if isinstance(body, list) and len(body) == 1 else body

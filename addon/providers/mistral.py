@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_batches
-from addon.providers.fields import amount, at, count, dumped, error_type, items, json_of, string, words
+from addon.providers.fields import amount, at, count, error_type, items, json_of, prompt_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
 from addon.providers.openai_shaped import usage as openai_usage
@@ -98,9 +98,7 @@ def conversation_prompt(request: Json) -> str:
     given = at(request, "inputs")
     parts = [given if isinstance(given, str) else "", string(at(request, "instructions")) or ""]
     parts += [words(at(item, "content")) for item in items(given)]
-    if tools := at(request, "tools"):
-        parts.append(dumped(tools))
-    return "\n".join(part for part in parts if part)
+    return prompt_of(parts, at(request, "tools"))
 
 
 def read_ocr(body: Json) -> Reading:

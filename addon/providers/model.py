@@ -7,7 +7,7 @@ cannot read).
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,10 @@ class Operation:
     # Headers of the answer that `with_request` reads, in lower case: they are kept in the journal. Never one with a secret.
     answer_headers: tuple[str, ...] = ()
     source: str | None = None  # documentation, where it is not the provider's
+
+    def below(self, prefix: str) -> "Operation":
+        """The same at its path below another one, a regular expression."""
+        return replace(self, path=re.compile(prefix + self.path.pattern))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

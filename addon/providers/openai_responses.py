@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import openai_tools
-from addon.providers.fields import at, dumped, error_type, items, json_of, string, words
+from addon.providers.fields import at, error_type, items, json_of, prompt_of, string, words
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 TERMINAL: Final = Terminal(
@@ -101,9 +101,7 @@ def prompt(request: Json) -> str:
     for item in items(at(request, "input")):
         parts.append(words(at(item, "content")))
         parts += [words(at(item, key)) for key in ("arguments", "input", "output", "summary")]
-    if tools := at(request, "tools"):
-        parts.append(dumped(tools))
-    return "\n".join(part for part in parts if part)
+    return prompt_of(parts, at(request, "tools"))
 
 
 def _reading(response: Json, output: list[Json], said: str, other: str, failure: str | None = None) -> Reading:

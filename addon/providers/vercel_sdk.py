@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from addon.providers.fields import amount, at, count, dumped, error_type, items, parse, string
+from addon.providers.fields import amount, at, count, error_type, items, parse, prompt_of, string
 from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
 
 TERMINAL: Final = Terminal(anywhere=rb'"type"\s*:\s*"finish"', line_start=rb"data: ?\[DONE\]")
@@ -65,9 +65,7 @@ def prompt(request: Json) -> str:
         content = at(message, "content")
         parts.append(content if isinstance(content, str) else "")
         parts += [string(at(part, "text")) or "" for part in items(content)]
-    if tools := at(request, "tools"):
-        parts.append(dumped(tools))
-    return "\n".join(part for part in parts if part)
+    return prompt_of(parts, at(request, "tools"))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic, gemini, gemini_live, gemini_media, mistral
-from addon.providers.fields import at, error_type, items
+from addon.providers.fields import at, error_type, items, the_one
 from addon.providers.gemini import generate_content
 from addon.providers.gemini_openai import openai_half
 from addon.providers.model import Asked, Json, Operation, Provider, Reading
@@ -27,7 +27,7 @@ def region(_host: str, path: str) -> str | None:
 
 def read_own(body: Json) -> Reading:
     """A prediction of a model of one's own: whatever its shape, its machine is paid by the hour."""
-    return Reading(error_type=error_type(_one(body)), paid_by_plan=True)
+    return Reading(error_type=error_type(the_one(body)), paid_by_plan=True)
 
 
 def with_tools(reading: Reading, asked: Asked) -> Reading:
@@ -52,7 +52,7 @@ def _hourly(operation: Operation) -> Operation:
     read_json, read_stream = operation.read_json, operation.read_stream
     return replace(
         operation,
-        read_json=read_json and (lambda body: replace(read_json(_one(body)), paid_by_plan=True)),
+        read_json=read_json and (lambda body: replace(read_json(the_one(body)), paid_by_plan=True)),
         read_stream=read_stream and (lambda events: replace(read_stream(events), paid_by_plan=True)),
     )
 
@@ -66,12 +66,8 @@ def _claude() -> Operation:
     return replace(
         next(one for one in anthropic.PROVIDER.operations if one.path.fullmatch("/v1/messages")),
         path=re.compile(_publisher("anthropic") + ":(?:rawPredict|streamRawPredict)"),
-        read_json=lambda body: anthropic.read_json(_one(body)),
+        read_json=lambda body: anthropic.read_json(the_one(body)),
     )
-
-
-def _one(body: Json) -> Json:
-    return body[0] if isinstance(body, list) and len(body) == 1 else body
 
 
 PROVIDER = Provider(
