@@ -36,7 +36,7 @@ def write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextI
 
 def json_object(record: dict[str, Any]) -> str:
     """NULL as null, numbers as numbers, maps as objects, times as ISO 8601 in UTC."""
-    return json.dumps(_json_value(record), ensure_ascii=False)
+    return json.dumps(json_value(record), ensure_ascii=False)
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
@@ -159,7 +159,8 @@ def _number(value: float | Decimal) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """A value of a row as JSON has it; times are UTC."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -170,9 +171,9 @@ def _json_value(value: Any) -> Any:
         case datetime():
             return value.isoformat() + ("Z" if value.tzinfo is None else "")
         case dict():
-            return {str(key): _json_value(item) for key, item in value.items()}
+            return {str(key): json_value(item) for key, item in value.items()}
         case list() | tuple():
-            return [_json_value(item) for item in value]
+            return [json_value(item) for item in value]
         case timedelta():
             return value.total_seconds()
     return str(value)
@@ -187,10 +188,10 @@ def _csv_value(value: Any) -> str | int:
         case float() | Decimal() if math.isfinite(value):
             return format(Decimal(repr(value)) if isinstance(value, float) else value, "f")
         case dict() | list() | tuple():
-            return json.dumps(_json_value(value), ensure_ascii=False)
+            return json.dumps(json_value(value), ensure_ascii=False)
         case int():
             return value
-    return str(_json_value(value))
+    return str(json_value(value))
 
 
 def _all_are(column: Sequence[Any], kinds: tuple[type, ...]) -> bool:

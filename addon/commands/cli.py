@@ -15,9 +15,11 @@ from addon.commands.feedback import feedback
 from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
 from addon.commands.prices import prices
-from addon.commands.reports import report, sql, tail
+from addon.commands.reload import reload
+from addon.commands.reports import report, sql
 from addon.commands.run import run
 from addon.commands.show import show
+from addon.commands.tail import tail
 from addon.commands.up import up
 
 
@@ -44,6 +46,7 @@ for _command in (
     demo,
     fake,
     doctor,
+    reload,
     keys,
     budgets,
     limits,

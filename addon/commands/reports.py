@@ -1,22 +1,22 @@
-"""`heliograph report`, `sql` and `tail`. DuckDB and rich are imported when a verb runs: `heliograph up` needs neither."""
+"""`heliograph report` and `sql`. DuckDB and rich are imported when a verb runs: `heliograph up` needs neither."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from addon.commands.options import Failure, data_options, examples
-from addon.commands.tables import Style, read_zone, settle, style_options, tz_option, warn, width, write
+from addon.commands.tables import Style, read_zone, say_if_empty, settle, style_options, tz_option, warn, width, write
 from addon.config.mistakes import did_you_mean
 from addon.config.settings import load_what_can_be_read
 
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
-    from analysis.lake import Connection, Lake
+    from analysis.lake import Connection
     from analysis.table import Table
     from analysis.window import Window
 
@@ -164,40 +164,7 @@ def sql(
         ) from error
     except (duckdb.Error, NotAllowed) as error:
         raise Failure(with_hint(str(error))) from error
-    _say_if_empty(lake, data)
-
-
-@click.command(
-    short_help="Show calls as they finish.",
-    epilog=examples(
-        "heliograph tail", "heliograph tail -n 100 --no-follow", "heliograph tail --follow --json | jq .cost_usd"
-    ),
-)
-@click.option(
-    "-n", "--lines", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="Calls to begin with."
-)
-@click.option(
-    "-f/-F", "--follow/--no-follow", default=None, help="Go on with calls as they finish. Default: on a terminal."
-)
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@data_options
-def tail(limit: int, follow: bool | None, as_json: bool, data: Path, config: Path | None) -> None:
-    """Show the last calls, then calls as they finish; Ctrl-C ends it. Times are UTC."""
-    from analysis.render import json_object
-    from analysis.tail import Tail, line
-
-    settle(data, config)
-    calls = Tail(data, warn)
-    show: Callable[[dict[str, Any]], str] = json_object if as_json else line
-    for call in calls.last(limit):
-        click.echo(show(call))
-    _say_if_empty(calls.lake, data)
-    if sys.stdout.isatty() if follow is None else follow:
-        try:
-            for call in calls.follow():
-                click.echo(show(call))
-        except KeyboardInterrupt:
-            return  # the way to end it, not a failure
+    say_if_empty(lake, data)
 
 
 def print_report(
@@ -244,7 +211,7 @@ def print_report(
     else:
         rows = map(window.zone.local_row, table.rows) if style == "table" else table.rows
         write(table.columns, rows, style, keep_numbers=True)
-    if _say_if_empty(lake, data):
+    if say_if_empty(lake, data):
         return
     if not calls:
         warn(f"no calls {window}; --since 365d looks further back")
@@ -254,12 +221,3 @@ def print_report(
         warn(f"only the first {limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
     click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")
-
-
-def _say_if_empty(lake: "Lake", data: Path) -> bool:
-    if empty := lake.is_empty():
-        warn(f"no calls yet in {data}; make some:  {_START}")
-    return empty
-
-
-_START: Final = "heliograph run -- python app.py   or   heliograph up"

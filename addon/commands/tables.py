@@ -13,6 +13,7 @@ import click
 from addon.config.settings import ConfigError, load_what_can_be_read
 
 if TYPE_CHECKING:
+    from analysis.lake import Lake
     from analysis.zone import Zone
 
 Style = Literal["table", "json", "csv"]
@@ -63,6 +64,13 @@ def settle(data: Path, config: Path | None) -> None:
         warn("calls that a stopped proxy left are not shown until the settings are mended: their price depends on them")
     except OSError as error:
         warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
+
+
+def say_if_empty(lake: "Lake", data: Path) -> bool:
+    """Says how to make calls where there are none at all."""
+    if empty := lake.is_empty():
+        warn(f"no calls yet in {data}; make some:  heliograph run -- python app.py   or   heliograph up")
+    return empty
 
 
 def write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:

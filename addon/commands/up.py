@@ -3,11 +3,16 @@
 import asyncio
 import os
 import sys
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from addon.commands import environment
+from addon.commands.json_log import json_stderr, log_line
 from addon.commands.options import (
     Failure,
     data_options,
@@ -17,17 +22,32 @@ from addon.commands.options import (
     unwritable,
     upstream_options,
 )
-from addon.config.settings import DEFAULT_LISTEN, ConfigError, data_folder, parse_listen
+from addon.commands.tables import warn
+from addon.commands.tail import shows_colour
+from addon.config.settings import DEFAULT_LISTEN, ConfigError, Settings, data_folder, parse_listen
+
+if TYPE_CHECKING:
+    from addon.hooks.proxy import Proxy
+
+_LAST_LINES_S: Final = 10.0  # for the lines of calls that were settled at the end
 
 
 @click.command(
     short_help="Start the proxy.",
-    epilog=examples("heliograph up", "heliograph up --listen 127.0.0.1:9000 --upstream vllm=http://127.0.0.1:8000"),
+    epilog=examples(
+        "heliograph up",
+        "heliograph up --listen 127.0.0.1:9000 --upstream vllm=http://127.0.0.1:8000",
+        "heliograph up --verbose",
+    ),
 )
 @data_options
 @upstream_options
 @listen_option("Where to listen.")
 @click.option("--open", "open_to_all", is_flag=True, help="Allow a --listen that other machines can reach.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Print a line for each call as it finishes, as `heliograph tail` does."
+)
+@click.option("--log-json", is_flag=True, help="Print every message as one JSON object a line: for a service's log.")
 def up(
     data: Path,
     config: Path | None,
@@ -35,13 +55,17 @@ def up(
     upstream_timeout: float | None,
     listen: tuple[str, int],
     open_to_all: bool,
+    verbose: bool,
+    log_json: bool,
 ) -> None:
-    """Start the proxy and say how to point a program at it. Ctrl-C ends it, in order."""
+    """Start the proxy and say how to point a program at it. Ctrl-C ends it, in order, with a line on what its calls cost.
+
+    Messages go to standard error, the lines of --verbose to standard output. SIGHUP has it read its settings again.
+    """
     if __debug__:
         # Again without assertions: mitmproxy checks every event and message with them, a tenth of its time.
         os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
     from addon.routing.addresses import is_loopback
-    from addon.serve import serve
 
     settings = read_settings(data, config, upstreams, upstream_timeout)
     if not (is_loopback(listen[0]) or settings.keys or open_to_all):
@@ -50,11 +74,77 @@ def up(
             "make some with `heliograph keys add NAME`, listen on 127.0.0.1, or add --open if everyone who can reach it may use it"
         )
     try:
-        asyncio.run(serve(settings, listen, lambda address: _announce(data, address)))
+        with json_stderr() if log_json else nullcontext():
+            asyncio.run(_serve(settings, listen, verbose, log_json))
     except ConfigError as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise unwritable(data, error) from error
+
+
+async def _serve(settings: Settings, listen: tuple[str, int], verbose: bool, log_json: bool) -> None:
+    from addon.hooks.child_process import ChildProcess
+    from addon.hooks.proxy import Proxy
+    from addon.serve import serve
+
+    proxy, lines = Proxy(), None
+    if verbose:
+        style = ("--json",) if log_json else ("--colour",) if shows_colour(sys.stdout.isatty(), os.environ) else ()
+        since = ("--since", str(proxy.started_at))
+        lines = ChildProcess("addon.commands.call_lines", "--data", str(settings.data), *since, *style)
+    try:
+        announce = _announce_json if log_json else _announce
+        await serve(settings, listen, lambda address: announce(settings.data, address), proxy)
+    finally:
+        if lines and not await lines.end(_LAST_LINES_S):
+            lines.kill()
+    _say_goodbye(settings.data, proxy, log_json)
+
+
+def _say_goodbye(data: Path, proxy: "Proxy", log_json: bool) -> None:
+    """One line: what the calls since the start came to, and how many of this proxy's have no row yet."""
+    import duckdb
+
+    from addon.storage.begun import count_begun
+    from addon.storage.folders import Folders
+    from addon.storage.presence import running_proxies
+    from analysis.footer import count
+    from analysis.lake import Lake
+    from analysis.render import usd
+    from analysis.report import totals
+    from analysis.window import Window
+
+    window = Window(datetime.fromtimestamp(proxy.started_at, UTC))
+    seconds = time.time() - proxy.started_at
+    folders = Folders(data)
+    try:
+        total = Lake(data).ask(lambda connection: totals(connection, window))
+        unsettled = count_begun(folders, proxy.run)
+    except (duckdb.Error, OSError) as error:
+        warn(f"stopped after {_span(seconds)}; what its calls cost cannot be read: {error}")
+        return
+    if log_json:
+        facts = {"calls": total.calls, "errors": total.errors, "cost_usd": total.cost_usd, "unpriced": total.unpriced}
+        click.echo(log_line("info", "stopped", **facts, unsettled=unsettled, seconds=round(seconds, 3)), err=True)
+        return
+    cost = "cost unknown" if total.cost_usd is None else usd(total.cost_usd)
+    spent = f"{count(total.errors, 'error')}, {cost}, " if total.calls else ""
+    others = "; calls of other proxies on this folder included" if any(running_proxies(folders)) else ""
+    without_price = f" ({total.unpriced:,} without a price)" if total.unpriced else ""
+    warn(
+        f"stopped after {_span(seconds)}: {count(total.calls, 'call')}{without_price}, {spent}{unsettled:,} unsettled{others}"
+    )
+
+
+def _span(seconds: float) -> str:
+    """`2 h 3 min`, `4 s`."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def _announce_json(data: Path, address: tuple[str, int]) -> None:
+    url = environment.proxy_url(*address, None)
+    click.echo(log_line("info", f"listens on {url}, data in {data}", url=url, data=str(data)), err=True)
 
 
 def _announce(data: Path, address: tuple[str, int]) -> None:

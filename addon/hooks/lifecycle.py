@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,12 +11,12 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addon.config.reload import LOOK_EVERY_S, FileWatch, read_again
 from addon.config.settings import ConfigError, Settings, data_folder, load
 from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services, open_services
+from addon.hooks.settings_watch import SettingsWatch
 from addon.routing.addresses import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -44,6 +43,7 @@ class Lifecycle:
         self._make_addons = make_addons
         self._services: Services | None = None
         self._settler: ChildProcess | None = None
+        self._watch: SettingsWatch | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._loaded = False
@@ -65,6 +65,7 @@ class Lifecycle:
             self._services = open_services(self.settings or self._from_options())
         except (ConfigError, OSError) as error:
             raise exceptions.OptionsError(f"heliograph: {error}") from error
+        self.proxy.run = self._services.journal.run
         addons = self._make_addons(self.proxy, self._services)
         for addon in addons:
             ctx.master.addons.register(addon)
@@ -99,7 +100,8 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(self._keep_settler(self._services)))
         if self._services.settings.is_watched:
-            self._tasks.append(loop.create_task(self._keep_settings(self._services)))
+            self._watch = SettingsWatch(self.proxy, self._services, ctx.master.shutdown)
+            self._tasks.append(loop.create_task(self._watch.run()))
         if self._services.settings.webhooks:
             self._tasks.append(loop.create_task(self._keep_webhooks(self._services)))
 
@@ -118,19 +120,6 @@ class Lifecycle:
                 logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.exit_status)
                 self._start_settler(services)
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
-
-    async def _keep_settings(self, services: Services) -> None:
-        """Takes changes of heliograph.toml over. A file with a mistake is told once, and the old settings stay."""
-        watch = FileWatch(services.settings.config)
-        while not self._stopping:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if not watch.has_changed():
-                continue
-            try:
-                fresh = await asyncio.to_thread(read_again, services.settings, os.environ, alone=self.proxy.alone)
-                services.use(fresh)
-            except ConfigError as error:
-                logger.warning("heliograph: the settings stay as they were:\n%s", error)
 
     async def _keep_webhooks(self, services: Services) -> None:
         """The process of the endpoints sends them; without webhooks it starts at the first request for an endpoint."""
@@ -153,6 +142,8 @@ class Lifecycle:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
+        if self._watch:
+            self._watch.close()
         services.close()
         if self._settler and self._settler.exit_status is not None:
             self._start_settler(services)  # it died a moment ago, and calls are left to settle

@@ -31,6 +31,7 @@ class Proxy:
     untrusted: set[str] = field(default_factory=set)  # hosts whose certificate, made by us, a program did not accept
     hosts: dict[str, bool] | None = None  # asked for through us -> whether it is opened; for the same summary
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
+    run: str = ""  # name of the journal's run; "" before it is opened
     started_at: float = field(default_factory=time.time)  # epoch seconds
     alone: bool = False  # only this machine can reach us
     has_own_streams: bool = False  # `mitm/stream.py` could be put under this mitmproxy's connections

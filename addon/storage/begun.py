@@ -13,6 +13,7 @@ import orjson
 from addon.storage.folders import Folders, NotOurs, entries, open_file, parse_segment
 from addon.storage.journal_lines import CallStart, parse_line
 
+_START: Final = b'{"t":"start"'
 MOST_BYTES: Final = 256 * 2**20  # the newest segments; only after a crash under load is there more, until it is settled
 
 
@@ -31,6 +32,19 @@ def calls_begun(folders: Folders, text: str) -> Iterator[CallStart]:
             continue  # settled meanwhile, or not a segment
 
 
+def count_begun(folders: Folders, run: str) -> int:
+    """How many calls of a run have start lines in segments that are not settled."""
+    found = 0
+    for path, _ in _segments(folders):
+        if path.name.startswith(run) and not path.with_suffix(".done").exists():
+            try:
+                with os.fdopen(open_file(path), "rb") as lines:
+                    found += sum(line.startswith(_START) for line in lines)
+            except (FileNotFoundError, NotOurs):
+                continue
+    return found
+
+
 def _segments(folders: Folders) -> list[tuple[Path, int]]:
     found: list[tuple[float, Path, int]] = []
     for entry in entries(folders.journal):
@@ -45,7 +59,7 @@ def _segments(folders: Folders) -> list[tuple[Path, int]]:
 
 def _starts(lines: Iterator[bytes], wanted: bytes) -> Iterator[CallStart]:
     for raw in lines:
-        if raw.startswith(b'{"t":"start"') and wanted in raw:
+        if raw.startswith(_START) and wanted in raw:
             try:
                 call = parse_line(raw).call
             except ValueError:

@@ -5,6 +5,7 @@ journal/<run>-<seq>.done             all rows of that segment are in Parquet; ho
 settled/<table>/<segment>.<date>.jsonl   rows that have no Parquet file yet
 lake/<table>/date=<date>/<name>.parquet
 lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet stands for
+running/<pid>.json                   a proxy at work, flock-held; what it last said of its settings
 settle.lock                          held by the one settler of this data folder
 cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
@@ -35,6 +36,10 @@ class Folders:
     @property
     def journal(self) -> Path:
         return self.data / "journal"
+
+    @property
+    def running(self) -> Path:
+        return self.data / "running"
 
     @property
     def lock(self) -> Path:
@@ -145,7 +150,7 @@ def refuse_unsafe(data: Path) -> None:
     """Looks at a data folder before it is used: others must not be able to plant or change what is in it.
 
     Raises NotOurs where it, or a folder or file of ours in it, can be written by others, belongs to somebody else, or is
-    a symlink, FIFO or device. `lake`, `journal` and `settled` may be symlinks to folders that pass the same test. A folder
+    a symlink, FIFO or device. `lake`, `journal`, `settled` and `running` may be symlinks to folders that pass the same test. A folder
     of our own in the place of the cache or the limits is let pass: no risk comes of it, and calls go on without that store.
     """
     if not data.exists():
@@ -162,7 +167,7 @@ def refuse_unsafe(data: Path) -> None:
             _refuse(path, path.lstat(), is_kind, "regular file")
 
 
-_FOLDERS: Final = ("journal", "lake", "settled")
+_FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
     r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks)\.sqlite(?:-wal|-shm|-journal)?"
 )

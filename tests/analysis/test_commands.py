@@ -6,22 +6,26 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
 from addon.commands import reports
+from addon.commands.tail import shows_colour, tail
 from addon.storage.folders import Folders
 from addon.storage.record import TABLES, RequestRow
 from analysis.report import REPORTS
 from analysis.summary import summarise
-from analysis.tail import Tail, line
+from analysis.tail import Filters, Tail, line
+from analysis.zone import zone_of
 from tests.analysis.writing import made_up_rows, settle, to_parquet
 
-VERBS: dict[str, click.Command] = {"report": reports.report, "sql": reports.sql, "tail": reports.tail}
+VERBS: dict[str, click.Command] = {"report": reports.report, "sql": reports.sql, "tail": tail}
 SINCE = ("--since", "2026-11-01")
 
 
@@ -212,11 +216,12 @@ def test_a_tail_line_has_a_dash_for_what_is_unknown(tmp_path: Path) -> None:
         "-",
         "-3",
         "client_disconnected",
-        "ann\\x1b[2J",
+        "user=ann\\x1b[2J",
+        row.request_id,
     ]
 
 
-def test_a_tail_line_fits_an_ordinary_terminal(tmp_path: Path) -> None:
+def test_a_tail_line_up_to_the_status_fits_an_ordinary_terminal(tmp_path: Path) -> None:
     row = RequestRow(
         request_id="0199f000-0000-7000-8000-000000000001",
         started_at=datetime(2026, 11, 21, 8, 30, tzinfo=UTC),
@@ -231,7 +236,98 @@ def test_a_tail_line_fits_an_ordinary_terminal(tmp_path: Path) -> None:
     )
     settle(tmp_path, [row], 1)
     (call,) = Tail(tmp_path, print).last(1)
-    assert len(line(call)) == 80
+    assert line(call).index(f" {row.request_id}") == 80
+    assert line(call, zone_of("Asia/Tokyo")).startswith("17:30:12 anthropic")
+
+
+def tail_rows() -> list[RequestRow]:
+    """Calls of several users, models and projects; the last one failed."""
+    told: list[dict[str, Any]] = [
+        {"user_id": "ann", "session_id": "s1", "properties": {"project": "shop"}, "cache_status": "hit"},
+        {"user_id": "bob", "properties": {"project": "shop"}, "response_model": "gpt-4o-mini"},
+        {"provider_name": "anthropic", "request_model": "claude_x", "status": 529, "error_type": "overloaded"},
+    ]
+    row = replace(made_up_rows(1)[0], provider_name="openai", request_model="m", response_model=None, cache_status=None)
+    row = replace(row, status=200, error_type=None, user_id=None, session_id=None, properties={})
+    now = datetime.now(UTC)
+    return [
+        replace(row, **fields, request_id=f"0199f000-0000-7000-8000-{number:012x}", started_at=now)
+        for number, fields in enumerate(told)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ((), {0, 1, 2}),
+        (("--user", "ann"), {0}),
+        (("--session", "s1"), {0}),
+        (("--project", "shop"), {0, 1}),
+        (("--provider", "anthropic"), {2}),
+        (("--errors",), {2}),
+        (("--model", "GPT-4o-*"), {1}),
+        (("--model", "claude_*"), {2}),
+        (("--model", "claude-*"), set()),
+        (("--model", "%"), set()),
+        (("--project", "shop", "--user", "bob"), {1}),
+        (("--errors", "--user", "ann"), set()),
+    ],
+)
+def test_tail_shows_the_calls_that_fit_all_filters(tmp_path: Path, options: tuple[str, ...], shown: set[int]) -> None:
+    settle(tmp_path, tail_rows(), 1)
+    found = heliograph(tmp_path, "tail", "--json", *options).stdout.splitlines()
+    assert {int(json.loads(call)["request_id"][-12:], 16) for call in found} == shown
+
+
+def test_new_calls_are_filtered_too(tmp_path: Path) -> None:
+    calls = Tail(tmp_path, print, Filters(user="bob"))
+    assert calls.last(5) == []
+    settle(tmp_path, tail_rows(), 1)
+    assert [call["user_id"] for call in calls.new()] == ["bob"]
+
+
+def test_a_tail_line_says_whose_the_call_is_and_where_its_answer_came_from(tmp_path: Path) -> None:
+    settle(tmp_path, tail_rows(), 1)
+    ann, bob, failed = sorted(Tail(tmp_path, print).last(3), key=lambda call: str(call["request_id"]))
+    assert line(ann).endswith(f" 200 hit user=ann session=s1 {ann['request_id']}")
+    assert line(bob).endswith(f" 200 user=bob project=shop {bob['request_id']}")
+    assert line(failed).endswith(f" 529 overloaded {failed['request_id']}")
+    assert "\x1b" not in line(failed)
+    assert "\x1b[31m529 overloaded\x1b[0m" in line(failed, colour=True)
+    assert "\x1b[32mhit\x1b[0m" in line(ann, colour=True)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "environ", "shows"),
+    [
+        (True, {}, True),
+        (True, {"NO_COLOR": ""}, True),  # empty counts as not set
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+        (False, {}, False),
+    ],
+)
+def test_colours_are_for_terminals_whose_user_wants_them(
+    is_terminal: bool, environ: dict[str, str], shows: bool
+) -> None:
+    assert shows_colour(is_terminal, environ) is shows
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--user", "anm"), "no call has user 'anm'; did you mean 'ann'"),
+        (("--project", "shpo", "--provider", "antropic"), "provider 'antropic'; did you mean 'anthropic'"),
+        (("--session", "zzzz"), "no call has session 'zzzz'\n"),
+    ],
+)
+def test_a_filter_that_no_call_fits_is_answered_with_the_nearest_name(
+    tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    settle(tmp_path, tail_rows(), 1)
+    done = heliograph(tmp_path, "tail", *options)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert says in done.stderr
 
 
 def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[RequestRow]) -> None:

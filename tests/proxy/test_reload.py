@@ -1,5 +1,7 @@
 """A running proxy takes changes of heliograph.toml over."""
 
+import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,3 +77,45 @@ def test_a_fetched_price_list_holds_for_the_next_calls_until_its_file_is_deleted
         wait_for(lambda: source_of_a_call() == "genai-prices fetched 2026-11-21T12:30Z")
         kept.unlink()
         wait_for(lambda: source_of_a_call() == installed)
+
+
+def test_reload_says_what_changed_and_what_needs_a_restart(tmp_path: Path, shared_provider: FakeProviders) -> None:
+    file = tmp_path / "heliograph.toml"
+    reload = ("reload", "--data", str(tmp_path))
+    with run_up(tmp_path, *to(shared_provider)) as proxy:
+        wait_for(lambda: run(*reload).stdout.endswith("nothing has changed\n"))
+        file.write_text('[[limits]]\nname = "house"\nquota = 5\nwindow = "1h"\n\n[cache]\nmax_bytes = 1000000\n')
+        done = run(*reload)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == (
+            f"proxy on {proxy.url.removeprefix('http://')} (process {proxy.process.pid}): "
+            "limits (house added); needs a restart: [cache]\n"
+        )
+        file.write_text("[limit]\n")
+        wrong = run(*reload)
+        assert wrong.returncode == 2
+        assert "the old settings stay" in wrong.stderr
+        assert "did you mean 'limits'" in wrong.stderr
+        answer = plain(proxy).post(CHAT_PATH, json=CHAT)
+        assert answer.headers["helicone-ratelimit-limit"] == "5", "the limit is in use, and the mistake changed nothing"
+        assert [line for line in proxy.said if "settings read again: limits (house added)" in line]
+    none = run(*reload)
+    assert none.returncode == 2, "the file is still wrong"
+    file.unlink()
+    none = run(*reload)
+    assert none.returncode == 1
+    assert "no proxy runs on" in none.stderr
+
+
+def test_a_proxy_whose_terminal_is_closed_ends_in_order(tmp_path: Path, shared_provider: FakeProviders) -> None:
+    """SIGHUP means both: read the settings again, and the terminal is gone."""
+    ours, theirs = os.openpty()
+    with run_up(tmp_path, *to(shared_provider), stdin=theirs, start_new_session=True) as proxy:
+        os.close(theirs)
+        assert status(proxy) == 200
+        proxy.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: [line for line in proxy.said if "settings read again: nothing has changed" in line])
+        os.close(ours)
+        proxy.process.send_signal(signal.SIGHUP)
+        assert proxy.process.wait(60) == 0
+    assert [line for line in proxy.said if "1 call, 0 errors" in line]
