@@ -1,10 +1,13 @@
 -- Which names do the calls since $since have that a filter of `heliograph tail` could mean?
-select distinct unnest([
-    {'filter': 'provider', 'name': provider_name},
-    {'filter': 'model', 'name': coalesce(response_model, request_model)},
-    {'filter': 'user', 'name': user_id},
-    {'filter': 'session', 'name': session_id},
-    {'filter': 'project', 'name': properties['project']}
-], recursive := true)
-from requests
-where started_at >= $since
+with names as materialized (
+    select distinct
+        provider_name as provider,
+        coalesce(response_model, request_model) as model,
+        user_id as "user",
+        session_id as session,
+        properties['project'] as project
+    from requests
+    where started_at >= $since
+)
+select distinct filter, name
+from names unpivot (name for filter in (provider, model, "user", session, project))
