@@ -37,6 +37,7 @@ class Outcome:
     result: str  # passed | FAILED | not installed: why
     version: str = "-"
     rows: list[dict[str, object]] = field(default_factory=list)
+    others: int = 0  # requests to a provider that are not calls: no rows
     wrong: list[str] = field(default_factory=list)
 
     @property
@@ -45,7 +46,7 @@ class Outcome:
         cost, listed = (_sum(self.rows, name) for name in ("cost_nanousd", "list_cost_nanousd"))
         price = _usd(cost) if cost is not None else f"NULL (list {_usd(listed)})" if listed is not None else "-"
         told = " + ".join("-" if number is None else str(number) for number in tokens)
-        return (self.client.name, self.version, str(len(self.rows)), told, price, self.result)
+        return (self.client.name, self.version, str(len(self.rows)), str(self.others), told, price, self.result)
 
 
 def _sum(rows: Sequence[dict[str, object]], column: str) -> int | None:
@@ -66,7 +67,9 @@ def checked(client: Client, cache: Path, home: Path) -> Outcome:
         return Outcome(client, f"not installed: {error}")
     done = run(client, programs, node, home)
     wrong = problems(client, done.rows, done.received, done.folder) + _mishaps(done)
-    return Outcome(client, "FAILED" if wrong else "passed", version(client, programs), done.rows, wrong)
+    return Outcome(
+        client, "FAILED" if wrong else "passed", version(client, programs), done.rows, len(done.others), wrong
+    )
 
 
 def _mishaps(done: Run) -> list[str]:
@@ -82,7 +85,7 @@ def _mishaps(done: Run) -> list[str]:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    head = ("client", "version", "calls", "tokens in + out", "cost, USD", "result")
+    head = ("client", "version", "calls", "other requests", "tokens in + out", "cost, USD", "result")
     lines = [head, ("---",) * len(head), *(outcome.cells for outcome in outcomes)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -28,6 +28,36 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+# What agents are told to do in their first turn, by a tool of theirs: it changes nothing, and they ask nobody for leave.
+TOOLS: Final[dict[str, Body]] = {
+    "Bash": {"command": "git status", "description": "Look"},  # Claude Code
+    "exec_command": {"cmd": "git status"},  # Codex
+    "list_directory": {"dir_path": "."},  # Gemini CLI
+    "bash": {"command": "git status", "description": "Look"},  # opencode
+}
+
+
+def tool_to_call(body: Body) -> str | None:
+    """The tool of TOOLS that an agent offers; None once it has sent a result, or offers none."""
+    offered: list[Body] = [
+        *(body.get("tools") or []),
+        *(each for tool in body.get("tools") or [] for each in tool.get("functionDeclarations", [])),
+    ]
+    names = [str(tool.get("name")) for tool in offered]
+    return None if _has_result(body) else next((name for name in names if name in TOOLS), None)
+
+
+def _has_result(body: Body) -> bool:
+    """In the shapes of Anthropic's messages, of OpenAI's responses and of Gemini."""
+    asked = [*(body.get("messages") or []), *(body.get("contents") or [])]
+    inside = [part for message in asked for part in message.get("content") or message.get("parts") or []]
+    given = body.get("input") if isinstance(body.get("input"), list) else []
+    parts = [part for part in (*inside, *(given or [])) if isinstance(part, dict)]
+    return any(
+        part.get("type") in ("tool_result", "function_call_output") or "functionResponse" in part for part in parts
+    )
+
+
 def _json(value: object) -> Answer:
     return Answer((json.dumps(value).encode(),))
 
@@ -76,11 +106,13 @@ def mistral_chat(number: int, body: Body) -> Answer:
 def groq_chat(number: int, body: Body) -> Answer:
     """https://console.groq.com/docs/api-reference: the last chunk of a stream has the usage in `x_groq`."""
     usage = {**PLAIN_CHAT_USAGE, "queue_time": 0.01, "prompt_time": 0.01, "completion_time": 0.01, "total_time": 0.02}
-    return _plain_chat(number, body, lambda chunk: chunk | {"x_groq": {"id": "req_1", "usage": usage}})
+    return _plain_chat(
+        number, body, lambda chunk: chunk | {"x_groq": {"id": "req_1", "usage": usage}}, service_tier="on_demand"
+    )
 
 
-def _plain_chat(number: int, body: Body, last: Callable[[Body], Body]) -> Answer:
-    common: Body = {"id": f"chat-{number}", "created": CREATED, "model": body["model"]}
+def _plain_chat(number: int, body: Body, last: Callable[[Body], Body], **more: str) -> Answer:
+    common: Body = {"id": f"chat-{number}", "created": CREATED, "model": body["model"], **more}
     if not body.get("stream"):
         return _json({**common, "object": "chat.completion", "choices": [_choice()], "usage": PLAIN_CHAT_USAGE})
     chunk = {**common, "object": "chat.completion.chunk"}
@@ -110,8 +142,7 @@ def openai_responses(number: int, body: Body) -> Answer:
 def responses_events(number: int, body: Body) -> list[Body]:
     """The events of one response, as SSE and as WebSocket messages. The last one has the whole response."""
     prewarm = body.get("generate") is False  # Codex, before its first turn: nothing is generated
-    part = {"type": "output_text", "annotations": [], "logprobs": [], "text": TEXT}
-    item = {"id": f"msg_{number}", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    item, said = _called(number, tool) if (tool := tool_to_call(body)) else _said(number)
     usage = {
         "input_tokens": INPUT_TOKENS,
         "input_tokens_details": {"cached_tokens": CACHED_TOKENS},
@@ -126,8 +157,20 @@ def responses_events(number: int, body: Body) -> list[Body]:
         **{"tool_choice": "auto", "tools": [], "usage": None, "text": {"format": {"type": "text"}}},
     }
     ended = begun | {"status": "completed", "output": [] if prewarm else [item], "usage": None if prewarm else usage}
+    events: list[Body] = [
+        {"type": "response.created", "response": begun},
+        *([] if prewarm else said),
+        {"type": "response.completed", "response": ended},
+    ]
+    return [event | {"sequence_number": place} for place, event in enumerate(events)]
+
+
+def _said(number: int) -> tuple[Body, list[Body]]:
+    """An output item with words, and its events."""
+    part = {"type": "output_text", "annotations": [], "logprobs": [], "text": TEXT}
+    item = {"id": f"msg_{number}", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
     here = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-    said: list[Body] = [
+    return item, [
         {"type": "response.output_item.added", "output_index": 0, "item": item | {"content": []}},
         {"type": "response.content_part.added", **here, "part": part | {"text": ""}},
         *({"type": "response.output_text.delta", **here, "delta": word, "logprobs": []} for word in WORDS),
@@ -135,12 +178,20 @@ def responses_events(number: int, body: Body) -> list[Body]:
         {"type": "response.content_part.done", **here, "part": part},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
     ]
-    events: list[Body] = [
-        {"type": "response.created", "response": begun},
-        *([] if prewarm else said),
-        {"type": "response.completed", "response": ended},
+
+
+def _called(number: int, tool: str) -> tuple[Body, list[Body]]:
+    """An output item that calls a tool, and its events."""
+    arguments = json.dumps(TOOLS[tool])
+    call: Body = {"type": "function_call", "name": tool, "call_id": f"call_{number}", "status": "completed"}
+    item = {"id": f"fc_{number}", **call, "arguments": arguments}
+    here = {"item_id": item["id"], "output_index": 0}
+    return item, [
+        {"type": "response.output_item.added", "output_index": 0, "item": item | {"arguments": ""}},
+        {"type": "response.function_call_arguments.delta", **here, "delta": arguments},
+        {"type": "response.function_call_arguments.done", **here, "arguments": arguments},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
     ]
-    return [event | {"sequence_number": place} for place, event in enumerate(events)]
 
 
 def anthropic_messages(number: int, body: Body) -> Answer:
@@ -154,9 +205,16 @@ def anthropic_messages(number: int, body: Body) -> Answer:
         "service_tier": "standard",
     }
     message = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": body["model"]}
-    stop = {"stop_reason": "end_turn", "stop_sequence": None}
+    tool = tool_to_call(body)
+    stop = {"stop_reason": "tool_use" if tool else "end_turn", "stop_sequence": None}
+    block: Body = {"type": "text", "text": TEXT}
+    empty: Body = {"input": {}} if tool else {"text": ""}
+    deltas: list[Body] = [{"type": "text_delta", "text": word} for word in WORDS]
+    if tool:
+        block = {"type": "tool_use", "id": f"toolu_{number}", "name": tool, "input": TOOLS[tool]}
+        deltas = [{"type": "input_json_delta", "partial_json": json.dumps(TOOLS[tool])}]
     if not body.get("stream"):
-        return _json({**message, "content": [{"type": "text", "text": TEXT}], **stop, "usage": usage})
+        return _json({**message, "content": [block], **stop, "usage": usage})
     begun = {
         **message,
         "content": [],
@@ -164,13 +222,10 @@ def anthropic_messages(number: int, body: Body) -> Answer:
         "stop_sequence": None,
         "usage": usage | {"output_tokens": 1},
     }
-    deltas = [
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}} for word in WORDS
-    ]
     events: list[Body] = [
         {"type": "message_start", "message": begun},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *deltas,
+        {"type": "content_block_start", "index": 0, "content_block": block | empty},
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", "delta": stop, "usage": usage},
         {"type": "message_stop"},
@@ -180,12 +235,16 @@ def anthropic_messages(number: int, body: Body) -> Answer:
 
 def gemini_json(number: int, model: str) -> Answer:
     """https://ai.google.dev/api/generate-content"""
-    return _json(_gemini(number, model, TEXT, is_last=True))
+    return _json(_gemini(number, model, {"text": TEXT}, is_last=True))
 
 
-def gemini_stream(number: int, model: str, *, as_events: bool) -> Answer:
+def gemini_stream(number: int, model: str, body: Body, *, as_events: bool) -> Answer:
     """Server-sent events with `?alt=sse`, else one JSON array that comes in parts."""
-    chunks = [_gemini(number, model, word, is_last=word == WORDS[-1]) for word in WORDS]
+    tool = tool_to_call(body)
+    parts: list[Body] = (
+        [{"functionCall": {"name": tool, "args": TOOLS[tool]}}] if tool else [{"text": word} for word in WORDS]
+    )
+    chunks = [_gemini(number, model, part, is_last=part is parts[-1]) for part in parts]
     if as_events:
         return _events([b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n" for chunk in chunks])
     starts = [b"[", *[b",\r\n"] * (len(chunks) - 1)]
@@ -193,8 +252,8 @@ def gemini_stream(number: int, model: str, *, as_events: bool) -> Answer:
     return Answer((*pieces, b"]"))
 
 
-def _gemini(number: int, model: str, text: str, *, is_last: bool) -> Body:
-    candidate: Body = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+def _gemini(number: int, model: str, part: Body, *, is_last: bool) -> Body:
+    candidate: Body = {"content": {"role": "model", "parts": [part]}, "index": 0}
     usage = {
         "promptTokenCount": INPUT_TOKENS,
         "cachedContentTokenCount": CACHED_TOKENS,

@@ -1,4 +1,7 @@
-"""Coding agents and other programs for a terminal: each makes one turn, with updates and telemetry switched off."""
+"""Coding agents and other programs for a terminal, with updates and telemetry switched off.
+
+An agent with tools makes two calls: it is told to use a tool (`answers.TOOLS`), and sends back what the tool said.
+"""
 
 import base64
 import json
@@ -43,6 +46,9 @@ check_for_update_on_startup = false
 enabled = false
 """
 CODEX: Final = ("codex", "exec", "--skip-git-repo-check", "-m", "gpt-5", PROMPT)
+PREWARM: Final = Call(
+    provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False
+)  # before the first turn over WebSocket
 
 CLIENTS: Final = (
     Client(
@@ -50,7 +56,7 @@ CLIENTS: Final = (
         packages=("@anthropic-ai/claude-code",),
         registry="npm",
         command=("claude", "-p", PROMPT, "--model", "claude-haiku-4-5"),
-        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
         user_agent=r"claude-cli/[\d.]+ \(external, .*\)",
         process=r"claude.*",
         session=claude_session,
@@ -66,8 +72,8 @@ CLIENTS: Final = (
         registry="npm",
         command=CODEX,
         calls=(
-            Call(provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False),
-            Call(provider="openai", operation="responses", model="gpt-5", status=101),
+            PREWARM,
+            *(Call(provider="openai", operation="responses", model="gpt-5", status=101),) * 2,
         ),
         user_agent=r"codex_exec/.*",
         process=r"codex.*",
@@ -80,7 +86,7 @@ CLIENTS: Final = (
         packages=("@openai/codex",),
         registry="npm",
         command=CODEX,
-        calls=(Call(provider="openai", operation="responses", model="gpt-5"),),
+        calls=(Call(provider="openai", operation="responses", model="gpt-5"),) * 2,
         user_agent=r"codex_exec/.*",
         process=r"codex.*",
         session=codex_session,
@@ -94,8 +100,8 @@ CLIENTS: Final = (
         registry="npm",
         command=CODEX,
         calls=(
-            Call(provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False),
-            Call(provider="openai", operation="responses", model="gpt-5", status=101, paid="plan"),
+            PREWARM,
+            *(Call(provider="openai", operation="responses", model="gpt-5", status=101, paid="plan"),) * 2,
         ),
         user_agent=r"codex_exec/.*",
         process=r"codex.*",
@@ -107,7 +113,7 @@ CLIENTS: Final = (
         packages=("@openai/codex",),
         registry="npm",
         command=CODEX,
-        calls=(Call(provider="openai", operation="responses", model="gpt-5", paid="plan"),),
+        calls=(Call(provider="openai", operation="responses", model="gpt-5", paid="plan"),) * 2,
         user_agent=r"codex_exec/.*",
         process=r"codex.*",
         session=codex_session,
@@ -119,7 +125,7 @@ CLIENTS: Final = (
         packages=("@google/gemini-cli",),
         registry="npm",
         command=("gemini", "-m", "gemini-2.5-flash", "--skip-trust", "-p", PROMPT),
-        calls=(Call(provider="gemini", operation="chat", model="gemini-2.5-flash"),),
+        calls=(Call(provider="gemini", operation="chat", model="gemini-2.5-flash"),) * 2,
         user_agent=r"GeminiCLI.*",
         process=r"node gemini.*",
         variables={"GEMINI_API_KEY": "test"},
@@ -139,7 +145,7 @@ CLIENTS: Final = (
         registry="npm",
         command=("opencode", "run", "-m", "anthropic/claude-haiku-4-5", PROMPT),
         calls=(
-            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),
+            *(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
             Call(provider="anthropic", operation="chat", model="claude-haiku-4-5-20251001"),  # the title
         ),
         user_agent=r"opencode/.*",
@@ -154,7 +160,7 @@ CLIENTS: Final = (
         command=("opencode", "run", "-m", "openai/gpt-5", PROMPT),
         calls=(
             Call(provider="openai", operation="responses", model="gpt-5.4-nano"),  # the title
-            Call(provider="openai", operation="responses", model="gpt-5"),
+            *(Call(provider="openai", operation="responses", model="gpt-5"),) * 2,
         ),
         user_agent=r"opencode/.*",
         process=r"opencode.*",

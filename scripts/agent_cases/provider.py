@@ -170,7 +170,7 @@ def _gemini(path: str, query: str) -> Make | None:
     if method == "generateContent":
         return lambda number, _: answers.gemini_json(number, model)
     if method == "streamGenerateContent":
-        return lambda number, _: answers.gemini_stream(number, model, as_events="alt=sse" in query)
+        return lambda number, body: answers.gemini_stream(number, model, body, as_events="alt=sse" in query)
     return None
 
 

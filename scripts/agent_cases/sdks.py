@@ -79,7 +79,8 @@ CLIENTS: Final = (
     _python(
         "llama-index",
         "llama_index_python.py",
-        ("llama-index-llms-openai", "llama-index-llms-anthropic"),
+        # llama-index-llms-anthropic 0.12 asks for any anthropic, and fails with 1.0 and later.
+        ("llama-index-llms-openai", "llama-index-llms-anthropic", "anthropic<1"),
         r"(OpenAI|Anthropic)/Python .*",
         *(GPT[0], RESPONSES[0], *CLAUDE),
         CLAUDE[0],
@@ -89,8 +90,8 @@ CLIENTS: Final = (
         *(*GPT, *CLAUDE, *GEMINI, *_both("groq", "llama-3.1-8b-instant")),
     ),
     _python(
-        *("pydantic-ai", "pydantic_ai_python.py", ("pydantic-ai",), r"pydantic-ai/.*"),
-        *(GPT[0], RESPONSES[0], CLAUDE[0], GEMINI[0]),
+        *("pydantic-ai", "pydantic_ai_python.py", ("pydantic-ai",), r".*pydantic-ai/.*"),
+        *(GPT[0], RESPONSES[0], CLAUDE[1], GEMINI[0]),
     ),
     _python("openai-agents", "openai_agents_python.py", ("openai-agents",), r"Agents/Python .*", *RESPONSES),
     # Its cloud; on this machine it is not sent through a proxy (NO_PROXY), and costs nothing.

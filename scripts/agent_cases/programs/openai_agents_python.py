@@ -3,12 +3,12 @@ import asyncio
 from agents import Agent, Runner
 
 agent = Agent(name="parcels", instructions="Be kind.", model="gpt-5")
-print(Runner.run_sync(agent, "Where is my parcel?").final_output)
 
 
-async def stream() -> None:
+async def main() -> None:
+    print((await Runner.run(agent, "Where is my parcel?")).final_output)
     async for event in Runner.run_streamed(agent, "Where is my parcel?").stream_events():
         print(event.type)
 
 
-asyncio.run(stream())
+asyncio.run(main())
