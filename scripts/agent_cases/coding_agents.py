@@ -46,6 +46,11 @@ check_for_update_on_startup = false
 enabled = false
 """
 CODEX: Final = ("codex", "exec", "--skip-git-repo-check", "-m", "gpt-5", PROMPT)
+CLAUDE_QUIET: Final = {
+    "ANTHROPIC_API_KEY": "sk-ant-api03-test",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+}
 PREWARM: Final = Call(
     provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False
 )  # before the first turn over WebSocket
@@ -60,11 +65,18 @@ CLIENTS: Final = (
         user_agent=r"claude-cli/[\d.]+ \(external, .*\)",
         process=r"claude.*",
         session=claude_session,
-        variables={
-            "ANTHROPIC_API_KEY": "sk-ant-api03-test",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_AUTOUPDATER": "1",
-        },
+        variables=CLAUDE_QUIET,
+    ),
+    Client(
+        name="claude-agent-sdk",
+        packages=("claude-agent-sdk",),
+        registry="pypi",
+        command=("python", "claude_agent_python.py"),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
+        user_agent=r"claude-cli/[\d.]+ \(external, sdk-py, agent-sdk/.*\)",
+        process=r"claude.*",
+        session=claude_session,
+        variables=CLAUDE_QUIET,
     ),
     Client(
         name="codex",

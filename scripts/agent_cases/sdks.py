@@ -83,7 +83,6 @@ CLIENTS: Final = (
         ("llama-index-llms-openai", "llama-index-llms-anthropic", "anthropic<1"),
         r"(OpenAI|Anthropic)/Python .*",
         *(GPT[0], RESPONSES[0], *CLAUDE),
-        CLAUDE[0],
     ),
     _python(
         *("litellm", "litellm_python.py", ("litellm",), r".+"),
@@ -102,6 +101,17 @@ CLIENTS: Final = (
     _node("openai-node", "openai_node.mjs", ("openai",), r"OpenAI/JS .*", *GPT, *RESPONSES),
     _node("anthropic-node", "anthropic_node.mjs", ("@anthropic-ai/sdk",), r"Anthropic/JS .*", *CLAUDE),
     _node("google-genai-node", "google_genai_node.mjs", ("@google/genai",), r"google-genai-sdk/.*", *GEMINI),
+    _node(
+        *("mistral-node", "mistral_node.mjs", ("@mistralai/mistralai",), r"mistral-client-typescript/.*"),
+        *_both("mistral", "mistral-small-2506"),
+    ),
+    _node("groq-node", "groq_node.mjs", ("groq-sdk",), r"Groq/JS .*", *_both("groq", "llama-3.1-8b-instant")),
+    _node("cohere-node", "cohere_node.mjs", ("cohere-ai",), r"cohere-ai/.*", *_both("cohere", "command-r-08-2024")),
+    # The one program with a line for the proxy: this SDK's own HTTP/2 connection goes past any.
+    _node(
+        *("bedrock-node", "bedrock_node.mjs", ("@aws-sdk/client-bedrock-runtime",), r"aws-sdk-js/.*"),
+        *_both("bedrock", "us.amazon.nova-lite-v1:0"),
+    ),
     _node(
         *("vercel-ai", "vercel_ai.mjs", ("ai", "@ai-sdk/openai", "@ai-sdk/anthropic"), r"ai(-sdk-\w+)?/.*"),
         *(*RESPONSES, *GPT, *CLAUDE),

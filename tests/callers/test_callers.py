@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from addon.callers.lookup import CallerLookup, CallerProcess
-from addon.callers.process import command_name
+from addon.callers.process import Allowance, command_name
 from addon.callers.repository import repository_of
 
 
@@ -36,6 +36,18 @@ from addon.callers.repository import repository_of
 )
 def test_a_command_is_named_without_its_arguments(name: str, words: list[str], command: str) -> None:
     assert command_name(name, words) == command
+
+
+def test_a_few_looks_at_once_need_no_rest_and_many_take_a_twentieth_of_a_core() -> None:
+    allowance, now, used = Allowance(0.0), 0.0, 0.0
+    for _ in range(17):
+        assert allowance.pause_s(now, 0.014) == 0
+    for _ in range(1000):
+        now += (rest := allowance.pause_s(now, 0.014)) + 0.014
+        used += 0.014
+        assert rest <= 0.28
+    assert used / now < 0.06
+    assert allowance.pause_s(now + 100, 0.014) == 0  # it has saved up again
 
 
 def git(*words: str, cwd: Path) -> None:
