@@ -14,6 +14,7 @@ from typing import Final
 
 import duckdb
 
+from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, duckdb_columns, time_column, visible_files
 from addon.storage.record import CALL_TABLES, EVENT_TABLES, TABLES
 
@@ -62,7 +63,8 @@ class Lake:
         self._named: set[Path] = set()  # torn or foreign, already told
 
     def ask[T](self, question: Callable[[Connection], T]) -> T:
-        """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects."""
+        """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects. Raises
+        NotOurs, as all that reads the folder."""
         for attempt in range(1, ATTEMPTS + 1):
             listings = self._list()
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
@@ -96,6 +98,8 @@ class Lake:
         return frozenset((str(file), _size(file)) for file in (*listing.settled, *listing.parquet))
 
     def _list(self) -> dict[str, Listing]:
+        """Raises NotOurs for a folder that others can write to: what they plant in it must not be read."""
+        refuse_unsafe(self._data)
         listings = {table: visible_files(self._data, table) for table in TABLES}
         for listing in listings.values():
             self._name((file, "not a file of ours") for file in listing.foreign)

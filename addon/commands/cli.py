@@ -1,6 +1,7 @@
 """`heliograph`: puts the commands together. Each is in a file of its own; none imports much before it runs."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -21,9 +22,19 @@ from addon.commands.run import run
 from addon.commands.show import show
 from addon.commands.tail import tail
 from addon.commands.up import up
+from addon.storage.folders import NotOurs
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NotOurs as error:  # a data folder that is not used; the message says what to do
+            raise Failure(str(error)) from error
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "heliograph demo                      see it work: no key, no network",

@@ -19,8 +19,8 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield _missing(data)
         return
     yield from _folder(data)
-    yield from _certificates(data)
-    if data.is_dir():
+    if data.is_dir() and not _refused(data):
+        yield from _certificates(data)
         yield from _files(data)
         yield from _journal(data)
         yield from _cache(data)
@@ -53,18 +53,13 @@ def _missing(data: Path) -> Finding:
 
 
 def _folder(data: Path) -> Iterator[Finding]:
-    from addon.storage.folders import NotOurs, refuse_unsafe
     from addon.storage.writable import why_unwritable
 
     if reason := why_unwritable(data):
         yield Finding(BAD, "data", f"{data}: {reason}; choose another folder with --data or $HELIOGRAPH_DATA")
         return
-    try:
-        refuse_unsafe(data)
-    except NotOurs as error:
-        yield Finding(BAD, "data", str(error))
-    else:
-        yield Finding(GOOD, "data", str(data))
+    reason = _refused(data)
+    yield Finding(BAD, "data", reason) if reason else Finding(GOOD, "data", str(data))
     free = shutil.disk_usage(data).free
     enough = free >= _ENOUGH_FREE_BYTES
     yield Finding(
@@ -73,6 +68,17 @@ def _folder(data: Path) -> Iterator[Finding]:
         f"{free / 2**30:.1f} GiB free"
         + ("" if enough else "; make room: calls go on without a record when it is full"),
     )
+
+
+def _refused(data: Path) -> str | None:
+    """Why the folder is not used, not even to read."""
+    from addon.storage.folders import NotOurs, refuse_unsafe
+
+    try:
+        refuse_unsafe(data)
+    except NotOurs as error:
+        return str(error)
+    return None
 
 
 def _certificates(data: Path) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from addon.config.settings import ConfigError, load_what_can_be_read
+from addon.storage.folders import NotOurs
 
 if TYPE_CHECKING:
     from analysis.lake import Lake
@@ -62,6 +63,8 @@ def settle(data: Path, config: Path | None) -> None:
         settle_leftovers(data, config)
     except ConfigError:  # of the prices or budgets: told above
         warn("calls that a stopped proxy left are not shown until the settings are mended: their price depends on them")
+    except NotOurs:
+        raise  # nor may anything else of it be read
     except OSError as error:
         warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
 

@@ -27,6 +27,7 @@ from addon.providers import registry
 from addon.remember import remember_short
 from addon.sending.fallbacks import FallbackRule
 from addon.sending.timeouts import HEAD_S, Timeouts
+from addon.storage.folders import is_odd, open_file
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
@@ -173,7 +174,8 @@ def secret(data: Path) -> bytes:
     """The key of all keyed hashes, `DATA/secret`: made once, 0600. With it a guessed key can be tested, so it stays private."""
     path = data / "secret"
     try:
-        return path.read_bytes()
+        with os.fdopen(open_file(path), "rb") as file:
+            return file.read()
     except FileNotFoundError:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = data / f".secret-{os.getpid()}"
@@ -215,6 +217,8 @@ def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | N
 
 
 def _read(path: Path, must_exist: bool) -> dict[str, Any]:
+    if not must_exist and is_odd(path):  # with --config it may be a pipe: <(...)
+        raise ConfigError(f"{path}: not a regular file; move it away")
     try:
         # Decimals stay as they are written: 0.1 is not the nearest binary fraction.
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)

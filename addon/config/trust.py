@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from addon.config.settings import BUNDLE_NAME
+from addon.storage.folders import CA_FOLDER
 
 # Variables by which a user may already have named roots of their own; what they name goes into the bundle.
 CA_VARIABLES: Final = (
@@ -17,7 +18,7 @@ CA_VARIABLES: Final = (
 
 def ca_folder(data: Path) -> Path:
     """mitmproxy's `confdir`. It holds the private key of the authority; only this user can read it."""
-    return data / "ca"
+    return data / CA_FOLDER
 
 
 def ca_certificate(data: Path) -> Path:

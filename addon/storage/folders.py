@@ -147,11 +147,12 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def refuse_unsafe(data: Path) -> None:
-    """Looks at a data folder before it is used: others must not be able to plant or change what is in it.
+    """Looks at a data folder before it is used, to write or to read: others must not be able to plant or change what is in it.
 
     Raises NotOurs where it, or a folder or file of ours in it, can be written by others, belongs to somebody else, or is
-    a symlink, FIFO or device. `lake`, `journal`, `settled` and `running` may be symlinks to folders that pass the same test. A folder
-    of our own in the place of the cache or the limits is let pass: no risk comes of it, and calls go on without that store.
+    a symlink, FIFO or device. `lake`, `journal`, `settled` and `running` may be symlinks to folders that pass the same test. A
+    folder of our own in the place of the cache or the limits is let pass: no risk comes of it, and calls go on without that store.
+    Nothing else in it may be a FIFO or a device, which would hang the program that opens it.
     """
     if not data.exists():
         return
@@ -159,17 +160,31 @@ def refuse_unsafe(data: Path) -> None:
     for entry in entries(data):
         path = Path(entry.path)
         if entry.name in _FOLDERS:
-            if not path.exists():
-                raise NotOurs(f"{path}: a link to nothing; remove it")
-            _refuse(path, path.stat(), stat.S_ISDIR, "folder")
+            _refuse_folder(path)
+            for inner in entries(path):  # the folders of tables; odd files among them are named and left out
+                if inner.is_dir() and not inner.name.startswith("."):
+                    _refuse_folder(Path(inner.path))
+        elif entry.name == CA_FOLDER:
+            _refuse_folder(path)
+            for inner in entries(path):
+                if inner.is_symlink() or is_odd(Path(inner.path)):
+                    raise _not_ours(Path(inner.path), "regular file")
         elif _OUR_FILE.fullmatch(entry.name):
             is_kind = _is_file_or_folder if _OPTIONAL_FILE.match(entry.name) else stat.S_ISREG
             _refuse(path, path.lstat(), is_kind, "regular file")
+        elif is_odd(path):
+            raise _not_ours(path, "regular file")
 
 
+def is_odd(path: Path) -> bool:
+    """Neither a file nor a folder, nor a link to one: who opens it may wait for ever."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+CA_FOLDER: Final = "ca"  # with the key that signs certificates
 _FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
-    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|charged)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 
@@ -178,9 +193,19 @@ def _is_file_or_folder(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
+def _refuse_folder(path: Path) -> None:
+    if not path.exists():
+        raise NotOurs(f"{path}: a link to nothing; remove it")
+    _refuse(path, path.stat(), stat.S_ISDIR, "folder")
+
+
+def _not_ours(path: Path, kind: str) -> NotOurs:
+    return NotOurs(f"{path}: not a {kind}; move it away, or use another folder: --data DIR")
+
+
 def _refuse(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], kind: str) -> None:
     if not is_kind(found.st_mode):
-        raise NotOurs(f"{path}: not a {kind}; move it away, or use another folder: --data DIR")
+        raise _not_ours(path, kind)
     if found.st_uid != os.geteuid():
         raise NotOurs(
             f"{path}: belongs to another user (id {found.st_uid}); run as that user, take it over with"

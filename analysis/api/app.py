@@ -1,10 +1,13 @@
 """The API's table of contents."""
 
+import sys
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from addon.storage.folders import NotOurs
 from analysis.api import (
     calls,
     clients,
@@ -19,7 +22,7 @@ from analysis.api import (
     sessions,
     users,
 )
-from analysis.api.envelope import ApiError, error_answer
+from analysis.api.envelope import UNSAFE, ApiError, error_answer
 from analysis.api.filters import FilterError, FilterNotAnswerable
 from analysis.api.openapi import openapi_route
 from analysis.api.state import Api
@@ -45,6 +48,7 @@ def make_app(api: Api) -> Starlette:
         exception_handlers={
             ApiError: _told,
             FilterError: _unreadable,
+            NotOurs: _unsafe,
             HTTPException: _refused,
             Exception: _failed,
         },
@@ -58,6 +62,11 @@ def _told(_: Request, error: Exception) -> Response:
 
 def _unreadable(_: Request, error: Exception) -> Response:
     return error_answer(422 if isinstance(error, FilterNotAnswerable) else 400, str(error))
+
+
+def _unsafe(_: Request, error: Exception) -> Response:
+    print(f"heliograph: {error}", file=sys.stderr)
+    return error_answer(503, UNSAFE)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -1,7 +1,12 @@
 """What every answer looks like: `{"data": ..., "error": null}`, or `{"data": null, "error": "what to do"}`."""
 
+from typing import Final
+
 import orjson
 from starlette.responses import Response
+
+# The reason names a path of this machine: it is for the owner, on stderr.
+UNSAFE: Final = "other users can change the files of this heliograph, so they are not read; its messages say what to do"
 
 
 class ApiError(Exception):

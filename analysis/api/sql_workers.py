@@ -21,9 +21,10 @@ import anyio.to_thread
 import duckdb
 import orjson
 
+from addon.storage.folders import NotOurs
 from addon.worker import Answers, Ended, TooSlow, Worker, questions
 from analysis.api.asking import MEMORY, MOST_S, TOO_MUCH_MEMORY, WAIT_S, Place, took_too_long
-from analysis.api.envelope import ApiError
+from analysis.api.envelope import UNSAFE, ApiError
 from analysis.column_hints import with_hint
 from analysis.lake import Lake
 from analysis.process_memory import data_bytes, end_process, limit_data, watched
@@ -158,6 +159,9 @@ def _answer(lake: Lake, sql: str) -> tuple[int, bytes]:
         return error.status, error.message.encode()
     except (duckdb.OutOfMemoryException, MemoryError):
         return 422, TOO_MUCH_MEMORY.encode()
+    except NotOurs as error:
+        print(f"heliograph: {error}", file=sys.stderr)
+        return 503, UNSAFE.encode()
     except (duckdb.Error, NotAllowed) as error:
         return 400, f"sql: {with_hint(str(error))}".encode(errors="replace")
 
