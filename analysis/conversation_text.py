@@ -53,7 +53,7 @@ def _part_text(part: Part) -> str:
     if kind == "reasoning":
         return f"[reasoning] {part['content'] or '(hidden by the provider)'}"
     if kind == "tool_call":
-        return f"[call] {part['name']}({_value(part['arguments'])}){_id(part)}"
+        return f"[call] {part['name']}({_value(part.get('arguments'))}){_id(part)}"
     if kind == "tool_call_response":
         return f"[result{_id(part)}] {_value(part['response'])}"
     if kind in ("server_tool_call", "server_tool_call_response"):
@@ -77,7 +77,7 @@ def _file(part: Part) -> str:
     """What kind of file and where it is; its bytes are in the JSON."""
     about = [str(part["modality"]), *(str(part[name]) for name in ("mime_type", "name") if part.get(name))]
     if part["type"] == "blob":
-        about.append(f"{len(part['content']) * 3 // 4:,} bytes")
+        about.append(f"{len(str(part.get('content') or '')) * 3 // 4:,} bytes")
     else:
         about.append(str(part.get("uri") or part.get("file_id")))
     transcript = part.get("transcript")
@@ -90,9 +90,15 @@ def _value(value: Json) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and value and all(isinstance(at(one, "type"), str) for one in value):
-        return "\n".join(_part_text(one) if "content" in one or "raw" in one else _json(one) for one in value)
-    return _json(value)
+    return "\n".join(map(_short, value)) if isinstance(value, list) and value else _json(value)
+
+
+def _short(one: Json) -> str:
+    """One of several things that a tool gave: a text, a file, or JSON in one line."""
+    words = at(one, "content") if at(one, "type") == "text" else None
+    if isinstance(words, str):
+        return words
+    return _file(one) if at(one, "type") in _FILES and at(one, "modality") else _json(one)
 
 
 def _json(value: Json) -> str:

@@ -197,6 +197,7 @@ def view_definitions(data: Path) -> str:
         [
             "-- The views of heliograph for any DuckDB: heliograph sql --views > views.sql; duckdb -init views.sql\n"
             "-- While a day is being merged (a minute, after it ended) its calls may count twice here; `heliograph sql` knows better.\n"
+            "-- The tables messages and conversations are made in Python, so they are not here: heliograph sql --messages CONDITION\n"
             "set TimeZone = 'UTC';",
             *settings,
             _views(rows, has_changes=True),

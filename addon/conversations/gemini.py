@@ -115,6 +115,7 @@ def _part(part: Json) -> Part:
 
 
 def _inline(data: Json) -> Part | None:
+    """`mimeType` and `data`, in base64."""
     mime_type, content = either(data, "mimeType", "mime_type"), at(data, "data")
     return blob(modality_of(mime_type) or "document", mime_type, content) if isinstance(content, str) else None
 
@@ -130,7 +131,7 @@ def _call(call: Json) -> Part:
 
 def _response(told: Json) -> Part:
     """Beside the response there may be parts: images that a tool made."""
-    parts = content_parts(items(at(told, "parts"))) or None
+    parts = [_inline(at(part, "inlineData")) or odd(part) for part in items(at(told, "parts"))] or None
     return tool_result(at(told, "id"), at(told, "response"), name=at(told, "name"), parts=parts)
 
 

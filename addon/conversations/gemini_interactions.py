@@ -84,7 +84,11 @@ def _said(one: Json) -> tuple[str, list[Part]]:
 
 
 def _contents(content: Json) -> list[Part]:
-    return [part for one in listed(content) for part in _parts(one)]
+    """Contents are not steps: a result in a result has no form."""
+    return [
+        odd(one) if (kind := string(at(one, "type")) or "").endswith("_result") else _part(kind, one)
+        for one in listed(content)
+    ]
 
 
 def _parts(step: Json) -> list[Part]:
@@ -130,7 +134,7 @@ def _result(step: Json) -> Json:
     """A text, contents, or an object."""
     result = at(step, "result")
     is_content = isinstance(result, list) and all(at(one, "type") in ("text", "image") for one in result)
-    return result_of([part for one in result for part in _parts(one)]) if is_content else result
+    return result_of(_contents(result)) if is_content else result
 
 
 @dataclass(slots=True)

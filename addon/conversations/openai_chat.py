@@ -24,6 +24,7 @@ from addon.conversations.parts import (
     odd,
     reasoning,
     result_of,
+    stated,
     text,
     texts,
     tool_call,
@@ -63,7 +64,7 @@ def message_parts(told: Json) -> list[Part]:
     if isinstance(told, dict) and told.keys() <= _PLAIN:
         return content_parts(told.get("content"))
     if _is_of_opentelemetry(told):
-        return [part if string(at(part, "type")) else odd(part) for part in items(at(told, "parts"))]
+        return [stated(part) for part in items(at(told, "parts"))]
     if not isinstance(told, dict):
         return texts(told) or ([] if told is None else [odd(told)])
     return [
@@ -116,7 +117,10 @@ def gathered(chunks: Iterable[Json]) -> Json:
     choices: dict[int, _Choice] = {}
     for chunk in chunks:
         for told in items(at(chunk, "choices")):
-            choices.setdefault(count(at(told, "index")) or 0, _Choice()).add(told)
+            index = count(at(told, "index")) or 0
+            if index not in choices:
+                choices[index] = _Choice()
+            choices[index].add(told)
     return {"choices": [choices[index].whole() for index in sorted(choices)]}
 
 
@@ -253,9 +257,17 @@ class _Choice:
     repeated: Json = None  # the message so far
 
     def add(self, choice: Json) -> None:
-        self.finish_reason = string(at(choice, "finish_reason")) or self.finish_reason
-        self.repeated = at(choice, "message") or self.repeated
-        for name, value in members(at(choice, "delta")):  # a stream has thousands; most have one member
+        """A stream has thousands of them, so this goes through the members that are there."""
+        for member, told in members(choice):
+            if member == "delta":
+                self._add_delta(told)
+            elif member == "finish_reason":
+                self.finish_reason = string(told) or self.finish_reason
+            elif member == "message":
+                self.repeated = told or self.repeated
+
+    def _add_delta(self, delta: Json) -> None:
+        for name, value in members(delta):
             if isinstance(value, str):
                 if value and name in _WORDS:
                     self.words.setdefault(name, []).append(value)

@@ -74,25 +74,20 @@ class _Heard:
         if self.transcript is not None:
             return self.transcript
         known = self.response if isinstance(self.response, dict) else {}
-        output = items(known.get("output")) or self.output.whole()
+        output = list(items(known.get("output")) or self.output.whole())
         for (index, block), pieces in self.sound.items():
-            output = _with_sound(output, index, block, joined_base64(pieces))
+            _put_sound(output, index, block, joined_base64(pieces))
         return {**known, "output": output}
 
 
-def _with_sound(output: list[Json], index: int, block: int, sound: str) -> list[Json]:
+def _put_sound(output: list[Json], index: int, block: int, sound: str) -> None:
     """The sound in its place; where nothing says what that is, in a message of its own."""
-    content = items(at(output, index, "content"))
-    part = at(content, block)
+    part = at(output, index, "content", block)
     if not isinstance(part, dict):
-        return [*output, {"type": "message", "content": [{"type": "output_audio", "audio": sound}]}]
+        output.append({"type": "message", "content": [{"type": "output_audio", "audio": sound}]})
+        return
     transcript = string(part.get("transcript")) or string(part.get("text"))
-    content = [
-        *content[:block],
-        {"type": "output_audio", "audio": sound, "transcript": transcript},
-        *content[block + 1 :],
-    ]
-    return [*output[:index], {**output[index], "content": content}, *output[index + 1 :]]
+    output[index]["content"][block] = {"type": "output_audio", "audio": sound, "transcript": transcript}
 
 
 DIALECT: Final = Dialect(prompt=prompt, answer=read_answer, assemble=assemble)

@@ -23,12 +23,19 @@ _ROLES: Final = {
     "function": "tool",
 }
 UNKNOWN: Final = "unknown"
-_TYPES: Final = frozenset(
-    {
-        *("text", "reasoning", "tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response"),
-        *("blob", "uri", "file", "compaction"),
-    }
-)
+# The members that OpenTelemetry's types promise.
+_REQUIRED: Final[dict[str, dict[str, type]]] = {
+    "text": {"content": str},
+    "reasoning": {"content": str},
+    "tool_call": {"name": str},
+    "tool_call_response": {},
+    "server_tool_call": {"name": str, "server_tool_call": dict},
+    "server_tool_call_response": {"server_tool_call_response": dict},
+    "blob": {"modality": str, "content": str},
+    "uri": {"modality": str, "uri": str},
+    "file": {"modality": str, "file_id": str},
+    "compaction": {},
+}
 _MODALITIES: Final = ("image", "video", "audio")
 
 
@@ -125,10 +132,21 @@ def file(modality: str, file_id: str, **more: Json) -> Part:
     return {"type": "file", "modality": modality, "file_id": file_id, **_known(**more)}
 
 
+def stated(part: Json) -> Part:
+    """A part that is in this form already, from a span that an OpenTelemetry exporter logged."""
+    kind = string(at(part, "type"))
+    required = _REQUIRED.get(kind or "", {})
+    if kind is None or not all(isinstance(at(part, name), types) for name, types in required.items()):
+        return odd(part)
+    if kind == "tool_call_response" and "response" not in part:  # as the conventions called it until 2025
+        return {**part, "response": part.get("result")}
+    return {"id": None, **part} if "tool_call" in kind else dict(part)
+
+
 def odd(block: Json, kind: str | None = None) -> Part:
     """What has no form of its own here, kept as it is. A type of OpenTelemetry's would promise members that it lacks."""
     kind = kind or string(at(block, "type")) or UNKNOWN
-    return {"type": UNKNOWN if kind in _TYPES else kind, "raw": block}
+    return {"type": UNKNOWN if kind in _REQUIRED else kind, "raw": block}
 
 
 def result_of(parts: list[Part]) -> Json:
@@ -185,8 +203,8 @@ def names(values: Iterable[Json]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for value in values if (name := string(value))))
 
 
-def members(value: Json) -> list[tuple[str, Json]]:
-    return list(value.items()) if isinstance(value, dict) else []
+def members(value: Json) -> Iterable[tuple[str, Json]]:
+    return value.items() if isinstance(value, dict) else ()
 
 
 def listed(value: Json) -> list[Json]:

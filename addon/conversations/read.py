@@ -25,6 +25,7 @@ from addon.providers.model import Json
 _BOUNDARY: Final = re.compile(rb"--([^\r\n]{1,70})\r\nContent-Disposition:", re.IGNORECASE)  # RFC 2046: at most 70
 _TRANSCRIPTS: Final = ("transcription", "translation")
 # Tools of MCP servers that the program runs: how Claude Code, Codex and the Agent SDK name them.
+_LONGEST_NAME: Final = 300  # the pattern takes time with the square of the length
 _MCP_TOOL: Final = re.compile(r"mcp__(.+?)__.+")
 
 
@@ -86,7 +87,7 @@ def _servers(prompt: Prompt, messages: list[Message]) -> tuple[str, ...]:
     parts = [part for message in (*prompt.messages, *messages) for part in message["parts"]]
     called = [at(part, part["type"], "server") for part in parts if part["type"].startswith("server_tool_call")]
     tools = [definition["name"] for definition in prompt.tool_definitions]
-    told = [match[1] for name in tools if (match := _MCP_TOOL.fullmatch(name))]
+    told = [match[1] for name in tools if len(name) <= _LONGEST_NAME and (match := _MCP_TOOL.fullmatch(name))]
     return names([*prompt.mcp_servers, *called, *told])
 
 

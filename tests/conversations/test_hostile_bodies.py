@@ -5,6 +5,7 @@ import base64
 from pathlib import Path
 
 import orjson
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,14 @@ from addon.conversations.model import Conversation, Dialect
 from addon.conversations.read import Said, conversation
 from addon.providers import registry
 from addon.providers.model import Event, Json, Operation, Provider
+from analysis.conversation_text import conversation_lines
+from analysis.message_tables import MESSAGES, message_rows
+from analysis.messages import Call
 from tests.conversations.schema import check
 
+CALL = Call(
+    request_id="r", started_at_us=0, model=None, session_id=None, said=Said(provider_name="p", operation_name="o")
+)
 # Every text in the readers: members, types, roles and names of events that they look for.
 VOCABULARY = sorted(
     {
@@ -66,15 +73,16 @@ def test_no_reader_fails(dialect: Dialect, request: Json, body: Json, chunks: li
     prompt = dialect.prompt(request)
     events = [Event(event=name, data=orjson.dumps(chunk).decode()) for name, chunk in chunks]
     for messages in (dialect.answer(body), dialect.answer(dialect.assemble(events))):
-        check(
-            Conversation(
-                input_messages=prompt.messages,
-                output_messages=tuple(messages),
-                system_instructions=prompt.system_instructions,
-                tool_definitions=prompt.tool_definitions,
-                mcp_servers=prompt.mcp_servers,
-            )
+        found = Conversation(
+            input_messages=prompt.messages,
+            output_messages=tuple(messages),
+            system_instructions=prompt.system_instructions,
+            tool_definitions=prompt.tool_definitions,
+            mcp_servers=prompt.mcp_servers,
         )
+        check(found)
+        assert all(line.isprintable() for line in conversation_lines(found))
+        pyarrow.RecordBatch.from_pylist(list(message_rows(CALL, found)), schema=MESSAGES)
 
 
 OPERATIONS = [
@@ -122,3 +130,22 @@ def test_what_is_nested_too_deep_is_cut() -> None:
     )
     assert found is not None
     check(found)
+
+
+NESTS = ("content", "parts", "result", "output", "response", "functionResponse", "tool_result", "toolResult", "summary")
+
+
+@pytest.mark.parametrize("nest", NESTS)
+def test_what_is_in_itself_many_times_is_read(nest: str) -> None:
+    """Deeper than Python's stack of calls, if each level took two of them."""
+    for kind in ("tool_result", "function_result", "model_output", "message", "function_call_output", "thinking"):
+        block: Json = {"type": "text", "text": "x"}
+        for _ in range(450):
+            block = {"type": kind, "role": "user", nest: [block]}
+        bodies: list[Json] = [
+            {name: [block]} for name in ("messages", "contents", "input", "inputs", "content", "output")
+        ]
+        for dialect in DIALECTS.values():
+            for body in bodies:
+                dialect.prompt(body)
+                dialect.answer(body)
