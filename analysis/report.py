@@ -94,7 +94,9 @@ def parse_by(name: str, text: str | None) -> tuple[str, ...]:
         raise ValueError(f"--by {text!r} names a dimension twice")
     for part in parts:
         if part not in DIMENSIONS and not (part.startswith(_PROPERTY) and len(part) > len(_PROPERTY)):
-            near = did_you_mean(part, (*DIMENSIONS, _PROPERTY))
+            if part == _PROPERTY:
+                raise ValueError("--by: 'property:' is not a dimension without a name; write e.g. property:feature")
+            near = did_you_mean(part, DIMENSIONS)
             raise ValueError(
                 f"--by: {part!r} is not a dimension{near}; allowed are {', '.join(DIMENSIONS)}, property:NAME"
             )

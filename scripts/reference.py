@@ -278,6 +278,38 @@ def providers() -> str:
     return _page("Providers", "addon/providers", ABOUT, *sections())
 
 
+def wrong_inputs() -> str:
+    from scripts.wrong_inputs import COMMANDS, HEADERS, SETTINGS, answers
+
+    found = list(answers())
+    at = len(COMMANDS), len(COMMANDS) + len(SETTINGS)
+    typed = [(_code(each.asked), str(each.exit_code), _code(each.says)) for each in found[: at[0]]]
+    settings = [(_code(each.asked), _code(each.says)) for each in found[at[0] : at[1]]]
+    headers = [(_code(each.asked), _code(each.says)) for each in found[at[1] :]]
+    assert len(headers) == len(HEADERS)
+    return _page(
+        "Wrong inputs",
+        "scripts/wrong_inputs.py",
+        f"{len(found)} wrong inputs and what is answered, each tried when this page was made, in an empty home. `DATA` is the data folder. Exit 2 is wrong usage, "
+        "1 a failure; `heliograph run` ends like the program, and as a shell does where it cannot start one.",
+        "## On the command line",
+        _table(("you type", "exit", "answer"), typed),
+        "## In `heliograph.toml`",
+        "Every command that needs the settings ends with exit 2. `report`, `sql` and `tail` warn and answer.",
+        _table(("the file has", "answer"), settings),
+        "## In a header of a call",
+        "The call is served, and the answer's `Helicone-Warning` says:",
+        _table(("header", "warning"), headers),
+    )
+
+
+def _code(text: str) -> str:
+    """Each line as code, whatever it has in it."""
+    fence = "``" if "`" in text else "`"
+    space = " " if fence == "``" else ""
+    return "<br>".join(f"{fence}{space}{line}{space}{fence}" for line in text.splitlines() if line.strip())
+
+
 # Path under docs/, without .md -> what makes the page.
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "providers": providers,
@@ -286,6 +318,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "reference/commands": commands,
     "reference/row": row,
     "reference/endpoints": endpoints,
+    "reference/wrong-inputs": wrong_inputs,
 }
 
 

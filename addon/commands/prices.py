@@ -9,6 +9,7 @@ import click
 
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.prices_update import update
+from addon.config.mistakes import did_you_mean
 
 if TYPE_CHECKING:
     from addon.metering.price_catalogue import Known
@@ -54,18 +55,22 @@ def show(
     """
     from addon.metering import fetched_list
     from addon.metering.own_prices import own_prices
-    from addon.metering.price_catalogue import known_prices
+    from addon.metering.price_catalogue import known_prices, model_names
     from addon.providers import registry
 
     if problem := fetched_list.use(data):
         click.echo(f"heliograph: {problem}", err=True)
     if provider is not None and provider not in registry.BY_NAME:
-        raise click.UsageError(f"--provider {provider}: allowed are {', '.join(sorted(registry.BY_NAME))}")
+        near = did_you_mean(provider, registry.BY_NAME)
+        allowed = near or f"; allowed are {', '.join(sorted(registry.BY_NAME))}"
+        raise click.UsageError(f"--provider {provider!r} is not a provider{allowed}")
+    own = own_prices()
     providers = [registry.BY_NAME[provider]] if provider else registry.PROVIDERS
     on = (day or datetime.now(UTC)).date()
-    found = known_prices(providers, model, on, own_prices())
-    if not found:
-        raise Failure(f"no price for {model} on {on}; give one with [[prices]] in heliograph.toml")
+    found = known_prices(providers, model, on, own)
+    if all(price.of_every_model for price in found):
+        near = did_you_mean(model, model_names(providers, own))
+        raise Failure(f"no price for {model} on {on}{near}; give one with [[prices]] in heliograph.toml")
     if as_json:
         click.echo(json.dumps([_as_json(price) for price in found]))
         return

@@ -54,7 +54,7 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 @click.option(
     "--usage", is_flag=True, help="Ask every OpenAI-shaped stream to state its usage, so that its cost is exact."
 )
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def run(
     data: Path,
     config: Path | None,
@@ -66,6 +66,8 @@ def run(
     command: tuple[str, ...],
 ) -> None:
     """Run a program with a proxy of its own, then say what its calls cost. Exits with the program's status."""
+    if not command:
+        raise click.UsageError("say which program to run, e.g. heliograph run -- python app.py")
     settings = read_settings(data, config, upstreams, upstream_timeout)
     again = _again(data, config, upstreams, project, usage, command)
     if usage:

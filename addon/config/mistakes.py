@@ -26,5 +26,8 @@ def shown(value: Any) -> str:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'openai'`, or nothing where no name comes near."""
-    near = difflib.get_close_matches(name.lower(), list(names), n=1)
+    asked, known = name.lower(), list(names)
+    # Two letters in the wrong order are the most frequent slip: `modle` is model, though `mode` is nearer by letters.
+    near = [each for each in known if each != asked and sorted(each) == sorted(asked)]
+    near = near or difflib.get_close_matches(asked, known, n=1)
     return f"; did you mean {near[0]!r}" if near else ""

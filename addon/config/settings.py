@@ -237,13 +237,14 @@ def provider_name(name: str) -> str:
     prefix of its paths. Raises ValueError for a name that cannot be one, or that looks like a mistyped known one."""
     if provider := registry.BY_NAME.get(name):
         return provider.name
+    if name in RESERVED_NAMES:
+        raise ValueError(f"{name!r} is a path of the proxy itself; choose another name")
     mistyped = name.isalpha() and bool(get_close_matches(name, registry.BY_NAME, n=1, cutoff=0.85))
-    if mistyped or OWN_NAME.fullmatch(name) is None or name in RESERVED_NAMES:
+    if mistyped or OWN_NAME.fullmatch(name) is None:
         near = did_you_mean(name, registry.BY_NAME)
-        known = ", ".join(sorted(registry.BY_NAME))
+        known = "" if near else f" allowed are {', '.join(sorted(registry.BY_NAME))}, and"
         raise ValueError(
-            f"no provider is called {name!r}{near}; allowed are {known}, and names of your own: lower-case letters, "
-            f"digits, - and _, but not {', '.join(sorted(RESERVED_NAMES))}"
+            f"no provider is called {name!r}{near};{known} a name of your own has lower-case letters, digits, - and _"
         )
     return name
 

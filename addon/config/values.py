@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from addon.config.keys import is_hash
-from addon.config.mistakes import shown
+from addon.config.mistakes import did_you_mean, shown
 from addon.config.settings import parse_origin, provider_name
 from addon.config.webhooks import secret_variable
 from addon.limits.policy import checked_window
@@ -100,12 +100,16 @@ def key_hash(text: str) -> str:
     return text
 
 
+_PER: Final = ("all", "key", "user", "model", "repository")
+
+
 def _per(value: str) -> str:
     name = value.removeprefix(PROPERTY).strip().lower()
     if value.startswith(PROPERTY) and name:
         return PROPERTY + name
-    if value not in ("all", "key", "user", "model", "repository"):
-        raise PydanticCustomError("per", "unknown")
+    if value not in _PER:
+        near = did_you_mean(value, _PER)
+        raise ValueError(f"{shown(value)} is not one of {', '.join(_PER)}, property:<name>{near}")
     return value
 
 

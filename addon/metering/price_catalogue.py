@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
 
+from genai_prices import data_snapshot
 from genai_prices import types as listed
 
 from addon.metering import listed as price_list
@@ -26,6 +27,7 @@ class Known:
     per: int
     condition: str = ""
     source: str
+    of_every_model: bool = False  # a fee that says nothing of this model
 
 
 def known_prices(providers: Iterable[Provider], model: str, on: date, own: OwnPrices) -> list[Known]:
@@ -45,6 +47,7 @@ def known_prices(providers: Iterable[Provider], model: str, on: date, own: OwnPr
                 per=price.per_of(unit),
                 condition=", ".join(f"{name} {value}" for name, value in price.when.items()),
                 source=f"{price.source} (read {price.read})",
+                of_every_model="*" in price.models,
             )
             for price in own.prices
             if price.provider == provider.name and any(covers(price.models, name) for name in names)
@@ -52,6 +55,16 @@ def known_prices(providers: Iterable[Provider], model: str, on: date, own: OwnPr
             for unit, usd in price.usd.items()
         ]
     return found
+
+
+def model_names(providers: Iterable[Provider], own: OwnPrices) -> set[str]:
+    """The models of these providers that have a price, for suggestions."""
+    sellers = {provider.prices for provider in providers}
+    names = {price.models[0] for price in own.prices if "*" not in price.models[0]}
+    for seller in data_snapshot.get_snapshot().providers:
+        if seller.id in sellers:
+            names |= {model.id for model in seller.models}
+    return names
 
 
 def _listed(provider: str, entry: price_list.Listed) -> list[Known]:
