@@ -22,6 +22,7 @@ GUARDRAIL_UNITS: Final = {
     "contextualGroundingPolicyUnits": "guardrail_grounding_units",
     "automatedReasoningPolicyUnits": "guardrail_reasoning_units",
 }
+_TEXT_ONLY: Final = {"text"}
 _FAILURES: Final = ("exception", "error", "failure", "fault")
 
 
@@ -103,6 +104,8 @@ class Answer:
     def _add_block(self, block: Json) -> None:
         """A content block, or a piece of one."""
         self.said.append(string(at(block, "text")) or "")
+        if isinstance(block, dict) and block.keys() == _TEXT_ONLY:
+            return
         self.said.append(words(at(block, "citationsContent", "content")))
         thought = at(block, "reasoningContent")
         self.other.append(string(at(thought, "text")) or string(at(thought, "reasoningText", "text")) or "")

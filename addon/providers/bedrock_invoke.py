@@ -98,12 +98,15 @@ def with_guardrail(reading: Reading, chunks: Sequence[Json]) -> Reading:
 
 
 def _of_family(chunks: list[Json], events: list[Event]) -> Reading:
-    if any(at(chunk, "type") in ("message", "message_start", "error", "completion") for chunk in chunks):
+    members = {name for chunk in chunks if isinstance(chunk, dict) for name in chunk}
+    if "type" in members and any(
+        at(chunk, "type") in ("message", "message_start", "error", "completion") for chunk in chunks
+    ):
         whole = len(chunks) == 1 and at(chunks[0], "type") != "message_start"
         return anthropic.read_json(chunks[0]) if whole else anthropic.read_stream(events)
-    if any(at(chunk, "choices", 0) is not None and _is_openai(chunk) for chunk in chunks):
+    if "choices" in members and any(at(chunk, "choices", 0) is not None and _is_openai(chunk) for chunk in chunks):
         return _read_openai(chunks, events)
-    if any(at(chunk, "output", "message") is not None or _converse_event(chunk) for chunk in chunks):
+    if not members.isdisjoint(("output", *_CONVERSE_EVENTS)) and any(map(_is_converse_chunk, chunks)):
         return _read_converse(chunks)
     answer = _Answer()
     for chunk in chunks:
@@ -127,6 +130,10 @@ def _is_openai(chunk: Json) -> bool:
     return isinstance(choice, dict) and not choice.keys().isdisjoint(("finish_reason", "delta", "logprobs"))
 
 
+def _is_converse_chunk(chunk: Json) -> bool:
+    return at(chunk, "output", "message") is not None or _converse_event(chunk) is not None
+
+
 def _converse_event(chunk: Json) -> str | None:
     return next((name for name in _CONVERSE_EVENTS if at(chunk, name) is not None), None)
 
@@ -141,6 +148,14 @@ def _read_converse(chunks: list[Json]) -> Reading:
         if name := _converse_event(chunk):
             answer.add(name, at(chunk, name))
     return answer.reading()
+
+
+# Lists of answers: Titan, Mistral, Cohere Command, AI21 Jurassic, Mistral Large and DeepSeek.
+_RESULTS: Final = ("results", "outputs", "generations", "completions", "choices")
+_IMAGES: Final = frozenset({"images", "artifacts", "finish_reasons"})
+_STATED: Final = tuple(name for pair in _COUNTS for name in pair)
+_REASONS: Final = ("stop_reason", "finish_reason", "completionReason", "finishReason")
+_WORDS: Final = ("generation", "outputText", "text", "completion")
 
 
 @dataclass(slots=True)
@@ -158,40 +173,36 @@ class _Answer:
     failure: str | None = None
 
     def add(self, chunk: Json) -> None:
+        if not isinstance(chunk, dict):
+            return
         self.response_id = self._id(chunk) or self.response_id
-        self.model = string(at(chunk, "model")) or self.model
+        self.model = string(chunk.get("model")) or self.model
         self._count(chunk)
         self._say(chunk)
-        for result in [
-            *items(at(chunk, "results")),  # Titan
-            *items(at(chunk, "outputs")),  # Mistral
-            *items(at(chunk, "generations")),  # Cohere Command
-            *items(at(chunk, "completions")),  # AI21 Jurassic
-            *items(at(chunk, "choices")),  # Mistral Large, DeepSeek
-        ]:
-            self._add_result(result)
-        self._add_images(chunk)
-        if not isinstance(chunk, dict) or self.said or self.stated or self.reasons:
+        for name in _RESULTS:
+            for result in items(chunk.get(name)):
+                self._add_result(result)
+        if not _IMAGES.isdisjoint(chunk):
+            self._add_images(chunk)
+        if self.said or self.stated or self.reasons:
             return
-        self.failure = string(at(chunk, "error")) or self.failure  # of Nova Canvas and Titan Image
+        self.failure = string(chunk.get("error")) or self.failure  # of Nova Canvas and Titan Image
 
-    def _id(self, chunk: Json) -> str | None:
-        names = ("id", "generation_id", "response_id")
-        return next((found for name in names if (found := string(at(chunk, name)))), None)
+    def _id(self, chunk: dict[str, Json]) -> str | None:
+        return string(chunk.get("id")) or string(chunk.get("generation_id")) or string(chunk.get("response_id"))
 
-    def _count(self, chunk: Json) -> None:
+    def _count(self, chunk: dict[str, Json]) -> None:
         """Llama and Titan state running totals in a stream: the last one counts."""
-        for name in (name for pair in _COUNTS for name in pair):
-            if (number := count(at(chunk, name))) is not None:
+        for name in _STATED:
+            if (number := count(chunk.get(name))) is not None:
                 self.stated[name] = number
 
-    def _say(self, chunk: Json) -> None:
+    def _say(self, chunk: dict[str, Json]) -> None:
         """What a chunk says by itself: Llama, Titan streamed, Cohere Command R, Claude 2."""
-        final = at(chunk, "event_type") == "stream-end"  # has the whole text once more
-        names = ["generation", "outputText", "text", "completion"]
-        names += ["message"] if string(at(chunk, "finishReason")) else []  # of Pegasus; else it is an error's
-        for name in names:
-            if not final and (text := string(at(chunk, name))):
+        # The last event of Cohere has the whole text once more. A `message` is Pegasus's, or else an error's.
+        names = (*_WORDS, "message") if string(chunk.get("finishReason")) else _WORDS
+        for name in () if chunk.get("event_type") == "stream-end" else names:
+            if text := string(chunk.get(name)):
                 self.said.append(text)
         self._end(chunk)
 
@@ -208,12 +219,11 @@ class _Answer:
         self._end(result)
 
     def _end(self, told: Json) -> None:
-        names = ("stop_reason", "finish_reason", "completionReason", "finishReason")
-        reason = next((at(told, name) for name in names if at(told, name)), None)
+        reason = next((reason for name in _REASONS if (reason := at(told, name))), None)
         if text := string(reason) or string(at(reason, "reason")):
             self.reasons.append(text)
 
-    def _add_images(self, chunk: Json) -> None:
+    def _add_images(self, chunk: dict[str, Json]) -> None:
         """Images that were made; one that was filtered is an empty string or missing."""
         images = sum(isinstance(image, str) and bool(image) for image in items(at(chunk, "images")))
         images += sum(bool(string(at(artifact, "base64"))) for artifact in items(at(chunk, "artifacts")))

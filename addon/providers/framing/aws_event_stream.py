@@ -50,13 +50,12 @@ class AwsEventStreamDecoder:
         if len(self._pieces) > 1 and not self._is_due():
             return []
         buffer, found, position = b"".join(self._pieces), list[Event](), 0
-        view = memoryview(buffer)
         while not self._broken and len(buffer) - position >= PRELUDE_BYTES:
-            size, headers_end = _frame(view, position)
+            size, headers_end = _frame(buffer, position)
             if size > len(buffer) - position:
                 break
             end = position + size - 4
-            if size == 0 or crc32(view[position:end]) != int.from_bytes(view[end : end + 4]):
+            if size == 0 or crc32(buffer[position:end]) != int.from_bytes(buffer[end : end + 4]):
                 self._broken = True
                 break
             name = _name(buffer[position + PRELUDE_BYTES : headers_end])
@@ -72,8 +71,7 @@ class AwsEventStreamDecoder:
         """Whether the unfinished frame may be whole by now; joining earlier would copy it for every piece."""
         if len(self._pieces[0]) < PRELUDE_BYTES:
             self._pieces = [b"".join(self._pieces)]
-        first = memoryview(self._pieces[0])
-        return len(first) < PRELUDE_BYTES or self._size >= _frame(first, 0)[0]
+        return len(self._pieces[0]) < PRELUDE_BYTES or self._size >= _frame(self._pieces[0], 0)[0]
 
 
 class AwsEventStreamScanner:
@@ -94,9 +92,9 @@ class AwsEventStreamScanner:
             self._to_skip -= skipped
             data = data[skipped:]
         buffer = self._buffer + data if self._buffer else data
-        view, position = memoryview(buffer), 0
+        position = 0
         while not self.seen and len(buffer) - position >= PRELUDE_BYTES:
-            size, headers_end = _frame(view, position)
+            size, headers_end = _frame(buffer, position)
             if size == 0:
                 self._broken, position = True, len(buffer)
             elif len(buffer) - position >= size:
@@ -128,8 +126,12 @@ class _Payload:
     def is_in(self, payload: bytes) -> bool:
         if self.pattern.search(payload):
             return True
-        if self.wrapped and not any(letters in payload for letters in self.wrapped):
-            return False
+        for letters in self.wrapped:
+            if letters in payload:
+                break
+        else:
+            if self.wrapped:
+                return False
         inner = inner_payload(payload)
         return inner is not None and self.pattern.search(inner) is not None
 
@@ -154,7 +156,7 @@ def inner_payload(payload: bytes) -> bytes | None:
         return None
 
 
-def _frame(data: memoryview, position: int) -> tuple[int, int]:
+def _frame(data: bytes, position: int) -> tuple[int, int]:
     """The size of the frame that begins here, and where its headers end in `data`; size 0 where this cannot be a frame."""
     size, headers, checksum = PRELUDE.unpack_from(data, position)
     if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > min(LARGEST_HEADERS, size - SMALLEST_FRAME):
