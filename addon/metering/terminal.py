@@ -24,12 +24,17 @@ class TerminalScanner:
     def __init__(self, framing: Framing, terminal: Terminal, content_encoding: str | None) -> None:
         self.seen = False
         self._scanner: Scanner | None = framing.scanner(terminal) if framing.scanner else None
-        self._decoder: Decoder | None = Decoder(content_encoding, at_most=2**63)
+        decoder = Decoder(content_encoding, at_most=2**63)
+        self._decoder: Decoder | None = decoder
+        self._is_identity = decoder.is_identity
         self._allowed = FREE_BYTES  # bytes that may still be decoded
 
     def feed(self, piece: bytes) -> bool:
         """Whether the terminal event has gone by, with this piece or before it."""
         if self.seen or self._decoder is None or self._scanner is None:
+            return self.seen
+        if self._is_identity:
+            self.seen = self._scanner.feed(piece)
             return self.seen
         self._allowed += MOST_EXPANSION * len(piece)
         decoded = self._decoder.feed(piece, at_most=min(self._allowed, MOST_PER_PIECE_BYTES))

@@ -17,11 +17,13 @@ from zlib import crc32
 from addon.providers.framing.model import Event, Terminal
 
 PRELUDE: Final = struct.Struct("!III")  # lengths of frame and headers, checksum
+SIZES: Final = struct.Struct("!II")  # the two lengths alone
 PRELUDE_BYTES: Final = 12
 SMALLEST_FRAME: Final = PRELUDE_BYTES + 4
 LARGEST_FRAME: Final = 24 * 2**20  # botocore: 24 MiB of payload, 128 KiB of headers
 LARGEST_HEADERS: Final = 128 * 2**10
 CACHED_HEADERS_BYTES: Final = 512
+MOST_BLOCKS: Final = 64
 # Sizes of the header values of fixed size, by type: true, false, byte, short, int, long, (bytes, text), time, uuid.
 FIXED_BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 TEXT_TYPE: Final = 7
@@ -75,11 +77,13 @@ class AwsEventStreamDecoder:
 
 
 class AwsEventStreamScanner:
-    """Walks from frame to frame by their lengths and looks at names, and into the payloads of small frames."""
+    """Walks from frame to frame by their lengths and looks at names, and into the payloads of small frames. Checksums are
+    the decoder's work."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.seen = False
         self._events, self._payload = terminal.events, _payload(terminal.anywhere)
+        self._blocks: dict[bytes, bool] = {}  # headers that came before: whether such a frame ends the stream
         self._buffer = b""  # of the present frame, at most SCANNED_FRAME_BYTES
         self._to_skip = 0  # bytes of a large frame that are still to come
         self._broken = False
@@ -94,12 +98,13 @@ class AwsEventStreamScanner:
         buffer = self._buffer + data if self._buffer else data
         position = 0
         while not self.seen and len(buffer) - position >= PRELUDE_BYTES:
-            size, headers_end = _frame(buffer, position)
-            if size == 0:
+            size, headers = SIZES.unpack_from(buffer, position)
+            if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > size - SMALLEST_FRAME:
                 self._broken, position = True, len(buffer)
             elif len(buffer) - position >= size:
                 if size <= SCANNED_FRAME_BYTES:
-                    self.seen = self._ends(buffer, position, headers_end, position + size - 4)
+                    start = position + PRELUDE_BYTES
+                    self.seen = self._ends(buffer, start, start + headers, position + size - 4)
                 position += size
             elif size > SCANNED_FRAME_BYTES:
                 self._to_skip = size - (len(buffer) - position)
@@ -110,39 +115,46 @@ class AwsEventStreamScanner:
         return self.seen
 
     def _ends(self, buffer: bytes, start: int, headers_end: int, end: int) -> bool:
-        if self._events and _name(buffer[start + PRELUDE_BYTES : headers_end]) in self._events:
+        block = buffer[start:headers_end]
+        ends = self._blocks.get(block)
+        if ends is None:
+            ends = _name(block) in self._events
+            if len(self._blocks) < MOST_BLOCKS and len(block) <= CACHED_HEADERS_BYTES:
+                self._blocks[block] = ends
+        if ends:
             return True
-        return self._payload is not None and self._payload.is_in(buffer[headers_end:end])
+        return self._payload is not None and self._payload.is_in(buffer, headers_end, end)
 
 
 @dataclass(frozen=True, slots=True)
 class _Payload:
-    """What ends a stream, in the payload of a frame or wrapped in base64."""
+    """What ends a stream, in the payload of a frame or wrapped in base64. A payload without any of `letters`, where there
+    are some, cannot hold it."""
 
     pattern: re.Pattern[bytes]
-    # Some of the letters that it has in base64, for each place that it may begin at; none: it is not plain text.
-    wrapped: tuple[bytes, ...]
+    letters: tuple[bytes, ...]
 
-    def is_in(self, payload: bytes) -> bool:
-        if self.pattern.search(payload):
-            return True
-        for letters in self.wrapped:
-            if letters in payload:
+    def is_in(self, buffer: bytes, start: int, end: int) -> bool:
+        for letters in self.letters:
+            if buffer.find(letters, start, end) >= 0:
                 break
         else:
-            if self.wrapped:
+            if self.letters:
                 return False
-        inner = inner_payload(payload)
-        return inner is not None and self.pattern.search(inner) is not None
+        payload = buffer[start:end]
+        return self.pattern.search(inner_payload(payload) or payload) is not None
 
 
 @cache
 def _payload(marker: bytes | None) -> _Payload | None:
     if marker is None:
         return None
-    plain = re.escape(marker.replace(b"-", b"")) == marker.replace(b"-", b"")
+    if re.escape(marker).replace(rb"\-", b"-") != marker:  # not plain text
+        return _Payload(re.compile(marker), ())
+    # In base64 it looks differently for each place that it may begin at; its first and last letters depend on what is
+    # around it.
     wrapped = [base64.b64encode(bytes(before) + marker)[before + 1 : -4] for before in range(3)]
-    return _Payload(re.compile(marker), tuple(wrapped) if plain and all(wrapped) else ())
+    return _Payload(re.compile(marker), (marker, *wrapped))
 
 
 def inner_payload(payload: bytes) -> bytes | None:
@@ -171,7 +183,7 @@ def _name(block: bytes) -> str | None:
     return _name_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _name_of(_headers(block))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=MOST_BLOCKS)
 def _name_seen(block: bytes) -> str | None:
     """Of a block that has likely come before: a stream has a few kinds of events, each with its own block."""
     return _name_of(_headers(block))
