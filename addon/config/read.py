@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from addon.config.keys import ROLES
 from addon.config.mistakes import did_you_mean, shown
-from addon.config.models import File
+from addon.config.models import File, PriceTable
 from addon.config.settings import Problem, parse_origin
 
 # Values under these keys are never shown: they may be secrets.
@@ -22,14 +22,25 @@ _SECRET: Final = ("keys", "secret", "headers", "body")
 def read_table(
     path: Path, table: Mapping[str, Any], environ: Mapping[str, str] | None
 ) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """Fields of Settings from the sections that have no mistake, and the mistakes of the others.
+    """Fields of Settings from the sections that have no mistake, of [[prices]] from each entry without one, and the
+    mistakes of the others.
 
     With `environ` each `$NAME` must be set in it; None: not checked.
     """
     problems = [*_of_fields(path, table, environ), *_of_rules(path, table)]
     wrong = {problem.section for problem in problems}
-    good = File.model_validate({name: value for name, value in table.items() if name not in wrong})
-    return _fields(good), tuple(problems)
+    good = {name: value for name, value in table.items() if name not in wrong}
+    if "prices" in wrong:  # each stands for itself
+        good["prices"] = [item for _, item in _tables(table, "prices") if _is_price(item)]
+    return _fields(File.model_validate(good)), tuple(problems)
+
+
+def _is_price(item: dict[str, Any]) -> bool:
+    try:
+        PriceTable.model_validate(item)
+    except ValidationError:
+        return False
+    return True
 
 
 def _fields(file: File) -> dict[str, Any]:

@@ -12,16 +12,18 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 TABLE: Final = Path(__file__).parent / "prices.toml"
 MILLION: Final = 1_000_000
+MOST_NAMES: Final = 20  # of one model: an alias that matches what it makes has no end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class OwnPrices:
     factors: tuple[Factor, ...]
     aliases: tuple[Alias, ...]
     as_whole: tuple[AsWhole, ...] = ()
+    problems: tuple[str, ...] = ()  # entries that were left out, and why
 
     def find(
         self,
@@ -131,7 +134,7 @@ class OwnPrices:
     def names(self, provider: str, model: str) -> list[str]:
         """The model's name and its other names, the given one first."""
         names = [model]
-        for name in names:  # grows while it is read: an alias may have an alias
+        for name in islice(names, MOST_NAMES):  # grows while it is read: an alias may have an alias
             for alias in self.aliases:
                 match = alias.pattern.fullmatch(name) if alias.provider in (provider, "*") else None
                 if match and (other := match.expand(alias.name)) not in names:
@@ -155,41 +158,119 @@ def _holds(start: date | None, until: date | None, on: date) -> bool:
 
 @cache
 def own_prices() -> OwnPrices:
-    return parse_own_prices(TABLE.read_text())
+    try:
+        return parse_own_prices(TABLE.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return OwnPrices((), (), (), problems=(f"{TABLE}: cannot be read ({error}); what it prices has no price",))
 
 
 def parse_own_prices(text: str) -> OwnPrices:
-    """Raises ValueError, KeyError or TypeError for an entry that is wrong: the table is ours, a test reads it."""
-    tables = tomllib.loads(text, parse_float=Decimal)
+    """The table. An entry that is wrong is left out and named in `problems`: the others still price calls."""
+    problems: list[str] = []
+    try:
+        tables = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        return OwnPrices((), (), (), problems=(f"{TABLE}: {error}; what it prices has no price",))
     return OwnPrices(
-        prices=tuple(_price(table) for table in tables.get("price", ())),
-        factors=tuple(_factor(table) for table in tables.get("factor", ())),
-        aliases=tuple(Alias(**{**table, "pattern": re.compile(table["pattern"])}) for table in tables.get("alias", ())),
-        as_whole=tuple(
-            AsWhole(**{**table, "models": tuple(table["models"]), "units": tuple(table["units"])})
-            for table in tables.get("as_whole", ())
-        ),
+        prices=tuple(_entries(tables, "price", _price, problems)),
+        factors=tuple(_entries(tables, "factor", _factor, problems)),
+        aliases=tuple(_entries(tables, "alias", _alias, problems)),
+        as_whole=tuple(_entries(tables, "as_whole", _as_whole, problems)),
+        problems=tuple(problems),
     )
 
 
-def _price(table: dict[str, Any]) -> OwnPrice:
-    given = _dated(table)
+def _entries[T: (OwnPrice, Factor, Alias, AsWhole)](
+    tables: dict[str, Any], section: str, read: Callable[[dict[str, Any]], T], problems: list[str]
+) -> Iterator[T]:
+    entries = tables.get(section, [])
+    for index, entry in enumerate(entries if isinstance(entries, list) else [entries]):
+        try:
+            yield _checked(read(dict(entry)))
+        except KeyError as error:
+            problems.append(f"{TABLE}: {section}[{index}]: {error} is missing; skipped")
+        except (TypeError, ValueError, AttributeError, ArithmeticError, re.error) as error:
+            problems.append(f"{TABLE}: {section}[{index}]: {error}; skipped")
+
+
+def _checked[T: (OwnPrice, Factor, Alias, AsWhole)](entry: T) -> T:
+    """Raises ValueError for a value of a wrong type: it would fail when a call is priced by it."""
+    for item in fields(entry):
+        value = getattr(entry, item.name)
+        if not _FITS[item.name](value):
+            raise ValueError(f"{item.name} is {value!r:.80}")
+    return entry
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _are_texts(value: tuple[object, ...]) -> bool:
+    return bool(value) and all(map(_is_text, value))
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and value >= 0
+
+
+def _is_day(value: object) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+def _is_day_or_none(value: object) -> bool:
+    return value is None or _is_day(value)
+
+
+_FITS: Final[dict[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("provider", "name", "source"), _is_text),
+    **dict.fromkeys(("models", "units"), _are_texts),
+    "values": lambda values: bool(values) and all(isinstance(value, str) for value in values),
+    "usd": lambda usd: bool(usd) and all(map(_is_text, usd)) and all(map(_is_amount, usd.values())),
+    "per": lambda per: per is None or (type(per) is int and per > 0),
+    "when": lambda when: isinstance(when, dict) and all(map(_is_text, [*when, *when.values()])),
+    "start": _is_day_or_none,
+    "until": _is_day_or_none,
+    "read": _is_day,
+    "instead": lambda instead: isinstance(instead, bool),
+    "multiply": _is_amount,
+    "of": lambda of: of in ("all", "tokens"),
+    "variant": lambda variant: variant is None or _is_text(variant),
+    "pattern": lambda pattern: isinstance(pattern, re.Pattern),
+}
+
+
+def _price(given: dict[str, Any]) -> OwnPrice:
     usd = {unit: Decimal(price) for unit, price in given.pop("usd").items()}
-    return OwnPrice(models=tuple(given.pop("models")), usd=usd, **given)
+    return OwnPrice(models=_listed(given.pop("models")), usd=usd, **_dated(given))
 
 
-def _factor(table: dict[str, Any]) -> Factor:
-    given = _dated(table)
+def _factor(given: dict[str, Any]) -> Factor:
     return Factor(
-        values=tuple(given.pop("values")),
+        values=_listed(given.pop("values")),
         multiply=Decimal(given.pop("multiply", 1)),
-        models=tuple(given.pop("models", ("*",))),
-        **given,
+        models=_listed(given.pop("models", ["*"])),
+        **_dated(given),
     )
 
 
-def _dated(table: dict[str, Any]) -> dict[str, Any]:
-    given = dict(table)
+def _as_whole(given: dict[str, Any]) -> AsWhole:
+    return AsWhole(models=_listed(given.pop("models")), units=_listed(given.pop("units")), **given)
+
+
+def _alias(given: dict[str, Any]) -> Alias:
+    alias = Alias(pattern=re.compile(given.pop("pattern")), **given)
+    alias.pattern.sub(alias.name, "")  # raises for a template that names no group of the pattern
+    return alias
+
+
+def _listed(value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r:.80} is not a list")
+    return tuple(value)
+
+
+def _dated(given: dict[str, Any]) -> dict[str, Any]:
     if "from" in given:
         given["start"] = given.pop("from")
     return given

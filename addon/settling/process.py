@@ -49,11 +49,16 @@ def _locked(folders: Folders) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _new_settler(folders: Folders, config: Path | None) -> "Settler":
-    """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends."""
+def _new_settler(folders: Folders, config: Path | None, *, goes_on: bool) -> "Settler":
+    """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends.
+
+    With a mistake in prices or budgets it says so and `goes_on` without them, or raises ConfigError. A proxy refuses to
+    start with one, so beside a proxy the file was broken while it ran.
+    """
     from addon.config import settings
     from addon.limits.store import LimitStore
     from addon.metering import fetched_list
+    from addon.metering.own_prices import own_prices
     from addon.metering.price import PriceList
     from addon.settling.charging import Charger
     from addon.settling.messages import say
@@ -65,8 +70,12 @@ def _new_settler(folders: Folders, config: Path | None) -> "Settler":
     if problem := fetched_list.use(folders.data):
         say(problem)
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
+    for problem in own_prices().problems:
+        say(problem)
     if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
-        raise settings.ConfigError(told)
+        if not goes_on:
+            raise settings.ConfigError(told)
+        say(f"{told}\nrows are made without what is wrong there, until it is corrected")
     prices = PriceList(loaded.prices)
     limits = LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S)
     charger = Charger(folders.data, limits, loaded.budgets, say, rate_table(loaded.prices, datetime.now(UTC)))
@@ -103,7 +112,7 @@ def settle_leftovers(data: Path, config: Path | None = None) -> int:
     with _locked(folders) as ours:
         if not ours:
             return 0
-        settler = _new_settler(folders, config)
+        settler = _new_settler(folders, config, goes_on=False)
         try:
             settler.step()
             while settler.unsettled() and settler.troubled_since is None:
@@ -165,16 +174,12 @@ def main() -> int:
 def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) -> int:
     """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
     from addon.config.reload import FileWatch
-    from addon.config.settings import CONFIG_NAME, ConfigError
+    from addon.config.settings import CONFIG_NAME
     from addon.settling.merge import Merger
     from addon.settling.messages import say
 
     watches = (FileWatch(config or folders.data / CONFIG_NAME), FileWatch(folders.prices))
-    try:
-        settler = _new_settler(folders, config)
-    except (ConfigError, ValueError) as error:
-        say(str(error))
-        return 2
+    settler = _new_settler(folders, config, goes_on=True)
     settler.recount_budgets()
     merger = Merger(folders)
     busy_at = time.monotonic()

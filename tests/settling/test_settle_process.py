@@ -4,13 +4,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from addon.config.settings import ConfigError
 from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
-from tests.storage.calls import ids, journal_call, names, stored
+from tests.storage.calls import ids, journal_call, stored
 from tests.waiting import wait_for
 
 
@@ -80,15 +82,36 @@ def test_a_settler_whose_run_was_settled_by_another_ends(tmp_path: Path, journal
     assert stop(first) == ""
 
 
-def test_a_wrong_price_in_the_config_is_named_and_the_journal_kept(tmp_path: Path, journal: Journal) -> None:
-    (tmp_path / "heliograph.toml").write_text('[[prices]]\nprovider = "vllm"\n')
+WRONG: Final = {
+    "one wrong price": '[[prices]]\nprovider = "vllm"\n',
+    "a file that is not TOML": "[[prices]\n",
+    "a wrong budget": "[[budgets]]\nusd = -1\n",
+}
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
+def test_a_config_that_was_broken_while_the_proxy_ran_is_named_once_and_stops_no_row(
+    tmp_path: Path, journal: Journal, text: str
+) -> None:
+    config = tmp_path / "heliograph.toml"
+    config.write_text(text)
     journal_call(journal, "a")
-    kept = set(names(journal.folder))
     settler = start_settler(tmp_path, journal.run)
-    _, said = settler.communicate(timeout=60)
-    assert settler.returncode == 2
-    assert b"prices[0].model" in said
-    assert kept <= set(names(journal.folder))
+    wait_for(lambda: ids(tmp_path) == ["a"])
+    journal_call(journal, "b")
+    wait_for(lambda: ids(tmp_path) == ["a", "b"])
+    journal.close()
+    said = stop(settler)
+    assert str(config) in said and said.count("rows are made without what is wrong") == 1
+
+
+def test_rows_on_request_are_not_made_with_wrong_prices(tmp_path: Path, journal: Journal) -> None:
+    (tmp_path / "heliograph.toml").write_text(WRONG["one wrong price"])
+    journal_call(journal, "a")
+    journal.close()
+    with pytest.raises(ConfigError, match=r"prices\[0\].model"):
+        settle_leftovers(tmp_path)
+    assert ids(tmp_path) == []
 
 
 def test_what_a_dead_proxy_left_is_settled_on_request(tmp_path: Path, journal: Journal) -> None:
