@@ -7,6 +7,7 @@ import click
 
 from addon.commands.budgets import budgets, limits
 from addon.commands.cache import cache
+from addon.commands.completion import completion
 from addon.commands.demo import demo
 from addon.commands.doctor import doctor
 from addon.commands.env import env
@@ -19,6 +20,7 @@ from addon.commands.prices import prices
 from addon.commands.reload import reload
 from addon.commands.reports import report, sql
 from addon.commands.run import run
+from addon.commands.service import service
 from addon.commands.show import show
 from addon.commands.tail import tail
 from addon.commands.up import up
@@ -58,6 +60,7 @@ for _command in (
     fake,
     doctor,
     reload,
+    service,
     keys,
     budgets,
     limits,
@@ -69,5 +72,6 @@ for _command in (
     explain,
     prices,
     feedback,
+    completion,
 ):
     main.add_command(_command)

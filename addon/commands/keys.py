@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from addon.commands.files import replace_file
 from addon.commands.options import Failure, data_options, examples
 from addon.config.keys import ROLES, Key, is_name, new_key, section, without_section
 from addon.config.mistakes import did_you_mean
@@ -78,7 +79,7 @@ def remove(name: str, data: Path, config: Path | None) -> None:
         known = f"there are {', '.join(names)}" if names else "there are none; `heliograph keys add NAME` makes one"
         raise Failure(f"{path} has no key {name!r}{did_you_mean(name, names)}; {known}")
     try:
-        _replace(path, without_section(path.read_bytes(), name))
+        replace_file(path, without_section(path.read_bytes(), name))
     except ValueError as error:
         raise Failure(f"{path}: {error}: it is written in another way; remove it by hand") from error
     except OSError as error:
@@ -99,19 +100,3 @@ def _append(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         file.write(f"\n{text}" if os.fstat(descriptor).st_size else text)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """All of it or nothing, whenever the machine stops. A link stays a link."""
-    target = path.resolve()
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(target)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise

@@ -65,14 +65,8 @@ def up(
     if __debug__:
         # Again without assertions: mitmproxy checks every event and message with them, a tenth of its time.
         os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
-    from addon.routing.addresses import is_loopback
-
     settings = read_settings(data, config, upstreams, upstream_timeout)
-    if not (is_loopback(listen[0]) or settings.keys or open_to_all):
-        raise click.UsageError(
-            f"--listen {listen[0]}:{listen[1]}: other machines could use this proxy, and no keys are configured; "
-            "make some with `heliograph keys add NAME`, listen on 127.0.0.1, or add --open if everyone who can reach it may use it"
-        )
+    refuse_if_open(listen, settings, open_to_all)
     try:
         with json_stderr() if log_json else nullcontext():
             asyncio.run(_serve(settings, listen, verbose, log_json))
@@ -80,6 +74,17 @@ def up(
         raise Failure(str(error)) from error
     except OSError as error:
         raise unwritable(data, error) from error
+
+
+def refuse_if_open(listen: tuple[str, int], settings: Settings, open_to_all: bool) -> None:
+    """Wrong usage where other machines could use a proxy without keys."""
+    from addon.routing.addresses import is_loopback
+
+    if not (is_loopback(listen[0]) or settings.keys or open_to_all):
+        raise click.UsageError(
+            f"--listen {listen[0]}:{listen[1]}: other machines could use this proxy, and no keys are configured; "
+            "make some with `heliograph keys add NAME`, listen on 127.0.0.1, or add --open if everyone who can reach it may use it"
+        )
 
 
 async def _serve(settings: Settings, listen: tuple[str, int], verbose: bool, log_json: bool) -> None:

@@ -1,5 +1,8 @@
 """Every command's help, and the systems that heliograph runs on."""
 
+import itertools
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +30,36 @@ def test_the_help_of_every_command_ends_with_two_examples_of_it(words: tuple[str
     examples = shown.stdout.rpartition("Examples:")[2].strip().splitlines()
     assert len(examples) >= 2
     assert all(f"heliograph {' '.join(words)}" in example for example in examples)
+
+
+@pytest.mark.parametrize("words", [(), *commands(main)], ids=" ".join)
+def test_each_example_of_a_help_is_a_command_line_that_works(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*words, "--help"]).stdout.rpartition("Examples:")[2].strip().splitlines()
+    for example in shown:
+        for typed in heliograph_commands(example):
+            parse(main, typed[1:])
+
+
+def heliograph_commands(example: str) -> Iterator[list[str]]:
+    """The words of each `heliograph ...` in a line of a shell, without the explanation that may follow it."""
+    inner = example.replace('eval "$(', "").replace(')"', "") if example.startswith("eval") else example
+    words = shlex.shlex(re.split(r" {3,}", inner)[0], posix=True, punctuation_chars="|;>")
+    words.whitespace_split = True
+    for is_mark, group in itertools.groupby(words, lambda word: set(word) <= set("|;>")):
+        typed = list(group)
+        if not is_mark and typed[0] == "heliograph":
+            yield typed
+
+
+def parse(command: click.Command, words: list[str]) -> None:
+    """Fails where a command, an option or a value does not exist."""
+    while isinstance(command, click.Group):
+        context = click.Context(command)
+        command.parse_args(context, words)  # a group may put a command of its own first
+        _, found, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert found
+        command = found
+    command.make_context(command.name, words)
 
 
 @pytest.mark.parametrize(("platform", "runs"), [("linux", True), ("darwin", True), ("win32", False), ("cygwin", False)])
