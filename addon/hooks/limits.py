@@ -24,6 +24,7 @@ from addon.limits.rules import CallFacts
 from addon.limits.store import StoreDown
 from addon.limits.upper_bound import RateTable, UpperBound, model_of_override, rates_of, upper_bound
 from addon.metering.reading import RequestFacts, decode, request_facts
+from addon.providers import registry
 from addon.sending.json_text import repeats_member
 
 _RATES_S: Final = 60.0
@@ -100,7 +101,9 @@ class Limits:
         model = (
             model_of_override(_sent_overrides(call)) or (body.facts and body.facts.model) or call.asked.start.path_model
         )
-        rates = rates_of(self._rates(), provider.name, model, has_price_list=provider.prices is not None)
+        table = self._rates()
+        seller = provider if provider.name in table else registry.seller_of(provider, model)
+        rates = rates_of(table, seller.name, model, has_price_list=seller.prices is not None)
         return upper_bound(rates, body.facts.body if body.facts else None, body.bytes)
 
     def _rates(self) -> RateTable:

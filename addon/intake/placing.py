@@ -4,7 +4,6 @@ What is placed gets the host and path of the provider's own API, so that the set
 proxied call. What cannot be placed keeps the name it was given.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from addon.providers import registry
 from addon.providers.fields import at, items, string
+from addon.providers.makers import maker_of
 from addon.providers.model import Json, Operation, Provider
 from addon.routing.router import is_helicone, label_of, without_secrets
 
@@ -33,15 +33,6 @@ _OTHER_NAMES: Final = {
     "x_ai": "xai",
     "x": "xai",
 }
-# Names that only one company gives to models, for logs that say nothing else.
-_MODELS: Final = (
-    (
-        re.compile(r"(?i)(?:ft:)?(?:gpt-\d|o[134](?:-|$)|chatgpt-|text-embedding-|text-davinci|davinci|babbage)"),
-        "openai",
-    ),
-    (re.compile(r"(?i)claude-"), "anthropic"),
-    (re.compile(r"(?i)gemini-"), "gemini"),
-)
 # Below which base a provider has its operations: one of these, or none that we can tell.
 _BASES: Final = (
     *("/v1", "/openai/v1", "/api/v1", "/inference/v1", "/v1/openai", "/v1beta/openai", "/compatibility/v1"),
@@ -108,7 +99,8 @@ def provider_named(name: str | None) -> Provider | None:
 
 def provider_of_model(model: str | None) -> Provider | None:
     """The one company whose models are named so; None where several serve it."""
-    return next((registry.BY_NAME[name] for pattern, name in _MODELS if model and pattern.match(model)), None)
+    maker = maker_of(model)
+    return registry.BY_NAME[maker] if maker else None
 
 
 def short_name(name: str | None) -> str | None:

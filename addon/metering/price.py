@@ -105,8 +105,8 @@ class _Found:
 
 
 def priced_as(provider: Provider, host: str, path: str = "", model: str | None = None) -> Provider:
-    """The provider with the price list of this call: a name of the user's own has none, unless its host is a known
-    provider's; of a router or a gateway the call tells whose it is."""
+    """The provider with the price list of this call: a name of the user's own has that of its host's provider, else of the
+    one company that makes models of this name; of a router or a gateway the call tells whose it is."""
     if provider.seller:
         name = provider.seller(host, path, model)
         return registry.by_name(name) if name else provider
@@ -114,8 +114,8 @@ def priced_as(provider: Provider, host: str, path: str = "", model: str | None =
         return replace(provider, prices=provider.price_list(host, path, model))
     if provider.prices is not None or provider.name in registry.BY_NAME:
         return provider
-    known = registry.by_host(host)
-    return replace(provider, prices=known.prices) if known else provider
+    known = registry.by_host(host) or registry.seller_of(provider, model)
+    return replace(provider, prices=known.prices)
 
 
 class PriceList:

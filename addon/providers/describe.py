@@ -12,7 +12,8 @@ A call is read and priced when its host belongs to a provider and its method and
 path of these hosts is passed through unread. Paths are regular expressions.
 
 A name of your own (`--upstream NAME=URL`) is read by the shape of its paths: any OpenAI-, Anthropic- or Gemini-shaped API. It has
-no price unless `[[prices]]` gives one, or its host is a known provider's. "genai-prices" names the price list; where it lacks a
+the prices of its host's provider, or of the company that alone makes models of that name (`gpt-...`, `claude-...`, `gemini-...`);
+else no price unless `[[prices]]` gives one. "genai-prices" names the price list; where it lacks a
 price, `addon/metering/prices.toml` may have it, with source and date. A call that cannot be priced has the cost NULL, and
 `cost_missing` says why."""
 

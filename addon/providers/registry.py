@@ -34,6 +34,7 @@ from addon.providers import (
     xai,
 )
 from addon.providers.hosts import host_and_path, labels_of, matches
+from addon.providers.makers import maker_of
 from addon.providers.model import Operation, Provider
 from addon.remember import remember_short
 
@@ -94,6 +95,12 @@ def by_label(label: str) -> Provider | None:
 def by_name(name: str) -> Provider:
     """The provider of this name. One that is not known is named by a user or after its host: it is read by its shape."""
     return BY_NAME.get(name) or shapes.unknown(name)
+
+
+def seller_of(provider: Provider, model: str | None) -> Provider:
+    """Whose prices a call may have: at a name of a user's own those of the company that alone makes such a model."""
+    maker = None if provider.name in BY_NAME else maker_of(model)
+    return BY_NAME[maker] if maker else provider
 
 
 def operation(provider: Provider, method: str, path: str, host: str = "") -> tuple[Operation, str | None] | None:

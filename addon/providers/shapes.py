@@ -1,5 +1,5 @@
 """Targets that are not a provider we know, read by the shape of their paths: OpenAI's, Anthropic's or Gemini's API below
-any base path. They have no price unless one is configured, or the called host is a known provider's.
+any base path. They have the prices of the called host's provider, or of the maker of the model (makers.py).
 """
 
 import re

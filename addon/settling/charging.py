@@ -104,9 +104,9 @@ class Charger:
             return ()
         if row.input_tokens is None or row.output_tokens is None:
             return None if row.cost_nanousd is None else ()
-        provider = registry.BY_NAME.get(row.provider_name)
-        has_list = provider is not None and provider.prices is not None
-        rates = rates_of(self._rates, row.provider_name, row.request_model, has_price_list=has_list)
+        provider = registry.by_name(row.provider_name)
+        seller = provider if provider.name in self._rates else registry.seller_of(provider, row.request_model)
+        rates = rates_of(self._rates, seller.name, row.request_model, has_price_list=seller.prices is not None)
         beyond = rates.cost_nanousd(row.input_tokens, row.output_tokens) - (row.cost_nanousd or 0)
         return spends_of(self._budgets, replace(row, cost_nanousd=max(0, beyond)))
 
