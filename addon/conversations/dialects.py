@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from addon.conversations import (
+    ai_sdk,
     anthropic,
     bedrock,
     cohere,
@@ -59,6 +60,7 @@ _BY_PATH: Final = (
     (re.compile(r".*/v1/messages/?"), anthropic.DIALECT),
     (re.compile(r".*:(?:generateContent|streamGenerateContent)"), gemini.DIALECT),
     (re.compile(r".*/converse(?:-stream)?"), bedrock.DIALECT),
+    (re.compile(r"/v\d+/ai/language-model/?"), ai_sdk.DIALECT),
     (re.compile(r"/v[12]/chat/?"), cohere.DIALECT),
     (re.compile(r"/api/(?:chat|generate)/?"), ollama.DIALECT),
     (re.compile(r"/api/v1/chat/?"), lmstudio.DIALECT),

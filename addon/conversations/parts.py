@@ -123,8 +123,9 @@ def uri(modality: str, address: str, **more: Json) -> Part:
     """A file elsewhere; of a `data:` URL its bytes."""
     if not address.startswith("data:"):
         return {"type": "uri", "modality": modality, "uri": address, **_known(**more)}
+    beside = more.pop("mime_type", None)
     mime_type, content = data_url(address)
-    return blob(modality_of(mime_type) or modality, mime_type or more.pop("mime_type", None), content, **more)
+    return blob(modality_of(mime_type) or modality, mime_type or beside, content, **more)
 
 
 def file(modality: str, file_id: str, **more: Json) -> Part:
@@ -140,7 +141,7 @@ def stated(part: Json) -> Part:
         return odd(part)
     if kind == "tool_call_response" and "response" not in part:  # as the conventions called it until 2025
         return {**part, "response": part.get("result")}
-    return {"id": None, **part} if "tool_call" in kind else dict(part)
+    return {**part, "id": None} if "tool_call" in kind and "id" not in part else dict(part)
 
 
 def odd(block: Json, kind: str | None = None) -> Part:

@@ -12,17 +12,21 @@ from typing import Final
 
 from addon.conversations.dialects import SILENT, dialect_of
 from addon.conversations.model import Conversation, Dialect, Message, Prompt
-from addon.conversations.parts import answer, blob, modality_of, names
+from addon.conversations.parts import answer, blob, message, modality_of, names, odd
 from addon.metering.form import form_fields, uploaded_files
 from addon.metering.reading import BOM, begins_stream, framing_seen, request_facts
+from addon.metering.terminal import answer_framing
 from addon.providers import registry
 from addon.providers.fields import at, parse, string
 from addon.providers.framing.aws_event_stream import inner_payload
 from addon.providers.framing.model import Event, Framing
-from addon.providers.framing.table import AWS_EVENT_STREAM, BINARY, JSON, NDJSON, SSE, events, framing_of
+from addon.providers.framing.table import AWS_EVENT_STREAM, BINARY, JSON, NDJSON, SSE, events
 from addon.providers.model import Json
 
 _BOUNDARY: Final = re.compile(rb"--([^\r\n]{1,70})\r\nContent-Disposition:", re.IGNORECASE)  # RFC 2046: at most 70
+_SHOWN_BYTES: Final = 1000  # of a body that cannot be read
+UNREADABLE: Final = "unreadable_body"
+_VECTORS: Final = ("embeddings", "moderation")  # their answers are numbers
 _TRANSCRIPTS: Final = ("transcription", "translation")
 # Tools of MCP servers that the program runs: how Claude Code, Codex and the Agent SDK name them.
 _LONGEST_NAME: Final = 300  # the pattern takes time with the square of the length
@@ -49,6 +53,9 @@ class _Body:
     content_type: str | None  # known of those that are not text
 
 
+_NOTHING: Final = _Body(b"", None)
+
+
 def conversation(said: Said) -> Conversation | None:
     """The messages of a call; None where its operation has none, or its bodies have no shape that we know.
 
@@ -57,16 +64,17 @@ def conversation(said: Said) -> Conversation | None:
     if said.operation_name in SILENT:
         return None
     path = said.path.partition("?")[0]
-    request = _request(_body(said.request_body))
+    asked = _body(said.request_body)
+    request = _request(asked)
     failed = said.status is not None and said.status >= 400
-    response = _Body(b"", None) if failed else _body(said.response_body)
+    response = _NOTHING if failed or said.operation_name in _VECTORS else _body(said.response_body)
     framing = _framing(said, path, response)
     told = _events(framing, response.content)
     whole = None if told or framing is BINARY else parse(response.content.removeprefix(BOM))
     dialect = dialect_of(said.operation_name, path, request, parse(told[0].data) if told else whole)
     if dialect is None:
         return None
-    prompt = dialect.prompt(request)
+    prompt = Prompt(messages=tuple(_unreadable("user", asked))) if request is None else dialect.prompt(request)
     return _conversation(prompt, _answer(said, dialect, response, framing, told, whole))
 
 
@@ -84,7 +92,7 @@ def _conversation(prompt: Prompt, messages: list[Message]) -> Conversation | Non
 
 def _servers(prompt: Prompt, messages: list[Message]) -> tuple[str, ...]:
     """MCP servers that the request names, that calls of the provider went to, or that names of tools tell."""
-    parts = [part for message in (*prompt.messages, *messages) for part in message["parts"]]
+    parts = [part for one in (*prompt.messages, *messages) for part in one["parts"]]
     called = [at(part, part["type"], "server") for part in parts if part["type"].startswith("server_tool_call")]
     tools = [definition["name"] for definition in prompt.tool_definitions]
     told = [match[1] for name in tools if len(name) <= _LONGEST_NAME and (match := _MCP_TOOL.fullmatch(name))]
@@ -94,14 +102,14 @@ def _servers(prompt: Prompt, messages: list[Message]) -> tuple[str, ...]:
 def _body(text: str | None) -> _Body:
     """The bytes of a stored body."""
     if text is None:
-        return _Body(b"", None)
+        return _NOTHING
     head, comma, _ = text[:1000].partition(",") if text.startswith("data:") else ("", "", "")
     if not comma or not head.endswith(";base64"):
         return _Body(text.encode("utf-8", "replace"), None)
     try:
         return _Body(base64.b64decode(text[len(head) + 1 :]), head.removeprefix("data:").removesuffix(";base64"))
     except (binascii.Error, ValueError):
-        return _Body(b"", None)
+        return _NOTHING
 
 
 def _request(body: _Body) -> Json:
@@ -127,17 +135,16 @@ def _request(body: _Body) -> Json:
 def _framing(said: Said, path: str, body: _Body) -> Framing:
     """How the answer is cut into events: by its content type, by its operation, and by how it begins."""
     found = registry.operation(registry.by_name(said.provider_name), said.method, path, said.host)
-    otherwise = found[0].json_framing if found else JSON
-    framing = framing_of(body.content_type, otherwise=otherwise)
-    if body.content_type and framing is otherwise and not framing.is_stream:
-        return BINARY
+    framing = answer_framing(found[0] if found else None, body.content_type)
+    if framing is BINARY:
+        return framing
     if body.content.startswith(b"\x00\x00"):  # an event stream that happens to be valid text
         return AWS_EVENT_STREAM
     if begins_stream(body.content):  # the content type of text is not kept
         return SSE
     framing = framing_seen(framing, body.content)
-    first, line_end, _ = body.content.partition(b"\n")
-    if framing is JSON and line_end and first.startswith(b"{") and isinstance(parse(first), dict):
+    first, _, rest = body.content.partition(b"\n")
+    if framing is JSON and rest.strip() and first.startswith(b"{") and isinstance(parse(first), dict):
         return NDJSON
     return framing
 
@@ -160,7 +167,13 @@ def _answer(
         return dialect.answer(response.content.decode("utf-8", "replace"))  # `response_format`: text, srt, vtt
     if framing is BINARY or (whole is None and response.content and said.operation_name == "speech"):
         return _bytes_answer(response)
-    return dialect.answer(whole)
+    return _unreadable("assistant", response) if whole is None else dialect.answer(whole)
+
+
+def _unreadable(role: str, body: _Body) -> list[Message]:
+    """A body that is not JSON: cut at the bound of what is kept, or before its end. Its beginning, marked."""
+    begin = body.content[:_SHOWN_BYTES].decode("utf-8", "replace")
+    return [message(role, [odd(begin, UNREADABLE)])] if begin.strip() else []
 
 
 def _bytes_answer(response: _Body) -> list[Message]:
@@ -168,6 +181,3 @@ def _bytes_answer(response: _Body) -> list[Message]:
     kind = (response.content_type or "").partition(";")[0]
     content = base64.b64encode(response.content).decode()
     return answer([blob(modality_of(kind) or "audio", string(kind), content)])
-
-
-__all__ = ["Conversation", "Dialect", "Said", "conversation"]
