@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mitmproxy.proxy import events, layer
-from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 
 from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
@@ -47,6 +48,12 @@ class CallLayer(HttpLayer):
         if isinstance(event, events.Start):
             self._speak()
         yield from super()._handle_event(event)
+
+    def inside(self, context: Context) -> "CallLayer":
+        """A layer for plain HTTP in a tunnel that one of our streams carries."""
+        made = CallLayer(context, HTTPMode.transparent)
+        made.setup = self.setup
+        return made
 
     def _speak(self) -> None:
         """Choose who speaks to the caller."""

@@ -1,18 +1,23 @@
-"""What a CONNECT opens: providers' connections are opened lazily and read, all others are tunnelled blindly."""
+"""What a CONNECT opens: providers' connections are opened lazily and read. All others pass unread, except plain HTTP, from
+which our headers are taken off."""
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final, cast
 
 from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import tcp, tls
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
 
 from addon.hooks.answers import error_answer
+from addon.mitm.http_limits import LONGEST_LINE
 from addon.routing.router import decrypts
 
 if TYPE_CHECKING:
     from mitmproxy.net.server_spec import ServerSpec
 
+    from addon.mitm.call_layer import CallLayer
     from addon.mitm.stream import CallStream
 
 
@@ -24,7 +29,9 @@ def open_tunnel(stream: "CallStream", via: "ServerSpec | None") -> layer.Command
         stream.child_layer = layer.NextLayer(stream.context)
     elif via:
         server.via = via
-        stream.child_layer = upstream_proxy.HttpUpstreamProxy.make(stream.context, True)[0]
+        stack = upstream_proxy.HttpUpstreamProxy.make(stream.context, True)
+        stack /= OtherHost(stream.context, _http_layer_above(stream))
+        stream.child_layer = stack[0]
     else:
         if not stream.flow.response:
             error = yield commands.OpenConnection(server)
@@ -33,7 +40,57 @@ def open_tunnel(stream: "CallStream", via: "ServerSpec | None") -> layer.Command
             elif error:
                 message = f"heliograph could not connect to {host}:{stream.flow.request.port}: {error}"
                 stream.flow.response = error_answer(None, 502, "connection_failed", message)
-        stream.child_layer = tcp.TCPLayer(stream.context, ignore=True)
+        stream.child_layer = OtherHost(stream.context, _http_layer_above(stream))
+
+
+def _http_layer_above(stream: "CallStream") -> "CallLayer":
+    found = stream.context.layers[stream.context.layers.index(stream) - 1]
+    return cast("CallLayer", found)
+
+
+class OtherHost(layer.Layer):
+    """The inside of a tunnel to a host that is not a provider. What the client says first decides: plain HTTP is read as such,
+    everything else, and every server that speaks first, passes unread."""
+
+    def __init__(self, context: Context, above: "CallLayer") -> None:
+        super().__init__(context)
+        self.context.layers.remove(self)  # as mitmproxy's NextLayer: what is chosen takes our place
+        self._above = above
+        self._events: list[events.Event] = []
+        self._said = b""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        self._events.append(event)
+        is_client = isinstance(event, events.ConnectionEvent) and event.connection is self.context.client
+        if isinstance(event, events.Start):
+            if not self.context.server.connected and (yield commands.OpenConnection(self.context.server)):
+                yield commands.CloseConnection(self.context.client)
+            return
+        if isinstance(event, events.DataReceived) and is_client:
+            self._said += event.data
+            is_http = is_plain_http(self._said)
+        else:
+            is_http = False
+        if is_http is None:
+            return
+        child: layer.Layer = self._above.inside(self.context) if is_http else tcp.TCPLayer(self.context, ignore=True)
+        for earlier in self._events:
+            yield from child.handle_event(earlier)
+        self._events.clear()
+        self.handle_event = self._handle_event = child.handle_event  # type: ignore[method-assign]
+
+
+_REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}[ \t]+[^\r\n]*HTTP/1\.[0-9][ \t]*\r?")
+_ITS_BEGINNING: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{0,40}(?:[ \t][^\r\n]*\r?)?")
+
+
+def is_plain_http(said: bytes) -> bool | None:
+    """Whether the first bytes of a client are an HTTP/1 request; None: more are needed to tell."""
+    said = said.lstrip(b"\r\n")
+    line, newline, _ = said.partition(b"\n")
+    if newline:
+        return _REQUEST_LINE.fullmatch(line) is not None
+    return None if len(line) <= LONGEST_LINE and _ITS_BEGINNING.fullmatch(line) else False
 
 
 class NoRawBytes(layer.Layer):

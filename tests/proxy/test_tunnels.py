@@ -141,3 +141,36 @@ def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProv
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_behind_another_proxy_other_hosts_are_not_read_either(
+    proxy: Proxy,
+    provider: FakeProviders,
+    elsewhere: FakeProviders,
+    own_certificate: tuple[Path, bytes],
+    tmp_path: Path,
+) -> None:
+    """The other proxy is a heliograph: it, too, tunnels what is nobody's provider."""
+    context = ssl.create_default_context(cafile=own_certificate[0])
+    with (
+        run_up(tmp_path, *to(provider), variables={"HTTPS_PROXY": proxy.url}) as ours,
+        socket.create_server(("127.0.0.1", 0)) as greeter,
+    ):
+        with httpx.Client(proxy=ours.url, verify=context, trust_env=False) as client:
+            answer = client.post(f"https://localhost:{elsewhere.port}/v1/chat/completions", json=CHAT)
+        assert answer.status_code == 200
+        host, port = ours.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as client_socket:
+            client_socket.sendall(f"CONNECT 127.0.0.1:{greeter.getsockname()[1]} HTTP/1.1\r\n\r\n".encode())
+            assert client_socket.recv(1000).startswith(b"HTTP/1.1 200")
+            other_end, _ = greeter.accept()
+            other_end.sendall(b"SSH-2.0-greeter\r\n")
+            assert client_socket.recv(100) == b"SSH-2.0-greeter\r\n"
+            other_end.close()
+        with socket.create_connection((host, int(port)), timeout=10) as client_socket:
+            there = provider.url.removeprefix("http://")
+            client_socket.sendall(f"CONNECT {there} HTTP/1.1\r\n\r\n".encode())
+            assert client_socket.recv(1000).startswith(b"HTTP/1.1 200")
+            client_socket.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nhelicone-auth: sk\r\n\r\n")
+            assert client_socket.recv(1000).startswith(b"HTTP/1.1 ")
+        assert "helicone-auth" not in {name.lower() for name, _ in provider.requests[-1].headers}

@@ -10,6 +10,7 @@ import pytest
 
 from addon.demo.providers import FakeProviders
 from addon.hooks.fallback import sent_headers
+from addon.mitm.tunnel import is_plain_http
 from addon.sending.fallbacks import Fallback, Fallbacks
 from tests.proxy.clients import CHAT, plain
 from tests.proxy.conftest import Proxy, run_up, to
@@ -186,3 +187,48 @@ def test_to_another_provider_goes_nothing_that_may_be_a_credential() -> None:
     }
     same = Fallback(origin=None, body={"model": '"other"'})
     assert len(sent_headers(tuple(came), same, Fallbacks((same,), by_config=True))) == len(came)
+
+
+def inside_a_tunnel(proxy: Proxy, provider: FakeProviders) -> socket.socket:
+    host, port = proxy.url.removeprefix("http://").split(":")
+    client = socket.create_connection((host, int(port)), timeout=10)
+    there = provider.url.removeprefix("http://")
+    client.sendall(f"CONNECT {there} HTTP/1.1\r\nhost: {there}\r\n\r\n".encode())
+    assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    return client
+
+
+PLAIN = (
+    b"POST /v1/files HTTP/1.1\r\nhost: x\r\nHELICONE-AUTH: Bearer sk\r\nhelicone-user-id: me\r\nx-mine: 1\r\n"
+    b"proxy-authorization: Basic eDp5\r\ncontent-length: 2\r\n\r\n{}"
+)
+
+
+@pytest.mark.parametrize("size", [len(PLAIN), 1, 7], ids=["whole", "byte by byte", "in pieces"])
+def test_plain_http_in_a_tunnel_goes_without_our_headers(proxy: Proxy, provider: FakeProviders, size: int) -> None:
+    with inside_a_tunnel(proxy, provider) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number in (1, 2):  # the second on the same connection
+            for at in range(0, len(PLAIN), size):
+                client.sendall(PLAIN[at : at + size])
+            answer = HTTPResponse(client)
+            answer.begin()
+            answer.read()
+            assert len(provider.requests) == number
+    for request in provider.requests:
+        names = {name.lower() for name, _ in request.headers}
+        assert (request.body, "x-mine" in names) == (b"{}", True)
+        assert not {"helicone-auth", "helicone-user-id", "proxy-authorization"} & names
+
+
+@pytest.mark.parametrize(
+    ("said", "is_http"),
+    [
+        (b"", None), (b"GE", None), (b"GET /a HTTP/1.", None), (b"\r\n\r\nGET", None), (b"GET /a HTTP/1.1\r", None),
+        (b"GET /a HTTP/1.1\r\n", True), (b"get  /a HTTP/1.0\n", True), (b"M-SEARCH * HTTP/1.1\r\nx: y", True),
+        (b"\x16\x03\x01", False), (b"SSH-2.0-x\r\n", False), (b"PING\r\n", False), (b"get key\r\n", False),
+        (b"PRI * HTTP/2.0\r\n", False), (b"\x00", False), (b"A" * 50, False), (b"GET " + b"a" * 100_000, False),
+    ],
+)  # fmt: skip
+def test_plain_http_is_told_by_its_first_line(said: bytes, is_http: bool | None) -> None:
+    assert is_plain_http(said) is is_http
