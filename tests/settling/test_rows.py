@@ -173,11 +173,11 @@ def test_an_unknown_model_has_usage_and_no_price() -> None:
     assert (request.input_tokens, request.cost_nanousd, request.cost_source) == (19, None, None)
 
 
-def test_an_unknown_provider_is_read_by_the_shape_of_its_path_and_has_no_price() -> None:
+def test_an_unknown_provider_is_read_by_the_shape_of_its_path_and_has_the_prices_of_the_models_maker() -> None:
     start = replace(call_start("request"), provider_name="llm.example.org", host="llm.example.org")
     request, body = rows(start=start)
     assert (request.provider_name, request.request_model, request.input_tokens) == ("llm.example.org", "gpt-4o", 19)
-    assert (request.cost_nanousd, request.cost_missing) == (None, "no price list for provider llm.example.org")
+    assert request.cost_nanousd == 147_500
     assert body.response_body
 
 
@@ -317,7 +317,7 @@ def test_what_was_read_elsewhere_counts_also_of_an_api_that_we_cannot_read() -> 
     reading = {"usage": {"input_tokens": 3, "output_tokens": 4}, "text": "Hello."}
     request, body = rows({"any": "form"}, replace(JSON, reading=reading), start)
     assert (request.input_tokens, request.output_tokens, request.usage_source) == (3, 4, "provider")
-    assert (request.cost_nanousd, body.response_text) == (None, "Hello.")
+    assert (request.cost_nanousd, body.response_text) == (3 * 2_500 + 4 * 10_000, "Hello.")
 
 
 def test_the_session_path_of_an_end_wins() -> None:
