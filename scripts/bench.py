@@ -244,6 +244,10 @@ def measure_proxies(provider: str, folder: Path, count: int, calls: int, quick: 
             "Stream of 60 pieces, 16 connections",
             rounds(running, count, calls=calls // 5, connections=16, stream=True, words=60),
         )
+        print_table(
+            "Stream of 60 pieces, 10 ms apart, 16 connections",
+            rounds(running, count, calls=calls // 20, connections=16, stream=True, words=60, apart=0.01),
+        )
         bare, up = running[0], running[2]
         for title, header in CONTROLS.items():
             print_table(

@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 QUESTION = "Where is my parcel? It should have arrived on Tuesday, and nobody answers the telephone. " * 11
 
 
-def request_bytes(host: str, path: str, stream: bool, words: int, header: str) -> bytes:
-    """A chat request of about 1.1 KB; the answer has about `words` words, in as many pieces if it is a stream."""
+def request_bytes(host: str, path: str, stream: bool, words: int, header: str, apart_s: float = 0) -> bytes:
+    """A chat request of about 1.1 KB; the answer has about `words` words, in as many pieces if it is a stream, sent
+    `apart_s` after each other or all at once."""
+    fake = f"words={words};chunk-delay={apart_s}" if apart_s else f"words={words}"
     body = json.dumps(
         {"model": "gpt-4o-mini", "stream": stream, "messages": [{"role": "user", "content": QUESTION}]}
     ).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer sk-bench\r\ncontent-type: application/json\r\n"
-        f"user-agent: bench\r\nx-fake: words={words}\r\n{header}content-length: {len(body)}\r\n\r\n"
+        f"user-agent: bench\r\nx-fake: {fake}\r\n{header}content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -49,11 +51,11 @@ async def one_call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, r
 
 
 async def run(
-    url: str, path: str, calls: int, connections: int, stream: bool, words: int, rate: float, header: str
+    url: str, path: str, calls: int, connections: int, stream: bool, words: int, rate: float, header: str, apart: float
 ) -> dict[str, Any]:
     """`rate`: calls a second in all, evenly; 0: as fast as the connections allow."""
     parts = urlsplit(url)
-    request = request_bytes(parts.netloc, path, stream, words, f"{header}\r\n" if header else "")
+    request = request_bytes(parts.netloc, path, stream, words, f"{header}\r\n" if header else "", apart)
     left = iter(range(calls))
     firsts: list[float] = []
     ends: list[float] = []
@@ -90,6 +92,7 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--words", type=int, default=250)
     parser.add_argument("--rate", type=float, default=0)
+    parser.add_argument("--apart", type=float, default=0, help="seconds between the pieces of a stream")
     parser.add_argument("--header", default="", help="one more, e.g. 'Helicone-Cache-Enabled: true'")
     options = parser.parse_args()
     print(json.dumps(asyncio.run(run(**vars(options)))))
