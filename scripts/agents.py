@@ -23,7 +23,7 @@ from scripts.agent_cases import coding_agents, sdks
 from scripts.agent_cases.check import problems
 from scripts.agent_cases.install import NotInstalled, install, node_folder, version
 from scripts.agent_cases.model import Client
-from scripts.agent_cases.run import Run, run
+from scripts.agent_cases.run import NotStarted, Run, run
 
 CLIENTS = (*coding_agents.CLIENTS, *sdks.CLIENTS)
 SAID_BYTES = 1500  # of a failed client's output
@@ -65,7 +65,11 @@ def checked(client: Client, cache: Path, home: Path) -> Outcome:
         node = node_folder(cache) if client.registry == "npm" else None
     except NotInstalled as error:
         return Outcome(client, f"not installed: {error}")
-    done = run(client, programs, node, home)
+    try:
+        done = run(client, programs, node, home)
+    except NotStarted as error:
+        wrong = [f"the proxy: expected an answer of /healthz, came: {str(error)[-SAID_BYTES:]}"]
+        return Outcome(client, "FAILED", version(client, programs), wrong=wrong)
     wrong = problems(client, done.rows, done.received, done.folder) + _mishaps(done)
     return Outcome(
         client, "FAILED" if wrong else "passed", version(client, programs), done.rows, len(done.others), wrong

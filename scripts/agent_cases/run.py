@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,15 @@ from scripts.agent_cases.model import Client
 from scripts.agent_cases.provider import FakeProvider, Received, fake_providers
 from scripts.bench import free_port
 
+START_S: Final = 60
 RUN_S: Final = 180
 PROGRAMS: Final = Path(__file__).with_name("programs")
 _HELIOGRAPH: Final = str(Path(sys.executable).with_name("heliograph"))
 ORIGIN: Final = "https://github.com/example/shop.git"
+
+
+class NotStarted(Exception):
+    """What a proxy said that did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +85,24 @@ def _proxy(home: Path, providers: dict[str, FakeProvider]) -> Iterator[str]:
     with (home / "proxy.txt").open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=_without_proxies())
     try:
-        _wait_for(f"http://{address}/healthz")
+        if not _answers(process, f"http://{address}/healthz"):
+            raise NotStarted((home / "proxy.txt").read_text(errors="replace"))
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(90)
 
 
-def _wait_for(url: str) -> None:
+def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+    """Waits until the proxy answers. False: it ended, or did not answer in time."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + 60
-    while True:
-        try:
+    deadline = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
             opener.open(url).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _environ(client: Client, programs: Path, node: Path | None, home: Path) -> dict[str, str]:
