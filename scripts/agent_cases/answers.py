@@ -28,12 +28,15 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+SUB_AGENT: Final = "Agent"  # Claude Code's tool, which is called where the prompt asks for it
+SUB_AGENT_PROMPT: Final = "Ask a sub-agent where my parcel is."
 # What agents are told to do in their first turn, by a tool of theirs: it changes nothing, and they ask nobody for leave.
 TOOLS: Final[dict[str, Body]] = {
     "Bash": {"command": "git status", "description": "Look"},  # Claude Code
     "exec_command": {"cmd": "git status"},  # Codex
     "list_directory": {"dir_path": "."},  # Gemini CLI
     "bash": {"command": "git status", "description": "Look"},  # opencode
+    SUB_AGENT: {"description": "Look", "prompt": "Where is my parcel?", "subagent_type": "general-purpose"},
 }
 
 
@@ -44,7 +47,11 @@ def tool_to_call(body: Body) -> str | None:
         *(each for tool in body.get("tools") or [] for each in tool.get("functionDeclarations", [])),
     ]
     names = [str(tool.get("name")) for tool in offered]
-    return None if _has_result(body) else next((name for name in names if name in TOOLS), None)
+    if _has_result(body):
+        return None
+    if SUB_AGENT in names and SUB_AGENT_PROMPT in json.dumps(body["messages"]):
+        return SUB_AGENT
+    return next((name for name in names if name in TOOLS and name != SUB_AGENT), None)
 
 
 def _has_result(body: Body) -> bool:

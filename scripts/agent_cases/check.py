@@ -27,7 +27,7 @@ def problems(client: Client, rows: Sequence[Row], received: Sequence[Received], 
         for row, call in _matched(client, rows):
             told = f"{call.provider} {call.operation} {call.model}{', stream' if call.is_stream else ''}"
             found += [f"{told}: {problem}" for problem in _wrong(client, row, call, folder)]
-        found += _sessions(client, rows, received)
+        found += [*_sessions(client, rows, received), *_sub_agents(client, rows, received)]
     return found
 
 
@@ -105,6 +105,15 @@ def _sessions(client: Client, rows: Sequence[Row], received: Sequence[Received])
     came = [row["session_id"] for row in rows]
     if Counter(came) != Counter(stated):
         yield _difference("session_id", stated, came)
+
+
+def _sub_agents(client: Client, rows: Sequence[Row], received: Sequence[Received]) -> Iterator[str]:
+    stated = [client.sub_agent(call) if client.sub_agent else None for call in received]
+    if client.sub_agent and not any(stated):
+        yield _difference("sub-agent in the client's calls", "at least one", stated)
+    came = [row["session_path"] for row in rows]
+    if Counter(came) != Counter(f"/{name}" if name else None for name in stated):
+        yield _difference("session_path", stated, came)
 
 
 def _difference(what: str, expected: object, came: object) -> str:

@@ -7,6 +7,7 @@ import base64
 import json
 from typing import Final
 
+from scripts.agent_cases.answers import SUB_AGENT_PROMPT
 from scripts.agent_cases.model import PROMPT, Call, Client
 from scripts.agent_cases.provider import ACCOUNT, Received
 
@@ -46,8 +47,10 @@ check_for_update_on_startup = false
 enabled = false
 """
 CODEX: Final = ("codex", "exec", "--skip-git-repo-check", "-m", "gpt-5", PROMPT)
+CLAUDE: Final = ("claude", "-p", PROMPT, "--model", "claude-haiku-4-5")
+CLAUDE_AGENT: Final = r"claude-cli/[\d.]+ \(external, .*\)"
+CLAUDE_KEY: Final = {"ANTHROPIC_API_KEY": "sk-ant-api03-test"}
 CLAUDE_QUIET: Final = {
-    "ANTHROPIC_API_KEY": "sk-ant-api03-test",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
 }
@@ -60,12 +63,35 @@ CLIENTS: Final = (
         name="claude-code",
         packages=("@anthropic-ai/claude-code",),
         registry="npm",
-        command=("claude", "-p", PROMPT, "--model", "claude-haiku-4-5"),
+        command=CLAUDE,
         calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
-        user_agent=r"claude-cli/[\d.]+ \(external, .*\)",
+        user_agent=CLAUDE_AGENT,
         process=r"claude.*",
         session=claude_session,
-        variables=CLAUDE_QUIET,
+        variables=CLAUDE_QUIET | CLAUDE_KEY,
+    ),
+    Client(
+        name="claude-code-plan",
+        packages=("@anthropic-ai/claude-code",),
+        registry="npm",
+        command=CLAUDE,
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5", paid="plan"),) * 2,
+        user_agent=CLAUDE_AGENT,
+        process=r"claude.*",
+        session=claude_session,
+        variables=CLAUDE_QUIET | {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-test"},
+    ),
+    Client(
+        name="claude-code-sub-agent",
+        packages=("@anthropic-ai/claude-code",),
+        registry="npm",
+        command=("claude", "-p", SUB_AGENT_PROMPT, "--model", "claude-haiku-4-5"),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 4,
+        user_agent=CLAUDE_AGENT,
+        process=r"claude.*",
+        session=claude_session,
+        sub_agent=lambda call: call.headers.get("x-claude-code-agent-id"),
+        variables=CLAUDE_QUIET | CLAUDE_KEY,
     ),
     Client(
         name="claude-agent-sdk",
@@ -76,7 +102,7 @@ CLIENTS: Final = (
         user_agent=r"claude-cli/[\d.]+ \(external, sdk-py, agent-sdk/.*\)",
         process=r"claude.*",
         session=claude_session,
-        variables=CLAUDE_QUIET,
+        variables=CLAUDE_QUIET | CLAUDE_KEY,
     ),
     Client(
         name="codex",

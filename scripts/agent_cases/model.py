@@ -75,6 +75,8 @@ class Client:
     user_agent: str  # a regular expression for column `client`
     process: str  # a regular expression for column `client_command`
     session: Callable[[Received], str | None] | None = None  # where the client states its session; None: it does not
+    # where it names the sub-agent that calls; None: it does not. At least one of its calls is then a sub-agent's
+    sub_agent: Callable[[Received], str | None] | None = None
     variables: dict[str, str] = field(default_factory=dict)  # keys, and what switches updates and telemetry off
     files: dict[str, str] = field(default_factory=dict)  # in its home folder, by path
     python: str | None = None  # the newest Python that its packages work with; None: this one

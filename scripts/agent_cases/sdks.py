@@ -81,7 +81,7 @@ CLIENTS: Final = (
         "llama_index_python.py",
         # llama-index-llms-anthropic 0.12 asks for any anthropic, and fails with 1.0 and later.
         ("llama-index-llms-openai", "llama-index-llms-anthropic", "anthropic<1"),
-        r"(OpenAI|Anthropic)/Python .*",
+        r"OpenAI/Python .*|llama-index/.*",
         *(GPT[0], RESPONSES[0], *CLAUDE),
     ),
     _python(

@@ -55,7 +55,7 @@ ROW: dict[str, Any] = {
     **{"usage_source": "provider", "usage_quality": None, "cost_nanousd": 14_700, "list_cost_nanousd": None},
     **{"status": 200, "error_type": None, "is_stream": False, "attempts": 1, "mode": "forward"},
     **{"client": "OpenAI/Python 3.52.0", "client_command": "python one.py", "client_cwd": str(FOLDER)},
-    **{"client_repository": "shop", "properties": {"project": "checkout"}, "session_id": "s1"},
+    **{"client_repository": "shop", "properties": {"project": "checkout"}, "session_id": "s1", "session_path": None},
     **{"finish_reasons": ["stop"], "response_id": "chatcmpl-1", "response_model": "gpt-4o-mini", "duration_ms": 3},
     **{"request_bytes": 90, "response_bytes": 400, "time_to_first_token_ms": None, "path": "/v1/chat/completions"},
 }
@@ -72,6 +72,7 @@ def test_a_right_row_has_no_problems() -> None:
         ({"cost_nanousd": 14_701}, "cost_nanousd: expected 14700, came 14701"),
         ({"output_tokens": 0}, "output_tokens: expected 7, came 0"),
         ({"session_id": None}, "session_id: expected ['s1'], came [None]"),
+        ({"session_path": "/sub"}, "session_path: expected [None], came ['/sub']"),
         ({"client_command": "MainThread"}, "client_command: expected a match of"),
         ({"status": -3}, "status: expected 200, came -3"),
         ({"finish_reasons": []}, "finish_reasons: expected at least one"),
