@@ -44,7 +44,7 @@ class Outcome:
     def cells(self) -> tuple[str, ...]:
         tokens = [_sum(self.rows, name) for name in ("input_tokens", "output_tokens")]
         cost, listed = (_sum(self.rows, name) for name in ("cost_nanousd", "list_cost_nanousd"))
-        price = _usd(cost) if cost is not None else f"NULL (list {_usd(listed)})" if listed is not None else "-"
+        price = _usd(cost) if cost is not None else "NULL" + (f" (list {_usd(listed)})" if listed is not None else "")
         told = " + ".join("-" if number is None else str(number) for number in tokens)
         return (self.client.name, self.version, str(len(self.rows)), str(self.others), told, price, self.result)
 

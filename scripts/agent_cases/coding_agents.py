@@ -86,7 +86,9 @@ CLIENTS: Final = (
         packages=("@anthropic-ai/claude-code",),
         registry="npm",
         command=("claude", "-p", SUB_AGENT_PROMPT, "--model", "claude-haiku-4-5"),
-        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 4,
+        # The sub-agent works in the background: a call that starts it, one that goes on meanwhile, two of its own, and one
+        # that reads what it found.
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 5,
         user_agent=CLAUDE_AGENT,
         process=r"claude.*",
         session=claude_session,
