@@ -23,6 +23,7 @@ from addon.commands.service_units import (
     unit_text,
 )
 from addon.commands.up import refuse_if_open
+from addon.storage.folders import make_folder
 
 
 def _kind_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,6 +61,8 @@ def install(kind: Kind, listen: tuple[str, int], open_to_all: bool, data: Path, 
     path = unit_path(kind, Path.home(), os.environ)
     try:
         _refuse_foreign(path)
+        if kind == "launchd":
+            make_folder(data)  # launchd opens the log before anything of ours runs
         changed = write_if_different(path, unit_text(made, kind).encode())
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error

@@ -101,6 +101,7 @@ def test_a_launchd_agent_is_a_property_list(home: Path) -> None:
         *("up", "--listen", "127.0.0.1:8787", "--data", str(home / "a & b"), "--log-json")
     ]
     assert "launchctl bootstrap" in done.stdout
+    assert Path(agent["StandardErrorPath"]).parent.is_dir(), "launchd makes the log, but no folder for it"
     assert heliograph(home, "uninstall", "--kind", "launchd").exit_code == 0
     assert not path.exists()
 
