@@ -1,5 +1,6 @@
 """`heliograph keys add`, `keys list` and `keys remove`."""
 
+import json
 import os
 from pathlib import Path
 
@@ -56,13 +57,24 @@ def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> N
 @keys.command(
     name="list",
     short_help="List the keys.",
-    epilog=examples("heliograph keys list", "heliograph keys list --data ./data"),
+    epilog=examples("heliograph keys list", "heliograph keys list --json"),
 )
+@click.option("--json", "as_json", is_flag=True, help="One array of objects.")
 @data_options
-def list_keys(data: Path, config: Path | None) -> None:
-    """The names of the keys and what they may do."""
-    for key in _settings_keys(data, config):
-        click.echo(f"{key.name:<20}  {', '.join(role for role in ROLES if role in key.roles)}")
+def list_keys(as_json: bool, data: Path, config: Path | None) -> None:
+    """The names of the keys and what they may do. The keys themselves are not kept."""
+    found = [(key.name, [role for role in ROLES if role in key.roles]) for key in _settings_keys(data, config)]
+    if as_json:
+        click.echo(json.dumps([{"name": name, "roles": roles} for name, roles in found]))
+        return
+    for name, roles in found:
+        click.echo(f"{name:<20}  {', '.join(roles)}")
+    if not found:
+        click.echo(
+            f"heliograph: {config or data / CONFIG_NAME} has no keys: every program on this machine may call;"
+            " `heliograph keys add NAME` makes one",
+            err=True,
+        )
 
 
 @keys.command(
@@ -77,7 +89,7 @@ def remove(name: str, data: Path, config: Path | None) -> None:
     names = [key.name for key in _settings_keys(data, config)]
     if name not in names:
         known = f"there are {', '.join(names)}" if names else "there are none; `heliograph keys add NAME` makes one"
-        raise Failure(f"{path} has no key {name!r}{did_you_mean(name, names)}; {known}")
+        raise click.UsageError(f"{path} has no key {name!r}{did_you_mean(name, names)}; {known}")
     try:
         replace_file(path, without_section(path.read_bytes(), name))
     except ValueError as error:

@@ -57,7 +57,7 @@ def test_a_key_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) ->
     made_key(tmp_path, "laptop")
     before = (tmp_path / "heliograph.toml").read_bytes()
     done = run("keys", "remove", "latop", "--data", str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "did you mean 'laptop'; there are laptop" in done.stderr
     assert (tmp_path / "heliograph.toml").read_bytes() == before
 
