@@ -40,7 +40,7 @@ _FACTS: Final = (
 )
 # Members of which only the outline is kept: how many there are, which kinds, numbers. No words.
 _OUTLINED: Final = (
-    *("tools", "plugins", "parameters", "modelInput", "documents", "sources"),
+    *("tools", "plugins", "parameters", "modelInput", "documents", "sources", "web_search_options"),
     *("images", "image", "inputImage", "singleEmbeddingParams", "segmentedEmbeddingParams", "audio", "video"),
     *("bbox_annotation_format", "document_annotation_format"),
 )
@@ -48,7 +48,7 @@ _OUTLINE_KEYS: Final = frozenset(
     {
         *("type", "id", "retrieval", "enterpriseWebSearch", "enterprise_web_search"),
         *("durationSeconds", "sampleCount", "numberOfVideos", "resolution", "generateAudio"),
-        *("videoGenerationConfig", "multiShotManualParams", "shots"),
+        *("videoGenerationConfig", "search_context_size", "multiShotManualParams", "shots"),
         *("images", "image", "inputImage", "audio", "video"),
     }
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 from addon.providers import openai_shaped
 from addon.providers.fields import amount, at, count, error_type, string
-from addon.providers.model import Json, Operation, Provider, Reading, Usage
+from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 
 WAITING: Final = frozenset({"CREATED", "IN_PROGRESS"})
 
@@ -27,9 +27,11 @@ def usage(raw: Json) -> Usage | None:
     )
 
 
-def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:
+def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
     """`usage.cost.total_cost`, in USD; and what else is priced where an answer states no cost."""
     raw = reading.usage_raw
+    if raw is None and any(at(chunk, "choices") for chunk in chunks):
+        return _cut(reading)
     units = dict(reading.units)
     for unit, value in (
         ("output_citation_tokens", at(raw, "citation_tokens")),
@@ -46,6 +48,21 @@ def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:
     if "web_searches" not in units:
         reading = replace(reading, units=units | {"requests": Decimal(1)})
     return replace(reading, price_factors=reading.price_factors | {"search_context_size": searched or "low"})
+
+
+def _cut(reading: Reading) -> Reading:
+    """A chat that ended before its usage came has its fee all the same; of deep research nobody knows how many."""
+    if "deep-research" in (reading.response_model or ""):
+        return replace(reading, units=reading.units | {"web_searches": None})
+    return replace(reading, units=reading.units | {"requests": Decimal(1)})
+
+
+def with_request(reading: Reading, asked: Asked) -> Reading:
+    """How much of the web a chat was to read chooses its fee, where the answer does not say it."""
+    if "requests" not in reading.units or "search_context_size" in reading.price_factors:
+        return reading
+    wished = string(at(asked.body, "web_search_options", "search_context_size")) or "low"
+    return replace(reading, price_factors=reading.price_factors | {"search_context_size": wished})
 
 
 def read_async(body: Json) -> Reading:
@@ -68,7 +85,10 @@ def read_search(body: Json) -> Reading:
 
 
 _CHAT: Final = (
-    *openai_shaped.operations("(?:/v1)?", "chat", read_usage=usage, complete=complete),
+    *(
+        replace(operation, with_request=with_request)
+        for operation in openai_shaped.operations("(?:/v1)?", "chat", read_usage=usage, complete=complete)
+    ),
     *openai_shaped.operations("/v1", "responses", "embeddings", read_usage=usage, complete=complete),
 )
 
