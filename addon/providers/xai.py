@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped, xai_batches
-from addon.providers.fields import at, count, string
-from addon.providers.model import Json, Operation, Provider, Reading, Usage
+from addon.providers.fields import at, count, error_type, string
+from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_realtime import realtime, responses_over_socket
 
 # usage.server_side_tool_usage_details: https://docs.x.ai/docs/guides/tools/overview. MCP calls cost their tokens only.
@@ -64,6 +64,28 @@ def _fees(raw: Json) -> dict[str, Decimal | None]:
     return fees
 
 
+def read_video(body: Json) -> Reading:
+    """A video that is fetched states its cost once it is done; until then, and when it is asked for, there is none.
+
+    https://docs.x.ai/developers/model-capabilities/video/generation, .../cost-tracking
+    """
+    ticks = count(at(body, "usage", "cost_in_usd_ticks"))
+    name = string(at(body, "request_id")) or string(at(body, "id"))
+    if ticks is None:
+        return Reading(response_id=name, is_free=True, error_type=error_type(body))
+    return Reading(
+        response_model=string(at(body, "model")),
+        response_id=name,
+        usage_raw=at(body, "usage"),
+        stated_cost_usd=Decimal(ticks).scaleb(-10),
+    )
+
+
+def charged_by_path(reading: Reading, asked: Asked) -> Reading:
+    """A video that is fetched twice is charged once."""
+    return reading if reading.stated_cost_usd is None else replace(reading, charged_once=f"video {asked.path}")
+
+
 _CHAT: Final = openai_shaped.operations(
     "/v1", "chat", "text_completion", "embeddings", "responses", read_usage=usage, complete=complete
 )
@@ -84,6 +106,18 @@ PROVIDER: Final = Provider(
         ),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", complete=complete),
+        Operation(
+            name="video_generation",
+            path=re.compile("/v1/videos/(?:generations|edits|extensions)/?"),
+            read_json=read_video,
+        ),
+        Operation(
+            name="video_generation",
+            method="GET",
+            path=re.compile("/v1/videos/[^/]+"),
+            read_json=read_video,
+            with_request=charged_by_path,
+        ),
         xai_batches.operation("/v1", read_batched),
         # https://docs.x.ai/developers/model-capabilities/audio/voice-agent: charged by the minute of sound, which no event tells.
         realtime("/v1"),
