@@ -43,7 +43,7 @@ class Connections:
     def load(self, _: object) -> None:
         speed_up(ctx.master.addons)
         try:
-            from addon.mitm import call_layer, deadlines, http1, internals, lookups
+            from addon.mitm import call_layer, deadlines, http1, internals, lookups, websocket_frames
 
             missing = internals.internals_missing()
         except ImportError as error:
@@ -55,6 +55,7 @@ class Connections:
             )
             return
         http1.mend()
+        websocket_frames.mend()
         lookups.mend()
         self._layers = call_layer
         self._setup = call_layer.StreamSetup(

@@ -339,3 +339,16 @@ def test_health_counts_the_calls_of_sockets(proxy: Proxy) -> None:
         ask(socket, ASK)
         ask(socket, ASK)
         assert proxy.seen() == before + 2
+
+
+def test_a_message_that_never_ends_closes_its_socket_and_the_proxy_goes_on(proxy: Proxy) -> None:
+    def endless() -> Iterator[str]:
+        while True:
+            yield "x" * 2**20
+
+    with open_socket(proxy) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.send(endless())
+    assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
+    with open_socket(proxy, helicone_session_id="after-endless") as socket:
+        ask(socket, ASK)
+    rows_of(proxy, "after-endless", 1)
