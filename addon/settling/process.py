@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from addon.settling.watchdog import Watchdog
 from addon.storage.folders import Folders, entries, make_folder, open_file, parse_segment, refuse_unsafe
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def _locked(folders: Folders) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _new_settler(folders: Folders, config: Path | None, *, goes_on: bool) -> "Settler":
+def _new_settler(
+    folders: Folders, config: Path | None, *, goes_on: bool, watchdog: Watchdog | None = None
+) -> "Settler":
     """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends.
 
     With a mistake in prices or budgets it says so and `goes_on` without them, or raises ConfigError. A proxy refuses to
@@ -79,10 +82,10 @@ def _new_settler(folders: Folders, config: Path | None, *, goes_on: bool) -> "Se
     prices = PriceList(loaded.prices)
     limits = LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S)
     charger = Charger(folders.data, limits, loaded.budgets, say, rate_table(loaded.prices, datetime.now(UTC)))
-    return Settler(folders, RowMaker(prices, folders.data, config), bare_rows, charger=charger)
+    return Settler(folders, RowMaker(prices, folders.data, config, watchdog=watchdog), bare_rows, charger=charger)
 
 
-def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None) -> None:
+def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None, watchdog: Watchdog) -> None:
     """Prices and budgets of the changed settings, and a price list that was fetched, for rows from now on; with a mistake in
     the settings the old ones stay."""
     from addon.config import settings
@@ -97,7 +100,7 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None)
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
     if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has reported it
         # The worker of the old one ends when its pipes are closed, with the last reference to it.
-        rows = RowMaker(PriceList(loaded.prices), folders.data, config)
+        rows = RowMaker(PriceList(loaded.prices), folders.data, config, watchdog=watchdog)
         settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)))
 
 
@@ -179,14 +182,16 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     from addon.settling.messages import say
 
     watches = (FileWatch(config or folders.data / CONFIG_NAME), FileWatch(folders.prices))
-    settler = _new_settler(folders, config, goes_on=True)
+    watchdog = Watchdog()
+    watchdog.start()
+    settler = _new_settler(folders, config, goes_on=True, watchdog=watchdog)
     settler.recount_budgets()
     merger = Merger(folders)
     busy_at = time.monotonic()
     try:
         while True:
             if any([watch.has_changed() for watch in watches]):
-                _use_new_settings(settler, folders, config)
+                _use_new_settings(settler, folders, config, watchdog)
             if settler.step():
                 busy_at = time.monotonic()
             now = time.monotonic()

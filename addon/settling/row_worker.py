@@ -19,6 +19,7 @@ from addon.metering.price import PriceList
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.journal_reader import Call
 from addon.settling.rows import make_rows
+from addon.settling.watchdog import Overtime, Watchdog
 from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, RequestRow
 from addon.worker import Answers, Worker, WorkerFailed, questions
@@ -44,10 +45,19 @@ class ReadingFailed(Exception):
 
 
 class RowMaker:
-    """Makes the rows of a call: here where its decoded bodies are small, else in a worker that is started when needed."""
+    """Makes the rows of a call: here where its decoded bodies are small and quickly read, else in a worker that is started
+    when needed."""
 
-    def __init__(self, prices: PriceList, data: Path, config: Path | None, wall_s: float = WALL_S) -> None:
+    def __init__(
+        self,
+        prices: PriceList,
+        data: Path,
+        config: Path | None,
+        wall_s: float = WALL_S,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self._prices, self._wall_s = prices, wall_s
+        self._watchdog = watchdog or Watchdog()
         self._charged = ChargedOnce(Folders(data).charged)
         self._arguments = ["--data", str(data), *(("--config", str(config)) if config else ())]
         self._worker: Worker | None = None
@@ -58,7 +68,10 @@ class RowMaker:
         if is_small(call.request, call.start.content_encoding, READ_HERE_BYTES) and is_small(
             call.response, answer_coding, READ_HERE_BYTES
         ):
-            return make_rows(call, self._prices, self._charged)
+            try:
+                return self._watchdog.bounded(lambda: make_rows(call, self._prices, self._charged))
+            except Overtime:
+                self._charged.close()  # it may have been interrupted there
         try:
             return self._ask(pickle.dumps(call))
         except (WorkerFailed, OSError) as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -15,6 +16,7 @@ from addon.settling.bodies import LONGEST_BODY_BYTES
 from addon.settling.journal_reader import Call
 from addon.settling.process import settle_leftovers
 from addon.settling.row_worker import ReadingFailed, RowMaker, TooCostly
+from addon.settling.watchdog import Overtime, Watchdog
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd
@@ -121,3 +123,36 @@ def test_a_body_that_decodes_to_more_than_is_kept_is_cut_and_says_so(tmp_path: P
         assert body.response_truncated and len(body.response_body or "") == LONGEST_BODY_BYTES
     finally:
         maker.close()
+
+
+def test_a_small_call_that_takes_too_long_is_interrupted_and_read_in_the_worker(tmp_path: Path) -> None:
+    small = Call(
+        call_id="a",
+        start=call_start("a"),
+        end=SSE,
+        request=b'{"model":"gpt-4o"}',
+        response=b"".join(CHUNK % index for index in range(2000)),
+    )
+    watchdog = Watchdog(most_s=0.002, tick_s=0.001)
+    maker = RowMaker(PriceList(), tmp_path, None, watchdog=watchdog)
+    expected = maker(small)
+    assert maker._worker is None
+    watchdog.start()
+    try:
+        for _ in range(20):
+            assert maker(small) == expected
+        assert maker._worker is not None
+    finally:
+        watchdog.stop()
+        maker.close()
+
+
+def test_a_regular_expression_without_end_is_interrupted_and_the_next_call_is_not() -> None:
+    watchdog = Watchdog(most_s=0.1, tick_s=0.05)
+    watchdog.start()
+    try:
+        with pytest.raises(Overtime):
+            watchdog.bounded(lambda: re.fullmatch(r"(?:a|a)*b", "a" * 60))
+        assert watchdog.bounded(lambda: re.fullmatch(r"a*", "a" * 60))
+    finally:
+        watchdog.stop()
