@@ -208,8 +208,8 @@ def _plain(more: dict[str, Json]) -> dict[str, Json]:
 def _result(output: Json) -> Json:
     """A text, a list of content parts, or the object of a built-in tool (a screenshot)."""
     if isinstance(output, list):
-        return result_of(content_parts(output)) if any(at(one, "type") in _CONTENT for one in output) else output
-    return result_of(content_parts([output])) if at(output, "type") in _CONTENT else output
+        return result_of(content_parts(output)) if any(string(at(one, "type")) in _CONTENT for one in output) else output
+    return result_of(content_parts([output])) if string(at(output, "type")) in _CONTENT else output
 
 
 _CONTENT: Final = frozenset({"input_text", "output_text", "input_image", "input_file", "input_audio", "text"})

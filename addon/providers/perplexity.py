@@ -67,7 +67,7 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
 
 def read_async(body: Json) -> Reading:
     """The completion is in `response`, once it is done. perplexity/types/async_/chat/completion_get_response.py"""
-    if at(body, "status") in WAITING:
+    if string(at(body, "status")) in WAITING:
         return Reading(response_id=string(at(body, "id")), is_free=True)
     done = at(body, "response")
     read_json = _CHAT[0].read_json
