@@ -3,6 +3,7 @@
 ./scripts/bench               about 7 minutes, with 50,000 calls for memory
 ./scripts/bench --quick       about 3 minutes
 ./scripts/bench --controls    about 1 minute: what each control costs when on, and nothing else
+./scripts/bench --answers     about 1 minute: what each form of an answer costs in the settler and on the way, and nothing else
 """
 
 import argparse
@@ -208,6 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, no memory run")
     parser.add_argument("--controls", action="store_true", help="measure only the cost of each control")
+    parser.add_argument("--answers", action="store_true", help="measure only the forms of answers")
     chosen = parser.parse_args()
     count, calls = (2, 1000) if chosen.quick else (3, 2000)
     port = free_port()
@@ -215,6 +217,9 @@ def main() -> None:
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     )
+    measure_answers(300 if chosen.quick or chosen.answers else 1000)
+    if chosen.answers:
+        return
     with (
         tempfile.TemporaryDirectory() as folder,
         started([sys.executable, "-m", "addon.demo.providers", "--port", f"{port}"], port),
@@ -222,6 +227,12 @@ def main() -> None:
         if not chosen.controls:
             measure_proxies(provider, Path(folder), count, calls, chosen.quick)
         measure_controls(provider, Path(folder), count, calls)
+
+
+def measure_answers(calls: int) -> None:
+    """In a process of its own, so that this one stays small."""
+    print("\n### Forms of answers, streams of 60 pieces and much the same size\n", flush=True)
+    subprocess.run([sys.executable, "-m", "scripts.bench_settler", "--calls", str(calls)], cwd=HOME, check=True)
 
 
 def measure_controls(provider: str, folder: Path, count: int, calls: int) -> None:

@@ -1,6 +1,6 @@
 """What the settler and the scan for a stream's end cost, by the form of the answer: milliseconds of CPU a call.
 
-    python -m scripts.bench_settler [--calls 1000] [--rounds 3]
+    python -m scripts.bench_settler [--calls 1000] [--rounds 3] [--form SSE]
 
 All streams have 60 pieces and nearly the same number of bytes. Each form gets a journal of its own, which is settled into
 Parquet in this process; "scan" is what the event loop spends on the pieces: the copy into the journal's line and the
@@ -292,12 +292,17 @@ def measure(calls: int, rounds: int, names: list[str]) -> None:
             figures = settler_ms(form, calls if number else 100), scan_ms(form, calls if number else 100)
             if number:  # the first round loads price lists and vocabularies
                 seen[form.name].append(figures)
-    print("| answer | pieces | bytes | settler, CPU ms a call | scan and copy, CPU ms a call |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    print("| answer | bytes | settler, CPU ms a call | x SSE | scan and copy, CPU ms a call | x SSE |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    medians = {name: tuple(map(median, zip(*found, strict=True))) for name, found in seen.items()}
+    base = medians.get("SSE", (float("nan"), float("nan")))
     for form in chosen:
-        settler, scan = (median(values) for values in zip(*seen[form.name], strict=True))
+        settler, scan = medians[form.name]
         size = sum(map(len, form.pieces))
-        print(f"| {form.name} | {len(form.pieces)} | {size} | {settler:.3f} | {scan:.3f} |", flush=True)
+        print(
+            f"| {form.name} | {size} | {settler:.3f} | {settler / base[0]:.2f} | {scan:.3f} | {scan / base[1]:.2f} |",
+            flush=True,
+        )
 
 
 def main() -> None:

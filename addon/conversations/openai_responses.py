@@ -208,7 +208,9 @@ def _plain(more: dict[str, Json]) -> dict[str, Json]:
 def _result(output: Json) -> Json:
     """A text, a list of content parts, or the object of a built-in tool (a screenshot)."""
     if isinstance(output, list):
-        return result_of(content_parts(output)) if any(string(at(one, "type")) in _CONTENT for one in output) else output
+        return (
+            result_of(content_parts(output)) if any(string(at(one, "type")) in _CONTENT for one in output) else output
+        )
     return result_of(content_parts([output])) if string(at(output, "type")) in _CONTENT else output
 
 

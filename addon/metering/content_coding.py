@@ -35,8 +35,10 @@ def decode(body: bytes, content_encoding: str | None, at_most: int = MAX_DECODED
     that is not what the header says, or in a coding that we do not know, comes back as it is. A body without a coding
     cannot expand and comes back whole, whatever its size.
     """
+    if not content_encoding or not body:
+        return body, True
     decoder = Decoder(content_encoding, at_most)
-    if decoder.is_identity or not body:
+    if decoder.is_identity:
         return body, True
     decoded = decoder.feed(body)
     if decoder.failed or (decoder.is_doubtful and not decoder.overflowed):
