@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
+
 from addon.conversations.model import Conversation
 from addon.conversations.read import Said, conversation
 from addon.conversations.turns import first_new, same_messages
@@ -75,9 +77,17 @@ def matching(connection: Connection, condition: str) -> Iterator[Call]:
     """The same as they are read, in no order. The condition may be anybody's: the connection is confined."""
     # On a line of its own: a comment in it hides nothing of ours.
     statement = f"{_SELECT} where (\n{condition}\n) "
-    if len(connection.extract_statements(statement)) != 1:
+    if _statements(connection, statement) != 1:
         raise NotAllowed(f"{condition!r} is not a condition like session_id = 's1'")
     return _with_bodies(connection, list(fetch_user_sql(connection, statement).records()))
+
+
+def _statements(connection: Connection, sql: str) -> int | None:
+    """How many there are; None where it is not SQL."""
+    try:
+        return len(connection.extract_statements(sql))
+    except duckdb.ParserException:
+        return None
 
 
 def turn_before(connection: Connection, call: Call) -> Call | None:

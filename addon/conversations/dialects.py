@@ -1,4 +1,4 @@
-"""Which reader the bodies of a call have: by the name of its operation and the end of its path, whoever serves it.
+"""Which reader the bodies of a call have: by the name of its operation and the end of its path, for any provider.
 
 A new operation with words in it needs a line here where neither fits; tests/conversations checks that every operation of
 the registry has a reader, or is known to say nothing.
@@ -29,7 +29,7 @@ from addon.conversations.model import Dialect
 from addon.providers.fields import at, items, string
 from addon.providers.model import Json
 
-# What these say is no conversation: counts, scores, files and jobs.
+# These operations have no conversation: their answers are counts, scores, files and jobs.
 SILENT: Final = frozenset(
     {
         *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "ocr"),

@@ -67,9 +67,11 @@ def message_parts(told: Json) -> list[Part]:
         return [stated(part) for part in items(at(told, "parts"))]
     if not isinstance(told, dict):
         return texts(told) or ([] if told is None else [odd(told)])
+    annotations = items(told.get("annotations"))  # of a search: what the words cite
+    words = content_parts(told.get("content"))
     return [
         *_reasoning(told),
-        *content_parts(told.get("content")),
+        *([_cited(part, annotations) for part in words] if annotations else words),
         *([_refusal(told["refusal"])] if string(told.get("refusal")) else []),
         *_sound(told.get("audio")),
         *(part for image in items(told.get("images")) for part in content_parts([image])),
@@ -199,6 +201,10 @@ def _file(given: Json) -> Part | None:
     return file("document", file_id, name=name) if file_id else None
 
 
+def _cited(part: Part, annotations: list[Json]) -> Part:
+    return {**part, "annotations": annotations} if part["type"] == "text" else part
+
+
 def _sound(audio: Json) -> list[Part]:
     """What was spoken; a later turn names it by its id alone."""
     if not isinstance(audio, dict):
@@ -253,6 +259,7 @@ class _Choice:
     sound: dict[str, list[str]] = field(default_factory=dict)
     images: list[Json] = field(default_factory=list)
     details: list[Json] = field(default_factory=list)
+    annotations: list[Json] = field(default_factory=list)
     finish_reason: str | None = None
     repeated: Json = None  # the message so far
 
@@ -281,6 +288,8 @@ class _Choice:
             self.images += items(value)
         elif name == "reasoning_details":
             self.details += items(value)
+        elif name == "annotations":
+            self.annotations += items(value)
         elif name == "tool_calls":
             for call in items(value):
                 self._add_call(call, name)
@@ -318,6 +327,7 @@ class _Choice:
         told["tool_calls"] = [call.whole() for call in self.calls if call.member == "tool_calls"]
         told["function_call"] = next((c.whole()["function"] for c in self.calls if c.member == "function_call"), None)
         told["images"], told["reasoning_details"] = self.images, _joined_details(self.details)
+        told["annotations"] = self.annotations
         if self.sound:
             told["audio"] = {
                 "id": next(iter(self.sound.get("id", [])), None),

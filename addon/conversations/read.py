@@ -1,4 +1,4 @@
-"""A call's bodies become its conversation, whoever the provider is. Pure; never raises for what a body says.
+"""A call's bodies become its conversation, in one form for all providers. Pure; never raises for what a body says.
 
 The operation of a call (providers/registry.py) tells how its answer is cut into events, dialects.py which reader its
 bodies have.
