@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from addon.providers import anthropic_shaped
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import DONE, operations
@@ -124,7 +125,8 @@ def local(name: str, port: int, source: str, *own: Operation, base: str = "/v1")
         name=name,
         origin=f"http://127.0.0.1:{port}",
         hosts=(),
-        operations=(*own, *operations(base, *OPENAI)),
+        # All of them speak Anthropic's API as well: that is how Claude Code reaches them.
+        operations=(*own, *operations(base, *OPENAI), anthropic_shaped.messages("/v1/messages")),
         source=source,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from addon.providers import anthropic_shaped
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, operations
@@ -100,6 +101,7 @@ PROVIDER: Final = Provider(
         _operation("text_completion", "generate"),
         _operation("embeddings", "embed(?:dings)?"),
         *operations("/v1", "chat", "text_completion", "embeddings", "responses"),
+        anthropic_shaped.messages("/v1/messages"),  # https://docs.ollama.com/api/anthropic-compatibility
     ),
     plan_hosts=frozenset({"ollama.com"}),
     source="https://docs.ollama.com/api",

@@ -106,11 +106,13 @@ PROVIDERS: Final = (
         messages="/anthropic/v1/messages"),
     row("together", "https://docs.together.ai/reference", "https://api.together.xyz", "api.together.ai",
         does=(*EMBEDDINGS, *MEDIA, "batch_results"), labels=("together",), prices="together"),
+    # Sound has hosts of its own: https://docs.fireworks.ai/api-reference/audio-transcriptions
     row("fireworks", "https://docs.fireworks.ai/api-reference", "https://api.fireworks.ai",
-        base="/inference/v1", does=(*ALL, "rerank"), labels=("fireworks",), prices="fireworks",
-        messages="/inference/v1/messages"),
+        "audio-prod.us-virginia-1.direct.fireworks.ai", "audio-turbo.us-virginia-1.direct.fireworks.ai",
+        base="(?:/inference)?/v1", does=(*ALL, "rerank", "transcription", "translation"), labels=("fireworks",),
+        prices="fireworks", messages="/inference/v1/messages"),
     row("cerebras", "https://inference-docs.cerebras.ai/api-reference", "https://api.cerebras.ai",
-        does=COMPLETIONS, labels=("cerebras",), prices="cerebras"),
+        does=COMPLETIONS, labels=("cerebras",), prices="cerebras", messages="/v1/messages"),
     # Nebius Token Factory, once AI Studio.
     row("nebius", "https://docs.tokenfactory.nebius.com", "https://api.studio.nebius.ai",
         "api.studio.nebius.com", "api.tokenfactory.nebius.com", "*.api.tokenfactory.nebius.com",

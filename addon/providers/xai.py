@@ -87,7 +87,7 @@ def charged_by_path(reading: Reading, asked: Asked) -> Reading:
 
 
 _CHAT: Final = openai_shaped.operations(
-    "/v1", "chat", "text_completion", "embeddings", "responses", read_usage=usage, complete=complete
+    "/v1", "chat", "text_completion", "embeddings", "responses", "compact", read_usage=usage, complete=complete
 )
 
 PROVIDER: Final = Provider(
