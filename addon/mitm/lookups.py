@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from mitmproxy.http import Headers
 from mitmproxy.net.http import url
+from mitmproxy.net.http.url import parse_authority as _parse_authority
 
 from addon.remember import remember_short
 
 _ENCODING: Final = ("utf-8", "surrogateescape")
-_parse_authority: Final = url.parse_authority
 
 
 def mend() -> None:

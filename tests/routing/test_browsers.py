@@ -2,7 +2,7 @@
 
 import pytest
 
-from addon.routing.browsers import Hosts, answer_headers, deny_page, is_preflight, preflight_headers
+from addon.routing.browsers import Hosts, answer_headers, deny_page, is_preflight, may_be_page, preflight_headers
 
 OURS = "127.0.0.1:8787"
 ALLOWED = frozenset({"https://app.example.org", "tauri://localhost"})
@@ -11,7 +11,13 @@ ALLOWED = frozenset({"https://app.example.org", "tauri://localhost"})
 def denied(headers: dict[str, str], method: str = "POST", authority: str = OURS, ours: bool = True) -> bool:
     denial = deny_page(headers, method, allowed=ALLOWED, authority=authority, host_is_ours=ours)
     assert denial is None or (denial.status == 403 and "[browser] allow_origins" in denial.message)
+    fields = [(name.title().encode(), value.encode()) for name, value in headers.items()]
+    assert denial is None or may_be_page(fields), "the quick look must not miss what is refused"
     return denial is not None
+
+
+def test_what_programs_send_is_not_looked_at_twice() -> None:
+    assert not may_be_page([(b"host", b"127.0.0.1"), (b"authorization", b"Bearer x"), (b"x-origin", b"here")])
 
 
 @pytest.mark.parametrize(
