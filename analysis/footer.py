@@ -18,7 +18,7 @@ def footer(totals: Totals, without_price: Sequence[Unpriced]) -> Iterator[str]:
         yield from unpriced_lines(without_price)
     if totals.estimated:
         yield f"{count(totals.estimated, 'cost')} estimated: a stream ended early, or stated no usage"
-        yield '  OpenAI states it where the program asks (stream_options={"include_usage": True}) or the proxy ([usage] inject = true)'
+        yield '  OpenAI states it where the program asks (stream_options={"include_usage": True}) or the proxy (heliograph run --usage; [usage] inject = true)'
 
 
 def unpriced_lines(groups: Sequence[Unpriced]) -> Iterator[str]:
