@@ -10,9 +10,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from addon.commands.finding import BAD, GOOD, NOTE, Finding
+from addon.commands.node import node_version, uses_proxy
 
-# The first versions (major: minor) whose fetch reads HTTPS_PROXY, with NODE_USE_ENV_PROXY=1, which `run` and `env` set.
-_NODE_WITH_PROXY: Final = {22: 21, 24: 5}
 _UNDO: Final = 'eval "$(heliograph env --unset)"'
 _AGAIN: Final = 'eval "$(heliograph env)"'
 # A name that only a heliograph answers: DNS has none for it, so nothing leaves this machine where a program goes past the proxy.
@@ -28,8 +27,8 @@ _DISTRUST: Final = re.compile(r"certificate|self.signed|SSL|CERT_|UNABLE_TO", re
 
 def node_findings(node: str | None) -> Iterator[Finding]:
     """Whether this Node's `fetch` can use a proxy."""
-    if node and (found := _node_version(node)):
-        says = "" if _uses_proxy(found) else " has no proxy support in fetch; update to 22.21 or 24.5, or use "
+    if node and (found := node_version(node)):
+        says = "" if uses_proxy(found) else " has no proxy support in fetch; update to 22.21 or 24.5, or use "
         says += "`heliograph run --base-url`" if says else ""
         yield Finding(NOTE if says else GOOD, "Node", f"{found[0]}.{found[1]}{says}")
 
@@ -85,7 +84,7 @@ def _trust(environ: Mapping[str, str]) -> Iterator[Finding]:
         program = shutil.which(name, path=environ.get("PATH"))
         if program is None:
             continue
-        if name == "node" and not ((found := _node_version(program)) and _uses_proxy(found)):
+        if name == "node" and not ((found := node_version(program)) and uses_proxy(found)):
             continue  # told above
         try:
             tried = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=_TRY_S, env=environ)
@@ -102,17 +101,3 @@ def _tried(name: str, program: str, tried: subprocess.CompletedProcess[str]) -> 
     if _DISTRUST.search(said):
         return Finding(BAD, name, f"{program} does not trust the proxy's certificates ({said}); {_AGAIN} sets them")
     return Finding(BAD, name, f"{program} does not reach the proxy: {said}; {_AGAIN} sets what it needs")
-
-
-def _node_version(node: str) -> tuple[int, int] | None:
-    try:
-        says = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=_TRY_S).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.match(r"v(\d+)\.(\d+)", says)
-    return (int(found[1]), int(found[2])) if found else None
-
-
-def _uses_proxy(version: tuple[int, int]) -> bool:
-    major, minor = version
-    return major > max(_NODE_WITH_PROXY) or (major in _NODE_WITH_PROXY and minor >= _NODE_WITH_PROXY[major])

@@ -26,6 +26,7 @@ class Seen:
     local: Mapping[Address, str] = field(
         default_factory=dict
     )  # servers on this machine that may be meant -> their names
+    old_node: str | None = None  # the version of the Node that it runs on, where that cannot use a proxy
     by_base_url: bool = False  # --base-url was given
 
 
@@ -67,6 +68,11 @@ def why_nothing(seen: Seen) -> str:
 
 
 def _nothing_seen(seen: Seen) -> str:
+    if seen.old_node and not seen.by_base_url:
+        return (
+            f"The program runs on Node {seen.old_node}, whose fetch ignores HTTPS_PROXY (22.21, 24.5 and newer versions do not). "
+            f"Update it, or set its base URL:{_try(seen)}"
+        )
     if seen.status:
         reason = (
             f"The program ended with status {seen.status} before a request of it was seen; its own message says why."
@@ -74,7 +80,7 @@ def _nothing_seen(seen: Seen) -> str:
     elif seen.direct is None:
         reason = "The program made no request, or its HTTP library ignores HTTPS_PROXY."
     else:
-        reason = "No connection of the program was seen, so it made no request."
+        reason = "No connection of the program was seen, so most likely it made no request."
     if seen.by_base_url:
         return reason
     return f"{reason} If it does call a model, its HTTP library ignores HTTPS_PROXY ({_IGNORES}); set its base URL:{_try(seen)}"

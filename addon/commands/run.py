@@ -18,6 +18,7 @@ import click
 from addon.commands import environment
 from addon.commands.base_urls import local_servers, redirect
 from addon.commands.no_calls import Seen, why_nothing
+from addon.commands.node import node_without_proxy
 from addon.commands.options import (
     Failure,
     data_options,
@@ -54,7 +55,7 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 @click.option(
     "--usage", is_flag=True, help="Ask every OpenAI-shaped stream to state its usage, so that its cost is exact."
 )
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")
 def run(
     data: Path,
     config: Path | None,
@@ -135,6 +136,7 @@ def run_through_proxy(
             passed=proxy.counts.passed,
             direct=None if past_us.found is None else frozenset(past_us.found),
             local=local_servers(os.environ),
+            old_node=node_without_proxy(command[0]),
             by_base_url=by_base_url,
         )
         click.echo(f"heliograph: no call came through. {why_nothing(seen)}", err=True)

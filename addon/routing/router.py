@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from addon.config.mistakes import did_you_mean
 from addon.config.settings import Origin, origin_of
 from addon.providers import registry, shapes
 from addon.providers.model import Provider
@@ -27,6 +28,7 @@ from addon.sending.fallbacks import Fallback, Fallbacks, target_path
 HELICONE_DOMAINS: Final = ("helicone.ai", "hconeai.com")
 _SELF_HOST_PREFIX: Final = "/v1/gateway/"  # Helicone's self-hosted form: /v1/gateway/oai/v1/chat/completions
 _GATEWAY: Final = "gateway"
+_LONGEST_NAME: Final = 32  # of a path segment that may be a misspelled provider: the search grows with it
 _NOWHERE: Final = ".invalid"  # the origin of a provider that lives at a different host for each customer
 # Parameters of a query that a row keeps: they say what is asked for and how. All others are cut, since a secret may have any
 # name; and so are values that are not short and plain.
@@ -170,7 +172,9 @@ class Router:
             return self._to_provider(provider, arrival, rest)
         if path is None:
             return AMBIGUOUS
-        return Refusal(status=404, error_type="not_found", message=f"{path} is not served here; {what_is_served()}")
+        near = did_you_mean(name, registry.BY_NAME) if len(name) <= _LONGEST_NAME else ""
+        message = f"{path} is not served here{near}; {what_is_served()}"
+        return Refusal(status=404, error_type="not_found", message=message)
 
     def _to_provider(self, provider: Provider, arrival: Arrival, path: str) -> Route | Refusal:
         if provider is registry.BY_NAME["openai"] and arrival.openai_base:
