@@ -13,8 +13,10 @@ LONGEST_PIPELINED: Final = 2**20  # bytes that come while the request before the
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _TOKENS: Final = re.compile(rb"%b(?:,%b)*" % (_TOKEN.pattern, _TOKEN.pattern))  # "," is not in a token
-_ODD_IN_TARGET: Final = re.compile(rb"[\x00-\x20\x7f]")
-_ODD_IN_VALUE: Final = re.compile(rb"[\x00\r\n]")
+# A fragment is never sent (RFC 9112, 3.2); some servers drop it, and serve the path before it.
+_ODD_IN_TARGET: Final = re.compile(rb"[\x00-\x20\x7f#]")
+# Some servers strip more than blanks and tabs from a value, others do not: they would frame a body differently.
+_ODD_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _ODD_IN_AUTHORITY: Final = re.compile(rb"[\x00-\x20\x7f/\\?#<>]")
 
 
@@ -35,11 +37,15 @@ def odd_request(request: http.Request) -> str | None:
     is_connect = data.method == b"CONNECT"
     if not _TOKEN.fullmatch(data.method):
         return "the method has characters that it must not have"
-    if _ODD_IN_TARGET.search(data.path) or not (is_connect or data.path.startswith(b"/") or data.path == b"*"):
-        return "the path does not begin with / or has blanks or control characters"
+    if _ODD_IN_TARGET.search(data.path) or not (is_connect or data.path.startswith(b"/") or _is_asterisk(data)):
+        return "the path does not begin with /, or has blanks, control characters or a #"
     if _ODD_IN_AUTHORITY.search(data.authority) or b"@" in data.authority:
         return "the host has characters that it must not have"
     names, values = b",".join([name for name, _ in fields]), b"".join([value for _, value in fields])
     if (fields and not _TOKENS.fullmatch(names)) or _ODD_IN_VALUE.search(values):
         return "a header has characters that it must not have"
     return None
+
+
+def _is_asterisk(data: http.RequestData) -> bool:
+    return data.path == b"*" and data.method == b"OPTIONS"  # RFC 9112, 3.2.4

@@ -22,6 +22,7 @@ from mitmproxy.proxy.layers.http._events import (
     RequestEndOfMessage,
     RequestHeaders,
     RequestProtocolError,
+    RequestTrailers,
     ResponseData,
     ResponseEndOfMessage,
     ResponseHeaders,
@@ -32,6 +33,7 @@ from addon.hooks.call import Call
 from addon.hooks.call_life import CallState
 from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import Failure
+from addon.hooks.send_to import take_off
 from addon.mitm import attempts, failing, queued_events, tunnel
 from addon.mitm.deadlines import Deadline, Upload
 from addon.mitm.following import fed_failure, fed_head, fed_piece
@@ -129,7 +131,14 @@ class CallStream(HttpStream):
     def state_consume_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestEndOfMessage):
             self._setup.deadlines.forget(self)
+        elif isinstance(event, RequestTrailers) and event.trailers:
+            take_off(event.trailers)
         yield from super().state_consume_request_body(event)
+
+    def state_stream_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestTrailers) and event.trailers:
+            take_off(event.trailers)
+        yield from super().state_stream_request_body(event)
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
         size = len(self.request_body_buf) if request else 0

@@ -29,4 +29,6 @@ def other_methods(method: str, fields: Iterable[tuple[bytes, bytes]], query: str
     if query:
         named += [value for name, value in parse_qsl(query) if name.lower() in _PARAMETERS]
     methods = dict.fromkeys(part.strip().upper() for value in named for part in value.split(","))
-    return [other for other in methods if other and other != method.upper()]
+    if not method.isupper():  # methods are case-sensitive, and not every server knows
+        methods[method.upper()] = None
+    return [other for other in methods if other and other != method]

@@ -28,3 +28,8 @@ def test_a_query_names_another_method(query: str) -> None:
 
 def test_other_requests_name_none() -> None:
     assert other_methods("POST", [(b"x-method", b"PUT"), (b"content-type", b"application/json")], "method=PUT&a") == []
+
+
+def test_a_method_in_lower_case_may_be_taken_for_the_usual_one() -> None:
+    assert other_methods("post", [], "") == ["POST"]
+    assert other_methods("Post", [(b"x-http-method", b"get")], "") == ["GET", "POST"]

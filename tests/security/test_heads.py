@@ -175,7 +175,9 @@ def test_a_length_without_a_body_goes_nowhere(proxy: Proxy, provider: FakeProvid
     assert provider.requests == []
 
 
-@pytest.mark.parametrize("path", ["/v1/x HTTP/1.1\r\nx: y", "/v1/x y", "v1/x", "/v1/\x00", "http://127.0.0.1:1/"])
+@pytest.mark.parametrize(
+    "path", ["/v1/x HTTP/1.1\r\nx: y", "/v1/x y", "v1/x", "/v1/\x00", "http://127.0.0.1:1/", "*", "/v1/x#y"]
+)
 def test_an_odd_path_goes_nowhere(proxy: Proxy, provider: FakeProviders, path: str) -> None:
     client = Http2(proxy)
     status, _ = client.answer(client.ask(path=path, body=b"{}"))
@@ -280,3 +282,30 @@ def test_an_impossible_host_delays_no_shutdown(shared_provider: FakeProviders, t
         assert time.monotonic() - began < 5
         assert proxy.stop() == 0
         assert time.monotonic() - began < 25  # calls under way would be waited for, for 30 s
+
+
+@pytest.mark.parametrize("odd", [b"\x0b", b"\x0c", b"\x1f", b"\x7f", b"\x01"])
+def test_a_control_character_in_a_header_is_refused(proxy: Proxy, provider: FakeProviders, odd: bytes) -> None:
+    with connect(proxy) as client:
+        client.sendall(b"GET " + CHAT_PATH.encode() + b" HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: a" + odd + b"b\r\n\r\n")
+        assert answer_of(client)[0] == 400
+    assert provider.requests == []
+
+
+def test_blanks_of_any_kind_around_chunked_are_not_sent_on(proxy: Proxy, provider: FakeProviders) -> None:
+    """One server strips them and reads `chunked`, the next one does not, and reads the body as another request."""
+    with connect(proxy) as client:
+        head = (
+            b"POST " + CHAT_PATH.encode() + b" HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding:\x0bchunked\x0c\r\n\r\n"
+        )
+        client.sendall(head + b"2\r\n{}\r\n0\r\n\r\n")
+        answer_of(client)
+    (request,) = provider.requests
+    assert dict(request.headers).get("transfer-encoding", "chunked") == "chunked"
+
+
+def test_a_fragment_in_a_path_is_refused(proxy: Proxy, provider: FakeProviders) -> None:
+    with connect(proxy) as client:
+        client.sendall(b"POST " + CHAT_PATH.encode() + b"#x HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{}")
+        assert answer_of(client)[0] == 400
+    assert provider.requests == []
