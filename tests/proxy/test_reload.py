@@ -9,7 +9,7 @@ from addon.demo.providers import FakeProviders
 from addon.metering.fetched_list import keep
 from tests.commands.price_lists import as_bytes, published
 from tests.proxy.clients import CHAT, plain
-from tests.proxy.conftest import Proxy, run_up, to, wait_for
+from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to, wait_for
 from tests.proxy.test_keys import CHAT_PATH, made_key, run
 
 PRICE = '[[prices]]\nprovider = "openai"\nmodel = "*"\nname = "{name}"\ninput_usd_per_million = {usd}\noutput_usd_per_million = 0\n'
@@ -119,3 +119,9 @@ def test_a_proxy_whose_terminal_is_closed_ends_in_order(tmp_path: Path, shared_p
         proxy.process.send_signal(signal.SIGHUP)
         assert proxy.process.wait(60) == 0
     assert [line for line in proxy.said if "1 call, 0 errors" in line]
+
+
+def test_plain_mitmdump_reads_its_settings_again_at_sighup(tmp_path: Path) -> None:
+    with run_mitmdump(tmp_path) as proxy:
+        wait_for(lambda: run("reload", "--data", str(tmp_path)).returncode == 0)
+        assert [line for line in proxy.said if "settings read again: nothing has changed" in line]
