@@ -6,7 +6,8 @@
     scripts/agents --keep           leaves each run's data, output and proxy log in a folder, and names it
 
 The network is needed for npm and PyPI, and only the first time. The providers are fake ones on this machine. A client
-that needs anything else (another host, a change to its program) fails. Exit 1 when a check failed; a client that could
+that needs anything else (another host, a change to its program) fails; only `bedrock-node` has a line for the proxy, as
+docs/clients.md says. Exit 1 when a check failed; a client that could
 not be installed is named and is not a failure.
 """
 
@@ -105,7 +106,12 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     parser.add_argument("--list", action="store_true", help="print the names and packages")
     parser.add_argument("--keep", action="store_true", help="leave what the runs wrote in a folder, and name it")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="where they are installed (%(default)s)")
+    parser.add_argument(
+        "--cache",
+        type=lambda text: Path(text).resolve(),
+        default=default_cache(),
+        help="where they are installed (%(default)s)",
+    )
     arguments = parser.parse_args()
     if arguments.list:
         for client in CLIENTS:
