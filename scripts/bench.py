@@ -39,6 +39,7 @@ LIMIT_CONFIGS = {
     "[[limits]]": '[[limits]]\nname = "house"\nquota = 100_000_000\nwindow = "1d"\nunit = "request"\n',
     "[[budgets]]": '[[budgets]]\nname = "team"\nusd = 1_000_000\nperiod = "month"\n',
 }
+SETTLER = b"addon.settling.process"
 USAGE_HEADERS = {"Helicone-Stream-Usage": "Helicone-Stream-Usage: true"}
 USAGE_CONFIGS = {"[usage] inject": "[usage]\ninject = true\n"}
 
@@ -61,8 +62,9 @@ class Variant:
         return _rss_mb(self.process.pid)
 
     def settler(self) -> int | None:
+        """One of its child processes; another looks up which programs call."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        return next((int(pid) for pid in children if SETTLER in Path(f"/proc/{pid}/cmdline").read_bytes()), None)
 
 
 def _rss_mb(pid: int) -> float:

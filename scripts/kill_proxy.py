@@ -140,6 +140,7 @@ def start_proxy(data: Path, port: int, provider: str) -> subprocess.Popen[bytes]
 
 
 def settlers(proxy: subprocess.Popen[bytes]) -> list[int]:
+    """Its child processes: the settler, and the one that looks up which programs call."""
     return [int(pid) for pid in Path(f"/proc/{proxy.pid}/task/{proxy.pid}/children").read_text().split()]
 
 
