@@ -10,6 +10,7 @@ from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon.config import controls, proxy_url
+from addon.config.settings import Origin
 from addon.hooks.admission import introduce, may_call, why_not
 from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
@@ -20,7 +21,6 @@ from addon.hooks.services import Services
 from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver, save_work
 from addon.mitm.lean_master import speed_up
 from addon.routing.addresses import is_loopback
-from addon.routing.router import decrypts
 
 _HTTPS: Final = 443
 
@@ -59,7 +59,7 @@ class Connections:
         lookups.mend()
         self._layers = call_layer
         self._setup = call_layer.StreamSetup(
-            self.proxy.calls, self.proxy.connections, deadlines.Deadlines(), self.services.via
+            self.proxy.calls, self.proxy.connections, deadlines.Deadlines(), self.services.via, self.services.opens
         )
         self.proxy.has_own_streams = True
 
@@ -98,14 +98,19 @@ class Connections:
         self.proxy.counts.connects += 1
         caller = self.proxy.connections.of(flow.client_conn)
         introduce(flow, caller, self.services)
-        opened = decrypts(flow.request.host.lower())
+        opened = self.services.router.opens(flow.request.host.lower())
         self.proxy.note_host(flow.request.host, opened)
-        if self.services.settings.keys and opened and flow.request.port != _HTTPS:
+        if self.services.settings.keys and opened and not self._has_tls(flow.request):
             message = f"with keys, {flow.request.host} is reached on port {_HTTPS} only, where calls can be seen"
             flow.response = error_answer(None, 403, "target_not_approved", message)
         elif not (opened or may_call(flow, self.services)):
             # Inside a provider's tunnel each call may bring its own.
             flow.response = proxy_key_needed(why_not(flow, caller, self.services))
+
+    def _has_tls(self, request: http.Request) -> bool:
+        """Whether a tunnel to this port of a provider's host carries TLS."""
+        named = Origin("https", request.host.lower(), request.port)
+        return request.port == _HTTPS or named in self.services.settings.upstreams.values()
 
     def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
         """Our own CONNECT to the proxy that this machine used before us."""
@@ -133,7 +138,7 @@ class Connections:
         address = data.context.server.address
         if isinstance(data.context.client.proxy_mode, RegularMode | ReverseMode) or address is None:
             return
-        data.ignore_connection = not decrypts((data.client_hello.sni or address[0]).lower())
+        data.ignore_connection = not self.services.router.opens((data.client_hello.sni or address[0]).lower())
 
     def tls_established_client(self, data: tls.TlsData) -> None:
         self.proxy.connections.of(data.context.client).waits_for_head(False)

@@ -53,6 +53,10 @@ class Services:
     def fallbacks(self) -> tuple[FallbackRule, ...]:
         return self.in_use.fallbacks
 
+    def opens(self, host: str) -> bool:
+        """Whether a CONNECT to this host is opened. The answer changes with the settings."""
+        return self.router.opens(host)
+
     def use(self, fresh: Settings) -> None:
         """Take over settings that were read again. Calls under way keep what they began with. Raises ConfigError."""
         self.in_use = prepare(fresh)

@@ -1,5 +1,6 @@
 """mitmproxy's HTTP layer with our streams under every connection."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class StreamSetup:
     connections: OpenConnections
     deadlines: Deadlines[CallStream]
     via: "ServerSpec | None"  # the proxy that this machine used before us
+    opens: Callable[[str], bool]  # whether a CONNECT to a host, in lower case, is opened
 
 
 class CallLayer(HttpLayer):
@@ -71,7 +73,7 @@ class CallLayer(HttpLayer):
 def adopt(next_layer: layer.NextLayer, setup: StreamSetup, *, needs_tls: bool) -> None:
     """Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others.
     `needs_tls`: a tunnel to a provider's host must have TLS in it."""
-    tunnel.refuse_raw_bytes(next_layer, needs_tls=needs_tls)
+    tunnel.refuse_raw_bytes(next_layer, setup.opens, needs_tls=needs_tls)
     for chosen in next_layer.context.layers:
         if type(chosen) is HttpLayer:
             chosen.__class__ = CallLayer

@@ -61,6 +61,9 @@ class JsonHttp2Server(Http2Server):
         return (yield from super().handle_h2_event(event))
 
     def _answer(self, stream_id: int, status: int, message: str) -> layer.CommandGenerator[None]:
+        """Of a stream that the caller has reset in the same bytes nobody reads an answer."""
+        if not self.is_open_for_us(stream_id):
+            return
         body = error_body_of(status, message)
         headers = [(b":status", b"%d" % status), (b"content-type", b"application/json")]
         self.h2_conn.send_headers(stream_id, [*headers, (b"content-length", b"%d" % len(body))])

@@ -332,7 +332,7 @@ class CallStream(HttpStream):
     # Tunnels.
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
-        yield from tunnel.open_tunnel(self, self._setup.via)
+        yield from tunnel.open_tunnel(self, self._setup)
         yield from self.handle_connect_finish()
 
 

@@ -2,6 +2,7 @@
 which our headers are taken off."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from mitmproxy.proxy import commands, events, layer
@@ -12,23 +13,19 @@ from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
 
 from addon.hooks.answers import error_answer
 from addon.mitm.http_limits import LONGEST_LINE
-from addon.routing.router import decrypts
 
 if TYPE_CHECKING:
-    from mitmproxy.net.server_spec import ServerSpec
-
-    from addon.mitm.call_layer import CallLayer
+    from addon.mitm.call_layer import CallLayer, StreamSetup
     from addon.mitm.stream import CallStream
 
 
-def open_tunnel(stream: "CallStream", via: "ServerSpec | None") -> layer.CommandGenerator[None]:
-    """`via`: the proxy that this machine used before us."""
+def open_tunnel(stream: "CallStream", setup: "StreamSetup") -> layer.CommandGenerator[None]:
     host, server = stream.flow.request.host, stream.context.server
-    if decrypts(host.lower()):
+    if setup.opens(host.lower()):
         stream.caller.waits_for_head(True)  # the TLS handshake in it counts as well
         stream.child_layer = layer.NextLayer(stream.context)
-    elif via:
-        server.via = via
+    elif setup.via:
+        server.via = setup.via
         stack = upstream_proxy.HttpUpstreamProxy.make(stream.context, True)
         stack /= OtherHost(stream.context, _http_layer_above(stream))
         stream.child_layer = stack[0]
@@ -101,12 +98,12 @@ class NoRawBytes(layer.Layer):
             yield commands.CloseConnection(self.context.client)
 
 
-def refuse_raw_bytes(next_layer: layer.NextLayer, *, needs_tls: bool) -> None:
+def refuse_raw_bytes(next_layer: layer.NextLayer, opens: Callable[[str], bool], *, needs_tls: bool) -> None:
     """In a tunnel to a provider's host only HTTP passes; with `needs_tls` only HTTP inside TLS."""
     context, chosen = next_layer.context, next_layer.layer
     address = context.server.address
     outer = [index for index, known in enumerate(context.layers) if isinstance(known, HttpStream)]
-    if not outer or address is None or not decrypts(address[0].lower()):
+    if not outer or address is None or not opens(address[0].lower()):
         return
     if isinstance(chosen, tls.ServerTLSLayer | tls.ClientTLSLayer):
         return

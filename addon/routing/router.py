@@ -1,7 +1,7 @@
 """Where a request goes: host, path prefix or host label -> provider and upstream. Pure; the hooks act on the answer.
 
 The four ways in share one port (README, "Ways in"):
-1. forward: the request names the provider's own host; hosts that are not providers are tunnelled without being opened;
+1. forward: the request names the provider's own host, or one that the settings name; all others are tunnelled without being opened;
 2. by path prefix: /openai/v1/..., /v1/gateway/oai/..., /gateway/... with Helicone-Target-Url;
 3. by host label: oai.helicone.ai, or oai.<any domain> that points at us;
 4. mitmproxy's own modes: the mode's target is the provider.
@@ -119,11 +119,19 @@ class Router:
             if arrival.own:  # scheme and port are those of the way to us, not of the provider: keys go out encrypted
                 called = replace(origin_of(provider.origin), host=arrival.host)
             return self._to(provider, arrival.path, called)
+        called = Origin(arrival.scheme, arrival.host, arrival.port)
+        if not arrival.own and (provider := self._by_upstream(called)):
+            return self._to(provider, arrival.path, called)
         if is_helicone(arrival.host) and canonical_path(arrival.path) == LEGACY_FEEDBACK:
             return Endpoint(LEGACY_FEEDBACK)
         if arrival.own or is_helicone(arrival.host):
             return self._by_label(arrival) or self._by_path(arrival)
         return Tunnel()
+
+    def opens(self, host: str) -> bool:
+        """Whether a CONNECT to this host, in lower case, is opened: providers' and Helicone's hosts, and those that the
+        settings name as a provider's. Every other one is tunnelled."""
+        return is_served(host) or any(host == origin.host for origin in self.upstreams.values())
 
     def route_mode(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
         """For `--mode reverse:` and the like: the mode has named the target already."""
@@ -255,8 +263,8 @@ class Router:
 
 
 @remember_short(1024)
-def decrypts(host: str) -> bool:
-    """Whether a CONNECT to this host is opened: providers' and Helicone's hosts only, every other one is tunnelled."""
+def is_served(host: str) -> bool:
+    """Whether this is a provider's host or one of Helicone's."""
     return registry.by_host(host) is not None or is_helicone(host)
 
 

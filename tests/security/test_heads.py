@@ -195,6 +195,18 @@ def test_errors_over_http2_are_json(proxy: Proxy) -> None:
     assert status == -1 or json.loads(body)["error"]["message"]
 
 
+def test_a_refused_request_that_is_reset_at_once_ends_alone(proxy: Proxy) -> None:
+    client = Http2(proxy)
+    too_many = [(f"x-{i}", "1") for i in range(300)]
+    stream = client.h2.get_next_available_stream_id()
+    client.h2.send_headers(
+        stream, [(":method", "POST"), (":scheme", "https"), (":authority", "a"), (":path", "/"), *too_many]
+    )
+    client.h2.reset_stream(stream)
+    status, _ = client.answer(client.ask(*too_many))  # sends what waits in one write
+    assert status == 431
+
+
 def test_calls_are_answered_while_heads_are_refused(proxy: Proxy) -> None:
     def call_s() -> float:
         began = time.monotonic()
