@@ -1,5 +1,7 @@
 """Every way in, with the official SDKs, streaming and not."""
 
+import http.client
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from addon.hooks.lifecycle import others_reach
 from addon.hooks.marks import ASKED_HOST, OWN
 from addon.routing.router import Arrival, Route, Router
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
-from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump
+from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump, run_up, wait_for
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -125,6 +127,31 @@ def test_a_providers_host_that_points_here_is_called_as_the_provider_wants_it(ho
     route = router.route(Arrival(scheme="http", host=host, port=port, path="/v1/chat/completions", own=True))
     assert isinstance(route, Route)
     assert (route.host, route.upstream) == (host.removesuffix("."), Origin("https", host, 443))
+
+
+@pytest.mark.parametrize("way", ["absolute form", "tunnel"])
+def test_a_host_that_the_settings_name_is_measured_through_the_proxy(
+    provider: FakeProviders, tmp_path: Path, way: str
+) -> None:
+    with run_up(tmp_path, f"--upstream=rack={provider.url}") as proxy:
+        if way == "tunnel":
+            answer = _in_tunnel(proxy, provider)
+        else:
+            with httpx.Client(proxy=proxy.url) as through:
+                answer = through.post(f"{provider.url}/v1/chat/completions", json=CHAT).text
+        assert "chatcmpl" in answer
+        (row,) = wait_for(proxy.rows)
+    assert (row["provider_name"], row["operation_name"], row["mode"]) == ("rack", "chat", "forward")
+    assert row["input_tokens"] > 0 and row["cost_nanousd"] > 0
+
+
+def _in_tunnel(proxy: Proxy, provider: FakeProviders) -> str:
+    """As a library that sends everything by CONNECT, plain HTTP too."""
+    host, port = proxy.url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.set_tunnel(provider.url.removeprefix("http://"))
+    connection.request("POST", "/v1/chat/completions", json.dumps(CHAT), {"content-type": "application/json"})
+    return connection.getresponse().read().decode()
 
 
 def test_a_base_url_works_where_the_proxy_is_also_set_as_a_proxy(proxy: Proxy) -> None:

@@ -1,8 +1,11 @@
 """What a request means by its host and path alone."""
 
+from dataclasses import replace
+
 import pytest
 
-from addon.routing.router import means_endpoint
+from addon.config.settings import Origin
+from addon.routing.router import Arrival, Route, Router, Tunnel, means_endpoint
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,14 @@ from addon.routing.router import means_endpoint
 )
 def test_a_request_means_an_endpoint_by_host_and_path(host: str, path: str, expected: bool) -> None:
     assert means_endpoint(host, path) is expected
+
+
+def test_a_host_that_the_settings_name_is_opened_and_routed() -> None:
+    rack = Origin("https", "llm.corp.example", 8443)
+    router = Router(upstreams={"rack": rack}, targets=frozenset())
+    assert router.opens("llm.corp.example") and not router.opens("corp.example")
+    through = Arrival(scheme="https", host=rack.host, port=rack.port, path="/v1/chat/completions", own=False)
+    route = router.route(through)
+    assert isinstance(route, Route)
+    assert (route.provider.name, route.host, route.upstream) == ("rack", rack.host, rack)
+    assert router.route(replace(through, port=443)) == Tunnel()
