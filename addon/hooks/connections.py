@@ -98,7 +98,7 @@ class Connections:
         self.proxy.counts.connects += 1
         caller = self.proxy.connections.of(flow.client_conn)
         introduce(flow, caller, self.services)
-        opened = self.services.router.opens(flow.request.host.lower())
+        opened = self.services.opens(flow.request.host.lower(), flow.request.port)
         self.proxy.note_host(flow.request.host, opened)
         if self.services.settings.keys and opened and not self._has_tls(flow.request):
             message = f"with keys, {flow.request.host} is reached on port {_HTTPS} only, where calls can be seen"
@@ -138,7 +138,7 @@ class Connections:
         address = data.context.server.address
         if isinstance(data.context.client.proxy_mode, RegularMode | ReverseMode) or address is None:
             return
-        data.ignore_connection = not self.services.router.opens((data.client_hello.sni or address[0]).lower())
+        data.ignore_connection = not self.services.opens((data.client_hello.sni or address[0]).lower(), address[1])
 
     def tls_established_client(self, data: tls.TlsData) -> None:
         self.proxy.connections.of(data.context.client).waits_for_head(False)

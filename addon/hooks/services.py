@@ -53,9 +53,9 @@ class Services:
     def fallbacks(self) -> tuple[FallbackRule, ...]:
         return self.in_use.fallbacks
 
-    def opens(self, host: str) -> bool:
-        """Whether a CONNECT to this host is opened. The answer changes with the settings."""
-        return self.router.opens(host)
+    def opens(self, host: str, port: int) -> bool:
+        """Whether a CONNECT to this host, in lower case, is opened. The answer changes with the settings."""
+        return self.router.opens(host, port)
 
     def use(self, fresh: Settings) -> None:
         """Take over settings that were read again. Calls under way keep what they began with. Raises ConfigError."""

@@ -29,7 +29,7 @@ class StreamSetup:
     connections: OpenConnections
     deadlines: Deadlines[CallStream]
     via: "ServerSpec | None"  # the proxy that this machine used before us
-    opens: Callable[[str], bool]  # whether a CONNECT to a host, in lower case, is opened
+    opens: Callable[[str, int], bool]  # whether a CONNECT to a host, in lower case, and port is opened
 
 
 class CallLayer(HttpLayer):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def open_tunnel(stream: "CallStream", setup: "StreamSetup") -> layer.CommandGenerator[None]:
     host, server = stream.flow.request.host, stream.context.server
-    if setup.opens(host.lower()):
+    if setup.opens(host.lower(), stream.flow.request.port):
         stream.caller.waits_for_head(True)  # the TLS handshake in it counts as well
         stream.child_layer = layer.NextLayer(stream.context)
     elif setup.via:
@@ -98,12 +98,12 @@ class NoRawBytes(layer.Layer):
             yield commands.CloseConnection(self.context.client)
 
 
-def refuse_raw_bytes(next_layer: layer.NextLayer, opens: Callable[[str], bool], *, needs_tls: bool) -> None:
+def refuse_raw_bytes(next_layer: layer.NextLayer, opens: Callable[[str, int], bool], *, needs_tls: bool) -> None:
     """In a tunnel to a provider's host only HTTP passes; with `needs_tls` only HTTP inside TLS."""
     context, chosen = next_layer.context, next_layer.layer
     address = context.server.address
     outer = [index for index, known in enumerate(context.layers) if isinstance(known, HttpStream)]
-    if not outer or address is None or not opens(address[0].lower()):
+    if not outer or address is None or not opens(address[0].lower(), address[1]):
         return
     if isinstance(chosen, tls.ServerTLSLayer | tls.ClientTLSLayer):
         return

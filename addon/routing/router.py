@@ -128,10 +128,10 @@ class Router:
             return self._by_label(arrival) or self._by_path(arrival)
         return Tunnel()
 
-    def opens(self, host: str) -> bool:
-        """Whether a CONNECT to this host, in lower case, is opened: providers' and Helicone's hosts, and those that the
-        settings name as a provider's. Every other one is tunnelled."""
-        return is_served(host) or any(host == origin.host for origin in self.upstreams.values())
+    def opens(self, host: str, port: int) -> bool:
+        """Whether a CONNECT to this host, in lower case, is opened: providers' and Helicone's hosts, and what the settings
+        name as a provider's. Every other one is tunnelled."""
+        return is_served(host) or any((host, port) == (there.host, there.port) for there in self.upstreams.values())
 
     def route_mode(self, arrival: Arrival) -> Route | Refusal | Endpoint | Tunnel:
         """For `--mode reverse:` and the like: the mode has named the target already."""

@@ -208,6 +208,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     finally:
         settler.close()
         merger.stop()
+        watchdog.stop()
 
 
 if __name__ == "__main__":

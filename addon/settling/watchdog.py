@@ -29,8 +29,9 @@ class Watchdog:
         signal.setitimer(signal.ITIMER_PROF, self._tick_s, self._tick_s)
 
     def stop(self) -> None:
+        """Needed before the process ends: without a handler a last tick would kill it."""
         signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
     def bounded[T](self, action: Callable[[], T]) -> T:
         """Raises Overtime."""
@@ -44,5 +45,4 @@ class Watchdog:
         if self._ticks is not None:
             self._ticks += 1
             if self._ticks >= self._most_ticks:
-                self._ticks = None
-                raise Overtime
+                raise Overtime  # again at each tick: within a callback of the garbage collector it is lost

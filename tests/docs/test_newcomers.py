@@ -194,9 +194,8 @@ def test_a_team_lead_writes_a_file_and_hands_out_keys(newcomer: Newcomer) -> Non
     with newcomer.keeps_running():
         assert "none was sent" in newcomer.runs(ask)
         assert "the key 'grafana' may only read" in newcomer.runs(f"{ask} -H 'Helicone-Auth: Bearer {reader}'")
-        answers = [newcomer.runs(f"{ask} -H 'Helicone-Auth: Bearer {key}'") for _ in range(9)]
-        assert "You said" in answers[0]
-        assert "budget" in answers[-1]
+        assert "You said" in newcomer.runs(f"{ask} -H 'Helicone-Auth: Bearer {key}'")
+        wait_for(lambda: "budget" in newcomer.runs(f"{ask} -H 'Helicone-Auth: Bearer {key}'"))
         assert "team" in newcomer.types("docs/limits.md", "heliograph budgets")
         assert "house" in newcomer.types("docs/limits.md", "heliograph limits")
         assert "laptop" in newcomer.types("docs/keys.md", "heliograph keys list")

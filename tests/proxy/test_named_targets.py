@@ -172,7 +172,7 @@ def route(target: str, *, alone: bool = False, targets: frozenset[Origin] = froz
     [
         ("https://api.openai.com", "openai", True),
         ("https://shop.openai.azure.com", "azure", True),
-        ("https://gateway.ai.cloudflare.com", "gateway.ai.cloudflare.com", True),
+        ("https://gateway.ai.cloudflare.com", "cloudflare_gateway", True),
         ("http://10.0.0.5:8000", "vllm", False),
         ("http://localhost:11434", "localhost", False),
     ],

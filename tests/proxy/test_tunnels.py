@@ -107,10 +107,10 @@ def test_a_host_that_refuses_is_told_before_the_tunnel_is_confirmed(proxy: Proxy
         client.get(f"https://localhost:{port}/")
 
 
-def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy, provider: FakeProviders) -> None:
+def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy) -> None:
     before = proxy.seen()
-    with httpx.Client(proxy=proxy.url, trust_env=False) as client:
-        answer = client.post(f"{provider.url}/v1/chat/completions", json=CHAT)
+    with FakeProviders() as other, httpx.Client(proxy=proxy.url, trust_env=False) as client:
+        answer = client.post(f"{other.url}/v1/chat/completions", json=CHAT)
     assert answer.status_code == 200
     assert "helicone-id" not in answer.headers
     assert proxy.seen() == before

@@ -29,7 +29,7 @@ def test_a_request_means_an_endpoint_by_host_and_path(host: str, path: str, expe
 def test_a_host_that_the_settings_name_is_opened_and_routed() -> None:
     rack = Origin("https", "llm.corp.example", 8443)
     router = Router(upstreams={"rack": rack}, targets=frozenset())
-    assert router.opens("llm.corp.example") and not router.opens("corp.example")
+    assert router.opens("llm.corp.example", 8443) and not router.opens("llm.corp.example", 443)
     through = Arrival(scheme="https", host=rack.host, port=rack.port, path="/v1/chat/completions", own=False)
     route = router.route(through)
     assert isinstance(route, Route)

@@ -112,6 +112,7 @@ def test_the_last_end_wins(folders: Folders, journal: Journal) -> None:
     journal.end("a", OK, final=False)
     journal.rotate()
     journal.end("a", CallEnd(status=200, error_type="upstream_disconnected"), final=True)
+    journal.flush()
     new_settler(folders.data).step()
     assert [row["error_type"] for row in stored(folders.data)] == ["upstream_disconnected"]
 
