@@ -158,7 +158,6 @@ class Capture:
 
     def _close(self, call: Call, line: CallEnd, final: bool) -> None:
         """The end goes into the journal; where the caller's process is still looked for, that amends it."""
-        _tell_process(line, call)
         answer = call.connection.caller_process
         is_known = answer is None or answer.done()
         self.journal.end(call.id, line, final and is_known)
@@ -189,7 +188,7 @@ def closing_line(call: Call, failure: Failure | None) -> CallEnd:
     started_at_us, reference = call.asked.start.started_at_us, sharing.reference
     status, error_type = _status(call, failure)
     streams_since = answer.first_byte_at if answer.is_stream else None
-    return CallEnd(
+    line = CallEnd(
         status=status,
         error_type=error_type,
         complete=copied.finished_at is not None,
@@ -212,6 +211,8 @@ def closing_line(call: Call, failure: Failure | None) -> CallEnd:
         request_truncated=copied.request_truncated,
         response_truncated=copied.response_truncated,
     )
+    _tell_process(line, call)
+    return line
 
 
 def _tell_process(line: CallEnd, call: Call) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from addon.demo.providers import FakeProviders
+from addon.hooks.request_body import READ_HERE_BYTES
 from tests.proxy.conftest import Proxy, environment, run_up, to, wait_for
 
 PROGRAM = """
@@ -36,6 +37,16 @@ def test_a_row_has_the_calling_programs_command_folder_and_repository(proxy: Pro
     (row,) = wait_for(lambda: proxy.rows("client_repository = 'shop'"))
     assert row["client_command"].startswith("python") and row["client_command"].endswith(" ask.py")
     assert row["client_cwd"] == str(shop)
+
+
+def test_a_row_has_them_where_the_answer_is_long_and_in_no_file(proxy: Proxy, shop: Path) -> None:
+    (shop / "long.py").write_text(
+        PROGRAM.replace("headers={", 'headers={"helicone-omit-response": "true", "x-fake": "words=90000", ')
+    )
+    assert ask(proxy, shop, "long.py") == "200"
+    (row,) = wait_for(lambda: proxy.rows("client_cwd = $folder", folder=str(shop)))
+    assert row["response_bytes"] > READ_HERE_BYTES and row["output_tokens"] > 1000
+    assert row["client_repository"] == "shop"
 
 
 def test_the_look_up_can_be_switched_off(provider: FakeProviders, shop: Path, tmp_path: Path) -> None:
