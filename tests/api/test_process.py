@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from addon.hooks import endpoint_headers
 from addon.storage.folders import Folders
 from analysis.api.serve import MOST_RESIDENT_BYTES
+from tests.processes import cpu_s
 from tests.waiting import wait_for
 
 TOKEN = "s3cret-of-this-run"
@@ -100,13 +100,6 @@ def test_it_ends_with_the_proxy_and_leaves_its_run_to_the_settler(tmp_path: Path
         hang_up(process)
         assert ended(process) == ""
         assert can_be_locked(segment)
-
-
-def cpu_s(pid: int) -> float:
-    """Of a process and those that it started: SQL of callers runs in one of its own."""
-    parent = psutil.Process(pid)
-    times = [process.cpu_times() for process in (parent, *parent.children())]
-    return float(sum(each.user + each.system for each in times))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")

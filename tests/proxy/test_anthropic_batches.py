@@ -3,15 +3,13 @@
 import json
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, Final
 
 import pytest
 from anthropic import Anthropic, DefaultHttpxClient
 
 from tests.proxy.conftest import Proxy, run_up
+from tests.serving import QuietHandler, serving
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
@@ -24,7 +22,7 @@ MESSAGE: Final = {
 COUNTS: Final = {"processing": 0, "succeeded": 2, "errored": 0, "canceled": 0, "expired": 0}
 
 
-class Api(BaseHTTPRequestHandler):
+class Api(QuietHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -47,26 +45,10 @@ class Api(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Silence: pytest shows what fails."""
-
-
-@contextmanager
-def api() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    with api() as url, run_up(tmp_path_factory.mktemp("data"), f"--upstream=anthropic={url}") as running:
+    with serving(Api) as url, run_up(tmp_path_factory.mktemp("data"), f"--upstream=anthropic={url}") as running:
         yield running
 
 

@@ -3,9 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
@@ -16,6 +13,7 @@ from botocore.exceptions import ClientError, EventStreamError
 
 from tests.aws_event_stream import frame
 from tests.proxy.conftest import Proxy, Row, run_up
+from tests.serving import QuietHandler, serving
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
@@ -39,7 +37,7 @@ STREAM: Final = (
 METRICS: Final = {"inputTokenCount": 10, "outputTokenCount": 4, "invocationLatency": 1, "firstByteLatency": 1}
 
 
-class Bedrock(BaseHTTPRequestHandler):
+class Bedrock(QuietHandler):
     protocol_version = "HTTP/1.1"
     signatures: ClassVar[list[str]] = []
 
@@ -84,26 +82,10 @@ class Bedrock(BaseHTTPRequestHandler):
             self.wfile.write(data)
             self.wfile.flush()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Silence: pytest shows what fails."""
-
-
-@contextmanager
-def bedrock() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bedrock)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Any]]:
-    with bedrock() as url, run_up(tmp_path_factory.mktemp("data"), f"--upstream=bedrock={url}") as proxy:
+    with serving(Bedrock) as url, run_up(tmp_path_factory.mktemp("data"), f"--upstream=bedrock={url}") as proxy:
         session = Session(aws_access_key_id="AKIATEST", aws_secret_access_key="secret", region_name="us-east-1")
         config = Config(proxies={"https": proxy.url}, retries={"max_attempts": 0})
         yield proxy, session.client("bedrock-runtime", config=config, verify=str(proxy.ca))

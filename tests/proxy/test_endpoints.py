@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from addon.demo.providers import FakeProviders
 from tests.analysis.test_webhooks import Receiver
+from tests.processes import cpu_s
 from tests.proxy.clients import CHAT, GPT, HELLO, openai_client, plain
 from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to, wait_for
 
@@ -37,13 +37,6 @@ def call(proxy: Proxy) -> str:
     request_id = answer.headers["helicone-id"]
     proxy.row(request_id)
     return request_id
-
-
-def cpu_s(process: int) -> float:
-    """CPU time of a process and those that it started: SQL of callers runs in one of its own."""
-    parent = psutil.Process(process)
-    times = [each.cpu_times() for each in (parent, *parent.children())]
-    return float(sum(each.user + each.system for each in times))
 
 
 def api_processes(proxy: Proxy) -> list[int]:
@@ -232,6 +225,7 @@ def test_a_webhook_without_its_secret_is_named_at_the_start(tmp_path: Path) -> N
 
 def test_health_is_degraded_while_the_data_folder_is_gone(shared_provider: FakeProviders, tmp_path: Path) -> None:
     with run_up(tmp_path / "data", *to(shared_provider)) as proxy:
+        call(proxy)  # the settler, which makes the folder when it starts, runs by now
         assert plain(proxy).get("/healthz").json()["status"] == "ok"
         (tmp_path / "data").rename(tmp_path / "elsewhere")
         degraded = wait_for(lambda: (state := plain(proxy).get("/healthz").json())["status"] != "ok" and state)

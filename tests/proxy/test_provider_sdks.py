@@ -5,12 +5,10 @@ are in test_ways_in, test_provider_prefixes and test_bedrock.
 """
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +19,7 @@ from addon.settling.rows import make_rows
 from tests.providers.cases.reading import FOLDER, Case, read_case
 from tests.proxy.conftest import Proxy, run_up
 from tests.proxy.test_published_packages import PACKAGES, installed, run
+from tests.serving import QuietHandler, serving
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long  # installs ten SDKs
@@ -62,7 +61,7 @@ def last_part(path: str) -> str:
 def answering(cases: dict[str, Case]) -> Iterator[str]:
     """A provider that answers each operation with the answer of its case. Yields its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -77,16 +76,8 @@ def answering(cases: dict[str, Case]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(case.response)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing on stderr."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Hosts that are nobody's provider: tunnelled blindly, seen by nobody."""
 
 import datetime
-import http.server
 import socket
 import ssl
 import threading
@@ -18,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT
 from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to
+from tests.serving import QuietHandler, serving
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +119,13 @@ def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy) -> N
 def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProviders, tmp_path: Path) -> None:
     asked: list[tuple[str, str | None]] = []
 
-    class Corporate(http.server.BaseHTTPRequestHandler):
+    class Corporate(QuietHandler):
         def do_CONNECT(self) -> None:
             asked.append((self.path, self.headers["Proxy-Authorization"]))
             self.send_error(403, "not from here")
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Quiet."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Corporate)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        before_us = {"HTTPS_PROXY": f"http://us%40er:pw@127.0.0.1:{server.server_port}"}
+    with serving(Corporate) as url:
+        before_us = {"HTTPS_PROXY": url.replace("http://", "http://us%40er:pw@")}
         with run_up(tmp_path, *to(shared_provider), variables=before_us) as proxy:
             context = ssl.create_default_context(cafile=proxy.ca)
             with httpx.Client(proxy=proxy.url, verify=context, trust_env=False) as client:
@@ -138,9 +133,6 @@ def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProv
                 local = client.post("https://api.openai.com/v1/chat/completions", json=CHAT)
             assert local.status_code == 200  # --upstream names this machine: no way out is needed
             assert asked == [("api.groq.com:443", "Basic dXNAZXI6cHc=")]  # us@er:pw
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_behind_another_proxy_other_hosts_are_not_read_either(
@@ -150,7 +142,7 @@ def test_behind_another_proxy_other_hosts_are_not_read_either(
     own_certificate: tuple[Path, bytes],
     tmp_path: Path,
 ) -> None:
-    """The other proxy is a heliograph: it, too, tunnels what is nobody's provider."""
+    """The other proxy is a heliograph: it, too, tunnels hosts that are not providers."""
     context = ssl.create_default_context(cafile=own_certificate[0])
     with (
         run_up(tmp_path, *to(provider), variables={"HTTPS_PROXY": proxy.url}) as ours,
