@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Final
+
+from addon.start_module import module_command, module_environment
 
 START_S: Final = 60.0
 _LENGTH: Final = struct.Struct("!Q")
-_HOME: Final = Path(__file__).resolve().parents[1]
 
 
 class WorkerFailed(Exception):
@@ -36,13 +36,12 @@ class Worker:
 
     def __init__(self, module: str, *arguments: str) -> None:
         """Starts `python -m MODULE ARGUMENTS`, and waits until it is ready. Raises WorkerFailed, OSError."""
-        paths = (str(_HOME), os.environ.get("PYTHONPATH"))
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *arguments],
+            module_command(module, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=module_environment(),
         )
         assert self._process.stdin and self._process.stdout
         self._questions, self._answers = self._process.stdin, self._process.stdout

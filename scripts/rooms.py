@@ -41,6 +41,7 @@ ORDER: Final = (
     "remember",
     "wildcard",
     "worker",
+    "start_module",
 )
 # Arrows that still point up, and why. The check fails when one of them is gone, so the list only shrinks.
 KNOWN: Final = {

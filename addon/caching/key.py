@@ -5,6 +5,7 @@ key, the cache's seed, and every request header except the harmless ones listed 
 or switch a behaviour on, so calls that differ in one never share an answer.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -146,11 +147,9 @@ def _remove(value: Any, path: list[str]) -> None:
 def _fraction(text: str) -> float:
     """A number with a point or an exponent. Raises ValueError where a double is not exactly what is written."""
     number = float(text)
-    try:
+    with contextlib.suppress(ArithmeticError):  # an exponent that is too large
         if math.isfinite(number) and Decimal(repr(number)) == Decimal(text):
             return number
-    except ArithmeticError:  # an exponent that is too large
-        pass
     raise ValueError("not a double")
 
 

@@ -4,11 +4,10 @@ import asyncio
 import itertools
 import json
 import logging
-import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
+
+from addon.start_module import module_command, module_environment
 
 logger = logging.getLogger(__name__)
 
@@ -16,8 +15,6 @@ type Address = tuple[str, int]
 
 MOST_WAITING: Final = 1000  # connections; those beyond stay unknown
 _AGAIN_S: Final = 30.0  # after its process ended
-_END_S: Final = 2.0
-_HOME: Final = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +59,10 @@ class CallerLookup:
         """One life of the process."""
         try:
             process = self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "addon.callers.process"),
+                *module_command("addon.callers.process"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=os.environ
-                | {"PYTHONPATH": os.pathsep.join(filter(None, (str(_HOME), os.environ.get("PYTHONPATH"))))},
+                env=module_environment(),
                 start_new_session=True,  # Ctrl-C is for us; it ends when we close its input
             )
             assert process.stdin and process.stdout

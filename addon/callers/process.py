@@ -62,7 +62,7 @@ def _program(name: str, words: Sequence[str]) -> str:
     if not words or name in {PurePath(word).name.removeprefix("-") for word in words[:2]}:
         return name
     first = PurePath(words[0]).name
-    return name if not first or " " in first else first  # a program's title is no path, and may have arguments in it
+    return name if not first or " " in first else first  # a program's title is not a path, and may have arguments in it
 
 
 def _what_it_runs(words: Sequence[str]) -> str | None:

@@ -57,7 +57,8 @@ def budgets(name: str | None, tz: str | None, most: int, style: Style, data: Pat
     settle(data, config)
     contents = stored_amounts(data, now)
     found = Lake(data, warn).ask(lambda connection: budgets_now(connection, chosen, contents, now))
-    _show(BudgetNow, _first(found, chosen, most), style, budgets_table(found[: most or None], zone), now, zone)
+    shown = _first(found, chosen, most)
+    _show(BudgetNow, shown, style, budgets_table(shown, zone), now, zone)
 
 
 @click.command(
@@ -84,7 +85,8 @@ def limits(name: str | None, tz: str | None, most: int, style: Style, data: Path
     settle(data, config)
     contents = stored_amounts(data, now)
     found = Lake(data, warn).ask(lambda connection: limits_now(connection, chosen, contents, now))
-    _show(LimitNow, _first(found, chosen, most), style, _limits_table(found[: most or None], zone, now), now, zone)
+    shown = _first(found, chosen, most)
+    _show(LimitNow, shown, style, _limits_table(shown, zone, now), now, zone)
 
 
 def budgets_table(found: "Sequence[BudgetNow]", zone: "Zone") -> "Table":

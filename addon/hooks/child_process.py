@@ -5,14 +5,10 @@ ends. Used for the settler and for the API.
 """
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
 
-_HOME: Final = Path(__file__).resolve().parents[2]  # the folder in which `addon` and `analysis` are found
+from addon.start_module import module_command, module_environment
 
 
 class ChildProcess:
@@ -26,12 +22,11 @@ class ChildProcess:
         pipe_output: bool = False,
     ) -> None:
         """Starts it, with `variables` added to our environment. Raises OSError."""
-        paths = (str(_HOME), os.environ.get("PYTHONPATH"))
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *arguments],
+            module_command(module, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if pipe_output else None,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | dict(variables or {}),
+            env=module_environment(variables),
             start_new_session=True,  # Ctrl-C is for us; the child ends when we have ended
         )
 

@@ -46,69 +46,70 @@ class Consequence:
     ends_shared_call: bool = True  # False: the answer goes on for the other callers
 
 
-_CALLER_LEFT: Final = Consequence(error_type="client_disconnected", row_status=-3, ends_shared_call=False)
-
-CONSEQUENCES: Final[dict[tuple[Failure, Phase], Consequence]] = {
-    (Failure.CALLER, Phase.BEFORE_FIRST_BYTE): _CALLER_LEFT,
-    (Failure.CALLER, Phase.AFTER_FIRST_BYTE): _CALLER_LEFT,
-    (Failure.PROVIDER, Phase.BEFORE_FIRST_BYTE): Consequence(
+_BEFORE_FIRST_BYTE: Final[dict[Failure, Consequence]] = {
+    Failure.CALLER: Consequence(error_type="client_disconnected", row_status=-3, ends_shared_call=False),
+    Failure.PROVIDER: Consequence(
         error_type="upstream_disconnected",
         row_status=-100,
         answer_status=502,
         explanation="{host} closed the connection without an answer",
         retry_as="disconnected",
     ),
-    (Failure.PROVIDER, Phase.AFTER_FIRST_BYTE): Consequence(error_type="upstream_disconnected", row_status=None),
-    (Failure.TIMEOUT, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.TIMEOUT: Consequence(
         error_type="upstream_timeout",
         row_status=-2,
         answer_status=504,
         explanation="{host} sent no answer in time",
         retry_as="timeout",
     ),
-    (Failure.TIMEOUT, Phase.AFTER_FIRST_BYTE): Consequence(error_type="upstream_timeout", row_status=None),
-    (Failure.CONNECT, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.CONNECT: Consequence(
         error_type="connection_failed",
         row_status=-100,
         answer_status=502,
         explanation="heliograph could not connect to {host}:{port}",
         retry_as="connect",
     ),
-    (Failure.CONNECT, Phase.AFTER_FIRST_BYTE): Consequence(error_type="connection_failed", row_status=None),
-    (Failure.TOO_LARGE, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.TOO_LARGE: Consequence(
         error_type="request_too_large",
         row_status=413,
         answer_status=413,
         explanation="the request is too large",
     ),
-    (Failure.TOO_LARGE, Phase.AFTER_FIRST_BYTE): Consequence(error_type="request_too_large", row_status=None),
-    (Failure.OVERLOADED, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.OVERLOADED: Consequence(
         error_type="heliograph_overloaded",
         row_status=503,
         answer_status=503,
         explanation="heliograph holds as many request bodies as it may",
         retry_after_s=2,
     ),
-    (Failure.OVERLOADED, Phase.AFTER_FIRST_BYTE): Consequence(error_type="heliograph_overloaded", row_status=None),
-    (Failure.STALLED, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.STALLED: Consequence(
         error_type="request_timeout",
         row_status=408,
         answer_status=408,
         explanation="the body of the request stopped coming",
     ),
-    (Failure.STALLED, Phase.AFTER_FIRST_BYTE): Consequence(error_type="request_timeout", row_status=None),
-    (Failure.TOO_SLOW, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.TOO_SLOW: Consequence(
         error_type="caller_too_slow",
         row_status=503,
         answer_status=503,
         explanation="an identical call's answer could not be held any longer",
     ),
-    (Failure.TOO_SLOW, Phase.AFTER_FIRST_BYTE): Consequence(error_type="caller_too_slow", row_status=None),
-    (Failure.REFUSED, Phase.BEFORE_FIRST_BYTE): Consequence(
+    Failure.REFUSED: Consequence(
         error_type="target_not_approved",
         row_status=403,
         answer_status=403,
         explanation="heliograph did not connect to {host}:{port}",
     ),
-    (Failure.REFUSED, Phase.AFTER_FIRST_BYTE): Consequence(error_type="target_not_approved", row_status=None),
+}
+
+
+def _after_first_byte(failure: Failure, before: Consequence) -> Consequence:
+    """An answer that has begun is cut and keeps its status, unless it is the caller that left."""
+    return before if failure is Failure.CALLER else Consequence(error_type=before.error_type, row_status=None)
+
+
+CONSEQUENCES: Final[dict[tuple[Failure, Phase], Consequence]] = {
+    (failure, phase): before if phase is Phase.BEFORE_FIRST_BYTE else _after_first_byte(failure, before)
+    for failure, before in _BEFORE_FIRST_BYTE.items()
+    for phase in Phase
 }

@@ -51,7 +51,7 @@ def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
 
 
 def _cut(reading: Reading) -> Reading:
-    """A chat that ended before its usage came has its fee all the same; of deep research nobody knows how many."""
+    """A chat that ended before its usage came also has its fee; how many fees deep research has is not known."""
     if "deep-research" in (reading.response_model or ""):
         return replace(reading, units=reading.units | {"web_searches": None})
     return replace(reading, units=reading.units | {"requests": Decimal(1)})

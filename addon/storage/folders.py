@@ -177,7 +177,7 @@ def refuse_unsafe(data: Path) -> None:
 
 
 def is_odd(path: Path) -> bool:
-    """Neither a file nor a folder, nor a link to one: who opens it may wait for ever."""
+    """Neither a file nor a folder, nor a link to one: opening it may wait for ever."""
     return path.exists() and not (path.is_file() or path.is_dir())
 
 

@@ -185,7 +185,7 @@ def _name(block: bytes) -> str | None:
 
 @lru_cache(maxsize=MOST_BLOCKS)
 def _name_seen(block: bytes) -> str | None:
-    """Of a block that has likely come before: a stream has a few kinds of events, each with its own block."""
+    """The name of an event whose headers have likely come before: a stream has a few kinds of events."""
     return _name_of(_headers(block))
 
 
