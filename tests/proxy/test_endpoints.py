@@ -225,7 +225,7 @@ def test_a_webhook_without_its_secret_is_named_at_the_start(tmp_path: Path) -> N
 
 def test_health_is_degraded_while_the_data_folder_is_gone(shared_provider: FakeProviders, tmp_path: Path) -> None:
     with run_up(tmp_path / "data", *to(shared_provider)) as proxy:
-        call(proxy)  # the settler, which makes the folder when it starts, runs by now
+        wait_for((tmp_path / "data" / "settle.lock").exists)  # the settler runs: it makes the folder when it starts
         assert plain(proxy).get("/healthz").json()["status"] == "ok"
         (tmp_path / "data").rename(tmp_path / "elsewhere")
         degraded = wait_for(lambda: (state := plain(proxy).get("/healthz").json())["status"] != "ok" and state)
