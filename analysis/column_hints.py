@@ -8,7 +8,7 @@ from addon.storage.lake import duckdb_columns
 from addon.storage.record import TABLES
 
 _UNKNOWN: Final = re.compile(r'(?:Referenced column|have a column named) "([^"]+)"')
-# Tables that are made for some calls only: analysis/message_tables.py.
+# Tables that are made for some calls only: analysis/conversations/message_tables.py.
 _FOR_SOME_CALLS: Final = re.compile(r"Table with name (?:messages|conversations) does not exist")
 _TOKENS: Final = "input_tokens, output_tokens"
 _TIME: Final = "started_at"

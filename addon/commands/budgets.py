@@ -15,9 +15,9 @@ from addon.config.settings import Settings, load_what_can_be_read, problems_of
 
 if TYPE_CHECKING:
     from addon.limits.store import Contents
-    from analysis.standing import BudgetNow, LimitNow
+    from analysis.reports.standing import BudgetNow, LimitNow
+    from analysis.reports.zone import Zone
     from analysis.table import Table
-    from analysis.zone import Zone
 
 _PATIENCE_S: Final = 2.0  # for the lock of the limits
 _UNIT_S: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
@@ -52,7 +52,7 @@ def budgets(name: str | None, tz: str | None, most: int, style: Style, data: Pat
     if not chosen:
         _say_none("budgets", settings.config, 'name = "team"\nusd = 50\nperiod = "month"')
     from analysis.lake import Lake
-    from analysis.standing import BudgetNow, budgets_now
+    from analysis.reports.standing import BudgetNow, budgets_now
 
     settle(data, config)
     contents = stored_amounts(data, now)
@@ -80,7 +80,7 @@ def limits(name: str | None, tz: str | None, most: int, style: Style, data: Path
     if not chosen:
         _say_none("limits", settings.config, 'name = "house"\nquota = 1000\nwindow = "1h"')
     from analysis.lake import Lake
-    from analysis.standing import LimitNow, limits_now
+    from analysis.reports.standing import LimitNow, limits_now
 
     settle(data, config)
     contents = stored_amounts(data, now)
@@ -137,7 +137,7 @@ def _limits_table(found: "Sequence[LimitNow]", zone: "Zone", now: datetime) -> "
 
 
 def _budget_forecast(budget: "BudgetNow", zone: "Zone") -> str:
-    from analysis.render import usd
+    from analysis.faces.render import usd
 
     if budget.state == "over":
         return "spent"

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from addon.commands.json_log import log_line
-from analysis.render import json_value
-from analysis.tail import POLL_S, Call, Tail, line
+from analysis.faces.render import json_value
+from analysis.faces.tail import POLL_S, Call, Tail, line
 
 
 def main() -> None:

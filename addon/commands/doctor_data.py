@@ -163,7 +163,7 @@ def _cache(data: Path) -> Iterator[Finding]:
 def _without_price(data: Path) -> Iterator[Finding]:
     import duckdb
 
-    from analysis.unpriced import unpriced
+    from analysis.reports.unpriced import unpriced
 
     try:
         for provider, model, calls, why in unpriced(data):

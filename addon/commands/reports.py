@@ -17,8 +17,8 @@ from addon.config.settings import load_what_can_be_read
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
     from analysis.lake import Connection
+    from analysis.reports.window import Window
     from analysis.table import Table
-    from analysis.window import Window
 
 # Of `heliograph sql`: DuckDB's share, and all that the process may take. JSON and CSV are written as the rows come.
 SQL_MEMORY: Final = "1GiB"
@@ -27,7 +27,7 @@ MOST_SQL_BYTES: Final = 2 * 2**30
 
 def _report_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """For completion in a shell."""
-    from analysis.report import REPORTS
+    from analysis.reports.report import REPORTS
 
     return [name for name in REPORTS if name.startswith(incomplete)]
 
@@ -75,9 +75,9 @@ def report(
 
     Days, weeks and months are those of --tz. A table's times are, too; those of --json and --csv are UTC.
     """
-    from analysis import report as reports
-    from analysis.summary_page import NAME, TOP
-    from analysis.window import parse_window
+    from analysis.faces.summary_page import NAME, TOP
+    from analysis.reports import report as reports
+    from analysis.reports.window import parse_window
 
     if name is not None and name not in reports.REPORTS:
         near = did_you_mean(name, reports.REPORTS)
@@ -130,8 +130,8 @@ def sql(
     """
     import duckdb
 
-    from analysis import message_tables
     from analysis.column_hints import with_hint
+    from analysis.conversations import message_tables
     from analysis.lake import Lake, view_definitions
     from analysis.process_memory import limit_data
     from analysis.table import NotAllowed, stream_user_sql
@@ -179,13 +179,13 @@ def print_report(
 ) -> None:
     """A report on standard output, with what its sums leave out. No window: the last 30 days. `budgets`: for the summary."""
     from addon.commands.budgets import budgets_table, stored_amounts
-    from analysis import report as reports
-    from analysis.footer import footer
+    from analysis.faces.footer import footer
+    from analysis.faces.summary_page import NAME, with_budgets, write_page
     from analysis.lake import Connection, Lake
-    from analysis.standing import BudgetNow, budgets_now
-    from analysis.summary_page import NAME, with_budgets, write_page
-    from analysis.unpriced import unpriced_in
-    from analysis.window import parse_window
+    from analysis.reports import report as reports
+    from analysis.reports.standing import BudgetNow, budgets_now
+    from analysis.reports.unpriced import unpriced_in
+    from analysis.reports.window import parse_window
 
     window = window or parse_window(None, None, datetime.now(UTC))
 

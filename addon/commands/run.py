@@ -163,7 +163,7 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
 
 
 def _summarise(settings: Settings, ids: Sequence[str], began_at: datetime, took_s: float) -> None:
-    from analysis.summary import summarise
+    from analysis.faces.summary import summarise
 
     hours = math.ceil(max(took_s, 1) / 3600)
     elsewhere = "" if settings.data == data_folder() else f" --data {shlex.quote(str(settings.data))}"

@@ -8,7 +8,7 @@ import click
 from addon.commands.options import Failure, data_options, examples
 
 if TYPE_CHECKING:
-    from analysis.messages import Call
+    from analysis.conversations.messages import Call
 
 
 @click.command(
@@ -29,8 +29,8 @@ def show(request_id: str, only_new: bool, as_json: bool, data: Path, config: Pat
     It is the same for every provider. --json gives it as OpenTelemetry's GenAI messages. With --new, `first_new` is the
     index of the first input message that the turn before it in the session did not have.
     """
+    from analysis.conversations.messages import by_id, new_from
     from analysis.lake import Connection, Lake
-    from analysis.messages import by_id, new_from
 
     def question(connection: Connection) -> "list[tuple[Call, int | None]]":
         return [(call, new_from(connection, call) if only_new else None) for call in by_id(connection, request_id)]
@@ -46,8 +46,8 @@ def show(request_id: str, only_new: bool, as_json: bool, data: Path, config: Pat
 
 
 def _lines(call: "Call", first_new: int | None) -> list[str]:
-    from analysis.conversation_text import conversation_lines
-    from analysis.render import printable
+    from analysis.faces.conversation_text import conversation_lines
+    from analysis.faces.render import printable
 
     said, conversation = call.said, call.conversation
     head = [call.request_id, f"{call.started_at:%Y-%m-%d %H:%M:%S} UTC", said.provider_name, said.operation_name]
@@ -65,6 +65,6 @@ def _without(call: "Call") -> str:
 
 def _json(call: "Call", first_new: int | None) -> bytes:
     from addon.conversations.model import dumped
-    from analysis.messages import as_record
+    from analysis.conversations.messages import as_record
 
     return dumped(as_record(call) | ({} if first_new is None else {"first_new": first_new}))

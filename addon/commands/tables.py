@@ -15,7 +15,7 @@ from addon.storage.folders import NotOurs
 
 if TYPE_CHECKING:
     from analysis.lake import Lake
-    from analysis.zone import Zone
+    from analysis.reports.zone import Zone
 
 Style = Literal["table", "json", "csv"]
 
@@ -44,7 +44,7 @@ def tz_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_zone(name: str | None) -> "Zone":
     """The zone of `--tz`, or wrong usage with the nearest name."""
-    from analysis.zone import zone_of
+    from analysis.reports.zone import zone_of
 
     try:
         return zone_of(name)
@@ -78,7 +78,7 @@ def say_if_empty(lake: "Lake", data: Path) -> bool:
 
 def write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:
     """On standard output; a table tells on stderr which columns had no room."""
-    from analysis import render
+    from analysis.faces import render
     from analysis.table import Table
 
     if style == "json":

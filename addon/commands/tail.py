@@ -50,8 +50,8 @@ def tail(
     A line has when the call ended, provider, model, duration, tokens in and out, cost, status, error, cache state, user,
     session or project, and request id. Colours are for terminals; NO_COLOR turns them off.
     """
-    from analysis.render import json_object
-    from analysis.tail import Filters, Tail, line
+    from analysis.faces.render import json_object
+    from analysis.faces.tail import Filters, Tail, line
 
     zone, colour = read_zone(tz), shows_colour(sys.stdout.isatty(), os.environ)
     settle(data, config)

@@ -113,11 +113,11 @@ def _say_goodbye(data: Path, proxy: "Proxy", log_json: bool) -> None:
     from addon.storage.begun import count_begun
     from addon.storage.folders import Folders
     from addon.storage.presence import running_proxies
-    from analysis.footer import count
+    from analysis.faces.footer import count
+    from analysis.faces.render import usd
     from analysis.lake import Lake
-    from analysis.render import usd
-    from analysis.report import totals
-    from analysis.window import Window
+    from analysis.reports.report import totals
+    from analysis.reports.window import Window
 
     window = Window(datetime.fromtimestamp(proxy.started_at, UTC))
     seconds = time.time() - proxy.started_at

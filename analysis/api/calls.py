@@ -27,7 +27,7 @@ from analysis.api.helicone_request import SCHEMA, Bodies, Notes, helicone_reques
 from analysis.api.openapi import BOOLEAN, INTEGER, Schema, documented, list_of
 from analysis.api.question import records
 from analysis.api.state import Api
-from analysis.kept_bodies import kept_bodies
+from analysis.conversations.kept_bodies import kept_bodies
 from analysis.lake import Connection
 
 MOST_CALLS: Final = 1000  # of one answer

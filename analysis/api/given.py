@@ -17,7 +17,7 @@ from analysis.api.filter_columns import CALL_TABLES, Tables
 from analysis.api.filter_schema import filter_schema
 from analysis.api.filters import ALL, LAST, Node, parse_moment, read_filter
 from analysis.api.openapi import BOOLEAN, NUMBER, TEXT, TIME, Schema, nullable
-from analysis.window import Window
+from analysis.reports.window import Window
 
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 EVER: Final = Window(EPOCH)

@@ -12,8 +12,8 @@ from analysis.api.calls import query_flag
 from analysis.api.envelope import ApiError, answer
 from analysis.api.openapi import ANY, BOOLEAN, INTEGER, TEXT, TIME, documented, list_of, nullable, record
 from analysis.api.state import Api
+from analysis.conversations.messages import as_record, by_id, new_from
 from analysis.lake import Connection
-from analysis.messages import as_record, by_id, new_from
 
 _MESSAGES: Final = nullable(list_of(record(role=TEXT, parts=list_of(ANY))))
 SCHEMA: Final = record(

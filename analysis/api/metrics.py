@@ -30,7 +30,7 @@ from analysis.api.helicone_request import iso
 from analysis.api.openapi import INTEGER, NUMBER, TEXT, TIME, Documented, Schema, documented, list_of, nullable, record
 from analysis.api.question import records
 from analysis.api.state import Api
-from analysis.window import Window
+from analysis.reports.window import Window
 
 MOST_BUCKETS: Final = 10_000  # of one answer: a week of minutes
 MOST_ROWS: Final = 10_000

@@ -26,9 +26,9 @@ from addon.worker import Answers, Ended, TooSlow, Worker, questions
 from analysis.api.asking import MEMORY, MOST_S, TOO_MUCH_MEMORY, WAIT_S, Place, took_too_long
 from analysis.api.envelope import UNSAFE, ApiError
 from analysis.column_hints import with_hint
+from analysis.faces.render import json_object
 from analysis.lake import Lake
 from analysis.process_memory import data_bytes, end_process, limit_data, watched
-from analysis.render import json_object
 from analysis.table import NotAllowed, stream_user_sql, unique
 
 PLACES: Final = 2  # two cores answer no faster with more

@@ -19,10 +19,10 @@ from addon.commands import reports
 from addon.commands.tail import shows_colour, tail
 from addon.storage.folders import Folders
 from addon.storage.record import TABLES, RequestRow
-from analysis.report import REPORTS
-from analysis.summary import summarise
-from analysis.tail import Filters, Tail, line
-from analysis.zone import zone_of
+from analysis.faces.summary import summarise
+from analysis.faces.tail import Filters, Tail, line
+from analysis.reports.report import REPORTS
+from analysis.reports.zone import zone_of
 from tests.analysis.writing import made_up_rows, settle, to_parquet
 
 VERBS: dict[str, click.Command] = {"report": reports.report, "sql": reports.sql, "tail": tail}

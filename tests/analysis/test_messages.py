@@ -5,10 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from analysis import messages
+from analysis.conversations import messages
+from analysis.conversations.message_tables import CONVERSATIONS, MESSAGES, add
+from analysis.conversations.messages import new_from, turn_before
 from analysis.lake import Lake
-from analysis.message_tables import CONVERSATIONS, MESSAGES, add
-from analysis.messages import new_from, turn_before
 from analysis.table import NotAllowed, Table, fetch_user_sql
 from tests.conversations.session import COUNT, FIRST, NOT_KEPT, SECOND, SUB_AGENT, write
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from addon.commands.reports import report as report_command
 from addon.storage.record import RequestRow
-from analysis import report
 from analysis.lake import Lake
-from analysis.window import Window
-from analysis.zone import zone_of
+from analysis.reports import report
+from analysis.reports.window import Window
+from analysis.reports.zone import zone_of
 from tests.analysis.test_report import check_groups
 from tests.analysis.writing import made_up_rows, to_parquet
 

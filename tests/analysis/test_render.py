@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from analysis.render import cell, usd, write_csv, write_json, write_table
+from analysis.faces.render import cell, usd, write_csv, write_json, write_table
 from analysis.table import Table
 
 AT = datetime(2026, 11, 20, 1, 2, 3, 456000, tzinfo=UTC).replace(tzinfo=None)  # as DuckDB gives it

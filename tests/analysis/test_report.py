@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from addon.storage.record import EventRow, FeedbackRow, RequestRow, ScoreRow
-from analysis import report
-from analysis.footer import footer
+from analysis.faces.footer import footer
 from analysis.lake import Lake
-from analysis.unpriced import unpriced
-from analysis.window import EVER, Window
+from analysis.reports import report
+from analysis.reports.unpriced import unpriced
+from analysis.reports.window import EVER, Window
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
 
 SECOND_DAY = datetime(2026, 11, 20, tzinfo=UTC)

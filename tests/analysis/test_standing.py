@@ -16,7 +16,7 @@ from addon.limits.upper_bound import UpperBound
 from addon.settling.recount import recount
 from addon.storage.record import RequestRow
 from analysis.lake import Lake
-from analysis.standing import BudgetNow, LimitNow, budgets_now, limits_now
+from analysis.reports.standing import BudgetNow, LimitNow, budgets_now, limits_now
 from tests.analysis.writing import made_up_rows, settle, to_parquet
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from analysis.window import Window, before, parse_time, parse_window
-from analysis.zone import UTC_ZONE, zone_of
+from analysis.reports.window import Window, before, parse_time, parse_window
+from analysis.reports.zone import UTC_ZONE, zone_of
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.zone import UTC_ZONE, zone_of
+from analysis.reports.zone import UTC_ZONE, zone_of
 
 HOUR = timedelta(hours=1)
 
@@ -65,7 +65,7 @@ def test_what_is_nothing_like_a_zone_is_refused(typed: str) -> None:
 
 def test_without_a_name_it_is_the_zone_of_this_machine() -> None:
     program = (
-        "from datetime import date; from analysis.zone import zone_of; z = zone_of(None);"
+        "from datetime import date; from analysis.reports.zone import zone_of; z = zone_of(None);"
         "print(z.name, z.midnight(date(2026, 7, 1)), z.midnight(date(2026, 12, 1)))"
     )
     expected = {

@@ -16,9 +16,9 @@ from addon.conversations.model import Conversation, Dialect
 from addon.conversations.read import Said, conversation
 from addon.providers import registry
 from addon.providers.model import Event, Json, Operation, Provider
-from analysis.conversation_text import conversation_lines
-from analysis.message_tables import MESSAGES, message_rows
-from analysis.messages import Call
+from analysis.conversations.message_tables import MESSAGES, message_rows
+from analysis.conversations.messages import Call
+from analysis.faces.conversation_text import conversation_lines
 from tests.conversations.schema import check
 
 CALL = Call(

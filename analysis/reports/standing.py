@@ -28,7 +28,7 @@ from addon.limits.rules import (
 )
 from addon.limits.store import NANOUSD_PER_CENT, Contents
 from analysis.lake import Connection
-from analysis.report import load
+from analysis.reports.report import load
 from analysis.table import fetch
 
 _COLUMNS: Final[Mapping[str, str]] = {"user": "user_id", "model": "request_model"}

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.lake import Connection, Lake
-from analysis.report import run
-from analysis.window import EVER, Window
+from analysis.reports.report import run
+from analysis.reports.window import EVER, Window
 
 
 class Unpriced(NamedTuple):

@@ -13,8 +13,8 @@ import pyarrow
 from addon.conversations.model import Conversation, Message, Part, dumped
 from addon.providers.fields import at, string
 from addon.providers.model import Json
+from analysis.conversations.messages import Call, matching
 from analysis.lake import Connection
-from analysis.messages import Call, matching
 
 _CALLS_AT_ONCE: Final = 100  # become rows of Python, then columns, which take a tenth of the memory
 _TIME: Final = pyarrow.timestamp("us", tz="UTC")

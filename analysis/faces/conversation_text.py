@@ -7,7 +7,7 @@ from typing import Final
 from addon.conversations.model import Conversation, Message, Part, dumped
 from addon.providers.fields import at
 from addon.providers.model import Json
-from analysis.render import printable
+from analysis.faces.render import printable
 
 _INDENT: Final = "  "
 _FILES: Final = ("blob", "uri", "file")

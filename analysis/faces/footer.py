@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from analysis.render import printable, usd
-from analysis.report import Totals
-from analysis.unpriced import Unpriced
+from analysis.faces.render import printable, usd
+from analysis.reports.report import Totals
+from analysis.reports.unpriced import Unpriced
 
 _NAMED: Final = 5  # groups of unpriced calls that are named; the report `unpriced` shows all
 

@@ -1,6 +1,6 @@
 -- What did the calls cost, by day or by what --by names?
 -- by: day
--- {dimensions} are expressions of an allow-list (analysis/report.py); $since is inclusive, $until is not; both UTC.
+-- {dimensions} are expressions of an allow-list (analysis/reports/report.py); $since is inclusive, $until is not; both UTC.
 select
     {dimensions},
     count(*) as calls,

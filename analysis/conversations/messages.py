@@ -1,6 +1,6 @@
 """What was said in calls, as messages: `bodies` read by addon/conversations, for the calls that are asked for.
 
-    from analysis import messages
+    from analysis.conversations import messages
     for call in messages.of_request(Path("~/.local/share/heliograph"), "0199a3f2-..."):
         print(call.conversation.output_messages)
 
@@ -19,7 +19,7 @@ import duckdb
 from addon.conversations.model import Conversation
 from addon.conversations.read import Said, conversation
 from addon.conversations.turns import first_new, same_messages
-from analysis.kept_bodies import kept_bodies
+from analysis.conversations.kept_bodies import kept_bodies
 from analysis.lake import Connection, Lake
 from analysis.table import NotAllowed, fetch, fetch_user_sql
 

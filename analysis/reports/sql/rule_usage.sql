@@ -1,5 +1,5 @@
 -- What was used since $since, by the columns that a limit or a budget looks at?
--- {groups} are such columns (analysis/standing.py). $counted: `spent` for budgets: calls that cost something, without
+-- {groups} are such columns (analysis/reports/standing.py). $counted: `spent` for budgets: calls that cost something, without
 -- those that were logged after the fact if the budget is $hard; `admitted` for limits: calls that a limit let through.
 select
     {groups},

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
-from analysis.render import UNKNOWN, cell, write_table
-from analysis.standing import BudgetNow
+from analysis.faces.render import UNKNOWN, cell, write_table
+from analysis.reports.standing import BudgetNow
+from analysis.reports.window import Window, before
 from analysis.table import Table
-from analysis.window import Window, before
 
 NAME: Final = "summary"
 TOP: Final = 10  # models and users that fit on a page

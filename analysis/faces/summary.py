@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from analysis.footer import count, footer
+from analysis.faces.footer import count, footer
+from analysis.faces.render import cell, printable
 from analysis.lake import Connection, Lake
-from analysis.render import cell, printable
-from analysis.report import load, totals
+from analysis.reports.report import load, totals
+from analysis.reports.unpriced import unpriced_in
+from analysis.reports.window import EVER
 from analysis.table import fetch
-from analysis.unpriced import unpriced_in
-from analysis.window import EVER
 
 
 def summarise(data: Path, request_ids: Sequence[str], began_at: datetime, took_s: float) -> str:

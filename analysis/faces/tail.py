@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from addon.config.mistakes import did_you_mean
+from analysis.faces.render import cell, printable
 from analysis.lake import Connection, Lake
-from analysis.render import cell, printable
-from analysis.report import NO_LIMIT, load
+from analysis.reports.report import NO_LIMIT, load
+from analysis.reports.window import EVER
+from analysis.reports.zone import UTC_ZONE, Zone
 from analysis.table import Table, fetch
-from analysis.window import EVER
-from analysis.zone import UTC_ZONE, Zone
 
 POLL_S: Final = 0.5
 

@@ -14,8 +14,8 @@ from typing import Final
 from addon.config.mistakes import did_you_mean
 from addon.storage.lake import duckdb_columns
 from analysis.lake import Connection
+from analysis.reports.window import EVER, Window
 from analysis.table import Table, fetch
-from analysis.window import EVER, Window
 
 REPORTS: Final = (
     "summary",

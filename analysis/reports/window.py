@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from addon.config.mistakes import did_you_mean
-from analysis.zone import UTC_ZONE, Zone
+from analysis.reports.zone import UTC_ZONE, Zone
 
 DEFAULT_SINCE: Final = "30d"  # a month: the span that bills have
 
