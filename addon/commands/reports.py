@@ -134,10 +134,12 @@ def sql(
     from analysis.conversations import message_tables
     from analysis.lake import Lake, view_definitions
     from analysis.process_memory import limit_data
+    from analysis.reports.scope import Scope, open_scope, printed_views
+    from analysis.reports.window import parse_window
     from analysis.table import NotAllowed, stream_user_sql
 
     if views:
-        click.echo(view_definitions(data))
+        click.echo(f"{view_definitions(data)}\n\n{printed_views()}")
         return
     if statement is None:
         raise click.UsageError('give a statement, e.g. "select count(*) from requests", or - for standard input')
@@ -146,7 +148,10 @@ def sql(
     limit_data(MOST_SQL_BYTES)
     lake = Lake(data, warn, memory=SQL_MEMORY)
 
+    window = parse_window(None, None, datetime.now(UTC))
+
     def answer(connection: "Connection") -> None:
+        open_scope(connection, Scope(window))
         if condition is not None:
             message_tables.add(connection, condition)
         columns, rows = stream_user_sql(connection, text)
@@ -183,6 +188,8 @@ def print_report(
     from analysis.faces.summary_page import NAME, with_budgets, write_page
     from analysis.lake import Connection, Lake
     from analysis.reports import report as reports
+    from analysis.reports.dimensions import properties
+    from analysis.reports.scope import Scope, open_scope
     from analysis.reports.standing import BudgetNow, budgets_now
     from analysis.reports.unpriced import unpriced_in
     from analysis.reports.window import parse_window
@@ -193,9 +200,10 @@ def print_report(
     stored = stored_amounts(data, now) if budgets else None
 
     def question(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
-        table = reports.run(connection, name, window, by, limit)
-        total = reports.totals(connection, window)
-        without_price = unpriced_in(connection, window) if total.unpriced else []
+        open_scope(connection, Scope(window, None, properties(by)))
+        table = reports.run(connection, name, by, limit)
+        total = reports.totals(connection)
+        without_price = unpriced_in(connection) if total.unpriced else []
         spent = budgets_now(connection, budgets, stored, now) if stored else []
         return table, spent, list(footer(total, without_price)), total.calls
 

@@ -115,15 +115,21 @@ def _say_goodbye(data: Path, proxy: "Proxy", log_json: bool) -> None:
     from addon.storage.presence import running_proxies
     from analysis.faces.footer import count
     from analysis.faces.render import usd
-    from analysis.lake import Lake
-    from analysis.reports.report import totals
+    from analysis.lake import Connection, Lake
+    from analysis.reports.report import Totals, totals
+    from analysis.reports.scope import Scope, open_scope
     from analysis.reports.window import Window
 
     window = Window(datetime.fromtimestamp(proxy.started_at, UTC))
     seconds = time.time() - proxy.started_at
     folders = Folders(data)
+
+    def question(connection: Connection) -> Totals:
+        open_scope(connection, Scope(window))
+        return totals(connection)
+
     try:
-        total = Lake(data).ask(lambda connection: totals(connection, window))
+        total = Lake(data).ask(question)
         unsettled = count_begun(folders, proxy.run)
     except (duckdb.Error, OSError) as error:
         warn(f"stopped after {_span(seconds)}; what its calls cost cannot be read: {error}")

@@ -7,9 +7,10 @@ from pathlib import Path
 from analysis.faces.footer import count, footer
 from analysis.faces.render import cell, printable
 from analysis.lake import Connection, Lake
-from analysis.reports.report import load, totals
+from analysis.reports.report import load_internal, totals
+from analysis.reports.scope import Scope, open_scope
 from analysis.reports.unpriced import unpriced_in
-from analysis.reports.window import EVER
+from analysis.reports.window import Window
 from analysis.table import fetch
 
 
@@ -28,23 +29,24 @@ def _lines(connection: Connection, ids: list[str], began_at: datetime, took_s: f
         " and request_id in (select unnest($ids))",
         {"ids": ids, "began_at": began_at},
     )
-    total = totals(connection, EVER)
-    first, *others = footer(total, unpriced_in(connection, EVER))
+    open_scope(connection, Scope(Window(began_at)))
+    total = totals(connection)
+    first, *others = footer(total, unpriced_in(connection))
     noun = "token" if total.input_tokens == 1 else "tokens"
     tokens = f"{cell('', total.input_tokens)} {noun} in, {cell('', total.output_tokens)} out"
     yield f"heliograph: {first}; {tokens}; {took_s:.1f} s"
     if total.errors:
-        yield f"  {count(total.errors, 'error')}: {_errors(connection, began_at)}"
-    for model, duration_ms, request_id in fetch(connection, load("slowest").sql).rows:
+        yield f"  {count(total.errors, 'error')}: {_errors(connection)}"
+    for model, duration_ms, request_id in fetch(connection, load_internal("slowest").sql).rows:
         yield f"  slowest: {printable(model)}, {duration_ms / 1000:.2f} s ({request_id})"
     yield from (f"  {line}" for line in others)
     if (missing := len(ids) - total.calls) > 0:
         yield f"  {count(missing, 'call')} not settled yet; `heliograph report` shows them"
 
 
-def _errors(connection: Connection, began_at: datetime) -> str:
+def _errors(connection: Connection) -> str:
     """`1 x 400 model_not_found, 1 x 429`, the most frequent first."""
-    rows = fetch(connection, load("run_errors").sql, {"began_at": began_at}).rows
+    rows = fetch(connection, load_internal("run_errors").sql).rows
     return ", ".join(f"{number:,} x {_error(status, error)}" for number, status, error in rows)
 
 

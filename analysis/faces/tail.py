@@ -10,7 +10,8 @@ from typing import Any, Final
 from addon.config.mistakes import did_you_mean
 from analysis.faces.render import cell, printable
 from analysis.lake import Connection, Lake
-from analysis.reports.report import NO_LIMIT, load
+from analysis.reports.report import load_internal
+from analysis.reports.scope import NO_LIMIT, set_variables
 from analysis.reports.window import EVER
 from analysis.reports.zone import UTC_ZONE, Zone
 from analysis.table import Table, fetch
@@ -24,7 +25,7 @@ _NAMES_OF: Final = timedelta(days=30)  # names that a mistyped filter is compare
 
 _RED, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
 
-type Call = dict[str, Any]  # the columns of sql/tail.sql
+type Call = dict[str, Any]  # the columns of internal/tail.sql
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,16 @@ class Filters:
     project: str | None = None
     errors: bool = False
 
-    def parameters(self) -> dict[str, object]:
-        """As sql/tail.sql binds them."""
-        return asdict(self) | {"model": None if self.model is None else _like(self.model)}
+    def variables(self) -> dict[str, object]:
+        """As internal/tail.sql reads them."""
+        return {
+            "of_provider": self.provider,
+            "of_model": None if self.model is None else _like(self.model),
+            "of_user": self.user,
+            "of_session": self.session,
+            "of_project": self.project,
+            "only_errors": self.errors,
+        }
 
 
 EVERY_CALL: Final = Filters()
@@ -60,8 +68,7 @@ class Tail:
         self._fingerprint = self.lake.fingerprint()  # before the query: what comes in between is looked at again
 
         def question(connection: Connection) -> tuple[Table, Table]:
-            last = {"after": EVER.since, "started_after": EVER.since, "limit": limit} | self._filters.parameters()
-            return fetch(connection, load("tail").sql, last), self._recent(connection)
+            return self._ended(connection, EVER.since, EVER.since, limit), self._recent(connection)
 
         last, recent = self.lake.ask(question)
         self._given = {_key(call) for call in recent.records()}
@@ -93,7 +100,8 @@ class Tail:
         """`user 'an'; did you mean 'ann'` for each filter that no call of the last 30 days fits."""
 
         def question(connection: Connection) -> Table:
-            return fetch(connection, load("tail_names").sql, {"since": datetime.now(UTC) - _NAMES_OF})
+            set_variables(connection, {"since": datetime.now(UTC) - _NAMES_OF})
+            return fetch(connection, load_internal("tail_names").sql)
 
         names: dict[str, list[str]] = {}
         for name_of, name in self.lake.ask(question).rows:
@@ -108,8 +116,13 @@ class Tail:
 
     def _recent(self, connection: Connection) -> Table:
         after = datetime.now(UTC) - _LATE
-        asked = {"after": after, "started_after": after - _LONGEST_CALL, "limit": NO_LIMIT}
-        return fetch(connection, load("tail").sql, asked | self._filters.parameters())
+        return self._ended(connection, after, after - _LONGEST_CALL, NO_LIMIT)
+
+    def _ended(self, connection: Connection, since: datetime, began_since: datetime, most: int) -> Table:
+        """Calls that ended since then, newest first. Those that began before `began_since` are not looked for."""
+        asked = {"ended_since": since, "since": began_since, "most": most}
+        set_variables(connection, asked | self._filters.variables())
+        return fetch(connection, load_internal("tail").sql)
 
 
 def line(call: Call, zone: Zone = UTC_ZONE, *, colour: bool = False) -> str:

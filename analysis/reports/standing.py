@@ -28,7 +28,9 @@ from addon.limits.rules import (
 )
 from addon.limits.store import NANOUSD_PER_CENT, Contents
 from analysis.lake import Connection
-from analysis.reports.report import load
+from analysis.reports.dimensions import text
+from analysis.reports.report import load_internal, with_columns
+from analysis.reports.scope import set_variables
 from analysis.table import fetch
 
 _COLUMNS: Final[Mapping[str, str]] = {"user": "user_id", "model": "request_model"}
@@ -169,12 +171,11 @@ def _usage(
 ) -> dict[str, _Used]:
     """By key of the rule, what the calls since then used of it."""
     names = sorted(_properties(rule))
-    groups = [*_asked(rule), *(f"properties[$property_{i}] as property_{i}" for i in range(len(names)))]
-    sql = load("rule_usage").sql.replace("{groups}", ", ".join(groups or ["null as everything"]))
-    bound = {f"property_{i}": name for i, name in enumerate(names)}
-    asked = {"since": since.astimezone(UTC), "counted": counted, "hard": hard, **bound}
+    groups = [*_asked(rule), *(f"properties[{text(name)}] as property_{i}" for i, name in enumerate(names))]
+    sql = with_columns(load_internal("rule_usage").sql, groups or ["null as everything"])
+    set_variables(connection, {"used_since": since.astimezone(UTC), "counted": counted, "is_hard": hard})
     used: dict[str, _Used] = {}
-    for row in fetch(connection, sql, asked).records():
+    for row in fetch(connection, sql).records():
         facts = CallFacts(
             user=row.get("user_id"),
             properties={name: value for i, name in enumerate(names) if (value := row[f"property_{i}"]) is not None},

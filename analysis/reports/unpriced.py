@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from analysis.lake import Connection, Lake
 from analysis.reports.report import run
-from analysis.reports.window import EVER, Window
+from analysis.reports.scope import Scope, open_scope
+from analysis.reports.window import EVER
 
 
 class Unpriced(NamedTuple):
@@ -19,12 +20,17 @@ class Unpriced(NamedTuple):
 
 def unpriced(data: Path) -> list[Unpriced]:
     """All calls in `data` without a price, the most frequent first."""
-    return Lake(data).ask(lambda connection: unpriced_in(connection, EVER))
+
+    def question(connection: Connection) -> list[Unpriced]:
+        open_scope(connection, Scope(EVER))
+        return unpriced_in(connection)
+
+    return Lake(data).ask(question)
 
 
-def unpriced_in(connection: Connection, window: Window) -> list[Unpriced]:
-    """The same for a window of time."""
+def unpriced_in(connection: Connection) -> list[Unpriced]:
+    """The same for the calls of the open scope."""
     return [
         Unpriced(row["provider_name"], row["response_model"], row["calls"], row["why"])
-        for row in run(connection, "unpriced", window, limit=0).records()
+        for row in run(connection, "unpriced", limit=0).records()
     ]

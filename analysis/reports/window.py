@@ -47,14 +47,8 @@ class Window:
         return self.until or self.asked_at or datetime.max.replace(tzinfo=UTC)
 
     def parameters(self) -> dict[str, object]:
-        """What the queries bind as $since and $until, and those of the period before."""
-        earlier = before(self)
-        return {
-            "since": self.since,
-            "until": self.until or datetime.max.replace(tzinfo=UTC),
-            "before_since": earlier.since,
-            "before_until": earlier.until,
-        }
+        """What queries bind as $since and $until."""
+        return {"since": self.since, "until": self.until or datetime.max.replace(tzinfo=UTC)}
 
     def __str__(self) -> str:
         return f"since {self.short(self.since)}" + (f" until {self.short(self.until)}" if self.until else "")

@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from addon.commands.reports import report as report_command
 from addon.storage.record import RequestRow
-from analysis.lake import Lake
+from analysis.lake import Connection, Lake
 from analysis.reports import report
+from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import Window
 from analysis.reports.zone import zone_of
+from analysis.table import Table
 from tests.analysis.test_report import check_groups
 from tests.analysis.writing import made_up_rows, to_parquet
 
@@ -65,8 +67,12 @@ def test_periods_are_those_of_the_zone(
 ) -> None:
     data, rows = calls
     window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone_of(zone))
-    table = Lake(data).ask(lambda connection: report.run(connection, "costs", window, (dimension,), 0))
-    found = list(table.records())
+
+    def question(connection: Connection) -> Table:
+        open_scope(connection, Scope(window))
+        return report.run(connection, "costs", (dimension,), 0)
+
+    found = list(Lake(data).ask(question).records())
     check_groups(found, rows, [dimension], lambda row: (of_local(row.started_at.astimezone(ZoneInfo(zone))),))
     assert [row[dimension] for row in found] == sorted(row[dimension] for row in found)
 

@@ -13,18 +13,25 @@ import pytest
 
 from addon.storage.record import EventRow, FeedbackRow, RequestRow, ScoreRow
 from analysis.faces.footer import footer
-from analysis.lake import Lake
+from analysis.lake import Connection, Lake
 from analysis.reports import report
+from analysis.reports.dimensions import DIMENSIONS, properties
+from analysis.reports.scope import Scope, open_scope
 from analysis.reports.unpriced import unpriced
 from analysis.reports.window import EVER, Window
+from analysis.table import Table
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
 
 SECOND_DAY = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def run(data: Path, name: str, window: Window = EVER, by: Sequence[str] = (), limit: int = 0) -> list[dict[str, Any]]:
-    table = Lake(data).ask(lambda connection: report.run(connection, name, window, by, limit))
-    return list(table.records())
+
+    def question(connection: Connection) -> Table:
+        open_scope(connection, Scope(window, None, properties(by)))
+        return report.run(connection, name, by, limit)
+
+    return list(Lake(data).ask(question).records())
 
 
 def total(values: Iterable[int | None]) -> int | None:
@@ -84,7 +91,7 @@ def test_a_propertys_name_is_a_value_and_never_sql(data: Path) -> None:
     assert row["calls"] == 400
 
 
-@pytest.mark.parametrize("dimension", report.DIMENSIONS)
+@pytest.mark.parametrize("dimension", DIMENSIONS)
 @pytest.mark.parametrize("name", ["costs", "latency"])
 def test_every_dimension_can_be_grouped_by(data: Path, name: str, dimension: str) -> None:
     assert sum(row["calls"] for row in run(data, name, by=(dimension,))) == 400
@@ -233,7 +240,11 @@ def test_a_limit_takes_the_first_rows(data: Path) -> None:
 
 
 def test_the_footer_says_what_the_sums_leave_out(data: Path, rows: list[RequestRow]) -> None:
-    lines = Lake(data).ask(lambda connection: list(footer(report.totals(connection, EVER), unpriced(data))))
+    def question(connection: Connection) -> report.Totals:
+        open_scope(connection, Scope(EVER))
+        return report.totals(connection)
+
+    lines = list(footer(Lake(data).ask(question), unpriced(data)))
     cost = sum(row.cost_nanousd or 0 for row in rows) / 1e9
     errors = sum(row.error_type is not None for row in rows)
     missing = sum(row.cost_nanousd is None for row in rows)
@@ -272,8 +283,8 @@ def test_wrong_dimensions_are_told_what_is_allowed() -> None:
         ValueError, match=r"'usr' is not a dimension; did you mean 'user'; allowed are hour, .*property:NAME"
     ):
         report.parse_by("costs", "model,usr")
-    with pytest.raises(ValueError, match="models has fixed columns; --by is for costs, latency and feedback"):
-        report.parse_by("models", "user")
+    with pytest.raises(ValueError, match="requests has fixed columns; --by is for costs, models, users, "):
+        report.parse_by("requests", "user")
     with pytest.raises(ValueError, match="names a dimension twice"):
         report.parse_by("costs", "model,user,model")
     with pytest.raises(ValueError, match="is not a dimension"):

@@ -1,16 +1,14 @@
 -- How long do answers take: median, 95th and 99th percentile, and the first token?
--- by: model
 -- Times are those of answers that a provider gave: no errors, which are quick or time out, and no cache hits.
-with calls as (
+with timed as (
     select
         *,
         error_type is null and coalesce(cache_status, 'miss') in ('miss', 'unavailable') as is_timed
-    from requests
-    where started_at >= $since and started_at < $until
+    from calls
 ),
 groups as (
     select
-        {dimensions},
+        model, -- by
         count(*) as calls,
         count(error_type) as errors,
         cast(sum(output_tokens) as bigint) as output_tokens,
@@ -18,7 +16,7 @@ groups as (
         -- all percentiles of a column at once: half the time
         quantile_cont(duration_ms, [0.5, 0.95, 0.99]) filter (where is_timed) as durations,
         quantile_cont(time_to_first_token_ms, [0.5, 0.95]) filter (where is_timed) as first_tokens
-    from calls
+    from timed
     group by all
 )
 select
@@ -29,5 +27,5 @@ select
     cast(round(first_tokens[1]) as bigint) as first_token_p50_ms,
     cast(round(first_tokens[2]) as bigint) as first_token_p95_ms
 from groups
-order by {times_first} calls desc, 1
-limit $limit
+order by calls desc, 1
+limit getvariable('most')

@@ -11,8 +11,7 @@ with sets as (
         sum(output_tokens) as output_tokens,
         sum(cost_nanousd) as cost_nanousd,
         count(*) - count(cost_nanousd) as unpriced
-    from requests
-    where started_at >= $since and started_at < $until
+    from calls
     group by hash(properties)
 ),
 pairs as (
@@ -30,4 +29,4 @@ select
 from pairs
 group by all
 order by property, cost_usd desc nulls last, calls desc, value
-limit $limit
+limit getvariable('most')

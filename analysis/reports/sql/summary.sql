@@ -1,19 +1,12 @@
 -- What was spent, by model and user, and against the period before?
--- One row for all calls, then the $top models and users. Columns `before_...` are those of the period from $before_since
--- to $before_until. `of` says how many models or users there are.
-with calls as (
-    select
-        coalesce(response_model, request_model) as model,
-        user_id,
-        started_at >= $since as is_now,
-        error_type,
-        input_tokens,
-        output_tokens,
-        cost_nanousd
-    from requests
-    where
-        started_at >= $before_since and started_at < $until
-        and (started_at >= $since or started_at < $before_until)
+-- One row for all calls, then the first models and users. Columns `before_...` are those of the period before. `of` says
+-- how many models or users there are.
+with both_periods as (
+    select model, user_id, true as is_now, error_type, input_tokens, output_tokens, cost_nanousd
+    from calls
+    union all
+    select model, user_id, false, error_type, input_tokens, output_tokens, cost_nanousd
+    from calls_before
 ),
 grouped as (
     select
@@ -31,14 +24,14 @@ grouped as (
         cast(sum(output_tokens) filter (not is_now) as bigint) as before_output_tokens,
         sum(cost_nanousd) filter (not is_now) / 1e9 as before_cost_usd,
         count(*) filter (not is_now and cost_nanousd is null) as before_unpriced
-    from calls
+    from both_periods
     group by grouping sets ((), (model), (user_id))
 )
 select
     *,
     count(*) over (partition by part) as "of"
 from grouped
-qualify row_number() over (partition by part order by cost_usd desc nulls last, calls desc, before_cost_usd desc nulls last, name) <= $top
+qualify row_number() over (partition by part order by cost_usd desc nulls last, calls desc, before_cost_usd desc nulls last, name) <= getvariable('most')
 order by
     list_position(['total', 'model', 'user'], part),
     cost_usd desc nulls last,

@@ -2,7 +2,7 @@
 -- They are in no sum of costs: unknown is not 0.
 select
     provider_name,
-    coalesce(response_model, request_model) as response_model,
+    model as response_model,
     case
         when (input_tokens is null or output_tokens is null) and error_type is not null
             then 'ended (' || error_type || ') before its usage was known'
@@ -10,15 +10,15 @@ select
             then 'no usage found in the answer: not stated, or in a form that heliograph does not read'
         when input_tokens is null or output_tokens is null
             then 'heliograph does not read all of the usage that the provider stated; the column usage_raw has it'
-        when coalesce(response_model, request_model) is null then 'names no model'
+        when model is null then 'names no model'
         else 'no price known; one that you add under [[prices]] in heliograph.toml counts for later calls only'
     end as why,
     count(*) as calls,
     count(error_type) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,
     cast(sum(output_tokens) as bigint) as output_tokens
-from requests
-where started_at >= $since and started_at < $until and cost_nanousd is null
+from calls
+where cost_nanousd is null
 group by all
 order by calls desc, 1
-limit $limit
+limit getvariable('most')

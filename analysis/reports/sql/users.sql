@@ -1,7 +1,7 @@
--- Who calls, how much, and what does each user cost?
+-- Which users call, how much, and what does each cost?
 -- A NULL user_id stands for the calls that name no user.
 select
-    user_id,
+    user_id, -- by
     count(*) as calls,
     count(error_type) as errors,
     count(distinct session_id) as sessions,
@@ -10,8 +10,7 @@ select
     sum(cost_nanousd) / 1e9 as cost_usd,
     count(*) - count(cost_nanousd) as unpriced,
     max(started_at) as last_call_at
-from requests
-where started_at >= $since and started_at < $until
+from calls
 group by all
 order by cost_usd desc nulls last, calls desc, 1
-limit $limit
+limit getvariable('most')

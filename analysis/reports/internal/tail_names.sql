@@ -1,4 +1,4 @@
--- Which names do the calls since $since have that a filter of `heliograph tail` could mean?
+-- Which names do the calls since `since` have that a filter of `heliograph tail` could mean?
 with names as materialized (
     select distinct
         provider_name as provider,
@@ -7,7 +7,7 @@ with names as materialized (
         session_id as session,
         properties['project'] as project
     from requests
-    where started_at >= $since
+    where started_at >= getvariable('since')
 )
 select distinct filter, name
 from names unpivot (name for filter in (provider, model, "user", session, project))

@@ -1,14 +1,14 @@
--- Which errors did the calls since $began_at end with?
+-- Which errors did the calls end with?
 -- `error` is the most exact word for it: OpenAI's `code` says model_not_found where its type is invalid_request_error.
 with failed as (
     select request_id, status, error_type
-    from requests
+    from calls
     where error_type is not null
 ),
 answers as (
     select request_id, json_extract_string(response_body, '$.error.code') as code
     from bodies
-    where date >= cast($began_at as date) and request_id in (select request_id from failed) and json_valid(response_body)
+    where date >= cast(getvariable('since') as date) and request_id in (select request_id from failed) and json_valid(response_body)
 )
 select
     count(*) as calls,

@@ -1,4 +1,4 @@
--- What do all calls of the window come to?
+-- What do all calls come to?
 select
     count(*) as calls,
     count(error_type) as errors,
@@ -7,5 +7,4 @@ select
     sum(cost_nanousd) / 1e9 as cost_usd,
     count(*) - count(cost_nanousd) as unpriced,
     count(cost_nanousd) filter (where usage_source = 'estimated') as estimated
-from requests
-where started_at >= $since and started_at < $until
+from calls

@@ -1,0 +1,90 @@
+"""What reports can group by: the names that --by takes, each a column of the view `calls`."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from addon.config.mistakes import did_you_mean
+from addon.storage.lake import duckdb_columns
+from analysis.reports.window import EVER, Window
+
+# The short names are for typing, the others are the row's own. `{local}` is the time in the window's zone. An hour is a
+# moment in UTC: two of them have the same local time when clocks are set back. Whole numbers of microseconds: times with
+# a zone are ten times slower, since DuckDB leaves them to ICU.
+EXPRESSIONS: Final[Mapping[str, str]] = {
+    "hour": "make_timestamp(epoch_us(date_trunc('hour', {local})) - ({offset_us}))",
+    "day": "cast({local} as date)",
+    "week": "cast(date_trunc('week', cast({local} as date)) as date)",
+    "month": "strftime(cast({local} as date), '%Y-%m')",
+    "provider": "provider_name",
+    "model": "coalesce(response_model, request_model)",
+    "operation": "operation_name",
+    "user": "user_id",
+    "session": "session_id",
+    "prompt": "prompt_id",
+    "repository": "client_repository",
+    "command": "client_command",
+    "cwd": "client_cwd",
+    "error": "error_type",
+}
+_COLUMNS: Final = (
+    "date",
+    "status",
+    "attempts",
+    "fallback_index",
+    *(name for name, kind in duckdb_columns("requests").items() if kind in ("VARCHAR", "BOOLEAN")),
+)
+DIMENSIONS: Final = (*EXPRESSIONS, *_COLUMNS)  # the first are columns of `calls` alone, the others of `requests` too
+TIMES: Final = ("hour", "day", "week", "month", "date")  # rows are in the order of these first
+
+PROPERTY: Final = "property:"
+
+
+def check(names: Iterable[str]) -> None:
+    """Raises ValueError that says which name is not a dimension, and what is allowed."""
+    for name in names:
+        if name == PROPERTY:
+            raise ValueError("'property:' is not a dimension without a name; write e.g. property:feature")
+        if name not in DIMENSIONS and not name.startswith(PROPERTY):
+            near = did_you_mean(name, DIMENSIONS)
+            raise ValueError(f"{name!r} is not a dimension{near}; allowed are {', '.join(DIMENSIONS)}, property:NAME")
+
+
+def properties(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names that are properties, as they were written: `property:feature`."""
+    return tuple(name for name in names if name.startswith(PROPERTY))
+
+
+def selected(window: Window, property_names: Iterable[str]) -> str:
+    """The columns that `calls` has beside those of `requests`, as SQL: one for each short name and each property."""
+    columns = {name: _in_zone(expression, window) for name, expression in EXPRESSIONS.items()}
+    columns |= {name: f"properties[{text(name.removeprefix(PROPERTY).lower())}]" for name in property_names}
+    return ",\n        ".join(f"{expression} as {quoted(name)}" for name, expression in columns.items())
+
+
+def quoted(name: str) -> str:
+    """A name as SQL. Every one is quoted: `user` is a keyword."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text literal of SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _in_zone(expression: str, window: Window) -> str:
+    """The expression with the offsets of the window's zone in place."""
+    if "{" not in expression:
+        return expression
+    offsets = window.zone.offsets(window.since, window.end)
+    if all(not offset for _, offset in offsets):  # the column `date` is cheaper, and says the same
+        expression = expression.replace("cast({local} as date)", "date")
+    offset_us = str(_microseconds(offsets[-1][1]))
+    for (_, earlier), (changed, _) in zip(reversed(offsets[:-1]), reversed(offsets[1:]), strict=True):
+        changed_us = _microseconds(changed - EVER.since)
+        offset_us = f"case when epoch_us(started_at) < {changed_us} then {_microseconds(earlier)} else {offset_us} end"
+    return expression.format(local=f"make_timestamp(epoch_us(started_at) + ({offset_us}))", offset_us=offset_us)
+
+
+def _microseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)

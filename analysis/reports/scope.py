@@ -1,0 +1,104 @@
+"""Which calls a question is about: a window of time and a condition, as the views `calls` and `calls_before`.
+
+Every .sql file of reports/ asks these views and the variables `since`, `until`, `before_since`, `before_until` (UTC) and
+`most` (rows). So the files run unchanged here, in the dashboard and in the DuckDB shell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import duckdb
+
+from analysis.lake import Connection
+from analysis.reports.dimensions import selected
+from analysis.reports.window import EVER, Window, before
+
+NO_LIMIT: Final = 2**62
+
+
+class BadCondition(ValueError):
+    """A condition of --where that cannot be read. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`where`: SQL over the columns of `requests` and the names of --by; None: all calls of the window.
+
+    `properties`: names like `property:feature` that become columns of `calls`.
+    """
+
+    window: Window
+    where: str | None = None
+    properties: tuple[str, ...] = ()
+
+
+def open_scope(connection: Connection, scope: Scope) -> None:
+    """Makes the views on a connection of `Lake.ask`, in place of those of an earlier scope. Raises BadCondition."""
+    window = scope.window
+    earlier = before(window)
+    set_variables(
+        connection,
+        {
+            "since": window.since,
+            "until": window.until or datetime.max.replace(tzinfo=UTC),
+            "before_since": earlier.since,
+            "before_until": earlier.until,
+            "most": NO_LIMIT,
+        },
+    )
+    if scope.where is not None:
+        _check_is_one_expression(scope.where)
+    connection.execute(_view("calls", "", window, Scope(window, None, scope.properties)))
+    if scope.where is None:
+        connection.execute(_view("calls_before", "before_", earlier, scope))
+        return
+    try:
+        for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
+            connection.execute(_view(name, prefix, period, scope))
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
+        raise BadCondition(f"{scope.where!r} is not a condition: {error}") from error
+
+
+def set_variables(connection: Connection, values: Mapping[str, object]) -> None:
+    """What `getvariable` gives from here on."""
+    for name, value in values.items():
+        connection.execute(f"set variable {name} = $value", {"value": value})
+
+
+def printed_views() -> str:
+    """The same as text for `duckdb -init`, after the text of `lake.view_definitions`: the last 30 days, in UTC."""
+    return f"""-- The questions of heliograph (analysis/reports/sql) are about these calls. Set the variables to ask about others.
+set variable since = now() - interval 30 days;
+set variable until = timestamptz '9999-12-31';
+set variable before_since = now() - interval 60 days;
+set variable before_until = now() - interval 30 days;
+set variable most = 100;
+
+{_view("calls", "", EVER, Scope(EVER))};
+
+{_view("calls_before", "before_", EVER, Scope(EVER))};"""
+
+
+def _check_is_one_expression(where: str) -> None:
+    try:
+        duckdb.SQLExpression(where)
+    except duckdb.Error as error:
+        raise BadCondition(f"{where!r} is not a condition like model = 'gpt-5': {error}") from error
+
+
+def _view(name: str, prefix: str, window: Window, scope: Scope) -> str:
+    """The days are compared, too: then the files of other days are not opened."""
+    since, until = (f"cast(getvariable('{prefix}{end}') as timestamptz)" for end in ("since", "until"))
+    condition = f" where (\n{scope.where}\n)" if scope.where is not None else ""  # a comment in it ends with its line
+    return f"""create or replace temp view {name} as
+select * from (
+    select
+        *,
+        {selected(window, scope.properties)}
+    from requests
+    where
+        date between cast({since} as date) and cast(cast({until} as timestamp) - interval 1 microsecond as date)
+        and started_at >= {since} and started_at < {until}
+){condition}"""
