@@ -18,10 +18,11 @@ from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
 from addon.commands.prices import prices
 from addon.commands.reload import reload
-from addon.commands.reports import report, sql
+from addon.commands.report import report
 from addon.commands.run import run
 from addon.commands.service import service
 from addon.commands.show import show
+from addon.commands.sql import sql
 from addon.commands.tail import tail
 from addon.commands.up import up
 from addon.storage.folders import NotOurs

@@ -45,7 +45,7 @@ def show(calls: int, data: Path | None = None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from addon.commands.reports import print_report
+    from addon.commands.report import print_report
     from addon.config.settings import Settings, origin_of
     from addon.demo.load import run_load
     from addon.demo.providers import FakeProviders

@@ -15,7 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from addon.commands import reports
+from addon.commands.report import report
+from addon.commands.sql import sql
 from addon.commands.tail import shows_colour, tail
 from addon.storage.folders import Folders
 from addon.storage.record import TABLES, RequestRow
@@ -25,7 +26,7 @@ from analysis.reports.report import REPORTS
 from analysis.reports.zone import zone_of
 from tests.analysis.writing import made_up_rows, settle, to_parquet
 
-VERBS: dict[str, click.Command] = {"report": reports.report, "sql": reports.sql, "tail": tail}
+VERBS: dict[str, click.Command] = {"report": report, "sql": sql, "tail": tail}
 SINCE = ("--since", "2026-11-01")
 
 
@@ -347,7 +348,7 @@ def test_the_summary_of_a_run_is_about_its_calls_only(data: Path, rows: list[Req
 
 def test_a_report_into_a_pipe_is_whole_lines(tmp_path: Path) -> None:
     to_parquet(tmp_path, made_up_rows(30), 1)
-    command = [sys.executable, "-c", "from addon.commands.reports import sql; sql()"]
+    command = [sys.executable, "-c", "from addon.commands.sql import sql; sql()"]
     command += ["--data", str(tmp_path), "select repeat('x', 500) as long from requests"]
     environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     result = subprocess.run(command, capture_output=True, text=True, env=environ, check=True)
@@ -357,7 +358,7 @@ def test_a_report_into_a_pipe_is_whole_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize("style", ["--json", "--csv"])
 def test_sql_that_needs_too_much_memory_fails_with_a_sentence(tmp_path: Path, style: str) -> None:
     statement = "select repeat('x', 1000000) || i::varchar as long from range(5000) t(i)"
-    code = "from addon.commands.reports import sql; sql()"
+    code = "from addon.commands.sql import sql; sql()"
     command = [sys.executable, "-c", code, "--data", str(tmp_path), style, statement]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
@@ -367,7 +368,7 @@ def test_sql_that_needs_too_much_memory_fails_with_a_sentence(tmp_path: Path, st
 
 def test_the_commands_can_be_loaded_without_duckdb_and_rich() -> None:
     """`heliograph up` loads them too, and has 100 MB for everything."""
-    code = "import sys, addon.commands.reports; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"
+    code = "import sys, addon.commands.report, addon.commands.sql; sys.exit(any(name in sys.modules for name in ('duckdb', 'rich', 'pyarrow')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import CliRunner
 
-from addon.commands.reports import report as report_command
+from addon.commands.report import report as report_command
 from addon.storage.record import RequestRow
 from analysis.lake import Connection, Lake
 from analysis.reports import report

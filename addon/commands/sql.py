@@ -1,0 +1,92 @@
+"""`heliograph sql`. DuckDB is imported when it runs: `heliograph up` loads this file, too, and does not need it."""
+
+import sys
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from addon.commands.options import Failure, data_options, examples
+from addon.commands.tables import Style, say_if_empty, settle, style_options, warn, write
+
+if TYPE_CHECKING:
+    from analysis.lake import Connection
+
+# DuckDB's share of the memory, and all that the process may take. JSON and CSV are written as the rows come.
+SQL_MEMORY: Final = "1GiB"
+MOST_SQL_BYTES: Final = 2 * 2**30
+
+
+@click.command(
+    short_help="Ask in SQL (DuckDB), read-only.",
+    epilog=examples(
+        'heliograph sql "select response_model, sum(cost_usd) from requests group by all"',
+        'heliograph sql --json "from sessions order by cost_usd desc limit 10"',
+        'heliograph sql --csv "from requests where date = current_date" > today.csv',
+        'echo "select count(*) from requests" | heliograph sql -',
+        'heliograph sql --messages "session_id = \'s1\'" "select tool_name, arguments from messages"',
+        "heliograph sql --views > views.sql; duckdb -init views.sql",
+    ),
+)
+@click.argument("statement", required=False)
+@click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
+@click.option(
+    "--messages",
+    "condition",
+    metavar="CONDITION",
+    help="Make the tables messages and conversations of the calls that fit, e.g. \"session_id = 's1'\".",
+)
+@style_options
+@data_options
+def sql(
+    statement: str | None, views: bool, condition: str | None, style: Style, data: Path, config: Path | None
+) -> None:
+    """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
+
+    `-` reads standard input. Times are UTC. `describe requests` shows the columns. With --messages also the tables
+    messages (one row a part) and conversations, of the calls that fit a condition over the columns of requests.
+    """
+    import duckdb
+
+    from analysis.column_hints import with_hint
+    from analysis.conversations import message_tables
+    from analysis.lake import Lake, view_definitions
+    from analysis.process_memory import limit_data
+    from analysis.reports.scope import Scope, open_scope, printed_views
+    from analysis.reports.window import parse_window
+    from analysis.table import NotAllowed, stream_user_sql
+
+    if views:
+        click.echo(f"{view_definitions(data)}\n\n{printed_views()}")
+        return
+    if statement is None:
+        raise click.UsageError('give a statement, e.g. "select count(*) from requests", or - for standard input')
+    text = sys.stdin.read() if statement == "-" else statement
+    settle(data, config)
+    limit_data(MOST_SQL_BYTES)
+    lake = Lake(data, warn, memory=SQL_MEMORY)
+
+    window = parse_window(None, None, datetime.now(UTC))
+
+    def answer(connection: "Connection") -> None:
+        open_scope(connection, Scope(window))
+        if condition is not None:
+            message_tables.add(connection, condition)
+        columns, rows = stream_user_sql(connection, text)
+        first = list(islice(rows, 1))  # opens the files: what fails until here is asked again
+        try:
+            write(columns, chain(first, rows), style, keep_numbers=False)
+        except duckdb.Error as error:
+            raise Failure(str(error)) from error
+
+    try:
+        lake.ask(answer)
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+        raise Failure(
+            f"this needs more than {MOST_SQL_BYTES >> 30} GiB of memory; add a limit, take fewer columns or less time"
+        ) from error
+    except (duckdb.Error, NotAllowed) as error:
+        raise Failure(with_hint(str(error))) from error
+    say_if_empty(lake, data)
