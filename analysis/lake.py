@@ -6,9 +6,10 @@ Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests`
 `visible_files` knows which of them count. The connection can read the lake and the settled lines, and nothing else.
 """
 
+import contextlib
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ import duckdb
 
 from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, duckdb_columns, time_column, visible_files
-from addon.storage.record import CALL_TABLES, EVENT_TABLES, TABLES
+from addon.storage.record import ADDED_COLUMNS, CALL_TABLES, EVENT_TABLES, TABLES
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -61,6 +62,7 @@ class Lake:
         self._data, self._memory = data.absolute(), memory
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
+        self._older: set[Path] = set()  # written before some columns were added, as far as a question came upon them
 
     def ask[T](self, question: Callable[[Connection], T]) -> T:
         """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects. Raises
@@ -70,22 +72,25 @@ class Lake:
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             longest = [_longest_line(listing) for listing in listings.values()]
             try:
-                with _connect(self._data, listings, self._memory) as connection:
+                with _connect(self._data, listings, self._memory, self._older) as connection:
                     return question(connection)
             except duckdb.Error as error:
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in files)
                 grown = longest != [_longest_line(listing) for listing in listings.values()]
                 torn = self._name(unreadable(listings))
-                if not torn and not isinstance(error, _NOT_OF_FILES):
+                older = older_files(listings) - self._older
+                self._older |= older
+                if not torn and not older and not isinstance(error, _NOT_OF_FILES):
                     torn = self._name(damaged(listings))
-                if not (vanished or grown or torn) or attempt == ATTEMPTS:
+                if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
     def connect(self) -> Connection:
         """A connection of its own, to be closed by the caller; its views are of this moment."""
-        return _connect(self._data, self._list(), self._memory)
+        listings = self._list()
+        return _connect(self._data, listings, self._memory, older_files(listings))
 
     def is_empty(self) -> bool:
         """Whether there is no file with calls at all."""
@@ -128,7 +133,7 @@ def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     found: list[tuple[Path, str]] = []
     with duckdb.connect() as connection:
         for table, listing in listings.items():
-            needed = set(duckdb_columns(table))
+            needed = set(duckdb_columns(table)) - ADDED_COLUMNS.get(table, frozenset())
             for file in listing.parquet:
                 try:
                     rows = connection.execute("select name from parquet_schema(?)", [_pattern(file)]).fetchall()
@@ -149,6 +154,19 @@ def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     return found
 
 
+def older_files(listings: dict[str, Listing]) -> set[Path]:
+    """Parquet files that lack a column which was added later, found by opening every footer: slow, as `unreadable` is."""
+    found: set[Path] = set()
+    with duckdb.connect() as connection:
+        for table, added in ADDED_COLUMNS.items():
+            for file in listings[table].parquet:
+                with contextlib.suppress(duckdb.Error):  # `unreadable` names it
+                    rows = connection.execute("select name from parquet_schema(?)", [_pattern(file)]).fetchall()
+                    if added - {name for (name,) in rows}:
+                        found.add(file)
+    return found
+
+
 def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     """Files with a good footer and bad contents, or lines that break DuckDB's reader: found by reading every value, so
     only after a query failed and `unreadable` found nothing."""
@@ -160,7 +178,7 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
             for file in (*listing.parquet, *listing.settled):
                 as_parquet = _file_list([file]) if file.suffix == ".parquet" else None
                 as_lines = None if as_parquet else _file_list([file])
-                rows = _rows(table, as_parquet, as_lines, longest_line=_longest_line(listing))
+                rows = _rows(table, None, as_lines, as_parquet, longest_line=_longest_line(listing))
                 try:
                     connection.execute(f"select bit_xor(hash({names}, date)) from ({rows})").fetchall()
                 except duckdb.OutOfMemoryException:
@@ -178,12 +196,13 @@ def view_definitions(data: Path) -> str:
     that is empty today may have rows tomorrow, and settled lines become Parquet.
     """
     listings = {table: visible_files(data.absolute(), table) for table in TABLES}
+    has_older = bool(older_files(listings))
     settings: list[str] = []
     rows: dict[str, str] = {}
     for table, listing in listings.items():
         parquet, settled, only_new = _globs(data.absolute(), table)
         parts = {
-            f"heliograph_{table}_parquet": (parquet, _parquet_rows(table, parquet)),
+            f"heliograph_{table}_parquet": (parquet, _parquet_rows(table, parquet, has_older)),
             f"heliograph_{table}_settled": (
                 settled,
                 _settled_rows(table, settled, _longest_line(listing), only_new),
@@ -205,7 +224,8 @@ def view_definitions(data: Path) -> str:
     )
 
 
-def _connect(data: Path, listings: dict[str, Listing], memory: str | None) -> Connection:
+def _connect(data: Path, listings: dict[str, Listing], memory: str | None, older: Container[Path] = ()) -> Connection:
+    """`older`: the Parquet files that may lack columns."""
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     )
@@ -216,8 +236,9 @@ def _connect(data: Path, listings: dict[str, Listing], memory: str | None) -> Co
         rows = {
             table: _rows(
                 table,
-                _file_list(listing.parquet),
+                _file_list(file for file in listing.parquet if file not in older),
                 _file_list(listing.settled),
+                _file_list(file for file in listing.parquet if file in older),
                 longest_line=_longest_line(listing),
             )
             for table, listing in listings.items()
@@ -259,9 +280,12 @@ def _views(rows: Mapping[str, str], *, has_changes: bool) -> str:
     return "\n\n".join([*views, GROUPED_VIEWS])
 
 
-def _rows(table: str, parquet: str | None, settled: str | None, *, longest_line: int) -> str:
-    """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none."""
+def _rows(table: str, parquet: str | None, settled: str | None, older: str | None, *, longest_line: int) -> str:
+    """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none. `older`: Parquet
+    files that may lack columns."""
     parts = []
+    if older:
+        parts.append(_parquet_rows(table, older, may_lack_columns=True))
     if parquet:
         parts.append(_parquet_rows(table, parquet))
     if settled:
@@ -269,13 +293,25 @@ def _rows(table: str, parquet: str | None, settled: str | None, *, longest_line:
     return "\nunion all\n".join(parts or [_no_rows(table)])
 
 
-def _parquet_rows(table: str, parquet: str) -> str:
+def _parquet_rows(table: str, parquet: str, may_lack_columns: bool = False) -> str:
     # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
     # column, though; with such a folder above the data the date is worked out instead.
-    hive = parquet.count("=") == parquet.count(".parquet'")  # one in each file's path
+    # (With a schema it refuses to read the folder's.)
+    hive = parquet.count("=") == parquet.count(".parquet'") and not may_lack_columns  # one in each file's path
     date = "date" if hive else f"cast({time_column(table)} as date) as date"
     options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+    if may_lack_columns:
+        options += f", schema = {_schema(table)}"
     return f"select {_names(table)}, {date} from read_parquet({parquet}, {options})"
+
+
+def _schema(table: str) -> str:
+    """For `read_parquet`: what to read, and NULL for a column that a file does not have."""
+    columns = (
+        f"{_text(name)}: {{name: {_text(name)}, type: {_text(kind)}, default_value: null}}"
+        for name, kind in duckdb_columns(table).items()
+    )
+    return f"map {{{', '.join(columns)}}}"
 
 
 def _settled_rows(table: str, settled: str, longest_line: int, where: str = "") -> str:

@@ -19,6 +19,7 @@ from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import CONSEQUENCES, Consequence, Failure, Phase
 from addon.limits.held_bodies import HeldBodies
 from addon.limits.refusal import Standing
+from addon.metering.piece_times import PieceTimes
 from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
 from addon.routing.router import Route
@@ -50,6 +51,18 @@ class Asked:
     timeouts: Timeouts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAttempt:
+    """An attempt that another one followed."""
+
+    provider_name: str
+    host: str
+    status: int | None  # None: no answer
+    error_type: str | None  # why there was none
+    started_ms: int  # since the call began
+    duration_ms: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Attempts:
     """Upstream calls. Written by `route.py` (the first target), `fallback.py`, `ask_usage.py` and `retry.py`."""
@@ -58,6 +71,8 @@ class Attempts:
     operation: Operation  # of that target
     made: int = 1  # upstream calls so far
     tries: int = 1  # those of them that the current target got
+    failed: list[FailedAttempt] = field(default_factory=list)  # those before the one under way
+    began_at: float | None = None  # of the one under way, epoch seconds; None: it is the first
     fallbacks: Fallbacks | None = None  # other targets, for when this one fails
     targets: Sequence[Route] = ()  # one for each of them
     fallback_index: int | None = None  # which of them is under way; None: the one that was called
@@ -92,6 +107,7 @@ class Answer:
     content_type: str | None = None
     content_encoding: str | None = None
     headers: dict[str, str] = field(default_factory=dict)  # those that the operation's reader asks for
+    kept_headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
     expected_bytes: int | None = None  # content-length
     first_byte_at: float | None = None
     overhead_ms: float | None = None
@@ -110,6 +126,7 @@ class Copied:
     request_truncated: bool = False
     response_bytes: int = 0
     response_truncated: bool = False
+    piece_times: PieceTimes = field(default_factory=PieceTimes)  # of a stream
     scanner: TerminalScanner | None = None  # of a stream: looks for the event that ends it
     withheld: bytearray = field(default_factory=bytearray)  # an answer that must be in no file, until it is read
     finished_at: float | None = None  # its terminal event or last byte went by

@@ -11,8 +11,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import orjson
 from mitmproxy import http
 
+from addon.config import kept_headers
 from addon.hooks.call import Call
 from addon.hooks.call_life import CallState
 from addon.hooks.failures import Failure
@@ -83,7 +85,8 @@ class Capture:
         length = response.headers.get("content-length", "")
         answer.expected_bytes = int(length) if length.isdigit() else None
         operation = call.attempts.operation
-        answer.headers = _kept_headers(operation, response)
+        answer.headers = _headers_for_reader(operation, response)
+        answer.kept_headers = kept_headers.of_answer(response.headers.fields)
         answer.is_stream = answer_framing(operation, answer.content_type).is_stream
         call.copied.scanner = terminal_scanner(operation, answer.content_type, answer.content_encoding)
         answer.overhead_ms = overhead_ms(flow, call, time.time())
@@ -116,6 +119,8 @@ class Capture:
     def keep(self, call: Call, piece: bytes) -> None:
         """A piece of the answer goes into the journal, as far as there is room."""
         copied = call.copied
+        if call.answer.is_stream:
+            copied.piece_times.add(_ms(call.asked.start.started_at_us, time.time()), copied.response_bytes)
         room = self.services.settings.max_body_bytes - copied.response_bytes
         copied.response_bytes += len(piece)
         copied.response_truncated = copied.response_truncated or len(piece) > room
@@ -195,10 +200,13 @@ def closing_line(call: Call, failure: Failure | None) -> CallEnd:
         content_type=answer.content_type,
         content_encoding=answer.content_encoding,
         answer_headers=answer.headers,
+        kept_headers=answer.kept_headers,
+        piece_times=copied.piece_times.as_json(copied.response_bytes),
         duration_ms=_ms(started_at_us, copied.finished_at or time.time()),
         time_to_first_token_ms=_ms(started_at_us, streams_since) if streams_since else None,
         overhead_ms=answer.overhead_ms,
         attempts=attempts.made,
+        failed_attempts=orjson.dumps(attempts.failed).decode() if attempts.failed else None,
         fallback_index=attempts.fallback_index,
         **_answered_by(call),
         rate_limit_status=call.limits.status,
@@ -221,7 +229,7 @@ def _tell_process(line: CallEnd, call: Call) -> None:
         line.client_command, line.client_cwd, line.client_repository = process.command, process.cwd, process.repository
 
 
-def _kept_headers(operation: Operation, response: http.Response) -> dict[str, str]:
+def _headers_for_reader(operation: Operation, response: http.Response) -> dict[str, str]:
     """The headers that the operation's reader asks for, by their names in lower case."""
     return {
         name: value[:LONGEST_HEADER]

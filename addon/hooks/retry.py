@@ -14,7 +14,7 @@ from typing import Final
 from mitmproxy import http
 
 from addon.hooks.attempt_outcomes import EndedAttempt, NoAnswer
-from addon.hooks.call import Call
+from addon.hooks.call import Call, FailedAttempt
 from addon.hooks.failures import NEVER_SENT, Failure
 from addon.hooks.fallback import move_on
 from addon.hooks.proxy import Proxy
@@ -41,6 +41,7 @@ class Retry:
         if outcome is None:
             return
         attempts, policy = call.attempts, call.asked.controls.retry
+        failed = _failed_attempt(call, outcome, time.time())
         delay_s = delay_before_retry(outcome, attempts.tries, policy, self._dice()) if policy else None
         if delay_s is not None:
             if await _is_still_wanted(call, delay_s):
@@ -53,6 +54,9 @@ class Retry:
             attempts.again = True
         elif policy or attempts.has_moved_on:
             attempts.gave_up = outcome.status is None or outcome.status in RETRYABLE
+        if attempts.again:
+            attempts.failed.append(failed)
+            attempts.began_at = time.time()
 
     def upstream_failed(self, failed: NoAnswer) -> None:
         """A target that the request was not sent to was not asked."""
@@ -71,6 +75,20 @@ async def _is_still_wanted(call: Call, delay_s: float) -> bool:
     if call.sharing.is_shared:
         await asyncio.sleep(wait_until - time.monotonic())
     return call.sharing.is_shared
+
+
+def _failed_attempt(call: Call, outcome: Outcome, now: float) -> FailedAttempt:
+    attempts, call_began_at = call.attempts, call.asked.start.started_at_us / 1_000_000
+    began_at = attempts.began_at or call_began_at
+    no_answer = call.consequence_of(call.upstream.failure or Failure.PROVIDER) if outcome.status is None else None
+    return FailedAttempt(
+        provider_name=attempts.route.provider.name,
+        host=attempts.route.host,
+        status=outcome.status,
+        error_type=no_answer.error_type if no_answer else None,
+        started_ms=max(0, round((began_at - call_began_at) * 1000)),
+        duration_ms=max(0, round((now - began_at) * 1000)),
+    )
 
 
 def _outcome(flow: http.HTTPFlow, call: Call) -> Outcome | None:

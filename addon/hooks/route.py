@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
-from addon.config import controls
+from addon.config import controls, kept_headers
 from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.admission import introduce, key_hash, may_call, why_not
 from addon.hooks.answers import answer_now, error_answer, refusal
@@ -214,6 +214,7 @@ class Routing:
             helicone_key_hash=(keyed_hash(secret, wishes.helicone_auth) if wishes.helicone_auth else key_hash(flow)),
             client=wishes.client,
             paid_by_plan=credential is not None and credential.lower().startswith(route.provider.plan_credentials),
+            headers=kept_headers.of_request(request.headers.fields),
         )
 
 

@@ -60,6 +60,9 @@ def body_row(call: Call, bodies: Bodies, text: str | None) -> BodyRow:
         response_text=None if start.omit_response else text,
         request_truncated=bodies.request_truncated,
         response_truncated=bodies.response_truncated,
+        request_headers=start.headers,
+        response_headers=end.kept_headers if end else {},
+        response_piece_times=end.piece_times if end else None,
     )
 
 

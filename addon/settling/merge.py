@@ -31,7 +31,7 @@ from addon.storage.lake import (
     replaced_names,
     time_column,
 )
-from addon.storage.record import TABLES
+from addon.storage.record import ADDED_COLUMNS, TABLES
 
 MANY_FILES: Final = 100
 SMALL_BYTES: Final = 64 * 2**20  # larger files stay as they are: rewriting them costs more than it gains
@@ -175,8 +175,9 @@ def _is_ours(path: Path, table: str) -> bool:
         metadata = pq.read_metadata(path)
     except pa.ArrowException:
         return False
-    names: list[str] = metadata.schema.to_arrow_schema().names
-    return bool(metadata.num_rows) and names == list(column_types(table))
+    names = set(metadata.schema.to_arrow_schema().names)
+    needed = set(column_types(table))
+    return bool(metadata.num_rows) and needed - ADDED_COLUMNS.get(table, frozenset()) <= names <= needed
 
 
 def _is_finished(folder: Path, day: date, now: float) -> bool:
@@ -202,7 +203,7 @@ def sorted_rows(
     for index, group in enumerate(groups):
         if stop and stop.is_set():
             raise Stopped
-        read = pq.ParquetFile(group.path).read_row_group(group.number).select(schema.names).cast(schema)
+        read = _with_all_columns(pq.ParquetFile(group.path).read_row_group(group.number), schema)
         waiting = pa.concat_tables([waiting, read]).sort_by(column)
         if waiting.nbytes > most_bytes:
             yield waiting
@@ -213,6 +214,15 @@ def sorted_rows(
             yield waiting.slice(0, count)
             waiting = waiting.slice(count)
     yield waiting
+
+
+def _with_all_columns(read: pa.Table, schema: pa.Schema) -> pa.Table:
+    """NULL in the columns that were added after the file was written."""
+    columns = [
+        read[item.name].cast(item.type) if item.name in read.column_names else pa.nulls(read.num_rows, item.type)
+        for item in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _groups(path: Path, column: str) -> Iterator[_Group]:

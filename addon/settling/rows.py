@@ -263,6 +263,7 @@ def _known(call: Call) -> dict[str, Any]:
         "cache_status": end.cache_status,
         "cache_reference_id": end.cache_reference_id,
         "attempts": end.attempts,
+        "failed_attempts": end.failed_attempts,
         "fallback_index": end.fallback_index,
         "rate_limit_status": end.rate_limit_status,
         "request_bytes": end.request_bytes,

@@ -62,6 +62,7 @@ class CallStart:
     helicone_key_hash: str | None = None
     client: str | None = None
     paid_by_plan: bool = False  # the credential is that of a subscription: the call has no cost of its own
+    headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
 
     @property
     def started_at(self) -> datetime:
@@ -90,10 +91,13 @@ class CallEnd:
     content_type: str | None = None  # of the answer
     content_encoding: str | None = None
     answer_headers: dict[str, str] = field(default_factory=dict)  # those that the operation's reader asks for
+    kept_headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
+    piece_times: str | None = None  # see BodyRow.response_piece_times
     duration_ms: int | None = 0
     time_to_first_token_ms: int | None = None
     overhead_ms: float | None = None
     attempts: int = 1
+    failed_attempts: str | None = None  # JSON, see RequestRow
     fallback_index: int | None = None
     # The provider that answered, where it is not the called one; and the members set in the body for it, as JSON text.
     provider_name: str | None = None

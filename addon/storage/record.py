@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,7 @@ class RequestRow:
     helicone_key_hash: str | None = None  # keyed hash of Helicone-Auth
 
     attempts: int = 1  # upstream calls made; 0 for a cache hit or our own refusal
+    failed_attempts: str | None = None  # JSON, those before the last: host, status, started_ms, ...; None: no such
     fallback_index: int | None = None  # which target answered, from 0; None: the call has no fallbacks
     rate_limit_status: str | None = None  # allowed | rate_limited | budget_exceeded | unchecked; None: no limit applied
     client: str | None = None  # the user agent
@@ -96,6 +97,9 @@ class BodyRow:
     response_text: str | None = None  # the words of the answer alone
     request_truncated: bool = False
     response_truncated: bool = False
+    request_headers: dict[str, str] = field(default_factory=dict)  # those of a list without secrets, lower-case names
+    response_headers: dict[str, str] = field(default_factory=dict)  # the same
+    response_piece_times: str | None = None  # of a stream, JSON: [[ms since the piece before, bytes received], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +139,8 @@ EVENT_TABLES: Final[dict[str, type]] = {
     "property_changes": PropertyChangeRow,
 }
 TABLES: Final[dict[str, type]] = CALL_TABLES | EVENT_TABLES
+# Columns that a file of schema version 2 does not have. Readers take them as NULL there.
+ADDED_COLUMNS: Final[dict[str, frozenset[str]]] = {
+    "requests": frozenset({"failed_attempts"}),
+    "bodies": frozenset({"request_headers", "response_headers", "response_piece_times"}),
+}

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from addon.settling.settled_files import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.lake import duckdb_columns
-from addon.storage.record import FeedbackRow, RequestRow
+from addon.storage.record import ADDED_COLUMNS, FeedbackRow, RequestRow
 from analysis.lake import Connection, Lake, connect, view_definitions
 from analysis.table import NotAllowed, Table, fetch, fetch_user_sql
 from tests.analysis.writing import body_of, made_up_rows, segment, settle, tell, to_parquet
@@ -129,6 +130,37 @@ def test_torn_and_foreign_files_are_named_once_and_left_where_they_are(tmp_path:
         assert sum(str(file) in message for message in said) == 1, file
         assert file.exists()
     assert len(said) == 4
+
+
+def without_added_columns(file: Path, table: str) -> None:
+    """Makes of a Parquet file one as an earlier version wrote it."""
+    pq.write_table(pq.ParquetFile(file).read().drop_columns(sorted(ADDED_COLUMNS[table])), file)
+
+
+@pytest.mark.parametrize("old", [{0}, {1}, {0, 1}])
+def test_a_file_of_an_earlier_version_has_null_where_columns_were_added(tmp_path: Path, old: set[int]) -> None:
+    rows = [replace(row, failed_attempts="[]") for row in made_up_rows(20)]
+    files = [*to_parquet(tmp_path, rows[:5], 1), *to_parquet(tmp_path, rows[5:10], 2)]
+    settle(tmp_path, rows[10:], 3)
+    for number in old:
+        without_added_columns(files[number], "requests")
+    lake = Lake(tmp_path, pytest.fail)
+    asked = asking("select count(*), count(failed_attempts), count(request_model) from requests")
+    assert lake.ask(asked).rows == [(20, 20 - 5 * len(old), 20)]
+    assert lake.ask(asking("select count(*) from requests where failed_attempts is null")).rows == [(5 * len(old),)]
+    with connect(tmp_path) as connection, duckdb.connect() as shell:
+        assert count(connection) == 20
+        shell.execute(view_definitions(tmp_path))
+        assert shell.execute("select count(failed_attempts) from requests").fetchone() == (20 - 5 * len(old),)
+
+
+def test_bodies_of_an_earlier_version_have_null_for_their_headers(tmp_path: Path) -> None:
+    rows = made_up_rows(4)
+    to_parquet(tmp_path, rows, 1)
+    for file in Folders(tmp_path).lake("bodies").rglob("*.parquet"):
+        without_added_columns(file, "bodies")
+    found = Lake(tmp_path, pytest.fail).ask(asking("select response_text, response_headers from bodies limit 1"))
+    assert found.rows == [("hello\nworld", None)]
 
 
 def test_a_settled_line_that_is_not_a_row_is_skipped(tmp_path: Path) -> None:

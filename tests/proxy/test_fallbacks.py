@@ -117,6 +117,9 @@ def test_a_failed_call_goes_to_the_next_target_on_every_way_in(
     assert (row["provider_name"], row["host"]) == ("groq", "api.groq.com")
     assert (row["path"], row["operation_name"]) == ("/openai/v1/chat/completions", "chat")
     assert (row["request_model"], row["response_model"]) == ("o3-mini", "llama-3.3-70b-versatile")
+    (failed,) = json.loads(row["failed_attempts"])
+    assert 0 <= failed.pop("started_ms") + failed.pop("duration_ms") <= row["duration_ms"]
+    assert failed == {"provider_name": "openai", "host": "api.openai.com", "status": 503, "error_type": None}
 
 
 def test_each_target_is_sent_what_its_entry_says_and_nothing_of_the_callers_headers(

@@ -9,6 +9,7 @@ import pytest
 
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
+from addon.metering.piece_times import read_piece_times
 from tests.proxy.clients import CHAT, CLAUDE, HELLO, openai_client, plain
 from tests.proxy.conftest import Proxy
 
@@ -40,7 +41,13 @@ def test_the_bytes_are_the_providers_own(proxy: Proxy, provider: FakeProviders, 
     row = proxy.row(request_id or "")
     assert (row["usage_source"], row["response_bytes"]) == ("provider", len(through))
     assert row["output_tokens"] > 0
-    assert proxy.body(row["request_id"])["response_text"]
+    body = proxy.body(row["request_id"])
+    assert body["response_text"]
+    assert body["request_headers"] == {"accept-encoding": "identity", "content-type": "application/json"}
+    assert body["response_headers"]["content-type"].startswith("text/event-stream")
+    times = read_piece_times(body["response_piece_times"])
+    assert sum(length for _, _, length in times) == len(through)
+    assert row["time_to_first_token_ms"] - 2 <= times[0][0] <= times[-1][0] <= row["duration_ms"] + 2
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd"])

@@ -12,7 +12,7 @@ from addon.settling.parquet import read_parts, write_parquet
 from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import visible_files
-from addon.storage.record import RequestRow
+from addon.storage.record import ADDED_COLUMNS, RequestRow
 
 DAY = date(2026, 11, 21)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -50,6 +50,16 @@ def seen(folders: Folders) -> Counter[str]:
         for path in visible_files(folders.data, "requests").parquet
         for row in pq.read_table(path)["request_id"].to_pylist()
     )
+
+
+def test_files_of_an_earlier_version_are_merged_with_new_ones(folders: Folders) -> None:
+    old, new = write(folders, 1, 1, 2), write(folders, 2, 3)
+    pq.write_table(pq.ParquetFile(old).read().drop_columns(sorted(ADDED_COLUMNS["requests"])), old)
+    merged = merge_day(folders, "requests", DAY)
+    assert merged is not None
+    table = pq.ParquetFile(merged).read()
+    assert table.column_names == pq.ParquetFile(new).read().column_names
+    assert table["failed_attempts"].to_pylist() == [None, None, None]
 
 
 def test_a_merged_file_has_all_rows_in_order_of_time_and_hides_its_inputs(folders: Folders) -> None:
