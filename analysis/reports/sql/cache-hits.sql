@@ -1,0 +1,36 @@
+-- Which calls did the cache answer most often, and what did that save?
+-- One row for each call whose answer was given again; `request_id` is that call, which may be older than the window.
+with hits as (
+    select
+        cache_reference_id,
+        any_value(model) as model,
+        count(*) as hits,
+        count(*) filter (where cache_status = 'coalesced') as coalesced,
+        count(distinct user_id) as users,
+        sum(saved_nanousd) / 1e9 as saved_usd,
+        sum(duration_ms) as hits_ms,
+        count(duration_ms) as timed,
+        max(started_at) as last_hit_at
+    from calls
+    where cache_status in ('hit', 'coalesced') and cache_reference_id is not null
+    group by cache_reference_id
+    order by hits desc, saved_usd desc nulls last, cache_reference_id
+    limit getvariable('most')
+),
+originals as ( -- ids may repeat
+    select request_id as cache_reference_id, any_value(duration_ms) as original_ms
+    from requests
+    where request_id in (select cache_reference_id from hits)
+    group by request_id
+)
+select
+    cache_reference_id as request_id,
+    model,
+    hits,
+    coalesced,
+    users,
+    saved_usd,
+    cast(original_ms * timed - hits_ms as bigint) as saved_ms,
+    last_hit_at
+from hits left join originals using (cache_reference_id)
+order by hits desc, saved_usd desc nulls last, request_id

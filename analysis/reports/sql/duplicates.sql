@@ -1,0 +1,57 @@
+-- Which equal calls reach a provider again and again, so that the cache would save money?
+-- Equal: the same request, word for word, under the same keys to the same model and path. `saved_usd` is what all of them but
+-- the first cost: the cache would save it if answers were kept as long as the window is. Calls whose request was not kept
+-- whole are left out. Bodies are read of the calls alone that are equal in size and tokens, of the 1,000 largest such groups.
+with comparable as not materialized (
+    select
+        *,
+        hash(
+            provider_name, host, path, request_model, api_key_hash, helicone_key_hash, request_bytes, input_tokens
+        ) as size_key
+    from calls
+    where
+        error_type is null
+        and cost_nanousd is distinct from 0
+        and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
+        and mode <> 'async' -- those do not come through the proxy
+),
+sizes as (
+    select size_key
+    from comparable
+    group by size_key
+    having count(*) > 1
+    order by sum(cost_nanousd) - max(cost_nanousd) desc nulls last, count(*) desc, size_key
+    limit 1000
+),
+candidates as not materialized (
+    select * from comparable where size_key in (select size_key from sizes)
+),
+requests_kept as (
+    select request_id, started_at, hash(request_body) as body_key
+    from bodies
+    where
+        request_id in (select request_id from candidates)
+        and date between (select min(date) from candidates) and (select max(date) from candidates)
+        and request_body is not null and not request_truncated
+),
+equal_calls as (
+    select
+        model, -- by
+        size_key,
+        body_key,
+        count(*) as calls,
+        count(distinct user_id) as users,
+        sum(cost_nanousd) / 1e9 as cost_usd,
+        (sum(cost_nanousd) - arg_min(cost_nanousd, started_at)) / 1e9 as saved_usd,
+        cast(sum(duration_ms) - arg_min(duration_ms, started_at) as bigint) as saved_ms,
+        count(*) - count(cost_nanousd) as unpriced,
+        max(started_at) as last_call_at,
+        arg_max(request_id, started_at) as request_id -- the last of them, for `heliograph show`
+    from candidates join requests_kept using (request_id, started_at)
+    group by all
+    having count(*) > 1
+)
+select * exclude (size_key, body_key)
+from equal_calls
+order by saved_usd desc nulls last, calls desc, request_id
+limit getvariable('most')

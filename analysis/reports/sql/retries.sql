@@ -1,0 +1,36 @@
+-- What do retries and fallbacks cost, and which calls did they save, by model asked for or by what --by names?
+-- `retried`: more than one call to a provider was made; `saved`: and the last one succeeded; `by_fallback`: another target gave
+-- that answer. Providers do not bill failed attempts: the cost is that of the answers, and the time that the caller waited.
+with tried as (
+    select
+        *,
+        coalesce(attempts > 1, false) as is_retried,
+        -- The first fallback of the config has the index 0, as the first target of the header has, which is the one asked first.
+        coalesce(attempts > 1 and fallback_index >= 0, false) as is_moved
+    from calls
+),
+groups as (
+    select
+        request_model, -- by
+        count(*) as calls,
+        count(*) filter (where is_retried) as retried,
+        count(*) filter (where is_retried and error_type is null) as saved,
+        count(*) filter (where is_moved and error_type is null) as by_fallback,
+        count(*) filter (where is_retried and error_type is not null) as failed,
+        cast(coalesce(sum(attempts - 1) filter (where is_retried), 0) as bigint) as extra_attempts,
+        sum(cost_nanousd) filter (where is_retried) / 1e9 as retried_cost_usd,
+        sum(cost_nanousd) filter (where is_moved) / 1e9 as fallback_cost_usd,
+        count(*) filter (where is_retried and cost_nanousd is null) as unpriced,
+        quantile_cont(duration_ms, 0.5) filter (where not is_retried and attempts = 1 and error_type is null) as p50,
+        quantile_cont(duration_ms, 0.5) filter (where is_retried and error_type is null) as retried_p50
+    from tried
+    group by all
+)
+select
+    * exclude (p50, retried_p50),
+    cast(round(p50) as bigint) as p50_ms, -- of calls that the first attempt answered
+    cast(round(retried_p50) as bigint) as saved_p50_ms
+from groups
+where retried > 0
+order by retried desc, calls desc, 1
+limit getvariable('most')

@@ -1,0 +1,14 @@
+-- Which scores do answers have, by model or by what --by names?
+-- One row per group and score. A rating is the score helicone-score-feedback, 1 or 0: its mean is the share of good ones.
+select
+    model, -- by
+    scores.name as score,
+    count(*) as calls, -- that have this score
+    avg(scores.value) as mean,
+    median(scores.value) as median,
+    min(scores.value) as lowest,
+    max(scores.value) as highest
+from calls join scores using (request_id)
+group by all
+order by calls desc, score, 1
+limit getvariable('most')

@@ -1,0 +1,52 @@
+-- What did each part of a session come to, by path, with subtotals?
+-- A node is a path and each path above it: calls at /plan/search count in /plan and / as well. The columns are of the node with
+-- all below it, those that begin with `own_` of the calls at exactly this path. A call without a path is at /. Of the sessions
+-- that cost most; name one by --where "session='...'".
+with chosen as (
+    select session_id, sum(cost_nanousd) as session_nanousd, count(*) as session_calls
+    from calls
+    where session_id is not null
+    group by session_id
+    order by session_nanousd desc nulls last, session_calls desc, session_id
+    limit getvariable('most')
+),
+places as ( -- summed by path first, then up the paths: a session has many more calls than paths
+    select
+        session_id,
+        [part for part in string_split(coalesce(session_path, ''), '/') if part <> ''][:50] as parts, -- no honest path is deeper
+        count(*) as calls,
+        count(error_type) as errors,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cost_nanousd) as nanousd,
+        count(*) - count(cost_nanousd) as unpriced,
+        min(epoch_ms(started_at)) as began_ms,
+        max(epoch_ms(started_at) + coalesce(duration_ms, 0)) as ended_ms
+    from calls
+    where session_id in (select session_id from chosen)
+    group by all
+),
+nodes as (
+    select *, unnest(range(len(parts) + 1)) as depth
+    from places
+)
+select
+    session_id,
+    '/' || array_to_string(parts[:depth], '/') as session_path,
+    cast(sum(calls) as bigint) as calls,
+    cast(sum(errors) as bigint) as errors,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    sum(nanousd) / 1e9 as cost_usd,
+    cast(sum(unpriced) as bigint) as unpriced,
+    max(ended_ms) - min(began_ms) as duration_ms, -- from its first call's start to its last answer's end
+    cast(coalesce(sum(calls) filter (where len(parts) = depth), 0) as bigint) as own_calls,
+    cast(coalesce(sum(errors) filter (where len(parts) = depth), 0) as bigint) as own_errors,
+    cast(sum(input_tokens) filter (where len(parts) = depth) as bigint) as own_input_tokens,
+    cast(sum(output_tokens) filter (where len(parts) = depth) as bigint) as own_output_tokens,
+    sum(nanousd) filter (where len(parts) = depth) / 1e9 as own_cost_usd,
+    max(ended_ms) filter (where len(parts) = depth) - min(began_ms) filter (where len(parts) = depth) as own_duration_ms
+from nodes join chosen using (session_id)
+group by session_id, parts[:depth], session_nanousd, session_calls
+order by session_nanousd desc nulls last, session_calls desc, session_id, parts[:depth]
+limit getvariable('most')
