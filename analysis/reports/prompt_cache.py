@@ -1,0 +1,163 @@
+"""The prompt-cache doctor: how much of each session's input the provider read from its cache, at which turn and message the
+prompt's beginning changed, and what that cost. The rules are in prompt_turns.py; here bodies are read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC
+from hashlib import blake2b
+from pathlib import Path
+from sys import intern
+from typing import Any, Final
+
+from addon.metering.price import PriceList
+from addon.storage.record import RequestRow
+from analysis.conversations.kept_bodies import kept_requests
+from analysis.conversations.prompt_blocks import prompt_blocks
+from analysis.lake import Connection
+from analysis.reports.prompt_turns import Prompt, Turn, turns_of
+from analysis.table import Table, fetch
+
+QUESTION: Final = "How much of each session's input was read from the provider's prompt cache, and what broke it?"
+SESSIONS: Final = 20  # whose bodies are read: about 1 ms for a turn of 100 KB
+MOST_CALLS: Final = 500  # of a session, its newest
+_EXCERPT: Final = 60  # characters
+
+_SESSIONS_SQL, _CALLS_SQL = (
+    (Path(__file__).parent / "internal" / f"prompt_cache_{name}.sql").read_text(encoding="utf-8")
+    for name in ("sessions", "calls")
+)
+_Key = tuple[str, int]  # request id, start in epoch microseconds: ids may repeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCache:
+    """One session. Sums are of all its calls in the scope that a provider answered, turns of the newest MOST_CALLS."""
+
+    session_id: str
+    calls: int
+    input_tokens: int
+    cache_read_input_tokens: int | None  # None: the provider does not say
+    turns: Sequence[Turn]
+    before: str | None  # what differs in the first turn that changed: its beginning in the call before,
+    now: str | None  # and in it
+
+    @property
+    def read_share(self) -> float | None:
+        return None if self.cache_read_input_tokens is None else self.cache_read_input_tokens / self.input_tokens
+
+    @property
+    def changed(self) -> Sequence[Turn]:
+        """Turns whose beginning is not that of the turn before."""
+        return [turn for turn in self.turns if turn.changed_at]
+
+    @property
+    def missed(self) -> Sequence[Turn]:
+        """Turns whose beginning is that of the turn before, and was not read from the cache."""
+        return [turn for turn in self.turns if turn.lost_tokens and not turn.changed_at]
+
+
+def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> list[SessionCache]:
+    """The sessions of the open scope (scope.py) with the most input that was not read from a cache, the worst first."""
+    sums = list(fetch(connection, _SESSIONS_SQL, {"sessions": sessions}).records())
+    rows: dict[str, list[RequestRow]] = {each["session_id"]: [] for each in sums}
+    asked = {"session_ids": list(rows), "most": MOST_CALLS}
+    for record in fetch(connection, _CALLS_SQL, asked).records():
+        rows[record["session_id"]].append(_row(record))
+    prompts = _prompts(connection, [row for of_session in rows.values() for row in of_session])
+    found = []
+    for each in sums:
+        of_session = [prompts[_key(row)] for row in rows[each["session_id"]]]
+        turns = turns_of(of_session, prices)
+        before, now = _difference(connection, turns, of_session)
+        found.append(SessionCache(**each, turns=turns, before=before, now=now))
+    return found
+
+
+def as_table(sessions: Sequence[SessionCache]) -> Table:
+    """One row a session. Turn, place and excerpts are those of the first change."""
+    columns = (
+        *("session_id", "calls", "input_tokens", "cache_read_input_tokens", "read_share", "changed", "lost_tokens"),
+        *("lost_usd", "missed", "missed_usd", "turn", "changed_at", "before", "now", "request_id"),
+    )
+    return Table(columns, [_table_row(each) for each in sessions])
+
+
+def _table_row(each: SessionCache) -> tuple[Any, ...]:
+    first = each.changed[0] if each.changed else None
+    return (
+        each.session_id,
+        each.calls,
+        each.input_tokens,
+        each.cache_read_input_tokens,
+        None if each.read_share is None else round(each.read_share, 4),
+        len(each.changed),
+        total([turn.lost_tokens for turn in each.changed]),
+        total([turn.lost_usd for turn in each.changed]),
+        len(each.missed),
+        total([turn.lost_usd for turn in each.missed]),
+        first.number if first else None,
+        first.changed_at if first else None,
+        each.before,
+        each.now,
+        first.request_id if first else None,
+    )
+
+
+def total[Number: (int, float)](values: Sequence[Number | None]) -> Number | None:
+    """The sum of what is known. Of no values 0; None where there are some and none is known."""
+    known = [value for value in values if value is not None]
+    return None if values and not known else sum(known, start=0 * known[0] if known else 0)
+
+
+def _row(record: Mapping[str, Any]) -> RequestRow:
+    values = {item.name: record[item.name] for item in fields(RequestRow) if item.name in record}
+    return RequestRow(**values | {"started_at": record["started_at"].replace(tzinfo=UTC)})
+
+
+def _key(row: RequestRow) -> _Key:
+    return row.request_id, round(row.started_at.timestamp() * 1_000_000)
+
+
+def _prompts(connection: Connection, rows: Sequence[RequestRow]) -> dict[_Key, Prompt]:
+    """Every call's blocks as small numbers: the text of a session's turns would be a thousand times as much."""
+    numbers: dict[bytes, int] = {}
+    prompts = {_key(row): Prompt(row, None) for row in rows}
+    asked = [{"request_id": request_id, "started_at_us": at_us} for request_id, at_us in prompts]
+    for request_id, at_us, body in kept_requests(connection, asked):
+        known = prompts.get((request_id, at_us))
+        if known is None or (blocks := prompt_blocks(body)) is None:
+            continue
+        prompts[request_id, at_us] = Prompt(
+            known.row,
+            [numbers.setdefault(blake2b(block.content, digest_size=16).digest(), len(numbers)) for block in blocks],
+            [intern(block.place) for block in blocks],
+            next((index for index, block in enumerate(blocks) if block.is_message), len(blocks)),
+        )
+    return prompts
+
+
+def _difference(
+    connection: Connection, turns: Sequence[Turn], prompts: Sequence[Prompt]
+) -> tuple[str | None, str | None]:
+    """Excerpts of the first change: what the call before had there, and what this one has."""
+    first = next((turn for turn in turns if turn.changed_at), None)
+    if first is None or first.changed_block is None:
+        return None, None
+    asked = [
+        {"request_id": prompt.row.request_id, "started_at_us": _key(prompt.row)[1]}
+        for prompt in prompts
+        if prompt.row.request_id in (first.before_id, first.request_id)
+    ]
+    contents = {}
+    for request_id, _, body in kept_requests(connection, asked):
+        blocks = prompt_blocks(body) or []
+        contents[request_id] = blocks[first.changed_block].content.decode() if first.changed_block < len(blocks) else ""
+    return excerpts(contents.get(first.before_id, ""), contents.get(first.request_id, ""))
+
+
+def excerpts(before: str, now: str) -> tuple[str, str]:
+    """Of two texts, the parts around the first character that differs."""
+    pairs = enumerate(zip(before, now, strict=False))
+    at = next((index for index, (a, b) in pairs if a != b), min(len(before), len(now)))
+    begin = max(0, at - _EXCERPT // 3)
+    return before[begin : begin + _EXCERPT], now[begin : begin + _EXCERPT]
