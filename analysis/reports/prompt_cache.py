@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC
 from hashlib import blake2b
-from pathlib import Path
 from sys import intern
 from typing import Any, Final
 
@@ -15,6 +14,8 @@ from analysis.conversations.kept_bodies import kept_requests
 from analysis.conversations.prompt_blocks import prompt_blocks
 from analysis.lake import Connection
 from analysis.reports.prompt_turns import Prompt, Turn, turns_of
+from analysis.reports.report import load_internal
+from analysis.reports.scope import set_variables
 from analysis.table import Table, fetch
 
 QUESTION: Final = "How much of each session's input was read from the provider's prompt cache, and what broke it?"
@@ -22,10 +23,6 @@ SESSIONS: Final = 20  # whose bodies are read: about 1 ms for a turn of 100 KB
 MOST_CALLS: Final = 500  # of a session, its newest
 _EXCERPT: Final = 60  # characters
 
-_SESSIONS_SQL, _CALLS_SQL = (
-    (Path(__file__).parent / "internal" / f"prompt_cache_{name}.sql").read_text(encoding="utf-8")
-    for name in ("sessions", "calls")
-)
 _Key = tuple[str, int]  # request id, start in epoch microseconds: ids may repeat
 
 
@@ -58,10 +55,11 @@ class SessionCache:
 
 def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> list[SessionCache]:
     """The sessions of the open scope (scope.py) with the most input that was not read from a cache, the worst first."""
-    sums = list(fetch(connection, _SESSIONS_SQL, {"sessions": sessions}).records())
+    set_variables(connection, {"most": sessions})
+    sums = list(fetch(connection, load_internal("prompt_cache_sessions").sql).records())
     rows: dict[str, list[RequestRow]] = {each["session_id"]: [] for each in sums}
-    asked = {"session_ids": list(rows), "most": MOST_CALLS}
-    for record in fetch(connection, _CALLS_SQL, asked).records():
+    set_variables(connection, {"sessions": list(rows), "most": MOST_CALLS})
+    for record in fetch(connection, load_internal("prompt_cache_calls").sql).records():
         rows[record["session_id"]].append(_row(record))
     prompts = _prompts(connection, [row for of_session in rows.values() for row in of_session])
     found = []

@@ -148,7 +148,7 @@ def test_latency_is_of_answers_and_counts_all_calls(data: Path, rows: list[Reque
         assert abs(row["first_token_p50_ms"] - statistics.median(firsts)) <= 0.5
 
 
-def test_feedback_is_by_score_and_group(rows: list[RequestRow], tmp_path: Path) -> None:
+def test_scores_are_by_score_and_group(rows: list[RequestRow], tmp_path: Path) -> None:
     settle(tmp_path, rows, 1)
     told: list[EventRow] = []
     for number, call in enumerate(rows):
@@ -157,7 +157,7 @@ def test_feedback_is_by_score_and_group(rows: list[RequestRow], tmp_path: Path) 
         if number % 2:
             told.append(ScoreRow(request_id=call.request_id, created_at=at, name="accuracy", value=number / 400))
     tell(tmp_path, told, 2)
-    found = run(tmp_path, "feedback", by=("model", "property:environment"))
+    found = run(tmp_path, "scores", by=("model", "property:environment"))
     numbers: dict[tuple[Any, ...], list[float]] = {}
     by_id = {row.request_id: row for row in rows}
     for event in told:
@@ -271,9 +271,20 @@ def test_every_file_of_sql_begins_with_its_question() -> None:
     assert all(report.load(name).question.endswith("?") for name in names)
 
 
-def test_every_report_shows_calls_errors_tokens_and_cost(data: Path) -> None:
-    others = {"requests", "unpriced", "feedback"}  # single calls; calls without a cost; scores
-    for name in set(report.REPORTS) - others:
+def test_reports_of_groups_of_calls_show_calls_errors_tokens_and_cost(data: Path) -> None:
+    groups = (
+        "summary",
+        "costs",
+        "models",
+        "users",
+        "sessions",
+        "properties",
+        "latency",
+        "tree",
+        "repositories",
+        "clients",
+    )
+    for name in groups:
         (row, *_) = run(data, name)
         assert {"calls", "errors", "output_tokens", "cost_usd"} <= set(row), name
 

@@ -1,4 +1,4 @@
--- Which calls does each of these sessions have, oldest first? The newest $most of a session.
+-- Which calls do the sessions of the list `sessions` have, oldest first? The newest `most` of each.
 -- The columns are those that a call is priced by (addon/metering/explain.py).
 select
     session_id,
@@ -24,8 +24,8 @@ select
     cost_missing
 from calls
 where
-    session_id in (select unnest(cast($session_ids as varchar[])))
+    session_id in (select unnest(cast(getvariable('sessions') as varchar[])))
     and input_tokens > 0
     and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
-qualify row_number() over (partition by session_id order by started_at desc, request_id desc) <= $most
+qualify row_number() over (partition by session_id order by started_at desc, request_id desc) <= getvariable('most')
 order by session_id, started_at, request_id

@@ -1,4 +1,4 @@
--- Which sessions have the most input that was not read from a provider's cache? The first $sessions of them.
+-- Which sessions have the most input that was not read from a provider's cache?
 select
     session_id,
     count(*) as calls,
@@ -8,4 +8,4 @@ from calls
 where session_id is not null and input_tokens > 0 and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
 group by session_id
 order by sum(input_tokens) - coalesce(sum(cache_read_input_tokens), 0) desc, session_id
-limit $sessions
+limit getvariable('most')

@@ -109,5 +109,5 @@ names as (
 )
 select names.* exclude (group_key), alarms.on_day as day, measure, value, habit, times_habit, deviations
 from names join alarms using (group_key)
-order by abs(deviations) desc, on_day desc, measure
+order by abs(deviations) desc, on_day desc, measure, group_key
 limit getvariable('most')

@@ -1,14 +1,14 @@
--- How are answers rated and scored, by model or by what --by names?
--- One row per group and score. A rating is the score helicone-score-feedback, 1 or 0: its mean is the share of good ones.
+-- How many answers are rated, and how many of them well, by model or by what --by names?
+-- The newest rating of a call counts. Scores are in `scores`.
 select
     model, -- by
-    scores.name as score,
-    count(*) as calls, -- that have this score
-    avg(scores.value) as mean,
-    median(scores.value) as median,
-    min(scores.value) as lowest,
-    max(scores.value) as highest
-from calls join scores using (request_id)
+    count(*) as calls,
+    count(rating) as rated,
+    count(*) filter (where rating) as good,
+    count(*) filter (where not rating) as bad,
+    round(avg(cast(rating as int)), 4) as good_rate, -- of those that are rated
+    max(feedback.created_at) as last_rated_at
+from calls left join feedback using (request_id)
 group by all
-order by calls desc, score, 1
+order by rated desc, calls desc, 1
 limit getvariable('most')
