@@ -64,4 +64,4 @@ def test_a_line_has_a_gap_where_nothing_is_known() -> None:
     )
     rows = [COLOUR.sub("", line) for line in plot(chart_of(table, "p95_ms"), 60, has_colour=True).splitlines()]
     (row,) = (row for row in rows if row.count("⣀") > 10)
-    assert re.fullmatch(r"⣀{10,} {10,}⣀{5,}", row.partition("│")[2] or row.partition("┤")[2])
+    assert re.fullmatch(r"⣀{10,}⡀ {10,}⢀⣀{5,}", row.partition("│")[2] or row.partition("┤")[2])
