@@ -4,6 +4,7 @@
 ./scripts/bench --quick       about 3 minutes
 ./scripts/bench --controls    about 1 minute: what each control costs when on, and nothing else
 ./scripts/bench --answers     about 1 minute: what each form of an answer costs in the settler and on the way, and nothing else
+./scripts/bench --lake N      reports over N made-up calls, and nothing else; --lake-dir DIR keeps the calls for the next time
 """
 
 import argparse
@@ -212,6 +213,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer calls and rounds, no memory run")
     parser.add_argument("--controls", action="store_true", help="measure only the cost of each control")
     parser.add_argument("--answers", action="store_true", help="measure only the forms of answers")
+    parser.add_argument("--lake", type=int, metavar="N", help="measure only reports, over N made-up calls")
+    parser.add_argument("--lake-dir", type=Path, metavar="DIR", help="where these calls are kept, or are already")
     chosen = parser.parse_args()
     count, calls = (2, 1000) if chosen.quick else (3, 2000)
     port = free_port()
@@ -219,6 +222,11 @@ def main() -> None:
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     )
+    if chosen.lake:
+        from scripts.bench_lake import measure_lake  # its libraries must not weigh on what the rest measures
+
+        measure_lake(chosen.lake, chosen.lake_dir)
+        return
     measure_answers(300 if chosen.quick or chosen.answers else 1000)
     if chosen.answers:
         return
