@@ -20,6 +20,7 @@ from typing import Final
 
 from analysis.lake import Connection, Lake
 from analysis.reports import report as reports
+from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import parse_window
 from scripts.made_lake import DAYS, make_lake
 
@@ -124,7 +125,8 @@ def _cpu_s(whose: int) -> float:
 
 
 def _run(connection: Connection, name: str) -> object:
-    return reports.run(connection, name, parse_window(SINCE, None, datetime.now(UTC)))
+    open_scope(connection, Scope(parse_window(SINCE, None, datetime.now(UTC))))
+    return reports.run(connection, name)
 
 
 def _some_id(connection: Connection) -> str:
