@@ -313,9 +313,16 @@ def bodies_of(dice: np.random.Generator, rows: pa.Table) -> pa.Table:
         answer = _prose(dice, 60)
         messages.append(_message("assistant", answer))
         written.append((request, f'{{"id":"{request_id}","choices":[{{"index":0,"message":{messages[-1]}}}]}}', answer))
+    bodies = zip(("request_body", "response_body", "response_text"), zip(*written, strict=True), strict=True)
     no = pa.repeat(False, rows.num_rows)
-    columns = [pa.array(column, pa.string()) for column in zip(*written, strict=True)]
-    return pa.table([rows["request_id"], rows["started_at"], *columns, no, no], schema=schema)
+    columns: dict[str, pa.Array] = {
+        "request_id": rows["request_id"],
+        "started_at": rows["started_at"],
+        **{name: pa.array(texts, pa.string()) for name, texts in bodies},
+        "request_truncated": no,
+        "response_truncated": no,
+    }
+    return pa.table([_as(columns.get(field.name), field.type, rows.num_rows) for field in schema], schema=schema)
 
 
 def _message(role: str, text: str) -> str:
