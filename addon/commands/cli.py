@@ -8,6 +8,7 @@ import click
 from addon.commands.budgets import budgets, limits
 from addon.commands.cache import cache
 from addon.commands.completion import completion
+from addon.commands.dashboard import dashboard
 from addon.commands.demo import demo
 from addon.commands.doctor import doctor
 from addon.commands.env import env
@@ -66,6 +67,7 @@ for _command in (
     budgets,
     limits,
     cache,
+    dashboard,
     report,
     sql,
     tail,

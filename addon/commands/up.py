@@ -166,6 +166,7 @@ def _announce(data: Path, address: tuple[str, int]) -> None:
         f"heliograph listens on {url}, data in {data}\n\n"
         f'  no change to the program:  eval "$(heliograph env{port_option}{data_option})"\n'
         f"  or by base_url:            OPENAI_BASE_URL={url}/openai/v1   ANTHROPIC_BASE_URL={url}/anthropic\n"
-        f"  what it cost:              heliograph report{data_option}\n",
+        f"  what it cost:              heliograph report{data_option}\n"
+        f"  in a browser:              {url}\n",
         err=True,
     )

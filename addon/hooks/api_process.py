@@ -49,7 +49,7 @@ class ApiProcess:
 
     async def _start(self) -> int:
         process = self._process = ChildProcess(
-            "analysis.api",
+            "analysis.serving",
             *("--data", str(self.settings.data), "--config", str(self.settings.config)),
             variables={TOKEN_VARIABLE: self.token},
             pipe_output=True,

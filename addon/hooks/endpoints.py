@@ -1,8 +1,8 @@
 """Our own endpoints, on the proxy's own host and for Helicone's host label `api.`: checks that the caller may ask, and
 passes the request on.
 
-`/healthz` and `/` are answered here. Everything else goes to a process of its own (`api_process.py`), so that no question, however
-slow, delays a call.
+`/healthz` and `/` are answered here. Everything else, the dashboard too, goes to a process of its own (`api_process.py`), so that no
+question, however slow, delays a call.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from addon.hooks.services import Services
 from addon.providers.model import Json
 from addon.routing.access import Denial, deny_endpoint
 from addon.routing.addresses import is_loopback
-from addon.routing.own_endpoints import ABOUT_PATH, HEALTH_PATH, role_for
+from addon.routing.own_endpoints import ABOUT_PATH, DASHBOARD, DASHBOARD_START, HEALTH_PATH, role_for
 from addon.storage.writable import WritableCheck
 
 _ENDED: Final = (
@@ -35,6 +35,7 @@ _ENDED: Final = (
 
 
 _SEE: Final = {
+    DASHBOARD_START: "the dashboard; a browser that asks for / is led to it",
     "/openai/v1": "base URL for OpenAI; every other provider's name is a prefix as well, e.g. /anthropic",
     HEALTH_PATH: "state and counts",
     "/metrics": "Prometheus",
@@ -55,7 +56,9 @@ class Endpoints:
         return self._answer(flow, path)
 
     async def _answer(self, flow: http.HTTPFlow, path: str) -> None:
-        if path in (HEALTH_PATH, ABOUT_PATH):
+        if path == ABOUT_PATH and wants_page(flow.request.headers.get("accept", "")):
+            answer_now(flow, http.Response.make(302, b"", {"location": DASHBOARD_START, "vary": "accept"}))
+        elif path in (HEALTH_PATH, ABOUT_PATH):
             answer_now(flow, await self._about_us(path, flow.request.method))
         elif denial := self._denial(flow, path):
             answer_now(flow, api_error(denial.status, denial.message))
@@ -75,11 +78,13 @@ class Endpoints:
         flow.server_conn.via = None
 
     def _denial(self, flow: http.HTTPFlow, path: str) -> Denial | None:
-        headers, client = flow.request.headers, flow.client_conn
+        headers, client, keys = flow.request.headers, flow.client_conn, self.services.settings.keys
+        if keys and path.startswith(f"{DASHBOARD}/"):
+            return None  # it has a page to sign in
         if (role := role_for(flow.request.method, path)) is None:
             return None
         return deny_endpoint(
-            self.services.settings.keys,
+            keys,
             role,
             credentials=[headers[name] for name in ("authorization", AUTH) if name in headers],
             is_local=is_loopback(client.peername[0]),
@@ -116,6 +121,11 @@ class Endpoints:
             "journalled": self.services.journal.journalled,
             "unlogged": self.services.journal.unlogged,
         }
+
+
+def wants_page(accept: str) -> bool:
+    """Whether a browser asks: programs accept anything, or JSON."""
+    return "text/html" in accept.lower()
 
 
 def _version() -> str | None:

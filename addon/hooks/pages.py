@@ -12,6 +12,7 @@ from addon.hooks.marks import ASKED_HOST, OWN, PAGE
 from addon.hooks.route import is_under_our_name
 from addon.hooks.services import Services
 from addon.routing import browsers
+from addon.routing.own_endpoints import ABOUT_PATH, DASHBOARD
 from addon.routing.router import is_helicone
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class RefusePages:
             allowed=settings.page_origins,
             authority=flow.metadata.get(ASKED_HOST, ""),
             host_is_ours=is_under_our_name(flow, settings.hosts),
+            may_be_linked=flow.request.path == ABOUT_PATH or flow.request.path.startswith(f"{DASHBOARD}/"),
         )
         if denial:
             answer_now(flow, refusal(flow, denial.status, "origin_not_allowed", denial.message))

@@ -52,11 +52,19 @@ def may_be_page(fields: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 def deny_page(
-    headers: Mapping[str, str], method: str, *, allowed: Collection[str], authority: str, host_is_ours: bool
+    headers: Mapping[str, str],
+    method: str,
+    *,
+    allowed: Collection[str],
+    authority: str,
+    host_is_ours: bool,
+    may_be_linked: bool = False,
 ) -> Denial | None:
     """Why a request that was sent to us as to a server is refused, or None. `headers` by name, in any case; `authority`:
-    host and port that were asked for."""
+    host and port that were asked for; `may_be_linked`: pages of others may have links to it, as to the dashboard."""
     origin, site = headers.get(ORIGIN), headers.get(_SITE)
+    if may_be_linked and host_is_ours and _follows_link(headers, method):
+        return None
     if origin is not None:
         if is_allowed(origin, allowed) or (host_is_ours and _is_same(origin, authority)):
             return None
@@ -71,6 +79,12 @@ def deny_page(
     if mode not in (None, *_PROGRAMS_MODES) or destination not in (None, *_PROGRAMS_DESTINATIONS):
         return _denial("a web page")
     return None
+
+
+def _follows_link(headers: Mapping[str, str], method: str) -> bool:
+    """Whether a person opens an address as a page of its own: neither a script nor a frame can read what is answered."""
+    navigates = headers.get(_MODE) == "navigate" and headers.get(_DESTINATION) == "document"
+    return method.upper() in _SAFE_METHODS and navigates and ORIGIN not in headers
 
 
 def is_allowed(origin: str, allowed: Collection[str]) -> bool:

@@ -10,10 +10,12 @@ from typing import Final, Literal
 
 from addon.config.keys import Role
 
-Server = Literal["proxy", "api"]
+Server = Literal["proxy", "api", "dashboard"]
 
 HEALTH_PATH: Final = "/healthz"
 ABOUT_PATH: Final = "/"
+DASHBOARD: Final = "/ui"  # its pages are below
+DASHBOARD_START: Final = f"{DASHBOARD}/overview"
 LEGACY_FEEDBACK: Final = "/v1/feedback"  # old programs send it to every host of Helicone's
 METRICS: Final = (
     *("totalRequests", "totalCost", "averageLatency", "averageTimeToFirstToken", "totalThreats", "activeUsers"),
@@ -25,7 +27,10 @@ METRICS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class OwnEndpoint:
-    """One method of one path. In a pattern `{name}` is one segment, and `{name:path}` is one or more."""
+    """One method of one path. In a pattern `{name}` is one segment, and `{name:path}` is one or more.
+
+    The dashboard's role is what the key needs that a person signs in with. The dashboard checks it.
+    """
 
     method: str
     pattern: str
@@ -49,6 +54,8 @@ ENDPOINTS: Final = (
         OwnEndpoint("GET", path, "read", on_own_host_only=True)
         for path in ("/metrics", "/openapi.json", "/heliograph.mjs", "/heliograph_client.py")
     ),
+    OwnEndpoint("GET", f"{DASHBOARD}/{{id:path}}", "read", served_by="dashboard", on_own_host_only=True),
+    OwnEndpoint("POST", f"{DASHBOARD}/{{id:path}}", "write", served_by="dashboard", on_own_host_only=True),
     # What programs say of calls.
     _write("POST", "/v1/request/{id}/feedback"),
     _write("POST", "/v1/request/{id}/score"),
@@ -108,7 +115,8 @@ def role_for(method: str, path: str) -> Role | None:
 def endpoints_at(path: str) -> Iterator[OwnEndpoint]:
     """Every endpoint whose pattern fits a canonical path. Linear in the path."""
     segments = path.split("/")
-    near = _by_beginning().get(_beginning(segments), ())
+    known = _by_beginning()
+    near = known.get(_beginning(segments)) or known.get(_beginning(segments[:2])) or []
     return (endpoint for endpoint in near if _fits(_segments_of(endpoint.pattern), segments))
 
 
@@ -129,8 +137,8 @@ def _fits_segment(part: str, segment: str) -> bool:
 
 
 def _beginning(segments: Sequence[str]) -> tuple[str, ...]:
-    """The first two segments: no pattern has a variable part there, and every call of a program is looked up."""
-    return tuple(segments[1:3])
+    """The first two segments, or the first one where the second is variable: every call of a program is looked up."""
+    return tuple(part for part in segments[1:3] if not part.startswith("{"))
 
 
 @cache

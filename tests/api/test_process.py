@@ -17,7 +17,7 @@ import pytest
 
 from addon.hooks import endpoint_headers
 from addon.storage.folders import Folders
-from analysis.api.serve import MOST_RESIDENT_BYTES
+from analysis.serving.serve import MOST_RESIDENT_BYTES
 from tests.processes import cpu_s
 from tests.waiting import wait_for
 
@@ -29,7 +29,7 @@ def start(data: Path, *options: str, token: str | None = TOKEN) -> subprocess.Po
     if token is not None:
         environ[endpoint_headers.TOKEN_VARIABLE] = token
     return subprocess.Popen(
-        [sys.executable, "-m", "analysis.api", "--data", str(data), *options],
+        [sys.executable, "-m", "analysis.serving", "--data", str(data), *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

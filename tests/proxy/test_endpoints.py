@@ -48,7 +48,7 @@ def api_processes(proxy: Proxy) -> list[int]:
             parent = int(re.search(r"PPid:\s*(\d+)", (folder / "status").read_text())[1])  # type: ignore[index]
         except (OSError, TypeError):
             continue
-        if b"analysis.api" in command and parent == proxy.process.pid:
+        if b"analysis.serving" in command and parent == proxy.process.pid:
             found.append(int(folder.name))
     return found
 

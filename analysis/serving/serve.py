@@ -1,6 +1,6 @@
-"""The process of the API: the proxy starts it, passes requests on to it, and ends it.
+"""The process of the API and the dashboard: the proxy starts it, passes requests on to it, and ends it.
 
-    HELIOGRAPH_API_TOKEN=... python -m analysis.api --data DIR [--config FILE]
+    HELIOGRAPH_API_TOKEN=... python -m analysis.serving --data DIR [--config FILE]
 
 It listens on 127.0.0.1, on a port of its own that it prints as one line of JSON, `{"port": 43215}`, once it answers.
 Standard input is a lifeline: it ends with the proxy at the other end, or by SIGTERM. Every request must carry the token
@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from addon.config.settings import ConfigError, load, secret
@@ -34,6 +36,8 @@ from analysis.api.asking import MEMORY, Questions
 from analysis.api.envelope import error_answer
 from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
+from analysis.dashboard.app import dashboard_routes
+from analysis.dashboard.state import dashboard_of
 from analysis.lake import Lake
 from analysis.process_memory import end_process, limit_data, watched
 from analysis.webhooks.dispatch import Dispatcher
@@ -46,7 +50,7 @@ MOST_RESIDENT_BYTES: Final = 1536 * 2**20
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="analysis.api", description=__doc__)
+    parser = argparse.ArgumentParser(prog="analysis.serving", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
@@ -84,6 +88,11 @@ def _give_up(why: str) -> Callable[[], None]:
     return lambda: end_process(f"the API process ends, and starts again with the next request: {why}")
 
 
+def application(api: Api) -> ASGIApp:
+    """The dashboard below its own prefix, and the API."""
+    return Starlette(routes=[*dashboard_routes(dashboard_of(api)), Mount("/", make_app(api))])
+
+
 class OnlyWithToken:
     """Lets requests through that carry the token; 401 to all others."""
 
@@ -115,7 +124,7 @@ class _Server(uvicorn.Server):
 async def _serve(api: Api, token: str) -> None:
     """Answers until the lifeline or SIGTERM ends it."""
     config = uvicorn.Config(
-        OnlyWithToken(make_app(api), token),
+        OnlyWithToken(application(api), token),
         log_config=None,  # warnings and tracebacks go to stderr as they are
         access_log=False,
         lifespan="off",

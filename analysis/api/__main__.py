@@ -1,5 +1,0 @@
-import sys
-
-from analysis.api.serve import main
-
-sys.exit(main())

@@ -1,0 +1,296 @@
+"""Filters of the dashboard: what the query of a page's address asks for, and the SQL condition that it means. Pure.
+
+`?since=7d&model=gpt-5&model=gpt-5-mini&user!=ada&cost=>0.01&property:feature=chat&words=refund`:
+
+- several values of one name are alternatives; different names must all fit;
+- `name!=value` leaves out calls with that value;
+- `*` in a value stands for any text, so `error=*` is every failed call; an empty value (`user=`) is a call without one;
+- numbers take `>0.01`, `>=1`, `<2s`, `1..5` and single values; `4xx` is a status from 400 to 499;
+- `words` looks in the bodies: all words must occur, `"in quotes"` as they are, in any case.
+
+What makes no sense becomes a complaint for the page; everything else stays in force.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from addon.config.mistakes import did_you_mean
+
+MOST_FILTERS: Final = 50
+MOST_VALUE_CHARACTERS: Final = 500
+PROPERTY: Final = "property:"
+NOT: Final = "!"
+
+type Pairs = Sequence[tuple[str, str]]
+
+
+class NotAFilter(ValueError):
+    """The message says what is wrong with a filter and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a name filters by. `title` for people; `condition` makes SQL over the columns of `requests` of a value, or
+    raises NotAFilter; `column`: where its values can be suggested from."""
+
+    title: str
+    condition: Callable[[str], str]
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One token: `model is gpt-5`."""
+
+    name: str
+    value: str
+    negated: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name in the address."""
+        return f"{self.name}{NOT}" if self.negated else self.name
+
+    @property
+    def title(self) -> str:
+        return self.name.removeprefix(PROPERTY) if self.name.startswith(PROPERTY) else KINDS[self.name].title
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The tokens of a page in their order, and what could not be read."""
+
+    filters: tuple[Filter, ...] = ()
+    complaints: tuple[str, ...] = ()
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """For the address of a page."""
+        return [(each.key, each.value) for each in self.filters]
+
+    def having(self, name: str, value: str, *, negated: bool = False) -> "Filters":
+        added = Filter(name, value, negated)
+        return self if added in self.filters else replace(self, filters=(*self.filters, added))
+
+    def only(self, name: str, value: str) -> "Filters":
+        """With this value instead of others of that name: what a click on a number means."""
+        return replace(self, filters=(*self.without_name(name).filters, Filter(name, value)))
+
+    def without(self, unwanted: Filter) -> "Filters":
+        return replace(self, filters=tuple(each for each in self.filters if each != unwanted))
+
+    def without_name(self, name: str) -> "Filters":
+        return replace(self, filters=tuple(each for each in self.filters if each.name != name))
+
+    def where(self) -> str | None:
+        """The condition over the columns of `requests`, with its values as literals; None: every call fits."""
+        alternatives: dict[str, list[str]] = {}
+        refused: list[str] = []
+        for each in self.filters:
+            condition = condition_of(each.name, each.value)
+            if each.negated:
+                refused.append(f"not coalesce({condition}, false)")
+            else:
+                alternatives.setdefault(each.name, []).append(condition)
+        fitting = [f"({' or '.join(conditions)})" for conditions in alternatives.values()]
+        return " and ".join([*fitting, *refused]) or None
+
+
+def parse(pairs: Iterable[tuple[str, str]]) -> Filters:
+    """The filters among the names and values of a query. `pairs`: without the names that mean something else."""
+    filters: list[Filter] = []
+    complaints: list[str] = []
+    for key, value in pairs:
+        try:
+            found = _read(key, value)
+        except NotAFilter as problem:
+            complaints.append(str(problem))
+            continue
+        if len(filters) == MOST_FILTERS:
+            complaints.append(f"more than {MOST_FILTERS} filters: the rest is left out")
+            break
+        if found not in filters:
+            filters.append(found)
+    return Filters(tuple(filters), tuple(dict.fromkeys(complaints)))
+
+
+def parse_token(text: str) -> Filter:
+    """What a person types: `model:gpt-5`, `-user:ada`, `cost>0.01`, `property:feature=chat`; other text is looked for in
+    bodies. Raises NotAFilter."""
+    if typed := _TYPED.fullmatch(text.strip()):
+        minus, name, operator, value = typed.groups()
+        if name in KINDS or name.startswith(PROPERTY):
+            negated = bool(minus) or operator == "!="
+            return _read(
+                f"{name}{NOT}" if negated else name, (operator if operator in _COMPARISONS else "") + value.strip()
+            )
+    return _read("words", text.strip())
+
+
+def condition_of(name: str, value: str) -> str:
+    """SQL that is true for the calls that fit one value. Raises NotAFilter."""
+    if name.startswith(PROPERTY):
+        return _text(f"properties[{literal(name.removeprefix(PROPERTY).lower())}]")(value)
+    return KINDS[name].condition(value)
+
+
+def literal(text: str) -> str:
+    """The text as a string of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _read(key: str, value: str) -> Filter:
+    negated = key.endswith(NOT)
+    name = key.removesuffix(NOT)
+    if name.lower().startswith(PROPERTY) and len(name) > len(PROPERTY):
+        name = PROPERTY + name[len(PROPERTY) :].lower()
+    else:
+        name = name.lower()
+        if name not in KINDS:
+            raise NotAFilter(f"{name[:80]!r} is not a filter{did_you_mean(name[:80], KINDS)}; it is left out")
+    if len(value) > MOST_VALUE_CHARACTERS or "\0" in value + name:
+        raise NotAFilter(f"{name[:80]}: this value is too long or has a zero byte; it is left out")
+    condition_of(name, value)  # raises where the value makes no sense
+    return Filter(name, value, negated)
+
+
+def _text(expression: str) -> Callable[[str], str]:
+    def condition(value: str) -> str:
+        if value == "":
+            return f"{expression} is null"
+        if value == "*":
+            return f"{expression} is not null"
+        if "*" in value:
+            pattern = re.sub(r"([\\%_])", r"\\\1", value).replace("*", "%")
+            return f"{expression} like {literal(pattern)} escape '\\'"
+        return f"{expression} = {literal(value)}"
+
+    return condition
+
+
+def _number(expression: str, read: Callable[[str], float], example: str) -> Callable[[str], str]:
+    def number(text: str, whole: str) -> str:
+        try:
+            return repr(read(text.strip().lower()))
+        except ValueError:
+            raise NotAFilter(
+                f"{whole[:80]!r} is not a range of numbers; write e.g. {example}; it is left out"
+            ) from None
+
+    def condition(value: str) -> str:
+        if value.strip() in ("", "*"):
+            return f"{expression} is {'' if not value.strip() else 'not '}null"
+        if ".." in value:
+            low, _, high = value.partition("..")
+            return f"{expression} between {number(low, value)} and {number(high, value)}"
+        operator = next((each for each in _COMPARISONS if value.strip().startswith(each)), "")
+        return f"{expression} {operator or '='} {number(value.strip().removeprefix(operator), value)}"
+
+    return condition
+
+
+def _money(text: str) -> float:
+    return _plain(text.removeprefix("$"))
+
+
+def _plain(text: str) -> float:
+    match = _NUMBER.fullmatch(text.replace(",", "").replace("_", ""))
+    if not match:
+        raise ValueError
+    return float(match[1]) * _MULTIPLES[match[2]]
+
+
+def _milliseconds(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError
+    return float(match[1]) * _UNITS_MS[match[2] or "ms"]
+
+
+def _status(value: str) -> str:
+    if match := _STATUS_CLASS.fullmatch(value.strip().lower()):
+        return f"status between {match[1]}00 and {match[1]}99"
+    return _number("status", _signed, "429, 4xx or >=500")(value)
+
+
+def _signed(text: str) -> float:
+    return int(text)
+
+
+def _words(value: str) -> str:
+    """The date of the calls bounds the bodies that are read."""
+    words = [quoted or word for quoted, word in _WORD.findall(value)]
+    if not words:
+        raise NotAFilter("words: write what to look for in prompts and answers; it is left out")
+    said = "lower(concat_ws(' ', request_body, response_text, case when response_text is null then response_body end))"
+    fits = " and ".join(f"contains({said}, {literal(word.lower())})" for word in words)
+    return (
+        "request_id in (select request_id from bodies where date >= cast(getvariable('since') as date)"
+        f" and date <= cast(getvariable('until') as date) and {fits})"
+    )
+
+
+def _choice(meanings: Mapping[str, str]) -> Callable[[str], str]:
+    def condition(value: str) -> str:
+        if value not in meanings:
+            raise NotAFilter(f"{value[:80]!r} is not one of {', '.join(meanings)}; it is left out")
+        return meanings[value]
+
+    return condition
+
+
+_COMPARISONS: Final = (">=", "<=", ">", "<")
+_TYPED: Final = re.compile(r"(-?)((?:property:)?[^\s:=<>!\"]+?)(!=|>=|<=|[:=<>])(.*)", re.DOTALL)
+_NUMBER: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([km]?)")
+_MULTIPLES: Final = {"": 1.0, "k": 1e3, "m": 1e6}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(ms|s|m|min|h)?")
+_UNITS_MS: Final = {"ms": 1.0, "s": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
+_STATUS_CLASS: Final = re.compile(r"([1-5])xx")
+_WORD: Final = re.compile(r'"([^"]+)"|([^\s"]+)')
+_RATED: Final = "request_id in (select request_id from feedback where rating"
+_LENGTH: Final = "2s, >500ms or 1s..5s"
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "model": Kind("model", _text("coalesce(response_model, request_model)"), "coalesce(response_model, request_model)"),
+    "provider": Kind("provider", _text("provider_name"), "provider_name"),
+    "user": Kind("user", _text("user_id"), "user_id"),
+    "session": Kind("session", _text("session_id"), "session_id"),
+    "session_name": Kind("session name", _text("session_name"), "session_name"),
+    "path": Kind("session path", _text("session_path"), "session_path"),
+    "operation": Kind("operation", _text("operation_name"), "operation_name"),
+    "status": Kind("status", _status, "status"),
+    "error": Kind("error", _text("error_type"), "error_type"),
+    "cache": Kind("cache", _text("cache_status"), "cache_status"),
+    "client": Kind("client", _text("client"), "client"),
+    "command": Kind("command", _text("client_command"), "client_command"),
+    "repository": Kind("repository", _text("client_repository"), "client_repository"),
+    "prompt": Kind("prompt", _text("prompt_id"), "prompt_id"),
+    "limit": Kind("limit", _text("rate_limit_status"), "rate_limit_status"),
+    "usage": Kind("usage source", _text("usage_source"), "usage_source"),
+    "finish": Kind(
+        "finish reason",
+        lambda value: f"list_contains(finish_reasons, {literal(value)})",
+    ),
+    "id": Kind("request", _text("request_id")),
+    "cost": Kind("cost", _number("cost_nanousd / 1e9", _money, ">0.01 or 0.001..0.01")),
+    "saved": Kind("saved", _number("saved_nanousd / 1e9", _money, ">0")),
+    "latency": Kind("latency", _number("duration_ms", _milliseconds, _LENGTH)),
+    "first_token": Kind("first token", _number("time_to_first_token_ms", _milliseconds, _LENGTH)),
+    "tokens": Kind("tokens", _number("input_tokens + output_tokens", _plain, ">1000 or 1k..10k")),
+    "input_tokens": Kind("input tokens", _number("input_tokens", _plain, ">1000 or 1k..10k")),
+    "output_tokens": Kind("output tokens", _number("output_tokens", _plain, ">1000 or 1k..10k")),
+    "attempts": Kind("attempts", _number("attempts", _plain, ">1")),
+    "stream": Kind("stream", _choice({"yes": "is_stream", "no": "not is_stream"})),
+    "feedback": Kind(
+        "feedback",
+        _choice(
+            {
+                "good": f"{_RATED})",
+                "bad": f"{_RATED} = false)",
+                "none": "request_id not in (select request_id from feedback)",
+            }
+        ),
+    ),
+    "words": Kind("words", _words),
+}

@@ -1,0 +1,94 @@
+"""Numbers, times and texts as the pages show them. Unknown is a dash that says why, never 0. Pure."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from markupsafe import Markup, escape
+
+DASH: Final = "\N{EN DASH}"
+_SMALL_USD: Final = 0.0001
+
+
+def usd(value: float | None) -> str:
+    """Enough digits that a small sum is not 0: $1,234.56, $0.0123, $0.000004."""
+    if value is None:
+        return DASH
+    size = abs(value)
+    if size >= 1000:
+        return f"${value:,.0f}"
+    if size >= 1 or size == 0:
+        return f"${value:,.2f}"
+    if size >= 0.01:
+        return f"${value:.3f}"
+    return f"${value:.4f}" if size >= _SMALL_USD else f"${value:.2g}" if size >= 1e-9 else "$0.00"
+
+
+def usd_exact(value: float | None) -> str:
+    """All digits, for a detail or a tooltip."""
+    return DASH if value is None else f"${value:,.9f}".rstrip("0").ljust(5, "0")
+
+
+def count(value: float | None) -> str:
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def short(value: float | None) -> str:
+    """1,234 as 1.23k; for labels where room is scarce."""
+    if value is None:
+        return DASH
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
+
+
+def duration(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return DASH
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def percent(share: float | None) -> str:
+    """`share`: 0 to 1."""
+    if share is None:
+        return DASH
+    return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.2%}"
+
+
+def bytes_(value: float | None) -> str:
+    if value is None:
+        return DASH
+    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def change(now: float | None, earlier: float | None) -> str | None:
+    """+12%, against the period before; None where it cannot be said."""
+    if now is None or not earlier:
+        return None
+    share = now / earlier - 1
+    return f"{share:+.0%}" if abs(share) < 10 else f"\N{MULTIPLICATION SIGN}{now / earlier:.0f}"
+
+
+def moment(value: datetime, zone_local: datetime) -> Markup:
+    """A time for people, in the viewer's zone, with the exact one for machines."""
+    exact = value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        exact, exact, zone_local.strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+def unknown(why: str) -> Markup:
+    """A dash with the reason for those who hover over it, focus it or have it read."""
+    return Markup('<abbr class="unknown" tabindex="0" title="{0}" aria-label="unknown: {0}">{1}</abbr>').format(
+        escape(why), DASH
+    )

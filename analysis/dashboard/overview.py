@@ -1,0 +1,87 @@
+"""The page Overview: what the calls came to, over time and by what."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from analysis.dashboard import charts
+from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.steps import steps_of
+from analysis.dashboard.view import View, view_of
+from analysis.reports.dimensions import PROPERTY, quoted
+
+PAGE: Final = Page("/overview", "Overview", "o")
+
+# What charts can be stacked by: the name of a column of `calls`, which is also the filter of a click.
+STACKS: Final = ("model", "provider", "user", "operation", "repository", "command", "client")
+_TOPS: Final = (("model", "Models"), ("user", "Users"), ("repository", "Repositories"), ("error", "Errors"))
+
+
+def routes(site: Site) -> list[Route]:
+    async def page(request: Request) -> Response:
+        view = view_of(request)
+        return site.page(request, "overview.html", view, by=_stack(view), stacks=STACKS, tops=_TOPS)
+
+    async def totals(request: Request) -> Response:
+        view = view_of(request)
+        found = {row["period"]: row for row in (await site.table(view, "overview_totals")).records()}
+        return site.part("overview_totals.html", view, now=found.get("now"), before=found.get("before"))
+
+    async def over_time(request: Request) -> Response:
+        view = view_of(request)
+        by, steps = _stack(view), steps_of(view.window)
+        table = await site.table(
+            view, "overview_over_time", [f"{steps.column} as at", f"{quoted(by)} as series"], _properties(by)
+        )
+        rows = list(table.records())
+        made = {
+            title: charts.stacked(rows, value, steps, view, unit, token=by)
+            for title, value, unit in (
+                ("Spend", "cost_usd", "usd"),
+                ("Calls", "calls", "count"),
+                ("Tokens", "tokens", "count"),
+                ("Errors", "errors", "count"),
+            )
+        }
+        return site.part("charts.html", view, charts=made, step=steps.name)
+
+    async def latency(request: Request) -> Response:
+        view = view_of(request)
+        steps = steps_of(view.window)
+        rows = list((await site.table(view, "overview_latency", [f"{steps.column} as at"])).records())
+        times = {"p50_ms": "half of the calls", "p95_ms": "95 of 100", "first_token_ms": "first token, half"}
+        chart = charts.lines(rows, times, steps, view, "duration")
+        return site.part("charts.html", view, charts={"Latency": chart}, step=steps.name)
+
+    async def top(request: Request) -> Response:
+        view = view_of(request)
+        by = request.path_params["by"]
+        if by not in dict(_TOPS) and not by.startswith(PROPERTY):
+            by = "model"
+        rows = list((await site.table(view, "overview_top", [f"{quoted(by)} as name"], _properties(by))).records())
+        return site.part("overview_top.html", view, by=by, rows=rows, most=_most(rows))
+
+    part = f"{PAGE.path}/-"
+    return [
+        Route(PAGE.path, page),
+        Route(f"{part}/totals", totals),
+        Route(f"{part}/over-time", over_time),
+        Route(f"{part}/latency", latency),
+        Route(f"{part}/top/{{by}}", top),
+    ]
+
+
+def _stack(view: View) -> str:
+    by = view.options.get("by", "model")
+    return by if by in STACKS or (by.startswith(PROPERTY) and len(by) > len(PROPERTY)) else "model"
+
+
+def _properties(by: str) -> list[str]:
+    return [by] if by.startswith(PROPERTY) else []
+
+
+def _most(rows: Sequence[Mapping[str, Any]]) -> float:
+    return max((row["cost_usd"] or 0 for row in rows), default=0) or 1

@@ -1,0 +1,125 @@
+"""How a page is made: its place in the navigation, its templates, its questions to the lake, and downloads of tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from analysis.dashboard import files, formats
+from analysis.dashboard.state import BASE, Dashboard
+from analysis.dashboard.view import PART, PRESETS, View, iso, suggested_names, token_text
+from analysis.lake import Connection
+from analysis.reports.report import with_columns
+from analysis.reports.scope import open_scope, set_variables
+from analysis.table import Table, fetch
+
+_SQL_FOLDERS: Final = (Path(__file__).with_name("sql"), Path(__file__).parents[1] / "reports" / "sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One entry of the navigation. `letter`: after `g` it opens the page; `group`: the heading it stands under."""
+
+    path: str
+    title: str
+    letter: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All pages and the templates; what every page is rendered with."""
+
+    dashboard: Dashboard
+    pages: Sequence[Page]
+    templates: jinja2.Environment = field(default_factory=lambda: _templates())
+
+    def page(self, request: Request, template: str, view: View, status: int = 200, **values: object) -> Response:
+        """A whole page. Its template extends `page.html`; its slow parts follow by themselves (macro `part`)."""
+        if view.was_typed:
+            return RedirectResponse(view.url(), 303)
+        shown: dict[str, object] = {
+            "view": view,
+            "site": self,
+            "pages": self.pages,
+            "page": next((page for page in self.pages if page.path == view.path), None),
+            "presets": PRESETS,
+            "names": suggested_names(),
+            "has_proxy": self.dashboard.has_proxy,
+        }
+        return HTMLResponse(self.templates.get_template(template).render(shown | values), status)
+
+    def part(self, template: str, view: View, **values: object) -> Response:
+        """A part of a page: HTML without a head, put in place by htmx."""
+        return HTMLResponse(self.templates.get_template(template).render({"view": view, "site": self} | values))
+
+    async def ask[T](self, view: View, question: Callable[[Connection], T], property_names: Sequence[str] = ()) -> T:
+        """What a question answers on a connection that has the views `calls` and `calls_before` of this page."""
+
+        def in_scope(connection: Connection) -> T:
+            open_scope(connection, view.scope(property_names))
+            return question(connection)
+
+        return await self.dashboard.api.ask(in_scope)
+
+    async def table(
+        self, view: View, name: str, by: Sequence[str] = (), property_names: Sequence[str] = (), **variables: object
+    ) -> Table:
+        """The answer to one .sql file. `by`: SQL in place of its line that ends in `-- by`; `property_names`: like
+        `property:feature`, the properties that `by` names; `variables`: what the file reads by `getvariable`."""
+        return await self.ask(view, lambda connection: run(connection, name, variables, by), property_names)
+
+    async def row(self, view: View, name: str) -> dict[str, Any]:
+        """The same for a question that has one row."""
+        (row,) = (await self.table(view, name)).records()
+        return row
+
+
+def run(
+    connection: Connection, name: str, variables: Mapping[str, object] | None = None, by: Sequence[str] = ()
+) -> Table:
+    """A .sql file on a connection that has its scope. `by`: SQL in place of its line `-- by`."""
+    set_variables(connection, variables or {})
+    sql = sql_text(name)
+    return fetch(connection, with_columns(sql, by) if by else sql)
+
+
+@cache
+def sql_text(name: str) -> str:
+    """The question of that name: of a page, or one that the reports have too."""
+    file = next(file for folder in _SQL_FOLDERS if (file := folder / f"{name}.sql").exists())
+    return file.read_text(encoding="utf-8")
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("usd", "usd_exact", "count", "short", "duration", "percent", "unknown"):
+        environment.filters[name] = getattr(formats, name)
+    environment.filters["bytes"] = formats.bytes_
+    environment.filters["moment"] = _moment
+    environment.filters["token"] = token_text
+    environment.filters["iso"] = iso
+    environment.globals |= {
+        "static": files.address,
+        "base": BASE,
+        "part_mark": PART,
+        "change": formats.change,
+        "unknown": formats.unknown,
+    }
+    return environment
+
+
+def _moment(value: datetime | None, view: View) -> str:
+    return formats.DASH if value is None else formats.moment(value, view.zone.local_row((value,))[0])

@@ -1,0 +1,51 @@
+"""What the pages share: the API's lake and questions, who may sign in, and the secret that signs sessions."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from addon.config.keys import Key
+from addon.config.reload import State, file_settings, state_of
+from addon.config.settings import ConfigError, Settings
+from analysis.api.state import Api
+from analysis.dashboard.tries import Tries
+
+
+class SettingsNow:
+    """The settings file as it is now: a key that is removed is signed out at once. A file that cannot be read leaves the
+    last settings in force, as in the proxy."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._state: State | None = None
+        self._read = False
+
+    def __call__(self) -> Settings:
+        state = state_of(self._settings.config)
+        if not self._read or state != self._state:
+            self._state, self._read = state, True
+            try:
+                self._settings = file_settings(self._settings, os.environ)
+            except ConfigError:
+                return self._settings
+        return self._settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    api: Api
+    settings: SettingsNow
+    has_proxy: bool = True  # False: only the data folder is shown
+    tries: Tries = field(default_factory=Tries)
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        return self.settings().keys
+
+
+def dashboard_of(api: Api, *, has_proxy: bool = True) -> Dashboard:
+    return Dashboard(api=api, settings=SettingsNow(api.settings), has_proxy=has_proxy)
+
+
+BASE: Final = "/ui"  # every address of the dashboard is below it

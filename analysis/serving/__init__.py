@@ -1,0 +1,1 @@
+"""The processes that serve the HTTP API and the dashboard: behind the proxy, and the dashboard alone."""

@@ -1,0 +1,5 @@
+import sys
+
+from analysis.serving.serve import main
+
+sys.exit(main())

@@ -1,0 +1,78 @@
+"""The pages in a real browser: they draw, they are accessible, and they can be walked with the keyboard alone."""
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.dashboard.browsing import open_page, violations
+from tests.dashboard.conftest import watched
+
+pytestmark = pytest.mark.long
+
+PAGES = ("/ui/overview", "/ui/requests")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_accessible_and_fits_its_window(
+    browser: Browser, url: str, path: str, width: int, theme: str
+) -> None:
+    context = browser.new_context(
+        base_url=url,
+        timezone_id="UTC",
+        viewport={"width": width, "height": 800},
+        color_scheme=theme,  # type: ignore[arg-type]
+    )
+    with watched(context, url) as page:
+        open_page(page, path)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_a_filter_is_typed_with_suggestions_and_removed_again(page: Page) -> None:
+    open_page(page, "/ui/overview")
+    page.keyboard.press("/")
+    page.keyboard.type("user:ad")
+    page.wait_for_selector("#suggestions li:has-text('ada')")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ui/overview?user=ada")
+    assert page.locator(".token").inner_text().startswith("user is ada")
+    page.get_by_label("Remove: user is ada").click()
+    page.wait_for_url("**/ui/overview")
+
+
+def test_pages_are_reached_with_the_keyboard_alone(page: Page) -> None:
+    open_page(page, "/ui/overview")
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    page.wait_for_url("**/ui/requests")
+    page.wait_for_selector("tr[data-row]")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('tr[data-row]')].findIndex(r => r.contains(document.activeElement))"
+        )
+        == 1
+    )
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("#help").is_visible()
+
+
+def test_the_theme_is_switched_and_remembered(page: Page) -> None:
+    open_page(page, "/ui/overview")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    open_page(page, "/ui/requests")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_bar_leads_to_the_calls_behind_it(page: Page) -> None:
+    open_page(page, "/ui/overview")
+    page.locator(".u-over").nth(1).click()
+    page.wait_for_url("**/ui/requests?*")
+    assert "since=" in page.url and "until=" in page.url

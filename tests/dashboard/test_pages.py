@@ -1,0 +1,95 @@
+"""The pages and their parts, asked as a browser asks for them."""
+
+import httpx
+import pytest
+
+PAGES = ("/ui/overview", "/ui/requests")
+PARTS = (
+    "/ui/overview/-/totals",
+    "/ui/overview/-/over-time",
+    "/ui/overview/-/over-time?by=property:feature",
+    "/ui/overview/-/latency",
+    "/ui/overview/-/top/user",
+    "/ui/requests/-/rows",
+)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *PARTS])
+def test_every_page_and_part_answers_with_strict_headers(http: httpx.Client, path: str) -> None:
+    answer = http.get(path)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_has_inline_scripts_or_styles(http: httpx.Client, path: str) -> None:
+    text = http.get(path).text
+    assert "<style" not in text and " style=" not in text and "onclick" not in text
+    assert text.count("<script") == text.count("<script src=")
+
+
+def test_a_filter_that_makes_no_sense_is_said_and_the_rest_is_kept(http: httpx.Client) -> None:
+    text = http.get("/ui/overview?modle=x&user=ada&since=nonsense").text
+    assert "did you mean &#39;model&#39;" in text
+    assert "the last 30 days are shown" in text
+    assert "user is ada" in text
+
+
+def test_what_was_typed_becomes_a_readable_address(http: httpx.Client) -> None:
+    answer = http.get("/ui/overview?since=7d&token=cost>0.01")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/overview?since=7d&cost=%3E0.01")
+
+
+def test_a_page_that_does_not_exist_is_a_page_with_the_same_headers(http: httpx.Client) -> None:
+    answer = http.get("/ui/nothing")
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+def test_files_are_cached_for_ever_under_an_address_with_their_hash(http: httpx.Client) -> None:
+    text = http.get("/ui/overview").text
+    for address in {part.split('"')[0] for part in text.split('"/ui/static/')[1:]}:
+        answer = http.get(f"/ui/static/{address}")
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert http.get("/ui/static/000000000000/dashboard.css").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"origin": "https://evil.example"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "script"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+    ],
+)
+def test_other_sites_get_nothing(http: httpx.Client, headers: dict[str, str]) -> None:
+    answer = http.get("/ui/overview", headers=headers)
+    assert answer.status_code == 403
+    assert "<html" not in answer.text
+
+
+def test_a_link_from_elsewhere_opens_the_page(http: httpx.Client) -> None:
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    assert http.get("/ui/overview", headers=headers).status_code == 200
+
+
+def test_writing_needs_the_token_of_the_page(http: httpx.Client) -> None:
+    assert http.post("/ui/sign-out").status_code == 403
+    assert http.post("/ui/sign-out", headers={"x-csrf-token": "wrong"}).status_code == 403
+
+
+def test_suggestions_are_names_then_values_with_counts(http: httpx.Client) -> None:
+    names = http.get("/ui/suggest", params={"q": "mod"}).json()
+    assert names[0]["text"] == "model:"
+    values = http.get("/ui/suggest", params={"q": "user:"}).json()
+    assert "user:ada" in [each["text"] for each in values]
+    assert all(each["note"] for each in values)
+    features = http.get("/ui/suggest", params={"q": "property:feature="}).json()
+    assert "property:feature=search" in [each["text"] for each in features]
