@@ -8,6 +8,8 @@ from hashlib import blake2b
 from sys import intern
 from typing import Any, Final
 
+import pyarrow
+
 from addon.metering.price import PriceList
 from addon.storage.record import RequestRow
 from analysis.conversations.kept_bodies import kept_requests
@@ -16,13 +18,30 @@ from analysis.lake import Connection
 from analysis.reports.prompt_turns import Prompt, Turn, turns_of
 from analysis.reports.report import load_internal
 from analysis.reports.scope import set_variables
-from analysis.table import Table, fetch
+from analysis.table import fetch
 
-QUESTION: Final = "How much of each session's input was read from the provider's prompt cache, and what broke it?"
 SESSIONS: Final = 20  # whose bodies are read: about 1 ms for a turn of 100 KB
 MOST_CALLS: Final = 500  # of a session, its newest
 _EXCERPT: Final = 60  # characters
 
+PROMPT_CACHE_SESSIONS: Final = pyarrow.schema(
+    [
+        ("session_id", pyarrow.string()),
+        ("calls", pyarrow.int64()),
+        ("input_tokens", pyarrow.int64()),
+        ("cache_read_input_tokens", pyarrow.int64()),
+        ("changed", pyarrow.int64()),  # turns whose beginning is not that of the turn before,
+        ("lost_tokens", pyarrow.int64()),  # the tokens that were therefore not read from the cache,
+        ("lost_usd", pyarrow.float64()),  # and what they cost more
+        ("missed", pyarrow.int64()),  # turns whose beginning is the same, and was not read
+        ("missed_usd", pyarrow.float64()),
+        ("turn", pyarrow.int64()),  # the first that changed
+        ("changed_at", pyarrow.string()),
+        ("before", pyarrow.string()),
+        ("now", pyarrow.string()),
+        ("request_id", pyarrow.string()),
+    ]
+)
 _Key = tuple[str, int]  # request id, start in epoch microseconds: ids may repeat
 
 
@@ -71,34 +90,30 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
     return found
 
 
-def as_table(sessions: Sequence[SessionCache]) -> Table:
-    """One row a session. Turn, place and excerpts are those of the first change."""
-    columns = (
-        *("session_id", "calls", "input_tokens", "cache_read_input_tokens", "read_share", "changed", "lost_tokens"),
-        *("lost_usd", "missed", "missed_usd", "turn", "changed_at", "before", "now", "request_id"),
-    )
-    return Table(columns, [_table_row(each) for each in sessions])
+def add(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> None:
+    """Makes the table `prompt_cache_sessions` for the open scope: one row a session."""
+    rows = [_columns(each) for each in diagnose(connection, prices, sessions)]
+    connection.register("prompt_cache_sessions", pyarrow.Table.from_pylist(rows, schema=PROMPT_CACHE_SESSIONS))
 
 
-def _table_row(each: SessionCache) -> tuple[Any, ...]:
+def _columns(each: SessionCache) -> dict[str, Any]:
     first = each.changed[0] if each.changed else None
-    return (
-        each.session_id,
-        each.calls,
-        each.input_tokens,
-        each.cache_read_input_tokens,
-        None if each.read_share is None else round(each.read_share, 4),
-        len(each.changed),
-        total([turn.lost_tokens for turn in each.changed]),
-        total([turn.lost_usd for turn in each.changed]),
-        len(each.missed),
-        total([turn.lost_usd for turn in each.missed]),
-        first.number if first else None,
-        first.changed_at if first else None,
-        each.before,
-        each.now,
-        first.request_id if first else None,
-    )
+    return {
+        "session_id": each.session_id,
+        "calls": each.calls,
+        "input_tokens": each.input_tokens,
+        "cache_read_input_tokens": each.cache_read_input_tokens,
+        "changed": len(each.changed),
+        "lost_tokens": total([turn.lost_tokens for turn in each.changed]),
+        "lost_usd": total([turn.lost_usd for turn in each.changed]),
+        "missed": len(each.missed),
+        "missed_usd": total([turn.lost_usd for turn in each.missed]),
+        "turn": first.number if first else None,
+        "changed_at": first.changed_at if first else None,
+        "before": each.before,
+        "now": each.now,
+        "request_id": first.request_id if first else None,
+    }
 
 
 def total[Number: (int, float)](values: Sequence[Number | None]) -> Number | None:

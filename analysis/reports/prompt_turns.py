@@ -90,15 +90,20 @@ def common_beginning(one: Prompt, other: Prompt) -> int:
 def lost_usd(row: RequestRow, tokens: int, prices: PriceList) -> float | None:
     """What `tokens` of the input cost more than they would have cost if read from the provider's cache.
 
-    None: not known, since the call has no price, or the provider stated the whole cost alone.
+    None: not known, since the call has no price, the provider stated the whole cost alone, or the price was one of the user's
+    that `prices` do not have.
     """
     bill = bill_of(row)
     if row.cost_nanousd is None or bill.usage is None or bill.stated_nanousd is not None:
         return None
     paid, instead = prices.price(bill), prices.price(replace(bill, usage=read_instead(bill.usage, tokens)))
-    if paid.nanousd is None or instead.nanousd is None:
+    if paid.nanousd is None or instead.nanousd is None or (paid.source != row.cost_source and _is_own(row.cost_source)):
         return None
     return (paid.nanousd - instead.nanousd) / 1e9
+
+
+def _is_own(cost_source: str | None) -> bool:
+    return cost_source is not None and cost_source.startswith("override ")
 
 
 def read_instead(usage: Usage, tokens: int) -> Usage:

@@ -1,5 +1,6 @@
 """Questions on data that is small enough to work the answers out by hand."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -206,14 +207,39 @@ def test_the_calls_that_the_cache_answered_most(cached: Path) -> None:
 # --- retries
 
 
+def failed(host: str, *began_and_took_ms: tuple[int, int]) -> str:
+    return json.dumps(
+        [
+            {"provider_name": "openai", "host": host, "status": 503, "started_ms": began, "duration_ms": took}
+            for began, took in began_and_took_ms
+        ]
+    )
+
+
 def test_retries_and_fallbacks_say_what_they_saved(tmp_path: Path) -> None:
+    openai = "api.openai.com"
     write(
         tmp_path,
         [
             call(0, attempts=1, duration_ms=100, cost_nanousd=1),
             call(1, attempts=1, duration_ms=300, cost_nanousd=1, fallback_index=0),
-            call(2, attempts=3, duration_ms=4000, cost_nanousd=10),
-            call(3, attempts=2, duration_ms=6000, fallback_index=1, provider_name="groq", response_model="llama"),
+            call(
+                2,
+                host=openai,
+                attempts=3,
+                duration_ms=4000,
+                cost_nanousd=10,
+                fallback_index=0,
+                failed_attempts=failed(openai, (0, 500), (1500, 500)),
+            ),
+            call(
+                3,
+                host="api.groq.com",
+                attempts=2,
+                duration_ms=6000,
+                fallback_index=0,
+                failed_attempts=failed(openai, (0, 1000)),
+            ),
             call(4, attempts=2, duration_ms=8000, error_type="http_503", cost_nanousd=0),
             call(5, attempts=0, cache_status="hit", duration_ms=1),
             call(6, attempts=1, request_model="gpt-5"),
@@ -231,6 +257,7 @@ def test_retries_and_fallbacks_say_what_they_saved(tmp_path: Path) -> None:
         "retried_cost_usd": 10e-9,
         "fallback_cost_usd": None,
         "unpriced": 1,
+        "failed_p50_ms": 1500,  # of 2,000 and 1,000
         "p50_ms": 200,
         "saved_p50_ms": 5000,
     }
