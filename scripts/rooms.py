@@ -22,6 +22,7 @@ ORDER: Final = (
     "analysis.serving",
     "analysis.dashboard",
     "analysis.api",
+    "analysis.alerts",
     "analysis.webhooks",
     "analysis.faces",
     "analysis.reports",

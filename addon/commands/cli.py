@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from addon.commands.alerts import alerts
 from addon.commands.budgets import budgets, limits
 from addon.commands.cache import cache
 from addon.commands.completion import completion
@@ -66,6 +67,7 @@ for _command in (
     keys,
     budgets,
     limits,
+    alerts,
     cache,
     dashboard,
     report,

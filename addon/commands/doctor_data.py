@@ -25,6 +25,7 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield from _journal(data)
         yield from _cache(data)
         yield from _without_price(data)
+        yield from _alerts(data, config)
 
 
 def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
@@ -170,3 +171,28 @@ def _without_price(data: Path) -> Iterator[Finding]:
             yield Finding(NOTE, "no price", f"{provider} {model or 'without a model'}: {calls} calls, {why}")
     except duckdb.Error as error:
         yield Finding(BAD, "reports", f"cannot be made: {error}")
+
+
+def _alerts(data: Path, config: Path | None) -> Iterator[Finding]:
+    """What fires, and what nobody could be told."""
+    import sqlite3
+
+    from analysis.alerts.message import moment, number
+    from analysis.alerts.standing import kept, shown_recipient
+
+    settings, _ = load_what_can_be_read(data, config)
+    if not settings.alerts:
+        return
+    try:
+        held = kept(settings)
+    except (sqlite3.Error, OSError) as error:
+        yield Finding(BAD, "alerts", f"which of them fire cannot be read: {error}")
+        return
+    for each in held.firing[:MOST_NAMED]:
+        name = f"{each.alert}, {each.subject}" if each.subject else each.alert
+        yield Finding(NOTE, "alert", f"{name} fires since {moment(each.since)}, now {number(each.value)}")
+    if not held.firing:
+        yield Finding(GOOD, "alerts", f"{len(settings.alerts)}, none of them fires")
+    for waiting in held.waiting[:MOST_NAMED]:
+        said = f"{shown_recipient(waiting.recipient)} did not take a message of {waiting.alert}: {waiting.failure}"
+        yield Finding(BAD, "alerts", f"{said}; try `heliograph alerts --test {waiting.alert}`")

@@ -10,10 +10,12 @@ key of two) is in `addon/config/read.py`.
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
+from annotated_types import Gt, Le, MinLen
+from pydantic import AfterValidator, Field, Strict
 
 from addon.config.keys import Key, Role
+from addon.config.outgoing_models import AlertTable, SmtpTable, WebhookTable
+from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
 from addon.config.values import (
     NUMBER,
@@ -38,10 +40,8 @@ from addon.config.values import (
     body_members,
     key_hash,
     says,
-    signing_secret,
     window_text,
 )
-from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.policy import Policy, Unit, checked_quota, checked_window
 from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
@@ -50,10 +50,6 @@ from addon.sending.fallbacks import USUAL_CODES, Fallback, FallbackRule, parse_m
 from addon.sending.timeouts import HEAD_S, Timeouts
 
 _TIMEOUTS: Final = Timeouts()
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TimeoutsTable(Section):
@@ -299,38 +295,6 @@ class BudgetTable(Section):
         return Budget(**given, match=self.match.made())
 
 
-class WebhookTable(Section):
-    """
-    [[webhooks]]
-    url = "https://example.org/hook"
-    secret = "$HOOK_SECRET"
-    """
-
-    url: Annotated[
-        str,
-        StringConstraints(strict=True, pattern=r"^https?://[^/\s?#]"),
-        says("is not an http(s) URL; write e.g. https://example.org/hook"),
-    ] = Field(description="Where finished calls are sent.")
-    secret: Annotated[
-        str,
-        Strict(),
-        MinLen(1),
-        AfterValidator(signing_secret),
-        says('is not a text; write e.g. "$HOOK_SECRET", an environment variable'),
-    ] = Field(description="Signs each delivery; `$NAME` is that environment variable.")
-    sample_rate: Annotated[float, Ge(0), Le(100), NUMBER, says("is not a percentage; write a number from 0 to 100")] = (
-        Field(default=100.0, description="Percent of the calls.")
-    )
-    properties: dict[str, Text] = Field(default={}, description="Only calls that have all of these properties.")
-    include_data: Flag = Field(
-        default=True, description="Send model, provider, tokens, cost and latency beside the bodies."
-    )
-
-    def made(self) -> Webhook:
-        properties = {name.lower(): value for name, value in self.properties.items()}
-        return Webhook(**self.model_dump(exclude={"properties"}), properties=properties)
-
-
 class FallbackTable(Section):
     """
     [[fallbacks]]
@@ -403,5 +367,9 @@ class File(Section):
     limits: list[LimitTable] = Field(default=[], description="Rate limits that no caller can loosen.")
     budgets: list[BudgetTable] = Field(default=[], description="Money that may be spent in a period.")
     webhooks: list[WebhookTable] = Field(default=[], description="Addresses that are told of each finished call.")
+    alerts: list[AlertTable] = Field(default=[], description="Conditions that people are told of.")
+    smtp: SmtpTable | None = Field(
+        default=None, description="The mail server that takes the alerts for mailto: addresses."
+    )
     fallbacks: list[FallbackTable] = Field(default=[], description="Other targets for calls that fail, by model.")
     keys: dict[str, KeyTable] = Field(default={}, description="Keys; once there is one, calls and endpoints need one.")

@@ -10,13 +10,14 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from addon.config.alerts import Condition
 from addon.config.keys import ROLES
 from addon.config.mistakes import did_you_mean, shown
 from addon.config.models import File, PriceTable
 from addon.config.settings import Problem, parse_origin
 
 # Values under these keys are never shown: they may be secrets.
-_SECRET: Final = ("keys", "secret", "headers", "body")
+_SECRET: Final = ("keys", "secret", "headers", "body", "password", "to")
 
 
 def read_table(
@@ -62,6 +63,8 @@ def _fields(file: File) -> dict[str, Any]:
         "limits": tuple(limit.made() for limit in file.limits),
         "budgets": tuple(budget.made() for budget in file.budgets),
         "webhooks": tuple(webhook.made() for webhook in file.webhooks),
+        "alerts": tuple(alert.made() for alert in file.alerts),
+        "smtp": file.smtp.made() if file.smtp else None,
         "fallbacks": tuple(fallback.made() for fallback in file.fallbacks),
         "keys": tuple(key.made(name) for name, key in file.keys.items()),
     }
@@ -77,7 +80,7 @@ def _of_fields(path: Path, table: Mapping[str, Any], environ: Mapping[str, str] 
 
 def _of_rules(path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
     """What no single field can tell. Reads the table as it is: what has no other mistake is checked, whatever else has."""
-    for section in ("limits", "budgets"):
+    for section in ("limits", "budgets", "alerts"):
         names: set[str] = set()
         for index, item in _tables(table, section):
             if isinstance(name := item.get("name"), str):
@@ -89,6 +92,16 @@ def _of_rules(path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
         if ("window" in item) == ("window_s" in item):
             told = 'write one of window = "1h" and window_s = 3600'
             yield Problem("limits", f"{path}: limits[{index}].window: {told}")
+    for index, item in _tables(table, "alerts"):
+        if ("when" in item) == ("sql" in item):
+            told = f'write one of when = "spend" ({", ".join(get_args(Condition))}) and sql = "FILE.sql"'
+            yield Problem("alerts", f"{path}: alerts[{index}].when: {told}")
+        if item.get("when") == "budget" and item.get("where"):
+            told = "a budget has a match of its own; leave it out"
+            yield Problem("alerts", f"{path}: alerts[{index}].where: {told}")
+        mails = isinstance(to := item.get("to"), list) and any(str(each).startswith("mailto:") for each in to)
+        if mails and "smtp" not in table:
+            yield Problem("alerts", f"{path}: alerts[{index}].to: mailto: needs a section [smtp] with host and sender")
     for index, item in _tables(table, "fallbacks"):
         if "target_url" not in item and "body" not in item:
             told = "neither target_url nor body: it would send the same call again; for that see Helicone-Retry-Enabled"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from addon.config.alerts import Alert, Smtp
 from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
 from addon.config.webhooks import Webhook
@@ -75,6 +76,8 @@ class Settings:
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
     budgets: tuple[Budget, ...] = ()
     webhooks: tuple[Webhook, ...] = ()  # addresses that are told of finished calls
+    alerts: tuple[Alert, ...] = ()
+    smtp: Smtp | None = None  # the mail server that alerts go through
     keys: tuple[Key, ...] = ()  # none: every program on this machine may call
     fallbacks: tuple[FallbackRule, ...] = ()  # by model; the variables in their headers are still names
     inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage; remove it for callers that did not ask

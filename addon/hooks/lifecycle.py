@@ -102,8 +102,8 @@ class Lifecycle:
         if self._services.settings.is_watched:
             self._watch = SettingsWatch(self.proxy, self._services, ctx.master.shutdown)
             self._tasks.append(loop.create_task(self._watch.run()))
-        if self._services.settings.webhooks:
-            self._tasks.append(loop.create_task(self._keep_webhooks(self._services)))
+        if self._services.settings.webhooks or self._services.settings.alerts:
+            self._tasks.append(loop.create_task(self._keep_api(self._services)))
 
     def _start_settler(self, services: Services) -> None:
         settings = services.settings
@@ -121,8 +121,8 @@ class Lifecycle:
                 self._start_settler(services)
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
 
-    async def _keep_webhooks(self, services: Services) -> None:
-        """The process of the endpoints sends them; without webhooks it starts at the first request for an endpoint."""
+    async def _keep_api(self, services: Services) -> None:
+        """The process of the endpoints sends webhooks and alerts; without them it starts at the first request for an endpoint."""
         while not self._stopping:
             with contextlib.suppress(ApiDown):  # it has said why
                 await services.api.port()

@@ -10,6 +10,7 @@ from mitmproxy.net.server_spec import ServerSpec
 from addon.caching.store import CacheStore
 from addon.callers.lookup import CallerLookup
 from addon.config import settings as settings_module
+from addon.config.alerts import recipient
 from addon.config.settings import ConfigError, Settings, origin_of
 from addon.hooks.api_process import ApiProcess
 from addon.limits.store import LimitStore
@@ -102,6 +103,9 @@ def open_services(settings: Settings) -> Services:
     try:
         for webhook in settings.webhooks:
             webhook.signing_key(os.environ)
+        for alert in settings.alerts:
+            for text in alert.to:
+                recipient(text, os.environ)
     except ValueError as error:
         raise ConfigError(f"{settings.config}: {error}") from error
     journal = Journal(folders.journal, on_trouble=_warn)

@@ -10,6 +10,7 @@ settle.lock                          held by the one settler of this data folder
 cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
 webhooks-dead.jsonl                  deliveries that were given up
+alerts.sqlite                        which alerts fire, and the messages that are not delivered yet
 limits.sqlite                        buckets of limits, spending of budgets (recounted from the lake at a start)
 """
 
@@ -65,6 +66,10 @@ class Folders:
     @property
     def webhooks(self) -> Path:
         return self.data / "webhooks.sqlite"
+
+    @property
+    def alerts(self) -> Path:
+        return self.data / "alerts.sqlite"
 
     @property
     def dead_letters(self) -> Path:
@@ -184,7 +189,7 @@ def is_odd(path: Path) -> bool:
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
 _FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
-    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|charged)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 

@@ -31,6 +31,7 @@ from addon.config.settings import ConfigError, load, secret
 from addon.hooks.endpoint_headers import TOKEN, TOKEN_VARIABLE
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
+from analysis.alerts.watch import AlertWatch
 from analysis.api.app import make_app
 from analysis.api.asking import MEMORY, Questions
 from analysis.api.envelope import error_answer
@@ -153,11 +154,15 @@ async def _serve(api: Api, token: str) -> None:
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         threading.Thread(target=watch_lifeline, name="lifeline", daemon=True).start()
-        telling = asyncio.create_task(dispatcher.run()) if (dispatcher := _dispatcher(api)) else None
+        tasks = [asyncio.create_task(each.run()) for each in _tellers(api)]
         await server.serve([listener])
-        if telling:
-            telling.cancel()
+        for task in tasks:
+            task.cancel()
 
 
-def _dispatcher(api: Api) -> Dispatcher | None:
-    return Dispatcher(api.settings.data, api.settings.webhooks) if api.settings.webhooks else None
+def _tellers(api: Api) -> Iterator[Dispatcher | AlertWatch]:
+    """What tells others by itself."""
+    if api.settings.webhooks:
+        yield Dispatcher(api.settings.data, api.settings.webhooks)
+    if api.settings.alerts:
+        yield AlertWatch(api.settings)
