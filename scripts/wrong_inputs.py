@@ -57,7 +57,6 @@ COMMANDS: Final = (
     "heliograph report --since 2026-11-02 --until 2026-11-01",
     "heliograph report --by modle",
     "heliograph report --by model,model",
-    "heliograph report users --by model",
     "heliograph report --by property:",
     "heliograph report --tz Europe/Berln",
     "heliograph report --limit few",
@@ -87,6 +86,7 @@ COMMANDS: Final = (
     "heliograph budgets team",
     "heliograph limits house",
     "heliograph limits --limit -1",
+    "heliograph alerts --test spending",
     "heliograph reload now",
     "heliograph reload --config none.toml",
     "heliograph service instal",
@@ -121,6 +121,10 @@ SETTINGS: Final = (
     "[upstreams]\nopnai = 'http://127.0.0.1:9001'",
     "[timeouts]\nfirst_byte_s = 'ten'",
     "[[fallbacks]]\nmodel = 'gpt-4o'\ntarget_url = 'https://api.groq.com/openai/v1'\nheaders = { Authorization = 'Bearer $UNSET_KEY' }",
+    "[[alerts]]\nname = 'spending'\nwhen = 'spending'\nat_least = 20\nto = ['https://example.org/hook']",
+    "[[alerts]]\nname = 'spending'\nat_least = 20\nto = ['https://example.org/hook']",
+    "[[alerts]]\nname = 'spending'\nwhen = 'spend'\nat_least = 20\nto = ['ops@example.org']",
+    "[[alerts]]\nname = 'spending'\nwhen = 'spend'\nat_least = 20\nto = ['mailto:ops@example.org']",
     "[usage\ninject = true",
 )  # fmt: skip
 

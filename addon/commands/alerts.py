@@ -43,7 +43,7 @@ def alerts(tested: str | None, style: Style, data: Path, config: Path | None) ->
     now = datetime.now(UTC)
     found = alerts_now(settings, Lake(data, warn), stored_amounts(data, now), now)
     columns = ("name", "condition", "subject", "value", "at_least", "unit", "window_s", "state", "since", "problem")
-    write(columns, [[getattr(row, name) for name in columns] for row in found], style, keep_numbers=True)
+    write(columns, [tuple(getattr(row, name) for name in columns) for row in found], style, keep_numbers=True)
 
 
 def _test(settings: "Settings", name: str) -> None:

@@ -90,7 +90,7 @@ class AlertTable(Section):
         list[Annotated[str, Strict(), AfterValidator(_recipient), says(f"is not a recipient; {ALLOWED_RECIPIENTS}")]],
         MinLen(1),
     ] = Field(
-        description="Who is told: URLs (JSON), slack+https URLs, mailto: addresses; `$NAME` is that environment variable."
+        description="Recipients: URLs (JSON), slack+https URLs, mailto: addresses; `$NAME` is that environment variable."
     )
 
     def made(self) -> Alert:

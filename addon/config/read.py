@@ -138,7 +138,8 @@ def _message(details: ErrorDetails) -> str:
             return f"missing; needed are {', '.join(needed)}"
         case "literal_error":
             names = [part.strip(" '") for part in str(details["ctx"]["expected"]).replace(" or ", ",").split(",")]
-            noun = next(str(part) for part in reversed(location) if isinstance(part, str)).removesuffix("s")
+            key = next(str(part) for part in reversed(location) if isinstance(part, str))
+            noun = "condition" if key == "when" else key.removesuffix("s")
             near = did_you_mean(given, names) if isinstance(given, str) else ""
             return f"{value} is not a {noun}{near}; allowed are {', '.join(names)}"
         case "list_type":

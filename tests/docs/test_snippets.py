@@ -16,8 +16,10 @@ from click.testing import CliRunner
 
 from addon.commands.cli import main
 from addon.config.settings import load
-from analysis.lake import Lake
-from analysis.table import fetch
+from analysis.lake import Connection, Lake
+from analysis.reports.scope import Scope, open_scope
+from analysis.reports.window import EVER
+from analysis.table import Table, fetch
 from tests.docs.conftest import Desk
 from tests.docs.fences import PAGES, ROOT, Block, blocks, commands, sample_output, shape
 
@@ -46,7 +48,11 @@ def test_settings_are_accepted(block: Block, tmp_path: Path) -> None:
 
 @of("sql")
 def test_sql_is_answered_from_the_views(block: Block, desk: Desk) -> None:
-    table = Lake(desk.proxy.data).ask(lambda connection: fetch(connection, block.code, {}))
+    def ask(connection: Connection) -> Table:
+        open_scope(connection, Scope(EVER))
+        return fetch(connection, block.code, {})
+
+    table = Lake(desk.proxy.data).ask(ask)
     assert list(table.records()), block
 
 
