@@ -1,8 +1,9 @@
 """The journal's writer: what the proxy records while calls pass. The settler reads it (see `journal_lines` for the lines).
 
 One segment is open per process and flock-held, so that a settler can tell a live run from a dead one. Lines gather in
-memory; the closing line of a call takes all of them to the kernel with one write(2) before it returns, which a
-`kill -9` cannot undo. A thread writes what is left every 20 ms, rotates segments, and makes them durable in groups.
+memory, and the pieces of a call gather until they are one line. The closing line of a call takes all lines, with the
+pieces of that call, to the kernel with one write(2) before it returns, which a `kill -9` cannot undo. A thread writes
+and syncs what is left every 45 ms, and rotates segments.
 
 Nothing here raises to the caller: a journal that cannot be written must not cost anybody an answer.
 """
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,8 +29,8 @@ from addon.storage.record import EventRow
 BUFFER_BYTES: Final = 64 * 1024  # a write(2) of this size costs little more than one of 4 KB
 SEGMENT_BYTES: Final = 4 * 2**20  # with SEGMENT_AGE_S: rows get into Parquet soon, in files that are not too many
 SEGMENT_AGE_S: Final = 2.0
-TICK_S: Final = 0.02
-SYNC_EVERY_S: Final = 0.05  # the most that a power cut may lose
+# A power cut may lose the last 50 ms: this, and the time that a write and its sync take.
+TICK_S: Final = 0.045
 RETRY_AFTER_S: Final = 1.0
 KEPT_BYTES: Final = 4 * 2**20  # kept in memory while the disk refuses to write
 TROUBLE_EVERY_S: Final = 60.0
@@ -39,10 +40,13 @@ _fdatasync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """A call under way. `cut`: some of it was lost, so its end cannot be promised."""
+    """A call under way. `cut`: some of it was lost, so its end cannot be promised. `pieces`: of one side, not a line yet."""
 
+    id: str
     ended: bool = False
     cut: bool = False
+    side: Side = "request"
+    pieces: list[bytes] = field(default_factory=list)
 
 
 def _say(message: str) -> None:
@@ -72,7 +76,8 @@ class Journal:
         self._calls: dict[str, _Call] = {}
         self._fresh: list[_Call] = []  # calls whose start is still in the buffer
         self._buffer: list[bytes] = []
-        self._buffered = 0  # bytes in it
+        self._gathering: set[_Call] = set()  # calls with pieces that are not in the buffer yet
+        self._buffered = 0  # bytes in both
 
         self._descriptor: int | None = None
         self._sequence = 0
@@ -86,7 +91,6 @@ class Journal:
         self._retired: list[int] = []  # full segments, to be synced and closed by the thread
         self._unsynced = False
         self._unsynced_folder = False
-        self._synced_at = 0.0
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._awake = False
@@ -111,18 +115,17 @@ class Journal:
         with self._lock:
             if self._closed:
                 return
-            record = self._calls[call_id] = _Call()
+            record = self._calls[call_id] = _Call(call_id)
             self._fresh.append(record)
             self._add(record, line)
 
     def piece(self, call_id: str, side: Side, data: bytes) -> None:
         """A part of a body, as it came. After the call's end it is written at once: the settler is about to read it."""
-        line = piece_line(call_id, side, data)
         with self._lock:
             if record := self._calls.get(call_id):
-                self._add(record, line)
+                self._gather(record, side, data)
                 if record.ended:
-                    self._write()
+                    self._write_all()
 
     def end(self, call_id: str, call: CallEnd, final: bool) -> bool:
         """Closes a call, or amends its end. True: the kernel has all of the call; an amendment follows within a tick."""
@@ -132,6 +135,7 @@ class Journal:
             if record is None:  # never started here
                 self.unlogged += 1
                 return False
+            self._join(record)
             self._add(record, line)
             written = (record.ended or self._write()) and not record.cut
             if not record.ended:
@@ -145,7 +149,7 @@ class Journal:
     def tell(self, rows: Iterable[EventRow]) -> bool:
         """Writes feedback, scores, properties and logs, all at once. False: they are not written, now or at all."""
         lines = [event_line(uuid7(), row) for row in rows]
-        record = _Call()
+        record = _Call("")  # events have ids of their own
         with self._lock:
             if self._closed:
                 return False
@@ -156,12 +160,12 @@ class Journal:
     def flush(self) -> bool:
         """Hands the buffer to the kernel. False: the disk does not take it."""
         with self._lock:
-            return self._write()
+            return self._write_all()
 
     def rotate(self) -> None:
         """Goes on in a new segment, so that what is written may become Parquet."""
         with self._lock:
-            self._write()
+            self._write_all()
             self._rotate()
 
     def close(self) -> None:
@@ -172,7 +176,7 @@ class Journal:
             self._thread.join()
         with self._lock:
             self._retry_at = None
-            self._write()
+            self._write_all()
             self._closed = True
             self._calls.clear()
             if self._descriptor is not None:
@@ -183,20 +187,53 @@ class Journal:
     # Under the lock
 
     def _add(self, record: _Call, line: bytes) -> None:
-        if self._retry_at is not None and self._buffered + len(line) > KEPT_BYTES:
-            record.cut = True
-        if record.cut:
+        if self._has_room(record, len(line)):
+            self._buffer.append(line)
+            self._keep(len(line))
+
+    def _gather(self, record: _Call, side: Side, data: bytes) -> None:
+        if not self._has_room(record, len(data)):
             return
-        self._buffer.append(line)
-        self._buffered += len(line)
+        if record.pieces and record.side != side:
+            self._join(record)
+        if not record.pieces:
+            record.side = side
+            self._gathering.add(record)
+        record.pieces.append(data)
+        self._keep(len(data))
+
+    def _join(self, record: _Call) -> None:
+        """The pieces that the call has gathered become a line of the buffer."""
+        if record.pieces:
+            data = b"".join(record.pieces)
+            line = piece_line(record.id, record.side, data)
+            self._buffer.append(line)
+            self._buffered += len(line) - len(data)
+            record.pieces.clear()
+            self._gathering.discard(record)
+
+    def _has_room(self, record: _Call, size: int) -> bool:
+        if self._retry_at is not None and self._buffered + size > KEPT_BYTES:
+            record.cut = True
+        return not record.cut
+
+    def _keep(self, size: int) -> None:
+        """So many bytes are kept until they are written."""
+        self._buffered += size
         if not self._awake:
             self._awake = True
             self._wake.set()
         if self._buffered >= BUFFER_BYTES:
-            self._write()
+            self._write_all()
+
+    def _write_all(self) -> bool:
+        """Writes what has gathered, too. True: nothing is left."""
+        while self._gathering:
+            self._join(self._gathering.pop())
+        return self._write()
 
     def _write(self) -> bool:
-        """Writes the buffer. True: nothing is left in it."""
+        """Writes the buffer. True: nothing is left in it. Pieces that gather stay until they are a line."""
         if not self._buffer:
             return True
         if self._retry_at is not None and time.monotonic() < self._retry_at:
@@ -213,12 +250,12 @@ class Journal:
             whole = data.rfind(b"\n", 0, written) + 1
             self._torn = self._torn or whole < written
             self._buffer = [data[whole:]]
-            self._buffered = len(data) - whole
+            self._buffered -= whole
             self._refused(error)
             return False
         self._buffer.clear()
         self._fresh.clear()
-        self._buffered = 0
+        self._buffered -= len(data)
         self._retry_at = None
         self._size += written
         self._unsynced = True
@@ -289,20 +326,20 @@ class Journal:
 
     def _tick(self) -> bool:
         """Writes, rotates and syncs what is due. False: nothing will be due until the next line."""
-        now = time.monotonic()
         with self._lock:
-            self._write()
-            if self._first_write_at is not None and now - self._first_write_at >= self._segment_age_s:
+            self._write_all()
+            if self._first_write_at is not None and time.monotonic() - self._first_write_at >= self._segment_age_s:
                 self._rotate()
-            sync = self._descriptor if self._unsynced and now - self._synced_at >= SYNC_EVERY_S else None
-            if sync is not None:
-                self._unsynced = False
+            sync, self._unsynced = self._descriptor if self._unsynced else None, False
         if sync is not None:
             self._sync(sync)  # still open, retired or not: only _sync_retired closes
-            self._synced_at = now
         self._sync_retired()
         with self._lock:
-            self._awake = bool(self._buffer or self._retired) or self._unsynced or self._first_write_at is not None
+            self._awake = (
+                bool(self._buffer or self._gathering or self._retired)
+                or self._unsynced
+                or self._first_write_at is not None
+            )
             return self._awake
 
     def _sync_retired(self) -> None:

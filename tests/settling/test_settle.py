@@ -393,6 +393,7 @@ def test_a_damaged_piece_costs_its_call_that_piece_only(
     journal.start("a", call_start("a"))
     for piece in (b"one ", b"two ", b"three"):
         journal.piece("a", "response", piece)
+        journal.flush()  # a line for each
     journal.end("a", OK, final=True)
     journal_call(journal, "b")
     journal.close()

@@ -59,6 +59,33 @@ def test_what_waits_in_memory_is_written_without_an_end(journal: Journal) -> Non
     wait_for(lambda: [line.kind for line in lines(journal)] == ["start"])
 
 
+def test_the_pieces_of_a_call_that_wait_are_one_line_for_each_side(journal: Journal) -> None:
+    for call_id in ("a", "b"):
+        journal.start(call_id, call_start(call_id))
+        journal.piece(call_id, "request", b"asked")
+    for piece in ("ä".encode()[:1], "ä".encode()[1:], b"\xff", b"\0"):
+        for call_id in ("a", "b"):
+            journal.piece(call_id, "response", piece)
+    for call_id in ("a", "b"):
+        assert journal.end(call_id, OK, final=True)
+    for call_id in ("a", "b"):
+        found = [(line.kind, line.data) for line in lines(journal) if line.call_id == call_id]
+        said = "ä".encode() + b"\xff\0"
+        assert found == [("start", b""), ("request", b"asked"), ("response", said), ("end", b"")]
+
+
+def test_the_end_of_a_call_writes_its_pieces_and_leaves_those_of_others_to_gather(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)  # without its thread
+    journal.start("slow", call_start("slow"))
+    journal.piece("slow", "response", b"one ")
+    assert journal_call(journal, "quick")
+    assert [line.kind for line in lines(journal) if line.call_id == "slow"] == ["start"]
+    journal.piece("slow", "response", b"two")
+    assert journal.flush()
+    assert lines(journal)[-1].data == b"one two"
+    journal.close()
+
+
 def test_a_piece_after_the_end_is_written_at_once(journal: Journal) -> None:
     journal.start("a", call_start("a"))
     assert journal.end("a", OK, final=False)
