@@ -2,9 +2,11 @@
 
     python -m scripts.bench_settler [--calls 1000] [--rounds 3] [--form SSE]
 
-All streams have 60 pieces and nearly the same number of bytes. Each form gets a journal of its own, which is settled into
-Parquet in this process; "scan" is what the event loop spends on the pieces: the copy into the journal's line and the
-search for the terminal event. Prices, limits and settings are those of an empty data folder.
+All streams have 60 pieces and, but for the two that keep their providers' own events, nearly the same number of bytes.
+Each form gets a journal of its own, which is settled into Parquet in this process. "Copy and scan" is what the event loop
+spends on the pieces of an answer that come within one tick of the journal: it copies them, writes them, and searches for
+the terminal event or, on a WebSocket, reads each message's head. Prices, limits and settings are those of an empty data
+folder.
 """
 
 import argparse
@@ -28,13 +30,14 @@ from addon.providers import registry
 from addon.providers.framing.aws_event_stream import encode
 from addon.providers.framing.lines import websocket_line
 from addon.providers.model import Operation
+from addon.providers.sockets import said_by
 from addon.settling.charging import Charger
 from addon.settling.row_worker import RowMaker
 from addon.settling.rows import bare_rows
 from addon.settling.settler import Settler
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
-from addon.storage.journal_lines import CallEnd, CallStart, piece_line
+from addon.storage.journal_lines import CallEnd, CallStart
 
 WORDS: Final = 57  # with the events around them 60 pieces
 QUESTION: Final = "Where is my parcel? It should have arrived on Tuesday, and nobody answers the telephone. " * 11
@@ -55,6 +58,7 @@ class Form:
     pieces: tuple[bytes, ...]
     method: str = "POST"
     status: int = 200
+    is_socket: bool = False
 
     @property
     def operation(self) -> Operation:
@@ -80,7 +84,7 @@ def forms() -> list[Form]:
         _event_stream(size),
         _wrapped_event_stream(size),
         _socket("WebSocket", size),
-        _responses("SSE of responses", size),
+        _responses("SSE of responses"),
     ]
 
 
@@ -152,12 +156,17 @@ def _wrapped_event_stream(size: int) -> Form:
     chunk = {"generation": " words", "prompt_token_count": None, "generation_token_count": 1, "stop_reason": None}
     last = chunk | {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 176, "outputTokenCount": 60}}
     payloads = [
-        b'{"bytes":"%b","p":"abcdefg"}' % base64.b64encode(orjson.dumps(told | {"generation": f" word{number}"}))
+        _wrapped(told | {"generation": f" word{number}"}, size - 120)
         for number, told in enumerate([chunk] * 59 + [last])
     ]
     return _bedrock(
         "AWS event stream, wrapped", "invoke-with-response-stream", [("chunk", payload) for payload in payloads]
     )
+
+
+def _wrapped(told: dict[str, Any], size: int) -> bytes:
+    inner = base64.b64encode(orjson.dumps(told))
+    return b'{"bytes":"%b","p":"%b"}' % (inner, b"a" * (size - len(inner) - 19))
 
 
 def _bedrock(name: str, verb: str, events: list[tuple[str, bytes]]) -> Form:
@@ -176,7 +185,7 @@ def _bedrock(name: str, verb: str, events: list[tuple[str, bytes]]) -> Form:
     )
 
 
-def _responses(name: str, size: int) -> Form:
+def _responses(name: str) -> Form:
     request = {"model": "gpt-4o-mini", "input": QUESTION, "stream": True}
     return Form(
         name=name,
@@ -190,8 +199,9 @@ def _responses(name: str, size: int) -> Form:
 
 
 def _socket(name: str, size: int) -> Form:
-    """OpenAI's Responses over WebSocket: the same events as messages."""
-    sse = _responses(name, size)
+    """OpenAI's Responses over WebSocket: the same events as messages, padded to that size as OpenAI pads them."""
+    sse = _responses(name)
+    events = [orjson.loads(piece.partition(b"data: ")[2]) for piece in sse.pieces]
     return Form(
         name=name,
         provider="openai",
@@ -199,9 +209,10 @@ def _socket(name: str, size: int) -> Form:
         path="/v1/responses",
         request=sse.request | {"type": "response.create"},
         content_type="",
-        pieces=tuple(websocket_line(piece.partition(b"data: ")[2].strip()) for piece in sse.pieces),
+        pieces=tuple(websocket_line(_padded(event, size - 1)) for event in events),
         method="GET",
         status=101,
+        is_socket=True,
     )
 
 
@@ -212,34 +223,40 @@ def write_journal(folder: Path, form: Form, calls: int) -> None:
     request = orjson.dumps(form.request)
     for number in range(calls):
         call_id = uuid7()
-        start = CallStart(
-            request_id=uuid7(),
-            started_at_us=1_795_262_400_000_000 + number * 1000,
-            provider_name=form.provider,
-            operation_name=form.operation.name,
-            method=form.method,
-            host=form.host,
-            path=form.path,
-            mode="reverse",
-            content_type="application/json",
-            api_key_hash="b0c4de",
-            client="bench",
-        )
-        journal.start(call_id, start)
+        journal.start(call_id, _start(form, number))
         journal.piece(call_id, "request", request)
         for piece in form.pieces:
             journal.piece(call_id, "response", piece)
-        end = CallEnd(
-            status=form.status,
-            content_type=form.content_type,
-            duration_ms=12,
-            time_to_first_token_ms=3,
-            overhead_ms=1.2,
-            request_bytes=len(request),
-            response_bytes=sum(map(len, form.pieces)),
-        )
-        journal.end(call_id, end, True)
+        journal.end(call_id, _end(form, request), True)
     journal.close()
+
+
+def _start(form: Form, number: int) -> CallStart:
+    return CallStart(
+        request_id=uuid7(),
+        started_at_us=1_795_262_400_000_000 + number * 1000,
+        provider_name=form.provider,
+        operation_name=form.operation.name,
+        method=form.method,
+        host=form.host,
+        path=form.path,
+        mode="reverse",
+        content_type="application/json",
+        api_key_hash="b0c4de",
+        client="bench",
+    )
+
+
+def _end(form: Form, request: bytes) -> CallEnd:
+    return CallEnd(
+        status=form.status,
+        content_type=form.content_type,
+        duration_ms=12,
+        time_to_first_token_ms=3,
+        overhead_ms=1.2,
+        request_bytes=len(request),
+        response_bytes=sum(map(len, form.pieces)),
+    )
 
 
 def settle(data: Path) -> int:
@@ -263,19 +280,46 @@ def settler_ms(form: Form, calls: int) -> float:
     return took * 1000 / calls
 
 
-def scan_ms(form: Form, calls: int) -> float:
+def copy_ms(form: Form, calls: int) -> float:
     """The event loop's part."""
-    call_id = uuid7()
+    copy = _copy_messages if form.is_socket else _copy_pieces
+    with TemporaryDirectory() as folder:
+        journal = Journal(Path(folder), segment_age_s=3600)
 
-    def scan() -> None:
-        for _ in range(calls):
-            scanner = terminal_scanner(form.operation, form.content_type, None)
-            for piece in form.pieces:
-                piece_line(call_id, "response", piece)
-                if scanner is not None:
-                    scanner.feed(piece)
+        def copy_all() -> None:
+            for _ in range(calls):
+                call_id = uuid7()
+                journal.start(call_id, _start(form, 0))
+                copy(journal, call_id, form)
+                journal.flush()
+                journal.end(call_id, _end(form, b""), True)
 
-    return _cpu_s(scan)[0] * 1000 / calls
+        def copy_nothing() -> None:
+            for _ in range(calls):
+                call_id = uuid7()
+                journal.start(call_id, _start(form, 0))
+                journal.flush()
+                journal.end(call_id, _end(form, b""), True)
+
+        took_s = _cpu_s(copy_all)[0] - _cpu_s(copy_nothing)[0]
+        journal.close()
+    return took_s * 1000 / calls
+
+
+def _copy_pieces(journal: Journal, call_id: str, form: Form) -> None:
+    scanner = terminal_scanner(form.operation, form.content_type, None)
+    for piece in form.pieces:
+        journal.piece(call_id, "response", piece)
+        if scanner is not None:
+            scanner.feed(piece)
+
+
+def _copy_messages(journal: Journal, call_id: str, form: Form) -> None:
+    protocol = form.operation.socket
+    assert protocol
+    for message in form.pieces:
+        said_by(protocol, message, from_client=False)
+        journal.piece(call_id, "response", websocket_line(message))
 
 
 def _cpu_s[T](action: Callable[[], T]) -> tuple[float, T]:
@@ -289,18 +333,18 @@ def measure(calls: int, rounds: int, names: list[str]) -> None:
     seen: dict[str, list[tuple[float, float]]] = {form.name: [] for form in chosen}
     for number in range(rounds + 1):
         for form in chosen:
-            figures = settler_ms(form, calls if number else 100), scan_ms(form, calls if number else 100)
+            figures = settler_ms(form, calls if number else 100), copy_ms(form, calls if number else 100)
             if number:  # the first round loads price lists and vocabularies
                 seen[form.name].append(figures)
-    print("| answer | bytes | settler, CPU ms a call | x SSE | scan and copy, CPU ms a call | x SSE |")
+    print("| answer | bytes | settler, CPU ms a call | x SSE | copy and scan, CPU ms a call | x SSE |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     medians = {name: tuple(map(median, zip(*found, strict=True))) for name, found in seen.items()}
     base = medians.get("SSE", (float("nan"), float("nan")))
     for form in chosen:
-        settler, scan = medians[form.name]
+        settler, copy = medians[form.name]
         size = sum(map(len, form.pieces))
         print(
-            f"| {form.name} | {size} | {settler:.3f} | {settler / base[0]:.2f} | {scan:.3f} | {scan / base[1]:.2f} |",
+            f"| {form.name} | {size} | {settler:.3f} | {settler / base[0]:.2f} | {copy:.3f} | {copy / base[1]:.2f} |",
             flush=True,
         )
 

@@ -26,8 +26,7 @@ from addon.hooks.proxy import Proxy
 from addon.mitm.handlers import inject_message
 from addon.providers.fields import parse
 from addon.providers.framing.lines import websocket_line
-from addon.providers.model import Json
-from addon.providers.sockets import Said, Step, head_of
+from addon.providers.sockets import Said, Step, said_by, said_in
 
 logger = logging.getLogger(__name__)
 
@@ -79,24 +78,24 @@ class WebSockets:
         if socket is None or message.injected:
             return None
         try:
-            head, is_known = head_of(socket.protocol, message.content, from_client=message.from_client)
-            if not is_known:
+            said = said_by(socket.protocol, message.content, from_client=message.from_client)
+            if said is None:
                 return self._read_and_take(flow, socket, message)
-            return self._take(flow, socket, message, head)
+            return self._take(flow, socket, message, said)
         except Exception:  # a bug of ours must not cost anybody a message
             logger.exception("heliograph: a message on socket %s was not understood", socket.id)
             return None
 
     async def _read_and_take(self, flow: http.HTTPFlow, socket: Socket, message: WebSocketMessage) -> None:
         head = await asyncio.to_thread(parse, message.content)
-        if (more := self._take(flow, socket, message, head)) is not None:
+        said = said_in(socket.protocol, head, from_client=message.from_client)
+        if (more := self._take(flow, socket, message, said)) is not None:
             await more
 
     def _take(
-        self, flow: http.HTTPFlow, socket: Socket, message: WebSocketMessage, head: Json
+        self, flow: http.HTTPFlow, socket: Socket, message: WebSocketMessage, said: Said
     ) -> Awaitable[None] | None:
-        protocol, content = socket.protocol, message.content
-        said = protocol.from_client(head) if message.from_client else protocol.from_server(head)
+        content = message.content
         match said.step:
             case Step.ASKS:
                 return self._ask(flow, socket, said, message)

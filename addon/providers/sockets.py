@@ -68,8 +68,23 @@ class SocketProtocol:
     has_session: bool  # a response depends on settings and input that came before it, not on one message alone
     # (status, type, message, what the caller had said) -> an error in the API's own shape.
     error_event: Callable[[int, str, str, Said], Json]
+    # What a provider's message says, where it is one of the many that need no parsing; else None.
+    delta: Callable[[bytes], Said | None] = lambda _message: None
     # (key of a response) -> the caller's message that stops it.
     cancel_event: Callable[[str], Json] | None = None
+
+
+def said_by(protocol: SocketProtocol, message: bytes, *, from_client: bool) -> Said | None:
+    """What a message says. None: it is large, and has to be parsed whole, elsewhere."""
+    if not from_client and (said := protocol.delta(message)):
+        return said
+    head, is_known = head_of(protocol, message, from_client=from_client)
+    return said_in(protocol, head, from_client=from_client) if is_known else None
+
+
+def said_in(protocol: SocketProtocol, head: Json, *, from_client: bool) -> Said:
+    """What a message with this head says."""
+    return protocol.from_client(head) if from_client else protocol.from_server(head)
 
 
 def head_of(protocol: SocketProtocol, message: bytes, *, from_client: bool) -> tuple[Json, bool]:

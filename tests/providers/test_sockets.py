@@ -4,20 +4,29 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from addon.providers.gemini_sockets import LIVE
 from addon.providers.openai_sockets import REALTIME, RESPONSES
-from addon.providers.sockets import READ_HERE_BYTES, CallsUnderWay, Said, SocketProtocol, Step, head_of, leading_members
+from addon.providers.sockets import (
+    READ_HERE_BYTES,
+    CallsUnderWay,
+    Said,
+    SocketProtocol,
+    Step,
+    head_of,
+    leading_members,
+    said_by,
+    said_in,
+)
 
 LONG = "x" * READ_HERE_BYTES
 
 
 def said(protocol: SocketProtocol, message: Any, *, from_client: bool = False) -> Said | None:
     """None: a large message whose beginning does not tell; it is parsed in a thread."""
-    head, is_known = head_of(protocol, json.dumps(message).encode(), from_client=from_client)
-    if not is_known:
-        return None
-    return (protocol.from_client if from_client else protocol.from_server)(head)
+    return said_by(protocol, json.dumps(message).encode(), from_client=from_client)
 
 
 def step(protocol: SocketProtocol, message: Any, *, from_client: bool = False) -> Step | None:
@@ -55,6 +64,26 @@ def test_a_caller_cannot_hide_that_it_asks() -> None:
     assert step(RESPONSES, {"type": "response.create", "input": LONG}, from_client=True) is Step.ASKS
     nan = b'{"type":"response.create","temperature":NaN}'  # JSON for some servers
     assert RESPONSES.from_client(head_of(RESPONSES, nan, from_client=True)[0]).step is Step.ASKS
+
+
+_KINDS = ["response.output_text.delta", "response.steer.delta", "response.completed", "error", "response.a\u0062.delta"]
+_MEMBERS = st.sampled_from(
+    [
+        *(f'"type":{json.dumps(kind)}' for kind in _KINDS),
+        *('"stream_id":"lane"', '"stream_id":null', '"t\\u0079pe":"error"', '"delta":"\\"type\\":"', '"delta":"type"'),
+        *('"response":{"type":"error"}', '"delta":"words"', "garbage", ""),
+    ]
+)
+
+
+@given(st.lists(_MEMBERS, max_size=4), st.sampled_from(["{}", "{", "[{}]", " {}"]))
+def test_a_delta_that_is_not_parsed_says_what_it_says_parsed(members: list[str], around: str) -> None:
+    start, _, end = around.partition("}")
+    message = f"{start}{','.join(members)}{'}' if '}' in around else ''}{end}".encode()
+    for protocol in (RESPONSES, REALTIME):
+        head, is_known = head_of(protocol, message, from_client=False)
+        assert is_known
+        assert said_by(protocol, message, from_client=False) == said_in(protocol, head, from_client=False)
 
 
 def test_large_pieces_of_sound_are_not_parsed() -> None:

@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 import struct
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
 from zlib import crc32
@@ -82,7 +81,8 @@ class AwsEventStreamScanner:
 
     def __init__(self, terminal: Terminal) -> None:
         self.seen = False
-        self._events, self._payload = terminal.events, _payload(terminal.anywhere)
+        self._events, self._pattern = terminal.events, _pattern(terminal.anywhere)
+        self._letters = _letters(terminal.anywhere)
         self._blocks: dict[bytes, bool] = {}  # headers that came before: whether such a frame ends the stream
         self._buffer = b""  # of the present frame, at most SCANNED_FRAME_BYTES
         self._to_skip = 0  # bytes of a large frame that are still to come
@@ -96,65 +96,65 @@ class AwsEventStreamScanner:
             self._to_skip -= skipped
             data = data[skipped:]
         buffer = self._buffer + data if self._buffer else data
-        position = 0
-        while not self.seen and len(buffer) - position >= PRELUDE_BYTES:
+        position, left = 0, len(buffer)
+        while left >= PRELUDE_BYTES:
             size, headers = SIZES.unpack_from(buffer, position)
             if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > size - SMALLEST_FRAME:
-                self._broken, position = True, len(buffer)
-            elif len(buffer) - position >= size:
-                if size <= SCANNED_FRAME_BYTES:
-                    start = position + PRELUDE_BYTES
-                    self.seen = self._ends(buffer, start, start + headers, position + size - 4)
-                position += size
-            elif size > SCANNED_FRAME_BYTES:
-                self._to_skip = size - (len(buffer) - position)
-                position = len(buffer)
-            else:
+                self._broken, left = True, 0
                 break
-        self._buffer = buffer[position:]
+            if left < size:
+                if size > SCANNED_FRAME_BYTES:
+                    self._to_skip, left = size - left, 0
+                break
+            if size <= SCANNED_FRAME_BYTES:
+                payload = position + PRELUDE_BYTES + headers
+                block = buffer[position + PRELUDE_BYTES : payload]
+                ends = self._blocks.get(block)
+                if ends is None:
+                    ends = self._ends(block)
+                if ends or (self._pattern is not None and self._holds(buffer, payload, position + size - 4)):
+                    self.seen, left = True, 0
+                    break
+            position += size
+            left -= size
+        self._buffer = buffer[len(buffer) - left :] if left else b""
         return self.seen
 
-    def _ends(self, buffer: bytes, start: int, headers_end: int, end: int) -> bool:
-        block = buffer[start:headers_end]
-        ends = self._blocks.get(block)
-        if ends is None:
-            ends = _name(block) in self._events
-            if len(self._blocks) < MOST_BLOCKS and len(block) <= CACHED_HEADERS_BYTES:
-                self._blocks[block] = ends
-        if ends:
-            return True
-        return self._payload is not None and self._payload.is_in(buffer, headers_end, end)
+    def _ends(self, block: bytes) -> bool:
+        """Whether a frame with these headers ends the stream."""
+        ends = _name(block) in self._events
+        if len(self._blocks) < MOST_BLOCKS and len(block) <= CACHED_HEADERS_BYTES:
+            self._blocks[block] = ends
+        return ends
 
-
-@dataclass(frozen=True, slots=True)
-class _Payload:
-    """What ends a stream, in the payload of a frame or wrapped in base64. A payload without any of `letters`, where there
-    are some, cannot hold it."""
-
-    pattern: re.Pattern[bytes]
-    letters: tuple[bytes, ...]
-
-    def is_in(self, buffer: bytes, start: int, end: int) -> bool:
-        for letters in self.letters:
+    def _holds(self, buffer: bytes, start: int, end: int) -> bool:
+        """Whether the payload between these places holds what ends the stream."""
+        assert self._pattern
+        for letters in self._letters:
             if buffer.find(letters, start, end) >= 0:
                 break
         else:
-            if self.letters:
+            if self._letters:
                 return False
         payload = buffer[start:end]
-        return self.pattern.search(inner_payload(payload) or payload) is not None
+        return self._pattern.search(inner_payload(payload) or payload) is not None
 
 
 @cache
-def _payload(marker: bytes | None) -> _Payload | None:
-    if marker is None:
-        return None
-    if re.escape(marker).replace(rb"\-", b"-") != marker:  # not plain text
-        return _Payload(re.compile(marker), ())
-    # In base64 it looks differently for each place that it may begin at; its first and last letters depend on what is
-    # around it.
-    wrapped = [base64.b64encode(bytes(before) + marker)[before + 1 : -4] for before in range(3)]
-    return _Payload(re.compile(marker), (marker, *wrapped))
+def _pattern(marker: bytes | None) -> re.Pattern[bytes] | None:
+    """What ends a stream, in the payload of a frame or wrapped in base64."""
+    return None if marker is None else re.compile(marker)
+
+
+@cache
+def _letters(marker: bytes | None) -> tuple[bytes, ...]:
+    """A payload without any of these cannot hold the marker; none where it is not plain text.
+
+    In base64 it looks differently for each place that it may begin at; its first and last letters depend on what is around
+    it."""
+    if marker is None or re.escape(marker).replace(rb"\-", b"-") != marker:
+        return ()
+    return marker, *(base64.b64encode(bytes(before) + marker)[before + 1 : -4] for before in range(3))
 
 
 def inner_payload(payload: bytes) -> bytes | None:
