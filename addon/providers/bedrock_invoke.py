@@ -15,6 +15,7 @@ from addon.providers.framing.aws_event_stream import inner_payload
 from addon.providers.model import Event, Json, Reading, Usage
 
 METRICS: Final = "amazon-bedrock-invocationMetrics"
+_ACTION: Final = "amazon-bedrock-guardrailAction"
 # Where a body states its tokens, family by family: (input, output).
 _COUNTS: Final = (
     ("prompt_token_count", "generation_token_count"),  # Meta Llama
@@ -79,10 +80,10 @@ def _is_converse(request: Json) -> bool:
 def _read(chunks: list[Json], events: list[Event]) -> Reading:
     """`events`: the same in text, of a stream."""
     reading = with_guardrail(_of_family(chunks, events), chunks)
+    if reading.usage is not None:
+        return reading
     metrics = next((found for chunk in reversed(chunks) if (found := at(chunk, METRICS)) is not None), None)
-    if reading.usage is None and metrics is not None:
-        return replace(reading, usage=metrics_usage(metrics), usage_raw=metrics)
-    return reading
+    return reading if metrics is None else replace(reading, usage=metrics_usage(metrics), usage_raw=metrics)
 
 
 def with_guardrail(reading: Reading, chunks: Sequence[Json]) -> Reading:
@@ -90,7 +91,7 @@ def with_guardrail(reading: Reading, chunks: Sequence[Json]) -> Reading:
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-input-tagging-base-inference.html
     """
-    guarded = next((chunk for chunk in chunks if at(chunk, "amazon-bedrock-guardrailAction") is not None), None)
+    guarded = next((chunk for chunk in chunks if isinstance(chunk, dict) and chunk.get(_ACTION) is not None), None)
     if guarded is None:
         return reading
     units = bedrock_converse.guardrail_units(at(guarded, "amazon-bedrock-trace", "guardrail"))
@@ -98,7 +99,7 @@ def with_guardrail(reading: Reading, chunks: Sequence[Json]) -> Reading:
 
 
 def _of_family(chunks: list[Json], events: list[Event]) -> Reading:
-    members = {name for chunk in chunks if isinstance(chunk, dict) for name in chunk}
+    members = set[str]().union(*(chunk for chunk in chunks if isinstance(chunk, dict)))
     if "type" in members and any(
         at(chunk, "type") in ("message", "message_start", "error", "completion") for chunk in chunks
     ):
@@ -152,6 +153,7 @@ def _read_converse(chunks: list[Json]) -> Reading:
 
 # Lists of answers: Titan, Mistral, Cohere Command, AI21 Jurassic, Mistral Large and DeepSeek.
 _RESULTS: Final = ("results", "outputs", "generations", "completions", "choices")
+_IDS: Final = ("id", "generation_id", "response_id")
 _IMAGES: Final = frozenset({"images", "artifacts", "finish_reasons"})
 _STATED: Final = tuple(name for pair in _COUNTS for name in pair)
 _REASONS: Final = ("stop_reason", "finish_reason", "completionReason", "finishReason")
@@ -175,13 +177,18 @@ class _Answer:
     def add(self, chunk: Json) -> None:
         if not isinstance(chunk, dict):
             return
-        self.response_id = self._id(chunk) or self.response_id
         self.model = string(chunk.get("model")) or self.model
-        self._count(chunk)
+        # A stream has many chunks, and most have few of these members.
+        members = chunk.keys()
+        if not members.isdisjoint(_IDS):
+            self.response_id = self._id(chunk) or self.response_id
+        if not members.isdisjoint(_STATED):
+            self._count(chunk)
         self._say(chunk)
-        for name in _RESULTS:
-            for result in items(chunk.get(name)):
-                self._add_result(result)
+        if not members.isdisjoint(_RESULTS):
+            for name in _RESULTS:
+                for result in items(chunk.get(name)):
+                    self._add_result(result)
         if not _IMAGES.isdisjoint(chunk):
             self._add_images(chunk)
         if self.said or self.stated or self.reasons:
@@ -189,7 +196,7 @@ class _Answer:
         self.failure = string(chunk.get("error")) or self.failure  # of Nova Canvas and Titan Image
 
     def _id(self, chunk: dict[str, Json]) -> str | None:
-        return string(chunk.get("id")) or string(chunk.get("generation_id")) or string(chunk.get("response_id"))
+        return next((text for name in _IDS if (text := string(chunk.get(name)))), None)
 
     def _count(self, chunk: dict[str, Json]) -> None:
         """Llama and Titan state running totals in a stream: the last one counts."""
@@ -200,9 +207,11 @@ class _Answer:
     def _say(self, chunk: dict[str, Json]) -> None:
         """What a chunk says by itself: Llama, Titan streamed, Cohere Command R, Claude 2."""
         # The last event of Cohere has the whole text once more. A `message` is Pegasus's, or else an error's.
-        names = (*_WORDS, "message") if string(chunk.get("finishReason")) else _WORDS
-        for name in () if chunk.get("event_type") == "stream-end" else names:
-            if text := string(chunk.get(name)):
+        if chunk.get("event_type") != "stream-end":
+            for name in _WORDS:
+                if name in chunk and (text := string(chunk[name])):
+                    self.said.append(text)
+            if string(chunk.get("finishReason")) and (text := string(chunk.get("message"))):
                 self.said.append(text)
         self._end(chunk)
 
@@ -219,9 +228,13 @@ class _Answer:
         self._end(result)
 
     def _end(self, told: Json) -> None:
-        reason = next((reason for name in _REASONS if (reason := at(told, name))), None)
-        if text := string(reason) or string(at(reason, "reason")):
-            self.reasons.append(text)
+        if not isinstance(told, dict):
+            return
+        for name in _REASONS:
+            if reason := told.get(name):
+                if text := string(reason) or string(at(reason, "reason")):
+                    self.reasons.append(text)
+                return
 
     def _add_images(self, chunk: dict[str, Json]) -> None:
         """Images that were made; one that was filtered is an empty string or missing."""

@@ -82,9 +82,10 @@ def read_stream(events: Iterable[Event]) -> Reading:
             head = chunk
         raw = _usage_of(chunk) or raw
         tier = chunk.get("service_tier") or tier
-        failure = _failure(chunk) or failure
+        if not (chunk.keys() <= _ORDINARY and chunk.get("object") != "error"):
+            failure = _failure(chunk) or failure
         for choice in items(chunk.get("choices")):
-            choices.add(choice, at(choice, "delta"))
+            choices.add(choice, choice.get("delta") if isinstance(choice, dict) else None)
     return _reading(head, choices, raw, tier, failure)
 
 
@@ -95,7 +96,16 @@ def _usage_of(chunk: dict[str, Json]) -> Json:
     groqs = at(chunk, "x_groq", "usage") if "x_groq" in chunk else None
     if groqs and at(groqs, "prompt_tokens") is not None:
         return groqs
-    return next((raw for choice in items(chunk.get("choices")) if (raw := at(choice, "usage"))), None)
+    for choice in items(chunk.get("choices")):
+        if isinstance(choice, dict) and (raw := choice.get("usage")):
+            return raw
+    return None
+
+
+# Of chunks that tell of no failure.
+_ORDINARY: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"}
+)
 
 
 def _failure(chunk: dict[str, Json]) -> str | None:
@@ -204,23 +214,22 @@ class _Choices:
 
     def add(self, choice: Json, message: Json) -> None:
         """`message` is the choice's message, or its delta; legacy completions have `text` instead."""
-        index = count(at(choice, "index")) or 0
-        if reason := string(at(choice, "finish_reason")):
+        choice = choice if isinstance(choice, dict) else {}
+        message = message if isinstance(message, dict) else {}
+        index = count(choice.get("index")) or 0
+        if reason := string(choice.get("finish_reason")):
             self.reasons[index] = reason
-        content = words(at(message, "content"))
-        if isinstance(message, dict) and message.keys() <= _PLAIN and "text" not in choice:  # nearly every piece
-            if content:
-                self.said.setdefault(index, []).append(content)
+        self._say(index, words(message.get("content")))
+        if message.keys() <= _PLAIN and "text" not in choice:  # nearly every piece
             return
-        for text in (
-            content,
-            string(at(message, "refusal")),
-            string(at(message, "audio", "transcript")),
-            string(at(choice, "text")),
-        ):
-            if text:
-                self.said.setdefault(index, []).append(text)
+        self._say(index, string(message.get("refusal")))
+        self._say(index, string(at(message, "audio", "transcript")))
+        self._say(index, string(choice.get("text")))
         self._add_other(message)
+
+    def _say(self, index: int, text: str | None) -> None:
+        if text:
+            self.said.setdefault(index, []).append(text)
 
     def _add_other(self, message: Json) -> None:
         self.other += [

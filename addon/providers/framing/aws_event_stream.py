@@ -17,6 +17,7 @@ from addon.providers.framing.model import Event, Terminal
 
 PRELUDE: Final = struct.Struct("!III")  # lengths of frame and headers, checksum
 SIZES: Final = struct.Struct("!II")  # the two lengths alone
+CHECKSUM: Final = struct.Struct("!I")
 PRELUDE_BYTES: Final = 12
 SMALLEST_FRAME: Final = PRELUDE_BYTES + 4
 LARGEST_FRAME: Final = 24 * 2**20  # botocore: 24 MiB of payload, 128 KiB of headers
@@ -51,18 +52,20 @@ class AwsEventStreamDecoder:
         if len(self._pieces) > 1 and not self._is_due():
             return []
         buffer, found, position = b"".join(self._pieces), list[Event](), 0
-        while not self._broken and len(buffer) - position >= PRELUDE_BYTES:
+        view, left = memoryview(buffer), len(buffer)
+        while left >= PRELUDE_BYTES:
             size, headers_end = _frame(buffer, position)
-            if size > len(buffer) - position:
+            if size > left:
                 break
             end = position + size - 4
-            if size == 0 or crc32(buffer[position:end]) != int.from_bytes(buffer[end : end + 4]):
+            if size == 0 or crc32(view[position:end]) != CHECKSUM.unpack_from(buffer, end)[0]:
                 self._broken = True
                 break
             name = _name(buffer[position + PRELUDE_BYTES : headers_end])
-            found.append(Event(name, buffer[headers_end:end].decode("utf-8", "replace")))
+            found.append(Event(name, str(view[headers_end:end], "utf-8", "replace")))
             position += size
-        self._pieces, self._size = [buffer[position:]], len(buffer) - position
+            left -= size
+        self._pieces, self._size = [buffer[position:]], left
         return found
 
     def end(self) -> list[Event]:
@@ -163,7 +166,7 @@ def inner_payload(payload: bytes) -> bytes | None:
     if match is None:
         return None
     try:
-        return base64.b64decode(match[1])
+        return binascii.a2b_base64(match[1])
     except binascii.Error:
         return None
 
