@@ -1,36 +1,63 @@
-"""`heliograph`: puts the commands together. Each is in a file of its own; none imports much before it runs."""
+"""`heliograph`: puts the commands together. Each is in a file of its own, which is imported when that command runs."""
 
 import sys
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
-from addon.commands.alerts import alerts
-from addon.commands.budgets import budgets, limits
-from addon.commands.cache import cache
-from addon.commands.completion import completion
-from addon.commands.dashboard import dashboard
-from addon.commands.demo import demo
-from addon.commands.doctor import doctor
-from addon.commands.env import env
-from addon.commands.explain import explain
-from addon.commands.fake import fake
-from addon.commands.feedback import feedback
-from addon.commands.keys import keys
 from addon.commands.options import Failure, examples, unsupported
-from addon.commands.prices import prices
-from addon.commands.reload import reload
-from addon.commands.report import report
-from addon.commands.run import run
-from addon.commands.service import service
-from addon.commands.show import show
-from addon.commands.sql import sql
-from addon.commands.tail import tail
-from addon.commands.up import up
 from addon.storage.folders import NotOurs
+
+# In order of the alphabet. A command is the function of that name in the module of that name in this folder.
+_NAMES: Final = (
+    "alerts",
+    "budgets",
+    "cache",
+    "completion",
+    "dashboard",
+    "demo",
+    "doctor",
+    "env",
+    "explain",
+    "fake",
+    "feedback",
+    "keys",
+    "limits",
+    "prices",
+    "reload",
+    "report",
+    "run",
+    "service",
+    "show",
+    "sql",
+    "tail",
+    "up",
+)
+_MODULES: Final = {"limits": "budgets"}  # where it is not
 
 
 class _Commands(click.Group):
+    """Imports a command when it is asked for: all of them take longer than most of them run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_NAMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _NAMES:
+            return None
+        module = import_module(f"addon.commands.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:  # click knows no names to suggest
+            raise click.NoSuchCommand(error.command_name, possibilities=_NAMES, ctx=ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -53,30 +80,3 @@ def main() -> None:
     """Measure, price and keep every LLM call that a program makes. Nothing in the program changes."""
     if reason := unsupported(sys.platform):
         raise Failure(reason)
-
-
-for _command in (
-    up,
-    run,
-    env,
-    demo,
-    fake,
-    doctor,
-    reload,
-    service,
-    keys,
-    budgets,
-    limits,
-    alerts,
-    cache,
-    dashboard,
-    report,
-    sql,
-    tail,
-    show,
-    explain,
-    prices,
-    feedback,
-    completion,
-):
-    main.add_command(_command)

@@ -15,6 +15,7 @@ from addon.config.settings import load_what_can_be_read
 
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
+    from analysis.reports.standing import BudgetNow
     from analysis.reports.window import Window
     from analysis.table import Table
 
@@ -104,20 +105,22 @@ def print_report(
     budgets: "Sequence[Budget]" = (),
 ) -> None:
     """A report on standard output, with what its sums leave out. No window: the last 30 days. `budgets`: for the summary."""
-    from addon.commands.budgets import budgets_table, stored_amounts
     from analysis.faces.footer import footer
     from analysis.faces.summary_page import NAME, with_budgets, write_page
     from analysis.lake import Connection, Lake
     from analysis.reports import report as reports
     from analysis.reports.dimensions import properties
     from analysis.reports.scope import Scope, open_scope
-    from analysis.reports.standing import BudgetNow, budgets_now
     from analysis.reports.unpriced import unpriced_in
     from analysis.reports.window import parse_window
 
     window = window or parse_window(None, None, datetime.now(UTC))
 
     now = datetime.now(UTC)
+    if budgets:  # else the process starts sooner without these
+        from addon.commands.budgets import stored_amounts
+        from analysis.reports.standing import budgets_now
+
     stored = stored_amounts(data, now) if budgets else None
 
     def question(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
@@ -133,6 +136,8 @@ def print_report(
     if style == "table":
         click.echo(f"\n{name}: {reports.load(name).question}\n{window}, {window.zone.name}\n")
     if style == "table" and name == NAME:
+        from addon.commands.budgets import budgets_table
+
         write_page(table, budgets_table(spent, window.zone), window, sys.stdout, width())
     elif name == NAME:
         extended = with_budgets(table, spent)

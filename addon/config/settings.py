@@ -24,7 +24,6 @@ from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride
-from addon.providers import registry
 from addon.remember import remember_short
 from addon.sending.fallbacks import FallbackRule
 from addon.sending.timeouts import HEAD_S, Timeouts
@@ -238,6 +237,8 @@ def _read(path: Path, must_exist: bool) -> dict[str, Any]:
 def provider_name(name: str) -> str:
     """A known provider's own name, where `name` may be another name of it; else a name of the user's own, which is the
     prefix of its paths. Raises ValueError for a name that cannot be one, or that looks like a mistyped known one."""
+    from addon.providers import registry  # 0.1 s, which a report over a folder without settings does not need
+
     if provider := registry.BY_NAME.get(name):
         return provider.name
     if name in RESERVED_NAMES:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from addon.providers.model import Provider, Usage
 from addon.wildcard import matches
+
+if TYPE_CHECKING:  # the settings need the class here, and no provider
+    from addon.providers.model import Provider, Usage
 
 MILLION: Final = 1_000_000
 
@@ -26,21 +28,21 @@ class PriceOverride:
     start: date | None = None  # UTC; None: always
     name: str
 
-    def covers(self, provider: Provider, model: str, on: date) -> bool:
+    def covers(self, provider: "Provider", model: str, on: date) -> bool:
         return (
             self.provider in (provider.name, *provider.aliases)
             and matches(self.model, model)
             and (self.start is None or self.start <= on)
         )
 
-    def cost_usd(self, usage: Usage) -> Decimal | str:
+    def cost_usd(self, usage: "Usage") -> Decimal | str:
         """The cost, or why there is none."""
         parts = self.parts(usage)
         return (
             parts if isinstance(parts, str) else sum((count * price for _, count, price in parts), Decimal(0)) / MILLION
         )
 
-    def parts(self, usage: Usage) -> list[tuple[str, int, Decimal]] | str:
+    def parts(self, usage: "Usage") -> list[tuple[str, int, Decimal]] | str:
         """What is charged: unit, number of tokens, USD per million; or why it cannot be."""
         if usage.input_tokens is None:
             return "input tokens unknown"
@@ -65,7 +67,7 @@ class PriceOverride:
         ]
 
 
-def find_override(overrides: Sequence[PriceOverride], provider: Provider, model: str, on: date) -> PriceOverride | None:
+def find_override(overrides: Sequence[PriceOverride], provider: "Provider", model: str, on: date) -> PriceOverride | None:
     """The override that says most about this call: an exact name before a pattern, a long pattern before a short one,
     the latest start; of equals the one written last."""
     best: PriceOverride | None = None
