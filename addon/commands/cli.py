@@ -59,6 +59,8 @@ class _Commands(click.Group):
             raise click.NoSuchCommand(error.command_name, possibilities=_NAMES, ctx=ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
+        if reason := unsupported(sys.platform):  # before a command is imported: not all of them can be there
+            raise Failure(reason)
         try:
             return super().invoke(ctx)
         except NotOurs as error:  # a data folder that is not used; the message says what to do
@@ -78,5 +80,3 @@ class _Commands(click.Group):
 @click.version_option(package_name="heliograph", message="heliograph %(version)s")
 def main() -> None:
     """Measure, price and keep every LLM call that a program makes. Nothing in the program changes."""
-    if reason := unsupported(sys.platform):
-        raise Failure(reason)

@@ -67,7 +67,9 @@ class PriceOverride:
         ]
 
 
-def find_override(overrides: Sequence[PriceOverride], provider: "Provider", model: str, on: date) -> PriceOverride | None:
+def find_override(
+    overrides: Sequence[PriceOverride], provider: "Provider", model: str, on: date
+) -> PriceOverride | None:
     """The override that says most about this call: an exact name before a pattern, a long pattern before a short one,
     the latest start; of equals the one written last."""
     best: PriceOverride | None = None
