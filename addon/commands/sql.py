@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from addon.commands.options import Failure, data_options, examples
+from addon.commands.report_faces import export_parquet, parquet_option
 from addon.commands.tables import Style, say_if_empty, settle, style_options, warn, write
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ MOST_SQL_BYTES: Final = 2 * 2**30
         'heliograph sql "select response_model, sum(cost_usd) from requests group by all"',
         'heliograph sql --json "from sessions order by cost_usd desc limit 10"',
         'heliograph sql --csv "from requests where date = current_date" > today.csv',
+        'heliograph sql --parquet today.parquet "from requests where date = current_date"',
         'echo "select count(*) from requests" | heliograph sql -',
         'heliograph sql --messages "session_id = \'s1\'" "select tool_name, arguments from messages"',
         "heliograph sql --views > views.sql; duckdb -init views.sql",
@@ -39,9 +41,16 @@ MOST_SQL_BYTES: Final = 2 * 2**30
     help="Make the tables messages and conversations of the calls that fit, e.g. \"session_id = 's1'\".",
 )
 @style_options
+@parquet_option
 @data_options
 def sql(
-    statement: str | None, views: bool, condition: str | None, style: Style, data: Path, config: Path | None
+    statement: str | None,
+    views: bool,
+    condition: str | None,
+    style: Style,
+    parquet: Path | None,
+    data: Path,
+    config: Path | None,
 ) -> None:
     """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
 
@@ -56,7 +65,7 @@ def sql(
     from analysis.process_memory import limit_data
     from analysis.reports.scope import Scope, open_scope, printed_views
     from analysis.reports.window import parse_window
-    from analysis.table import NotAllowed, stream_user_sql
+    from analysis.table import NotAllowed, stream_user_arrow, stream_user_sql
 
     if views:
         click.echo(f"{view_definitions(data)}\n\n{printed_views()}")
@@ -74,6 +83,9 @@ def sql(
         open_scope(connection, Scope(window))
         if condition is not None:
             message_tables.add(connection, condition)
+        if parquet:
+            export_parquet(parquet, stream_user_arrow(connection, text))
+            return
         columns, rows = stream_user_sql(connection, text)
         first = list(islice(rows, 1))  # opens the files: what fails until here is asked again
         try:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, Literal
 
 from analysis.faces.palette import MOST_SERIES
-from analysis.faces.render import UNKNOWN, printable
+from analysis.faces.render import UNKNOWN, is_number, printable
 from analysis.reports.zone import UTC_ZONE, Zone
 from analysis.table import Table
 
@@ -156,7 +156,7 @@ def _three(size: float) -> str:
 
 
 def _measure(table: Table) -> str:
-    numeric = [name for i, name in enumerate(table.columns) if _is_number(row[i] for row in table.rows)]
+    numeric = [name for i, name in enumerate(table.columns) if is_number([row[i] for row in table.rows])]
     for name in _PREFERRED:
         if name in numeric:
             return name
@@ -166,21 +166,13 @@ def _measure(table: Table) -> str:
     return measures[0]
 
 
-def _is_number(values: Iterable[Any]) -> bool:
-    """Whether all that is known is a number, and something is."""
-    known = [value for value in values if value is not None]
-    return bool(known) and all(
-        isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) for value in known
-    )
-
-
 def _dimensions(table: Table, measure: int) -> tuple[int | None, list[int]]:
     """The column that is a time axis, and the others that tell rows apart: those before the first measure."""
     time: int | None = None
     names: list[int] = []
     for i, column in enumerate(table.columns):
         values = [row[i] for row in table.rows]
-        if i == measure or (column not in _NAMES and _is_number(values)):
+        if i == measure or (column not in _NAMES and is_number(values)):
             break
         if time is None and column in _STEPS and all(map(_is_moment, values)):
             time = i

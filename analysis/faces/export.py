@@ -9,6 +9,8 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.table import unique
+
 _NO_LINKS: Final = (OSError, NotImplementedError)  # file systems without hard links: FAT, some network shares
 
 
@@ -55,15 +57,20 @@ def _umask() -> int:
 
 
 def write_parquet(target: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """The rows as they come, with their types. Returns how many. Raises FileExistsError, OSError and pa.ArrowException."""
+    """The rows as they come, with their types; a name that repeats gets _2, _3. Returns how many rows.
+
+    Raises FileExistsError, OSError and pa.ArrowException.
+    """
     rows = 0
+    names = unique(schema.names)
+    named = pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
 
     def write(file: IO[bytes]) -> None:
         nonlocal rows
         options: dict[str, Any] = {"compression": "zstd"}
-        with pq.ParquetWriter(file, schema, **options) as writer:
+        with pq.ParquetWriter(file, named, **options) as writer:
             for batch in batches:
-                writer.write_batch(batch)
+                writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=named))
                 rows += batch.num_rows
 
     write_new(target, write)

@@ -54,7 +54,7 @@ def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool
     names = unique(table.columns)
     cells = [[cell(name, value) for name, value in zip(names, row, strict=True)] for row in table.rows]
     columns = list(zip(*table.rows, strict=True)) or [()] * len(names)
-    numeric = [_all_are(column, (int, float, Decimal)) for column in columns]
+    numeric = [is_number(column) for column in columns]
     whole = [_all_are(column, (int, float, Decimal, date, time)) for column in columns]  # half of it would mislead
     longest = [max((cell_len(row[i]) for row in cells), default=0) for i in range(len(names))]
     layout = _layout(names, longest, whole, [keep_numbers and number for number in numeric], width)
@@ -192,6 +192,11 @@ def _csv_value(value: Any) -> str | int:
         case int():
             return value
     return str(json_value(value))
+
+
+def is_number(column: Sequence[Any]) -> bool:
+    """Whether all that is known in a column is a number, and something is."""
+    return _all_are(column, (int, float, Decimal))
 
 
 def _all_are(column: Sequence[Any], kinds: tuple[type, ...]) -> bool:
