@@ -7,13 +7,13 @@ from typing import Final
 from addon.storage.lake import duckdb_columns
 from addon.storage.record import TABLES
 
-_UNKNOWN: Final = re.compile(r'(?:Referenced column|have a column named) "([^"]+)"')
+UNKNOWN_COLUMN: Final = re.compile(r'(?:Referenced column|have a column named) "([^"]+)"')
 # Tables that are made for some calls only: analysis/conversations/message_tables.py.
 _FOR_SOME_CALLS: Final = re.compile(r"Table with name (?:messages|conversations) does not exist")
 _TOKENS: Final = "input_tokens, output_tokens"
 _TIME: Final = "started_at"
 # Words of Helicone, OpenAI and the reports' own options, and the columns that say it.
-_MEANT: Final = {
+MEANT: Final = {
     "model": "request_model, response_model",
     "model_name": "request_model, response_model",
     "provider": "provider_name",
@@ -56,13 +56,13 @@ def with_hint(message: str) -> str:
     """DuckDB's message; after it the columns that a wrong name may mean, or how to get a table."""
     if _FOR_SOME_CALLS.search(message):
         return f"{message}\n\nname the calls: heliograph sql --messages \"session_id = '...'\""
-    found = _UNKNOWN.search(message)
+    found = UNKNOWN_COLUMN.search(message)
     meant = _columns(found[1].lower()) if found else None
     return f'{message}\n\n"{found[1]}" is here: {meant}' if found and meant else message
 
 
 def _columns(name: str) -> str | None:
-    if name in _MEANT:
-        return _MEANT[name]
-    near = difflib.get_close_matches(name, [*_COLUMNS, *_MEANT], n=1, cutoff=0.75)
-    return _MEANT.get(near[0], near[0]) if near else None
+    if name in MEANT:
+        return MEANT[name]
+    near = difflib.get_close_matches(name, [*_COLUMNS, *MEANT], n=1, cutoff=0.75)
+    return MEANT.get(near[0], near[0]) if near else None

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,8 @@ def show(calls: int, data: Path | None = None) -> None:
     from addon.demo.providers import FakeProviders
     from addon.demo.spread import DAYS, spread
     from addon.serve import ProxyThread
+    from analysis.reports.asking import read_question
+    from analysis.reports.zone import UTC_ZONE
 
     data = data or Path(tempfile.mkdtemp(prefix="heliograph-demo-"))
     click.echo("Starting made-up providers and the proxy; no call leaves this machine.", err=True)
@@ -65,7 +68,7 @@ def show(calls: int, data: Path | None = None) -> None:
                 task = progress.add_task(f"{calls} calls through {thread.url}", total=calls)
                 run_load(thread.url, calls, lambda done: progress.update(task, completed=done))
     spread(data)
-    print_report("costs", data, by=("model",))
+    print_report(read_question("costs", now=datetime.now(UTC), zone=UTC_ZONE, by="model"), data)
     heliograph = "heliograph" if shutil.which("heliograph") else shlex.quote(os.path.relpath(sys.argv[0]))
     folder = shlex.quote(str(data))
     lines = [f"  {heliograph} report {name} --data {folder}" for name in NEXT_REPORTS]

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from addon.commands.options import data_options, examples
+from addon.commands.options import Failure, data_options, examples
 from addon.commands.tables import Style, read_zone, say_if_empty, settle, style_options, tz_option, warn, width, write
-from addon.config.mistakes import did_you_mean
 from addon.config.settings import load_what_can_be_read
 
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
+    from analysis.reports.question import Question
     from analysis.reports.standing import BudgetNow
-    from analysis.reports.window import Window
     from analysis.table import Table
 
 
@@ -27,6 +26,10 @@ def _report_names(context: click.Context, parameter: click.Parameter, incomplete
     return [name for name in REPORTS if name.startswith(incomplete)]
 
 
+def _periods(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [period for period in ("hour", "day", "week", "month") if period.startswith(incomplete)]
+
+
 @click.command(
     short_help="Answer a named question, as a table.",
     epilog=examples(
@@ -34,6 +37,8 @@ def _report_names(context: click.Context, parameter: click.Parameter, incomplete
         "heliograph report models --since 7d",
         "heliograph report costs --by model,user,property:feature",
         "heliograph report latency --by provider,model --since 24h",
+        "heliograph report costs --every week --compare previous --since 2026-10",
+        "heliograph report models --every day --where \"properties['feature'] = 'chat'\"",
         "heliograph report feedback --by prompt",
         "heliograph report errors --since 2026-11-01 --until 2026-11-08 --json",
         "heliograph report costs --by week --since 2026-10 --tz Europe/Berlin",
@@ -49,7 +54,19 @@ def _report_names(context: click.Context, parameter: click.Parameter, incomplete
 )
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
 @click.option(
-    "--by", metavar="NAMES", help="Group costs, latency or feedback by these, e.g. week,model,user,property:feature."
+    "--by", metavar="NAMES", help="Group by these, e.g. model,user,property:feature. Default: what the report says."
+)
+@click.option("--every", metavar="PERIOD", shell_complete=_periods, help="A row for each hour, day, week or month.")
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help="Only calls that fit: SQL over columns, the names of --by and properties, e.g. \"model = 'gpt-5'\".",
+)
+@click.option(
+    "--compare",
+    metavar="previous",
+    shell_complete=lambda *given: ["previous"],
+    help="Each row beside the same one of the period before, with the change.",
 )
 @tz_option
 @click.option("--limit", type=click.IntRange(min=0), help="Rows at most; 0: all of them. Default: 100; of summary 10.")
@@ -60,6 +77,9 @@ def report(
     since: str | None,
     until: str | None,
     by: str | None,
+    every: str | None,
+    where: str | None,
+    compare: str | None,
     tz: str | None,
     limit: int | None,
     style: Style,
@@ -70,52 +90,54 @@ def report(
 
     Days, weeks and months are those of --tz. A table's times are, too; those of --json and --csv are UTC.
     """
-    from analysis.faces.summary_page import NAME, TOP
-    from analysis.reports import report as reports
-    from analysis.reports.window import parse_window
+    from analysis.reports.asking import read_question
+    from analysis.reports.report import REPORTS, SUMMARY, load
 
-    if name is not None and name not in reports.REPORTS:
-        near = did_you_mean(name, reports.REPORTS)
-        raise click.UsageError(f"no report {name!r}{near}; there are {', '.join(reports.REPORTS)}")
     try:
-        default = "this-month" if name == NAME else None
-        window = parse_window(since or default, until, datetime.now(UTC), read_zone(tz))
-        dimensions = reports.parse_by(name or "costs", by)
+        question = read_question(
+            name or "costs",
+            now=datetime.now(UTC),
+            zone=read_zone(tz),
+            since=since,
+            until=until,
+            by=by,
+            every=every,
+            where=where,
+            compare=compare,
+            limit=limit,
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settle(data, config)
-    most = limit if limit is not None else TOP if name == NAME else 100
     # Budgets are those of now: they belong to a period that goes on.
-    shown = load_what_can_be_read(data, config)[0].budgets if name == NAME and until is None else ()
-    print_report(name or "costs", data, window, dimensions, most, style, budgets=shown)
+    shown = load_what_can_be_read(data, config)[0].budgets if name == SUMMARY and until is None else ()
+    print_report(question, data, style, budgets=shown)
     if name is None:
-        width = max(len(other) for other in reports.REPORTS)
-        lines = [f"  {other:<{width}}  {reports.load(other).question}" for other in reports.REPORTS]
+        width = max(map(len, REPORTS))
+        lines = [f"  {other:<{width}}  {load(other).question}" for other in REPORTS]
         click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
 
 
 def print_report(
-    name: str,
+    question: "Question",
     data: Path,
-    window: "Window | None" = None,
-    by: Sequence[str] = (),
-    limit: int = 100,
     style: Style = "table",
     with_footer: bool = True,
     budgets: "Sequence[Budget]" = (),
 ) -> None:
-    """A report on standard output, with what its sums leave out. No window: the last 30 days. `budgets`: for the summary."""
+    """A report on standard output, with what its sums leave out. `budgets`: for the summary."""
+    import duckdb
+
     from analysis.faces.footer import footer
-    from analysis.faces.summary_page import NAME, with_budgets, write_page
+    from analysis.faces.summary_page import with_budgets, write_page
     from analysis.lake import Connection, Lake
-    from analysis.reports import report as reports
-    from analysis.reports.dimensions import properties
-    from analysis.reports.scope import Scope, open_scope
+    from analysis.reports.asking import answer
+    from analysis.reports.comparing import CannotCompare
+    from analysis.reports.report import SUMMARY, totals
+    from analysis.reports.scope import BadCondition
     from analysis.reports.unpriced import unpriced_in
-    from analysis.reports.window import parse_window
 
-    window = window or parse_window(None, None, datetime.now(UTC))
-
+    window, is_summary = question.window, question.report.name == SUMMARY
     now = datetime.now(UTC)
     if budgets:  # else the process starts sooner without these
         from addon.commands.budgets import stored_amounts
@@ -123,23 +145,31 @@ def print_report(
 
     stored = stored_amounts(data, now) if budgets else None
 
-    def question(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
-        open_scope(connection, Scope(window, None, properties(by)))
-        table = reports.run(connection, name, by, limit)
-        total = reports.totals(connection)
+    def ask(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
+        table = answer(connection, question)
+        total = totals(connection)
         without_price = unpriced_in(connection) if total.unpriced else []
         spent = budgets_now(connection, budgets, stored, now) if stored else []
         return table, spent, list(footer(total, without_price)), total.calls
 
     lake = Lake(data, warn)
-    table, spent, lines, calls = lake.ask(question)
+    try:
+        table, spent, lines, calls = lake.ask(ask)
+    except (BadCondition, CannotCompare) as error:
+        raise click.UsageError(str(error)) from error
+    except duckdb.OutOfMemoryException as error:
+        raise Failure("this needs more memory than there is; take less time, or fewer groups") from error
+    except duckdb.Error as error:  # not of the files: Lake.ask leaves out what is broken
+        if question.where is None:
+            raise Failure(str(error)) from error
+        raise click.UsageError(str(BadCondition(question.where, error))) from error
     if style == "table":
-        click.echo(f"\n{name}: {reports.load(name).question}\n{window}, {window.zone.name}\n")
-    if style == "table" and name == NAME:
+        click.echo(f"\n{question.report.name}: {question.report.question}\n{question}\n")
+    if style == "table" and is_summary:
         from addon.commands.budgets import budgets_table
 
         write_page(table, budgets_table(spent, window.zone), window, sys.stdout, width())
-    elif name == NAME:
+    elif is_summary:
         extended = with_budgets(table, spent)
         write(extended.columns, extended.rows, style, keep_numbers=True)
     else:
@@ -148,10 +178,11 @@ def print_report(
     if say_if_empty(lake, data):
         return
     if not calls:
-        warn(f"no calls {window}; --since 365d looks further back")
+        fit = " that fit --where" if question.where else ""
+        warn(f"no calls{fit} {window}; --since 365d looks further back")
     if not with_footer:
         return
-    if limit and len(table.rows) == limit and name != NAME:
-        warn(f"only the first {limit:,} rows; --limit 0 shows all")
+    if question.limit and len(table.rows) == question.limit and not is_summary:
+        warn(f"only the first {question.limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
     click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")

@@ -11,15 +11,32 @@ from typing import Final
 
 import duckdb
 
+from addon.config.mistakes import did_you_mean
+from addon.storage.lake import duckdb_columns
+from analysis.column_hints import MEANT, UNKNOWN_COLUMN
 from analysis.lake import Connection
-from analysis.reports.dimensions import selected
+from analysis.reports.dimensions import DIMENSIONS, selected
 from analysis.reports.window import EVER, Window, before
 
 NO_LIMIT: Final = 2**62
 
+_COLUMNS: Final = tuple(dict.fromkeys([*DIMENSIONS, *duckdb_columns("requests"), "cost_usd", "saved_usd"]))
+_OF_THE_CONDITION: Final = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+    duckdb.SyntaxException,
+)
+
 
 class BadCondition(ValueError):
     """A condition of --where that cannot be read. The message says why."""
+
+    def __init__(self, where: str, error: duckdb.Error) -> None:
+        super().__init__(f"--where: {where!r} is not a condition: {_reason(error)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +66,28 @@ def open_scope(connection: Connection, scope: Scope) -> None:
         },
     )
     if scope.where is not None:
-        _check_is_one_expression(scope.where)
-    connection.execute(_view("calls", "", window, Scope(window, None, scope.properties)))
+        check_condition(scope.where)
+    for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
+        connection.execute(_view(name, prefix, period, Scope(window, None, scope.properties)))
     if scope.where is None:
-        connection.execute(_view("calls_before", "before_", earlier, scope))
         return
     try:
         for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
             connection.execute(_view(name, prefix, period, scope))
-    except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
-        raise BadCondition(f"{scope.where!r} is not a condition: {error}") from error
+        connection.execute("explain select count(*) from calls")  # finds text in place of a number
+    except _OF_THE_CONDITION as error:
+        raise BadCondition(scope.where, error) from error
+
+
+def check_condition(where: str) -> None:
+    """Raises BadCondition for what is not one SQL expression without parameters."""
+    try:
+        duckdb.SQLExpression(where)
+        parameters = duckdb.extract_statements(f"select (\n{where}\n)")[0].named_parameters
+    except (duckdb.ParserException, duckdb.InvalidInputException) as error:
+        raise BadCondition(where, error) from error
+    if parameters:
+        raise BadCondition(where, duckdb.ParserException("it has a parameter; write the value"))
 
 
 def set_variables(connection: Connection, values: Mapping[str, object]) -> None:
@@ -81,11 +110,15 @@ set variable most = 100;
 {_view("calls_before", "before_", EVER, Scope(EVER))};"""
 
 
-def _check_is_one_expression(where: str) -> None:
-    try:
-        duckdb.SQLExpression(where)
-    except duckdb.Error as error:
-        raise BadCondition(f"{where!r} is not a condition like model = 'gpt-5': {error}") from error
+def _reason(error: duckdb.Error) -> str:
+    """DuckDB's reason in a line; for an unknown column the nearest."""
+    if unknown := UNKNOWN_COLUMN.search(str(error)):
+        name = unknown[1]
+        if meant := MEANT.get(name.lower()):
+            return f"there is no column {name!r}; it is here: {meant}"
+        near = did_you_mean(name, _COLUMNS)
+        return f"there is no column {name!r}{near}; text is written in single quotes: model = 'gpt-5'"
+    return str(error).partition("\n")[0].partition(": ")[2] or str(error)
 
 
 def _view(name: str, prefix: str, window: Window, scope: Scope) -> str:

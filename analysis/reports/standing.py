@@ -29,7 +29,8 @@ from addon.limits.rules import (
 from addon.limits.store import NANOUSD_PER_CENT, Contents
 from analysis.lake import Connection
 from analysis.reports.dimensions import text
-from analysis.reports.report import load_internal, with_columns
+from analysis.reports.grouping import with_columns
+from analysis.reports.report import load_internal
 from analysis.reports.scope import set_variables
 from analysis.table import fetch
 

@@ -7,7 +7,7 @@ import pytest
 
 from addon.storage.lake import duckdb_columns
 from addon.storage.record import TABLES
-from analysis.column_hints import _COLUMNS, _MEANT, with_hint
+from analysis.column_hints import _COLUMNS, MEANT, with_hint
 from analysis.lake import connect
 
 
@@ -36,8 +36,6 @@ def test_other_messages_stay_as_they_are(tmp_path: Path, sql: str) -> None:
 
 def test_every_column_that_is_suggested_exists() -> None:
     columns = {name for table in TABLES for name in duckdb_columns(table)} | {"cost_usd", "date", "saved_usd"}
-    plain = {
-        name for meant in _MEANT.values() if " of " not in meant and "[" not in meant for name in meant.split(", ")
-    }
+    plain = {name for meant in MEANT.values() if " of " not in meant and "[" not in meant for name in meant.split(", ")}
     assert plain | set(_COLUMNS) <= columns
-    assert not set(duckdb_columns("requests")) & set(_MEANT)
+    assert not set(duckdb_columns("requests")) & set(MEANT)

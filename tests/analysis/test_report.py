@@ -289,20 +289,6 @@ def test_reports_of_groups_of_calls_show_calls_errors_tokens_and_cost(data: Path
         assert {"calls", "errors", "output_tokens", "cost_usd"} <= set(row), name
 
 
-def test_wrong_dimensions_are_told_what_is_allowed() -> None:
-    with pytest.raises(
-        ValueError, match=r"'usr' is not a dimension; did you mean 'user'; allowed are hour, .*property:NAME"
-    ):
-        report.parse_by("costs", "model,usr")
-    with pytest.raises(ValueError, match="requests has fixed columns; --by is for costs, models, users, "):
-        report.parse_by("requests", "user")
-    with pytest.raises(ValueError, match="names a dimension twice"):
-        report.parse_by("costs", "model,user,model")
-    with pytest.raises(ValueError, match="is not a dimension"):
-        report.parse_by("costs", "property:")
-    assert report.parse_by("costs", " model, property:Feature ,") == ("model", "property:Feature")
-
-
 def test_the_made_up_rows_hold_what_the_tests_need(rows: list[RequestRow]) -> None:
     kinds = Counter((row.error_type is None, row.cost_nanousd is None, row.input_tokens is None) for row in rows)
     assert len(kinds) >= 4

@@ -15,7 +15,7 @@ with agents as ( -- there are few user agents: taken apart once each
     group by all
 )
 select
-    nullif(regexp_extract(agent, '^[^/\s(]+'), '') as client,
+    nullif(regexp_extract(agent, '^[^/\s(]+'), '') as client, -- key
     arg_max(command, calls) as command,
     count(distinct agent) as user_agents,
     cast(sum(calls) as bigint) as calls,

@@ -17,8 +17,7 @@ with groups as (
 )
 select
     provider_name, -- by
-    error_type,
-    status,
+    error_type, status, -- key
     errors,
     cast(sum(errors) over (
         partition by

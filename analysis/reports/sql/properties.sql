@@ -18,8 +18,8 @@ pairs as (
     select unnest(map_entries(properties)) as pair, * from sets
 )
 select
-    pair.key as property,
-    pair.value as value,
+    pair.key as property, -- key
+    pair.value as value, -- key
     cast(sum(calls) as bigint) as calls,
     cast(sum(errors) as bigint) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,

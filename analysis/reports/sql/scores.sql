@@ -2,7 +2,7 @@
 -- One row per group and score. A rating is the score helicone-score-feedback, 1 or 0: its mean is the share of good ones.
 select
     model, -- by
-    scores.name as score,
+    scores.name as score, -- key
     count(*) as calls, -- that have this score
     avg(scores.value) as mean,
     median(scores.value) as median,

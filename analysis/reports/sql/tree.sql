@@ -31,8 +31,8 @@ nodes as (
     from places
 )
 select
-    session_id,
-    '/' || array_to_string(parts[:depth], '/') as session_path,
+    session_id, -- key
+    '/' || array_to_string(parts[:depth], '/') as session_path, -- key
     cast(sum(calls) as bigint) as calls,
     cast(sum(errors) as bigint) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,

@@ -1,8 +1,7 @@
 -- Which calls have no price, and why?
 -- They are in no sum of costs: unknown is not 0.
 select
-    provider_name,
-    model as response_model,
+    provider_name, model as response_model, -- by
     case
         when (input_tokens is null or output_tokens is null) and error_type is not null
             then 'ended (' || error_type || ') before its usage was known'
@@ -12,7 +11,7 @@ select
             then 'heliograph does not read all of the usage that the provider stated; the column usage_raw has it'
         when model is null then 'names no model'
         else 'no price known; one that you add under [[prices]] in heliograph.toml counts for later calls only'
-    end as why,
+    end as why, -- key
     count(*) as calls,
     count(error_type) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,

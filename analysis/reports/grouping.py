@@ -1,0 +1,82 @@
+"""Other groups for a report than its own: --by and --every put columns in the lines of its SQL that end in `-- by`."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from analysis.reports.dimensions import TIMES, quoted
+
+_BY: Final = re.compile(r"^(?P<indent>[ \t]*)(?P<items>\S.*?)(?P<comma>,?)[ \t]+-- by[ \t]*$", re.MULTILINE)
+_KEY: Final = re.compile(r"^[ \t]*(?P<items>\S.*?),?[ \t]+-- key[ \t]*$", re.MULTILINE)
+_ORDER: Final = re.compile(r"^order\s+by\s+", re.MULTILINE | re.IGNORECASE)
+
+
+def own_groups(sql: str) -> tuple[str, ...] | None:
+    """The names of the columns that the SQL groups by; None: it has no line that ends in `-- by`."""
+    line = _BY.search(sql)
+    return tuple(map(_dimension, _items(line["items"]))) if line else None
+
+
+def own_keys(sql: str) -> tuple[str, ...]:
+    """The columns that tell the rows of a group apart, from lines that end in `-- key`."""
+    return tuple(_column(item) for line in _KEY.finditer(sql) for item in _items(line["items"]))
+
+
+def own_columns(sql: str) -> tuple[str, ...]:
+    """The columns of the answer that `own_groups` become: `model as response_model` is response_model."""
+    line = _BY.search(sql)
+    return tuple(map(_column, _items(line["items"]))) if line else ()
+
+
+def grouped_by(sql: str, by: Sequence[str], every: str | None = None) -> str:
+    """The SQL with these columns of `calls` in place of its own; none: its own, but the times if `every` is given.
+
+    Times are first in the order of the rows, as they were.
+    """
+    default = own_groups(sql) or ()
+    own_times = [name for name in default if name in TIMES]
+    times = [name for name in by or (() if every else own_times) if name in TIMES and name != every]
+    if every:
+        times.insert(0, every)
+    return _ordered_by(_with_groups(sql, by, every), own_times, times)
+
+
+def with_columns(sql: str, columns: Sequence[str]) -> str:
+    """The SQL with these expressions in its lines that end in `-- by`."""
+    return _BY.sub(lambda line: f"{line['indent']}{', '.join(columns)}{line['comma']}", sql)
+
+
+def _with_groups(sql: str, by: Sequence[str], every: str | None) -> str:
+    def line_with_groups(line: re.Match[str]) -> str:
+        own = [item for item in _items(line["items"]) if not (every and _dimension(item) in TIMES)]
+        groups = [quoted(name) for name in by if name != every] or own
+        if by and set(by) == {every}:
+            groups = []
+        return f"{line['indent']}{', '.join([quoted(every), *groups] if every else groups)}{line['comma']}"
+
+    return _BY.sub(line_with_groups, sql)
+
+
+def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str]) -> str:
+    """The SQL with `times` in place of its own at the beginning of its last `order by`."""
+    orders = list(_ORDER.finditer(sql))
+    if not orders:
+        return sql
+    head, order = sql[: orders[-1].end()], sql[orders[-1].end() :]
+    for name in own_times:
+        order = re.sub(rf'^"?{name}"?\s*(?:,\s*|$)', "", order, count=1)
+    return head + "".join(f"{quoted(name)}, " for name in times) + order
+
+
+def _items(line: str) -> list[str]:
+    return [item.strip() for item in line.split(",")]
+
+
+def _dimension(item: str) -> str:
+    """`model` of `model as response_model`."""
+    return re.split(r"\s+as\s+", item, flags=re.IGNORECASE)[0].strip('"')
+
+
+def _column(item: str) -> str:
+    """`response_model` of `model as response_model`; `why` of the last line of an expression, `end as why`."""
+    return re.split(r"\s+as\s+", item, flags=re.IGNORECASE)[-1].rpartition(".")[2].strip('"')

@@ -1,0 +1,40 @@
+"""A report with all that was asked of it."""
+
+from dataclasses import dataclass
+
+from analysis.reports import dimensions
+from analysis.reports.grouping import grouped_by
+from analysis.reports.report import DEFAULT_LIMIT, Report
+from analysis.reports.scope import Scope
+from analysis.reports.window import Window, before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The options of `heliograph report`, read."""
+
+    report: Report
+    window: Window
+    by: tuple[str, ...] = ()  # none: as the report says
+    every: str | None = None  # hour, day, week or month: the first column
+    where: str | None = None  # SQL over the columns of `calls`
+    is_compared: bool = False  # each row beside that of the period before
+    limit: int = DEFAULT_LIMIT  # rows; 0: all
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.window, self.where, dimensions.properties(self.by))
+
+    @property
+    def sql(self) -> str:
+        return grouped_by(self.report.sql, self.by, self.every)
+
+    def __str__(self) -> str:
+        """Which calls it is about: `since 2026-11-01, UTC, where model = 'gpt-5', against 2026-10-01 to 2026-11-01`."""
+        parts = [str(self.window), self.window.zone.name]
+        if self.where is not None:
+            parts.append(f"where {' '.join(self.where.split())}")
+        if self.is_compared:
+            earlier = before(self.window)
+            parts.append(f"against {earlier.short(earlier.since)} to {earlier.short(earlier.end)}")
+        return ", ".join(parts)
