@@ -15,7 +15,7 @@ from analysis.dashboard import files, formats
 from analysis.dashboard.state import BASE, Dashboard
 from analysis.dashboard.view import PART, PRESETS, View, iso, suggested_names, token_text
 from analysis.lake import Connection
-from analysis.reports.report import with_columns
+from analysis.reports.grouping import with_columns
 from analysis.reports.scope import open_scope, set_variables
 from analysis.table import Table, fetch
 
