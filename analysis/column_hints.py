@@ -8,8 +8,6 @@ from addon.storage.lake import duckdb_columns
 from addon.storage.record import TABLES
 
 UNKNOWN_COLUMN: Final = re.compile(r'(?:Referenced column|have a column named) "([^"]+)"')
-# Tables that are made for some calls only: analysis/conversations/message_tables.py.
-_FOR_SOME_CALLS: Final = re.compile(r"Table with name (?:messages|conversations) does not exist")
 _TOKENS: Final = "input_tokens, output_tokens"
 _TIME: Final = "started_at"
 # Words of Helicone, OpenAI and the reports' own options, and the columns that say it.
@@ -53,9 +51,7 @@ _COLUMNS: Final = sorted(
 
 
 def with_hint(message: str) -> str:
-    """DuckDB's message; after it the columns that a wrong name may mean, or how to get a table."""
-    if _FOR_SOME_CALLS.search(message):
-        return f"{message}\n\nname the calls: heliograph sql --messages \"session_id = '...'\""
+    """DuckDB's message; after it the columns that a wrong name may mean."""
     found = UNKNOWN_COLUMN.search(message)
     meant = _columns(found[1].lower()) if found else None
     return f'{message}\n\n"{found[1]}" is here: {meant}' if found and meant else message

@@ -1,7 +1,7 @@
 """The data folder as SQL: one DuckDB connection in memory with the views of DESIGN, over Parquet and settled lines.
 
 Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests` also `date`, `cost_usd`, `saved_usd`),
-`sessions` and `users`; `feedback`, `scores` and `property_changes`, where the newest counts, and `all_feedback`,
+`sessions` and `users`; `messages` and `conversations` (message_views.py); `feedback`, `scores` and `property_changes`, where the newest counts, and `all_feedback`,
 `all_scores`, `all_property_changes` with what was said before. They name their files one by one: files come and go while the proxy runs, and only
 `visible_files` knows which of them count. The connection can read the lake and the settled lines, and nothing else.
 """
@@ -18,6 +18,7 @@ import duckdb
 from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, duckdb_columns, time_column, visible_files
 from addon.storage.record import ADDED_COLUMNS, CALL_TABLES, EVENT_TABLES, TABLES
+from analysis import message_views
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -66,7 +67,9 @@ class Lake:
 
     def ask[T](self, question: Callable[[Connection], T]) -> T:
         """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects. Raises
-        NotOurs, as all that reads the folder."""
+        NotOurs, as all that reads the folder.
+
+        The views `messages` and `conversations` are there for `table.fetch` and `table.fetch_user_sql` alone."""
         for attempt in range(1, ATTEMPTS + 1):
             listings = self._list()
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
@@ -75,6 +78,8 @@ class Lake:
                 with _connect(self._data, listings, self._memory, self._older) as connection:
                     return question(connection)
             except duckdb.Error as error:
+                if stopped := message_views.python_error(error):
+                    raise stopped from error
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in files)
                 grown = longest != [_longest_line(listing) for listing in listings.values()]
@@ -88,9 +93,11 @@ class Lake:
         raise AssertionError("the last attempt returns or raises")
 
     def connect(self) -> Connection:
-        """A connection of its own, to be closed by the caller; its views are of this moment."""
+        """A connection of its own with all views, to be closed by the caller; they are of this moment."""
         listings = self._list()
-        return _connect(self._data, listings, self._memory, older_files(listings))
+        connection = _connect(self._data, listings, self._memory, older_files(listings))
+        message_views.add(connection)
+        return connection
 
     def is_empty(self) -> bool:
         """Whether there is no file with calls at all."""
@@ -216,7 +223,7 @@ def view_definitions(data: Path) -> str:
         [
             "-- The views of heliograph for any DuckDB: heliograph sql --views > views.sql; duckdb -init views.sql\n"
             "-- While a day is being merged (a minute, after it ended) its calls may count twice here; `heliograph sql` knows better.\n"
-            "-- The tables messages and conversations are made in Python, so they are not here: heliograph sql --messages CONDITION\n"
+            "-- The views messages and conversations are made in Python, so they are not here: heliograph sql 'from messages'\n"
             "set TimeZone = 'UTC';",
             *settings,
             _views(rows, has_changes=True),

@@ -4,12 +4,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
-import pyarrow as pa
 
+from analysis import message_views
 from analysis.lake import Connection
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 class NotAllowed(Exception):
@@ -31,6 +34,7 @@ class Table:
 
 def fetch(connection: Connection, sql: str, parameters: Mapping[str, object] | None = None) -> Table:
     """The answer to one statement. `parameters` are bound by name; those that the statement does not name are left out."""
+    message_views.add_if_used(connection, sql)
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise NotAllowed(f"one statement at a time, please; this is {len(statements)}")
@@ -67,7 +71,7 @@ def stream_user_sql(connection: Connection, sql: str) -> tuple[tuple[str, ...], 
     return columns, (row for rows in iter(lambda: answer.fetchmany(STREAMED_ROWS), []) for row in rows)
 
 
-def stream_user_arrow(connection: Connection, sql: str) -> pa.RecordBatchReader:
+def stream_user_arrow(connection: Connection, sql: str) -> "pyarrow.RecordBatchReader":
     """The same with DuckDB's types. Times with a zone are UTC. Raises pyarrow.ArrowException for a type of DuckDB's own."""
     _allow_only_questions(connection, sql)
     return connection.sql(sql).to_arrow_reader(STREAMED_ROWS_OF_ARROW)
@@ -91,6 +95,7 @@ def _allow_only_questions(connection: Connection, sql: str) -> None:
         raise NotAllowed(
             f"{kind.name} is not allowed: this SQL is read-only; start with select, with, from, describe, show or explain"
         )
+    message_views.add_if_used(connection, sql)
     # On a line of its own, so that "LINE 2: ..." of a message shows what the person wrote.
     plan = connection.execute(f"explain (format json)\n{asked}").fetchall()
     if any("COPY" in name for _, text in plan for name in _operators(json.loads(text))):

@@ -87,8 +87,6 @@ COMMANDS: Final = (
     "heliograph tail --errros",
     "heliograph show",
     "heliograph show abc",
-    "heliograph sql 'select * from messages'",
-    "heliograph sql --messages 'session_id = ' 'select * from messages'",
     "heliograph explain",
     "heliograph explain abc",
     f"heliograph explain {_ID}",

@@ -28,40 +28,33 @@ MOST_SQL_BYTES: Final = 2 * 2**30
         'heliograph sql --csv "from requests where date = current_date" > today.csv',
         'heliograph sql --parquet today.parquet "from requests where date = current_date"',
         'echo "select count(*) from requests" | heliograph sql -',
-        'heliograph sql --messages "session_id = \'s1\'" "select tool_name, arguments from messages"',
+        "heliograph sql \"select tool_name, arguments from messages where session_id = 's1'\"",
         "heliograph sql --views > views.sql; duckdb -init views.sql",
     ),
 )
 @click.argument("statement", required=False)
 @click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
-@click.option(
-    "--messages",
-    "condition",
-    metavar="CONDITION",
-    help="Make the tables messages and conversations of the calls that fit, e.g. \"session_id = 's1'\".",
-)
 @style_options
 @parquet_option
 @data_options
 def sql(
     statement: str | None,
     views: bool,
-    condition: str | None,
     style: Style,
     parquet: Path | None,
     data: Path,
     config: Path | None,
 ) -> None:
-    """Ask in SQL (DuckDB), read-only: the views requests, bodies, sessions, users, feedback and scores.
+    """Ask in SQL (DuckDB), read-only: the views requests, bodies, messages, conversations, sessions, users, feedback and scores.
 
-    `-` reads standard input. Times are UTC. `describe requests` shows the columns. With --messages also the tables
-    messages (one row a part) and conversations, of the calls that fit a condition over the columns of requests.
+    `-` reads standard input. Times are UTC. `describe requests` shows the columns. The views messages (one row a part) and
+    conversations read bodies as you ask: name the calls by request_id, session_id, started_at or date.
     """
     import duckdb
 
     from analysis.column_hints import with_hint
-    from analysis.conversations import message_tables
     from analysis.lake import Lake, view_definitions
+    from analysis.message_views import python_error
     from analysis.process_memory import limit_data
     from analysis.reports.scope import Scope, open_scope, printed_views
     from analysis.reports.window import parse_window
@@ -81,8 +74,6 @@ def sql(
 
     def answer(connection: "Connection") -> None:
         open_scope(connection, Scope(window))
-        if condition is not None:
-            message_tables.add(connection, condition)
         if parquet:
             export_parquet(parquet, stream_user_arrow(connection, text))
             return
@@ -91,7 +82,7 @@ def sql(
         try:
             write(columns, chain(first, rows), style, keep_numbers=False)
         except duckdb.Error as error:
-            raise Failure(str(error)) from error
+            raise python_error(error) or Failure(str(error)) from error
 
     try:
         lake.ask(answer)

@@ -1,4 +1,4 @@
-"""Conversations from a data folder: in Python, and as tables for SQL."""
+"""Conversations from a data folder, in Python."""
 
 from pathlib import Path
 
@@ -6,10 +6,9 @@ import duckdb
 import pytest
 
 from analysis.conversations import messages
-from analysis.conversations.message_tables import CONVERSATIONS, MESSAGES, add
 from analysis.conversations.messages import new_from, turn_before
 from analysis.lake import Lake
-from analysis.table import NotAllowed, Table, fetch_user_sql
+from analysis.table import NotAllowed
 from tests.conversations.session import COUNT, FIRST, NOT_KEPT, SECOND, SUB_AGENT, write
 
 
@@ -17,14 +16,6 @@ from tests.conversations.session import COUNT, FIRST, NOT_KEPT, SECOND, SUB_AGEN
 def data(tmp_path: Path) -> Path:
     write(tmp_path)
     return tmp_path
-
-
-def ask(data: Path, condition: str, sql: str) -> Table:
-    def question(connection: duckdb.DuckDBPyConnection) -> Table:
-        add(connection, condition)
-        return fetch_user_sql(connection, sql)
-
-    return Lake(data).ask(question)
 
 
 def test_a_call_has_its_conversation(data: Path) -> None:
@@ -61,29 +52,3 @@ def test_the_turn_before_is_the_one_with_the_same_beginning(data: Path) -> None:
         return before.request_id if before else None, new_from(connection, second), new_from(connection, first)
 
     assert Lake(data).ask(question) == (FIRST, 2, 0)
-
-
-def test_messages_are_rows_of_parts(data: Path) -> None:
-    table = ask(data, f"request_id = '{SECOND}'", "select * exclude (request_id, started_at, json) from messages")
-    assert table.columns == tuple(MESSAGES.names[2:-1])
-    rest = (None, None)
-    assert table.rows == [
-        ("system", 1, "system", 1, "text", "Be brief.", *[None] * 4, *rest),
-        ("input", 1, "user", 1, "text", "Fix \x1b[31mthe test", *[None] * 4, *rest),
-        ("input", 2, "assistant", 1, "text", "I look.", *[None] * 4, *rest),
-        ("input", 2, "assistant", 2, "tool_call", None, "toolu_1", "Read", '{"path":"a.py"}', None, *rest),
-        ("input", 3, "tool", 1, "tool_call_response", None, "toolu_1", "Read", None, "print(1)\nprint(2)", *rest),
-        ("output", 1, "assistant", 1, "text", "Done.", *[None] * 4, None, "end_turn"),
-    ]
-
-
-def test_tables_join_the_views_and_are_json_inside(data: Path) -> None:
-    sql = """select request_id, session_id, input_messages->0->>'role', mcp_servers
-        from conversations join requests using (request_id) order by request_id"""
-    rows = ask(data, "session_id = 's1'", sql).rows
-    assert rows == [(id, "s1", "user", ["github"]) for id in (FIRST, SUB_AGENT, SECOND)]
-    assert ask(data, "true", "from conversations").columns == tuple(CONVERSATIONS.names)
-
-
-def test_no_calls_give_empty_tables(data: Path) -> None:
-    assert ask(data, "false", "select * from messages, conversations").rows == []

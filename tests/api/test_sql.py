@@ -36,6 +36,11 @@ def test_a_question_is_answered_with_rows(api: Client, rows: list[RequestRow]) -
     assert (row["a"], row["a_2"]) == (1, 2)
 
 
+def test_messages_are_there(api: Client) -> None:
+    told = api.post("/v1/helicone-sql/execute", {"sql": "select role, content from messages limit 3"})
+    assert told["rows"] == []  # the bodies of these calls say nothing
+
+
 @pytest.mark.parametrize(
     "sql", ["from sessions", "describe requests", "explain from users", "show tables", "values (1)"]
 )
@@ -75,7 +80,9 @@ def test_too_many_rows_or_bytes_are_refused_and_not_cut_off(api: Client) -> None
 
 def test_the_views_are_listed_with_their_columns(api: Client) -> None:
     schema = {table["table_name"]: table["columns"] for table in api.get("/v1/helicone-sql/schema")}
-    assert set(schema) == {"requests", "bodies", "feedback", "scores", "sessions", "users"}
+    assert list(schema)[:4] == ["requests", "bodies", "messages", "conversations"]
+    assert list(schema)[4:] == ["feedback", "scores", "sessions", "users"]
+    assert {"name": "tool_name", "type": "VARCHAR"} in schema["messages"]
     assert schema["requests"][0] == {"name": "request_id", "type": "VARCHAR"}
     assert {"name": "properties", "type": "MAP(VARCHAR, VARCHAR)"} in schema["requests"]
 

@@ -5,7 +5,6 @@ import base64
 from pathlib import Path
 
 import orjson
-import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,14 +15,9 @@ from addon.conversations.model import Conversation, Dialect
 from addon.conversations.read import Said, conversation
 from addon.providers import registry
 from addon.providers.model import Event, Json, Operation, Provider
-from analysis.conversations.message_tables import MESSAGES, message_rows
-from analysis.conversations.messages import Call
 from analysis.faces.conversation_text import conversation_lines
 from tests.conversations.schema import check
 
-CALL = Call(
-    request_id="r", started_at_us=0, model=None, session_id=None, said=Said(provider_name="p", operation_name="o")
-)
 # Every text in the readers: members, types, roles and names of events that they look for.
 VOCABULARY = sorted(
     {
@@ -82,7 +76,6 @@ def test_no_reader_fails(dialect: Dialect, request: Json, body: Json, chunks: li
         )
         check(found)
         assert all(line.isprintable() for line in conversation_lines(found))
-        pyarrow.RecordBatch.from_pylist(list(message_rows(CALL, found)), schema=MESSAGES)
 
 
 OPERATIONS = [
