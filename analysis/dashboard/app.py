@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from addon.storage.folders import NotOurs
 from analysis.api.envelope import UNSAFE, ApiError
-from analysis.dashboard import files, filter_values, overview, requests, sign_in
+from analysis.dashboard import files, filter_values, overview, properties, report_pages, requests, sign_in
 from analysis.dashboard.guard import Guard
 from analysis.dashboard.pages import Site
 from analysis.dashboard.state import BASE, Dashboard
@@ -18,7 +18,8 @@ from analysis.dashboard.view import view_of
 from analysis.reports.scope import BadCondition
 
 # In the order of the navigation. Each has PAGE and routes(site).
-PAGES = (overview, requests)
+_models, _users, _clients, _errors, _cache, _feedback = report_pages.PAGES
+PAGES = (overview, requests, _models, _users, properties, _clients, _errors, _cache, _feedback)
 # Without an entry in the navigation.
 OTHERS = (sign_in, filter_values)
 

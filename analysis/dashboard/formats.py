@@ -20,7 +20,9 @@ def usd(value: float | None) -> str:
         return f"${value:,.2f}"
     if size >= 0.01:
         return f"${value:.3f}"
-    return f"${value:.4f}" if size >= _SMALL_USD else f"${value:.2g}" if size >= 1e-9 else "$0.00"
+    if size >= _SMALL_USD:
+        return f"${value:.4f}"
+    return f"${value:.9f}".rstrip("0") if size >= 1e-9 else "$0.00"
 
 
 def usd_exact(value: float | None) -> str:

@@ -1,0 +1,48 @@
+"""The page Properties: which properties the calls have, and what the calls with each value of one come to."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.report_pages import over_time_part, report_part
+from analysis.dashboard.view import View, view_of
+from analysis.reports.dimensions import PROPERTY
+
+PAGE: Final = Page("/properties", "Properties", "p", "Break down")
+_MOST: Final = 100
+_SPEND: Final = (("Spend", "cost_usd", "usd"), ("Calls", "calls", "count"))
+
+
+def routes(site: Site) -> list[Route]:
+    def page(request: Request) -> Response:
+        view = view_of(request)
+        return site.page(request, "properties.html", view, name=_name(view))
+
+    async def names(request: Request) -> Response:
+        view = view_of(request)
+        table = await site.table(view, "property_names", typed="", most=_MOST)
+        return site.part("properties_names.html", view, rows=list(table.records()), name=_name(view))
+
+    async def over_time(request: Request) -> Response:
+        view = view_of(request)
+        return await over_time_part(site, view, f"{PROPERTY}{_name(view)}", _SPEND)
+
+    async def values(request: Request) -> Response:
+        view = view_of(request)
+        return await report_part(site, view, "costs", (f"{PROPERTY}{_name(view)}",))
+
+    part = f"{PAGE.path}/-"
+    return [
+        Route(PAGE.path, page),
+        Route(f"{part}/names", names),
+        Route(f"{part}/over-time", over_time),
+        Route(f"{part}/values", values),
+    ]
+
+
+def _name(view: View) -> str:
+    """The property that is looked at; "": none is chosen yet."""
+    return view.options.get("name", "").lower()
