@@ -16,7 +16,8 @@ from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
 from analysis.reports.dimensions import PROPERTY, quoted
-from analysis.reports.report import grouped_by, load
+from analysis.reports.grouping import grouped_by
+from analysis.reports.report import load
 from analysis.reports.scope import NO_LIMIT, set_variables
 from analysis.table import Table, fetch
 
@@ -82,8 +83,7 @@ async def report_part(site: Site, view: View, report: str, by: Sequence[str] = (
 
 def answer(connection: Connection, report: str, by: Sequence[str], sort: str | None) -> Table:
     """One row more than is shown, so that it is known whether there are more."""
-    found = load(report)
-    sql = grouped_by(found, by) if by else found.sql
+    sql = grouped_by(load(report).sql, by)
     set_variables(connection, {"most": MOST_ROWS + 1})
     column = (sort or "").removeprefix("-")
     if column:
