@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from addon.config.keys import Key
@@ -10,6 +10,9 @@ from addon.config.reload import State, file_settings, state_of
 from addon.config.settings import ConfigError, Settings
 from analysis.api.state import Api
 from analysis.dashboard.tries import Tries
+from analysis.lake import Lake
+
+MEMORY: Final = "768MiB"  # of all questions of pages together
 
 
 class SettingsNow:
@@ -45,7 +48,9 @@ class Dashboard:
 
 
 def dashboard_of(api: Api, *, has_proxy: bool = True) -> Dashboard:
-    return Dashboard(api=api, settings=SettingsNow(api.settings), has_proxy=has_proxy)
+    """With a lake of its own that keeps its database between the parts of a page."""
+    lake = Lake(api.settings.data, memory=MEMORY, keeps=True)
+    return Dashboard(api=replace(api, lake=lake), settings=SettingsNow(api.settings), has_proxy=has_proxy)
 
 
 BASE: Final = "/ui"  # every address of the dashboard is below it
