@@ -220,15 +220,20 @@ def _signed(text: str) -> float:
 
 def _words(value: str) -> str:
     """The date of the calls bounds the bodies that are read."""
-    words = [quoted or word for quoted, word in _WORD.findall(value)]
+    words = words_of(value)
     if not words:
         raise NotAFilter("words: write what to look for in prompts and answers; it is left out")
     said = "lower(concat_ws(' ', request_body, response_text, case when response_text is null then response_body end))"
-    fits = " and ".join(f"contains({said}, {literal(word.lower())})" for word in words)
+    fits = " and ".join(f"contains({said}, {literal(word)})" for word in words)
     return (
         "request_id in (select request_id from bodies where date >= cast(getvariable('since') as date)"
         f" and date <= cast(getvariable('until') as date) and {fits})"
     )
+
+
+def words_of(value: str) -> list[str]:
+    """The words that a filter looks for, in lower case."""
+    return [(quoted or word).lower() for quoted, word in _WORD.findall(value)]
 
 
 def _choice(meanings: Mapping[str, str]) -> Callable[[str], str]:

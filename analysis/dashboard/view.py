@@ -194,6 +194,8 @@ def suggested_names() -> list[tuple[str, str]]:
 def token_text(token: Filter) -> str:
     """The token as a person reads it: `model is not gpt-5`."""
     relation = "is not" if token.negated else "is"
+    if token.name == "words":
+        return f"{'without' if token.negated else 'with'} the words {token.value}"
     if token.value == "":
         return f"{token.title} {'is set' if token.negated else 'is not set'}"
     if token.value == "*":

@@ -121,6 +121,23 @@ def _reason(error: duckdb.Error) -> str:
     return str(error).partition("\n")[0].partition(": ")[2] or str(error)
 
 
+def printed_scope(scope: Scope) -> str:
+    """The views of one scope as text, for `duckdb -init`, after the text of `lake.view_definitions`."""
+    earlier = before(scope.window)
+    moments = {
+        "since": scope.window.since,
+        "until": scope.window.until or datetime.max.replace(tzinfo=UTC),
+        "before_since": earlier.since,
+        "before_until": earlier.until,
+    }
+    sets = "".join(f"set variable {name} = timestamptz '{moment}';\n" for name, moment in moments.items())
+    views = (
+        _view("calls", "", scope.window, scope),
+        _view("calls_before", "before_", earlier, scope),
+    )
+    return f"{sets}\n{';\n\n'.join(views)};\n"
+
+
 def _view(name: str, prefix: str, window: Window, scope: Scope) -> str:
     """The days are compared, too: then the files of other days are not opened."""
     since, until = (f"cast(getvariable('{prefix}{end}') as timestamptz)" for end in ("since", "until"))

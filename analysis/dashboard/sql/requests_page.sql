@@ -1,20 +1,17 @@
--- Which calls were made, the newest first?
+-- Which calls were made, the newest first? Those after one call, if its time and id are given.
+with picked as (
+    select request_id, started_at
+    from calls
+    where
+        getvariable('after_at') is null
+        or (started_at, request_id) < (cast(getvariable('after_at') as timestamptz), getvariable('after_id'))
+    order by started_at desc, request_id desc
+    limit getvariable('most')
+)
 select
-    request_id,
-    started_at,
-    model,
-    provider_name,
-    user_id,
-    session_id,
-    status,
-    error_type,
-    cache_status,
-    duration_ms,
-    time_to_first_token_ms,
-    input_tokens,
-    output_tokens,
-    cost_usd,
-    cost_missing
+    * exclude (properties, usage_raw, usage_units, price_factors),
+    null as sorted
 from calls
+semi join picked using (request_id, started_at)
 order by started_at desc, request_id desc
 limit getvariable('most')

@@ -140,6 +140,16 @@
     location.assign(url);
   });
 
+  // The chosen columns of a table: in the address, and remembered.
+  document.querySelector("[data-columns]")?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const names = [...event.target.querySelectorAll("input:checked")].map((each) => each.name).join(",");
+    remember("heliograph_columns", names);
+    const url = new URL(location.href);
+    url.searchParams.set("columns", names);
+    location.assign(url);
+  });
+
   document.addEventListener("htmx:afterSettle", (event) => event.detail.target.removeAttribute?.("aria-busy"));
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
