@@ -280,7 +280,6 @@ def test_reports_of_groups_of_calls_show_calls_errors_tokens_and_cost(data: Path
         "sessions",
         "properties",
         "latency",
-        "tree",
         "repositories",
         "clients",
     )

@@ -10,5 +10,6 @@ select
     max(feedback.created_at) as last_rated_at
 from calls left join feedback using (request_id)
 group by all
+having count(rating) > 0
 order by rated desc, calls desc, 1
 limit getvariable('most')

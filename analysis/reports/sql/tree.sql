@@ -16,8 +16,7 @@ places as ( -- summed by path first, then up the paths: a session has many more 
         [part for part in string_split(coalesce(session_path, ''), '/') if part <> ''][:50] as parts, -- no honest path is deeper
         count(*) as calls,
         count(error_type) as errors,
-        sum(input_tokens) as input_tokens,
-        sum(output_tokens) as output_tokens,
+        sum(coalesce(input_tokens + output_tokens, input_tokens, output_tokens)) as tokens,
         sum(cost_nanousd) as nanousd,
         count(*) - count(cost_nanousd) as unpriced,
         min(epoch_ms(started_at)) as began_ms,
@@ -35,15 +34,13 @@ select
     '/' || array_to_string(parts[:depth], '/') as session_path, -- key
     cast(sum(calls) as bigint) as calls,
     cast(sum(errors) as bigint) as errors,
-    cast(sum(input_tokens) as bigint) as input_tokens,
-    cast(sum(output_tokens) as bigint) as output_tokens,
+    cast(sum(tokens) as bigint) as tokens, -- input and output
     sum(nanousd) / 1e9 as cost_usd,
     cast(sum(unpriced) as bigint) as unpriced,
     max(ended_ms) - min(began_ms) as duration_ms, -- from its first call's start to its last answer's end
     cast(coalesce(sum(calls) filter (where len(parts) = depth), 0) as bigint) as own_calls,
     cast(coalesce(sum(errors) filter (where len(parts) = depth), 0) as bigint) as own_errors,
-    cast(sum(input_tokens) filter (where len(parts) = depth) as bigint) as own_input_tokens,
-    cast(sum(output_tokens) filter (where len(parts) = depth) as bigint) as own_output_tokens,
+    cast(sum(tokens) filter (where len(parts) = depth) as bigint) as own_tokens,
     sum(nanousd) filter (where len(parts) = depth) / 1e9 as own_cost_usd,
     max(ended_ms) filter (where len(parts) = depth) - min(began_ms) filter (where len(parts) = depth) as own_duration_ms
 from nodes join chosen using (session_id)
