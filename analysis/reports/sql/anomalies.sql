@@ -77,9 +77,16 @@ pasts as (
     window before as (partition by group_key, measured.measure order by on_day rows between 28 preceding and 1 preceding)
 ),
 habits as (
-    select * exclude (past), list_median(past) as habit, list_min(past) as lowest, list_mad(past) as mad, past
+    select *, list_median(past) as habit
     from pasts
     where is_now and value is not null and len(past) >= 7
+),
+far as ( -- the least that a deviation can be: few days are left
+    select *, list_mad(past) as mad
+    from habits
+    where
+        abs(value - habit) > 3.5 * greatest(0.1 * habit, least)
+        and (value > habit or (value < list_min(past) and not is_last))
 ),
 spreads as (
     select
@@ -89,8 +96,7 @@ spreads as (
             0.1 * habit,
             least
         ) as spread
-    from habits
-    where value > habit or (value < lowest and not is_last)
+    from far
 ),
 alarms as (
     select
