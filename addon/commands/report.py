@@ -12,8 +12,11 @@ from addon.commands.options import Failure, data_options, examples
 from addon.commands.tables import Style, read_zone, say_if_empty, settle, style_options, tz_option, warn, width, write
 from addon.config.settings import load_what_can_be_read
 
+PROMPT_CACHE = "prompt-cache"
+
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
+    from addon.metering.overrides import PriceOverride
     from analysis.reports.question import Question
     from analysis.reports.standing import BudgetNow
     from analysis.table import Table
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
 
 def _report_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """For completion in a shell."""
-    from analysis.reports.report import REPORTS
+    from analysis.reports.report import REPORTS, STANDING
 
-    return [name for name in REPORTS if name.startswith(incomplete)]
+    return [name for name in (*REPORTS, *STANDING) if name.startswith(incomplete)]
 
 
 def _periods(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -43,6 +46,8 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
         "heliograph report errors --since 2026-11-01 --until 2026-11-08 --json",
         "heliograph report costs --by week --since 2026-10 --tz Europe/Berlin",
         "heliograph report summary --since last-month --until this-month",
+        "heliograph report changes --by user --since last-week --until this-week",
+        "heliograph report budgets",
     ),
 )
 @click.argument("name", required=False, shell_complete=_report_names)
@@ -50,7 +55,7 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
     "--since",
     metavar="TIME",
     help="From: 30m, 24h, 7d, today, yesterday, this-week, last-week, this-month, last-month, 2026-11, 2026-11-01 or an"
-    " ISO time. Default: 30d; of summary this-month.",
+    " ISO time. Default: 30d; of summary this-month, of changes 7d.",
 )
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
 @click.option(
@@ -69,7 +74,11 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
     help="Each row beside the same one of the period before, with the change.",
 )
 @tz_option
-@click.option("--limit", type=click.IntRange(min=0), help="Rows at most; 0: all of them. Default: 100; of summary 10.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    help="Rows at most; 0: all of them. Default: 100; of summary 10, of prompt-cache 20.",
+)
 @style_options
 @data_options
 def report(
@@ -91,8 +100,21 @@ def report(
     Days, weeks and months are those of --tz. A table's times are, too; those of --json and --csv are UTC.
     """
     from analysis.reports.asking import read_question
-    from analysis.reports.report import REPORTS, SUMMARY, load
+    from analysis.reports.report import REPORTS, STANDING, SUMMARY, load
 
+    if name is not None and name in STANDING:
+        given = {
+            "--since": since,
+            "--until": until,
+            "--by": by,
+            "--every": every,
+            "--where": where,
+            "--compare": compare,
+        }
+        _print_standing(
+            name, [option for option, value in given.items() if value is not None], tz, limit, style, data, config
+        )
+        return
     try:
         question = read_question(
             name or "costs",
@@ -109,13 +131,36 @@ def report(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settle(data, config)
+    settings = load_what_can_be_read(data, config)[0] if name in (SUMMARY, PROMPT_CACHE) else None
     # Budgets are those of now: they belong to a period that goes on.
-    shown = load_what_can_be_read(data, config)[0].budgets if name == SUMMARY and until is None else ()
-    print_report(question, data, style, budgets=shown)
+    budgets = settings.budgets if settings and name == SUMMARY and until is None else ()
+    print_report(question, data, style, budgets=budgets, own_prices=settings.prices if settings else ())
     if name is None:
-        width = max(map(len, REPORTS))
-        lines = [f"  {other:<{width}}  {load(other).question}" for other in REPORTS]
+        questions = {**{other: load(other).question for other in REPORTS}, **STANDING}
+        width = max(map(len, questions))
+        lines = [f"  {other:<{width}}  {question}" for other, question in questions.items()]
         click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
+
+
+def _print_standing(
+    name: str,
+    refused: Sequence[str],
+    tz: str | None,
+    limit: int | None,
+    style: Style,
+    data: Path,
+    config: Path | None,
+) -> None:
+    """`report budgets` and `report limits` are the commands of these names."""
+    from addon.commands import budgets
+
+    if refused:
+        raise click.UsageError(f"report {name} is of now and of all calls; it does not take {', '.join(refused)}")
+    command = {"budgets": budgets.budgets, "limits": budgets.limits}[name]
+    most = 100 if limit is None else limit
+    click.get_current_context().invoke(
+        command, name=None, tz=tz, most=most, as_json=style == "json", as_csv=style == "csv", data=data, config=config
+    )
 
 
 def print_report(
@@ -124,6 +169,7 @@ def print_report(
     style: Style = "table",
     with_footer: bool = True,
     budgets: "Sequence[Budget]" = (),
+    own_prices: "Sequence[PriceOverride]" = (),
 ) -> None:
     """A report on standard output, with what its sums leave out. `budgets`: for the summary."""
     import duckdb
@@ -146,7 +192,7 @@ def print_report(
     stored = stored_amounts(data, now) if budgets else None
 
     def ask(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
-        table = answer(connection, question)
+        table = answer(connection, question, own_prices)
         total = totals(connection)
         without_price = unpriced_in(connection) if total.unpriced else []
         spent = budgets_now(connection, budgets, stored, now) if stored else []

@@ -1,8 +1,8 @@
 """A question as a person types it, and its answer. The command, `python -m analysis` and `analysis.report` share it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 
@@ -10,16 +10,19 @@ from addon.config.mistakes import did_you_mean
 from analysis.lake import Connection
 from analysis.reports import dimensions
 from analysis.reports.comparing import compared
+from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
-from analysis.reports.report import DEFAULT_LIMIT, REPORTS, SUMMARY, Report, load
+from analysis.reports.report import REPORTS, STANDING, Report, load
 from analysis.reports.scope import NO_LIMIT, BadCondition, check_condition, open_scope, set_variables
 from analysis.reports.window import parse_window
 from analysis.reports.zone import Zone
 from analysis.table import Table, fetch
 
+if TYPE_CHECKING:
+    from addon.metering.overrides import PriceOverride
+
 EVERY: Final = ("hour", "day", "week", "month")
 PREVIOUS: Final = "previous"
-SUMMARY_ROWS: Final = 10  # models and users that fit on a page
 
 
 def read_question(
@@ -37,8 +40,7 @@ def read_question(
 ) -> Question:
     """The question that these words ask. Raises ValueError that says what is allowed."""
     report = find(name)
-    is_summary = report.name == SUMMARY
-    window = parse_window(since or ("this-month" if is_summary else None), until, now, zone)
+    window = parse_window(since or report.since, until, now, zone)
     if where is not None:
         check_condition(where)
     return Question(
@@ -48,24 +50,30 @@ def read_question(
         every=_read_every(report, every),
         where=where,
         is_compared=_read_compare(report, compare),
-        limit=limit if limit is not None else SUMMARY_ROWS if is_summary else DEFAULT_LIMIT,
+        limit=limit if limit is not None else report.limit,
     )
 
 
 def find(name: str) -> Report:
     """The report of that name. Raises ValueError that names the nearest."""
     if name not in REPORTS:
-        raise ValueError(f"no report {name!r}{did_you_mean(name, REPORTS)}; there are {', '.join(REPORTS)}")
+        known = (*REPORTS, *STANDING)
+        raise ValueError(f"no report {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
     return load(name)
 
 
-def answer(connection: Connection, question: Question) -> Table:
-    """The rows, on a connection of `Lake.ask`; the scope of the question is open afterwards. Raises BadCondition."""
+def answer(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> Table:
+    """The rows, on a connection of `Lake.ask`; the scope of the question is open afterwards. Raises BadCondition.
+
+    `own_prices`: the user's; the prompt-cache doctor works out what reads from the cache would have cost.
+    """
     try:
         if question.is_compared and not question.report.reads_before:
             return compared(connection, question)
         open_scope(connection, question.scope)
-        set_variables(connection, {"most": question.limit or NO_LIMIT})
+        most = question.limit or NO_LIMIT
+        prepare(connection, question.report.name, most, own_prices)
+        set_variables(connection, {"most": most})
         return fetch(connection, question.sql)
     except duckdb.ConversionException as error:
         if question.where is None:

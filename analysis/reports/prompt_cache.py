@@ -30,6 +30,7 @@ PROMPT_CACHE_SESSIONS: Final = pyarrow.schema(
         ("calls", pyarrow.int64()),
         ("input_tokens", pyarrow.int64()),
         ("cache_read_input_tokens", pyarrow.int64()),
+        # These are NULL where no request was kept, or the provider does not say what it read.
         ("changed", pyarrow.int64()),  # turns whose beginning is not that of the turn before,
         ("lost_tokens", pyarrow.int64()),  # the tokens that were therefore not read from the cache,
         ("lost_usd", pyarrow.float64()),  # and what they cost more
@@ -53,6 +54,7 @@ class SessionCache:
     calls: int
     input_tokens: int
     cache_read_input_tokens: int | None  # None: the provider does not say
+    compared: int  # calls whose request was kept, and is of a shape that we know
     turns: Sequence[Turn]
     before: str | None  # what differs in the first turn that changed: its beginning in the call before,
     now: str | None  # and in it
@@ -86,7 +88,8 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
         of_session = [prompts[_key(row)] for row in rows[each["session_id"]]]
         turns = turns_of(of_session, prices)
         before, now = _difference(connection, turns, of_session)
-        found.append(SessionCache(**each, turns=turns, before=before, now=now))
+        compared = sum(prompt.blocks is not None for prompt in of_session)
+        found.append(SessionCache(**each, compared=compared, turns=turns, before=before, now=now))
     return found
 
 
@@ -98,16 +101,17 @@ def add(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> 
 
 def _columns(each: SessionCache) -> dict[str, Any]:
     first = each.changed[0] if each.changed else None
+    is_told = each.compared > 0 and each.cache_read_input_tokens is not None
     return {
         "session_id": each.session_id,
         "calls": each.calls,
         "input_tokens": each.input_tokens,
         "cache_read_input_tokens": each.cache_read_input_tokens,
-        "changed": len(each.changed),
-        "lost_tokens": total([turn.lost_tokens for turn in each.changed]),
-        "lost_usd": total([turn.lost_usd for turn in each.changed]),
-        "missed": len(each.missed),
-        "missed_usd": total([turn.lost_usd for turn in each.missed]),
+        "changed": len(each.changed) if each.compared else None,
+        "lost_tokens": total([turn.lost_tokens for turn in each.changed]) if is_told else None,
+        "lost_usd": total([turn.lost_usd for turn in each.changed]) if is_told else None,
+        "missed": len(each.missed) if is_told else None,
+        "missed_usd": total([turn.lost_usd for turn in each.missed]) if is_told else None,
         "turn": first.number if first else None,
         "changed_at": first.changed_at if first else None,
         "before": each.before,

@@ -1,10 +1,12 @@
 """The named reports: one file in `sql/` each, asked of the calls of a scope, grouped by dimensions of the caller's choice.
 
 A file begins with its question. A line of it that ends in `-- by` holds the columns that --by replaces; lines that end in
-`-- key` hold the other columns that tell its rows apart.
+`-- key` hold the other columns that tell its rows apart. `-- since: 7d` and `-- limit: 20` are for when these are not given.
+Files of `from_bodies/` ask tables that prepared.py makes.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Final
 
 from analysis.lake import Connection
 from analysis.reports.grouping import grouped_by, own_groups, own_keys
+from analysis.reports.prepared import prepare
 from analysis.reports.scope import NO_LIMIT, set_variables
 from analysis.table import Table, fetch
 
@@ -29,15 +32,18 @@ _FIRST: Final = (  # in this order; the others follow by name
     "requests",
     "unpriced",
 )
-REPORTS: Final = tuple(
-    sorted(
-        (file.stem for file in (_FOLDER / "sql").glob("*.sql")),
-        key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name),
-    )
-)
+_FILES: Final = {file.stem: file for folder in ("sql", "from_bodies") for file in (_FOLDER / folder).glob("*.sql")}
+REPORTS: Final = tuple(sorted(_FILES, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)))
+# These are of now, and of the limits' store beside the rows: analysis/reports/standing.py.
+STANDING: Final[Mapping[str, str]] = {
+    "budgets": "What is spent of each budget, what will it be at this rate, and when does it run out?",
+    "limits": "What is used of each rate limit, and when does it run out at this rate?",
+}
 SUMMARY: Final = "summary"  # a page of its own: always beside the period before, with fixed parts
 
 DEFAULT_LIMIT: Final = 100
+_SINCE: Final = re.compile(r"^-- since: (\S+)$", re.MULTILINE)
+_LIMIT: Final = re.compile(r"^-- limit: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Report:
     by: tuple[str, ...] | None
     keys: tuple[str, ...] = ()
     file: Path | None = None
+    since: str | None = None  # where --since is not given; None: as everywhere
+    limit: int = DEFAULT_LIMIT  # where --limit is not given
 
     @property
     def reads_before(self) -> bool:
@@ -71,7 +79,7 @@ class Report:
 @cache
 def load(name: str) -> Report:
     """The report of that name."""
-    return parsed(name, (_FOLDER / "sql" / f"{name}.sql").read_text(encoding="utf-8"))
+    return parsed(name, _FILES[name].read_text(encoding="utf-8"))
 
 
 @cache
@@ -84,7 +92,17 @@ def parsed(name: str, sql: str, file: Path | None = None) -> Report:
     """A report out of its SQL."""
     first_line = sql.partition("\n")[0]
     question = first_line.removeprefix("--").strip() if first_line.startswith("--") else ""
-    return Report(name, question, sql, own_groups(sql), own_keys(sql), file)
+    since, limit = _SINCE.search(sql), _LIMIT.search(sql)
+    return Report(
+        name,
+        question,
+        sql,
+        own_groups(sql),
+        own_keys(sql),
+        file,
+        since[1] if since else None,
+        int(limit[1]) if limit else DEFAULT_LIMIT,
+    )
 
 
 def run(connection: Connection, name: str, by: Sequence[str] = (), limit: int = DEFAULT_LIMIT) -> Table:
@@ -92,6 +110,7 @@ def run(connection: Connection, name: str, by: Sequence[str] = (), limit: int = 
 
     `by`: columns of `calls`; none: as the report says.
     """
+    prepare(connection, name, limit or NO_LIMIT)
     set_variables(connection, {"most": limit or NO_LIMIT})
     return fetch(connection, grouped_by(load(name).sql, by))
 

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 BOTH_DAYS = {"since": "2026-11-19", "until": "2026-11-21"}
 SECOND_DAY = {"since": "2026-11-20", "until": "2026-11-21"}
 GROUPED = [name for name in REPORTS if load(name).takes_times]
-MAY_HAVE_NO_ROWS = ("duplicates", "retries", "scores")  # in the folder of these tests
+MAY_HAVE_NO_ROWS = ("duplicates", "feedback", "retries", "scores")  # in the folder of these tests
 
 
 def ask(data: Path, name: str, zone: str = "UTC", **options: Any) -> list[dict[str, Any]]:

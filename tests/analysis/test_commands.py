@@ -61,6 +61,19 @@ def test_without_a_name_it_shows_the_costs_and_lists_the_reports(data: Path) -> 
     assert all(f"\n  {name} " in result.stderr for name in REPORTS)
 
 
+def test_budgets_and_limits_are_reports_too(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text('[[budgets]]\nname = "team"\nusd = 50\nperiod = "month"\n')
+    told = heliograph(tmp_path, "report", "budgets", "--tz", "UTC")
+    assert told.exit_code == 0
+    assert "$50.000000" in told.stdout
+    (row,) = json.loads(heliograph(tmp_path, "report", "budgets", "--json").stdout)
+    assert (row["name"], row["budget_usd"], row["spent_usd"]) == ("team", 50.0, 0.0)
+    assert {"forecast_usd", "runs_out_at"} <= set(row)
+    assert "[[limits]]" in heliograph(tmp_path, "report", "limits").stderr
+    refused = heliograph(tmp_path, "report", "budgets", "--since", "7d", "--by", "user")
+    assert (refused.exit_code, "does not take --since, --by" in refused.stderr) == (2, True)
+
+
 def test_json_has_null_for_unknown_and_times_in_utc(data: Path, rows: list[RequestRow]) -> None:
     found = json.loads(heliograph(data, "report", "requests", *SINCE, "--json", "--limit", "0").stdout)
     by_id = {row["request_id"]: row for row in found}

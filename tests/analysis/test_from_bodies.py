@@ -113,7 +113,10 @@ def test_the_doctor_names_the_turn_and_the_block_that_broke_the_cache(sessions: 
         "request_id": call(2).request_id,
     }
     names = ("session_id", "calls", "read_share", "changed", "lost_usd", "turn", "request_id")
-    assert columns([second, third], *names) == [("s3", 1, 0.0, 0, 0.0, None, None), ("s2", 2, 1.0, 0, 0.0, None, None)]
+    assert columns([second, third], *names) == [
+        ("s3", 1, 0.0, None, None, None, None),
+        ("s2", 2, 1.0, 0, 0.0, None, None),
+    ]
 
 
 def test_the_doctor_looks_at_the_sessions_of_the_scope(sessions: Path) -> None:

@@ -2,6 +2,7 @@
 -- Of the sessions with the most input that was not read (`prompt_cache_sessions`, made by analysis/reports/prompt_cache.py).
 -- `changed`: turns whose beginning is not that of the turn before; `missed`: turns whose beginning is, and was not read. The first
 -- change: the turn, the block, and what it was before and is now.
+-- limit: 20
 select
     session_id,
     calls,

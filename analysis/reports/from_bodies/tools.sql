@@ -2,7 +2,7 @@
 -- Of the newest 2,000 calls with an answer (`tool_uses`, made by analysis/reports/tools.py). The cost of an answer that calls several
 -- tools is divided evenly among them. A result is counted once, in the next call that sends it; programs send it again each turn.
 select
-    tool_name, -- key
+    tool_name,
     any_value(mcp_server) as mcp_server,
     count(*) as tool_calls,
     count(distinct request_id) as calls,

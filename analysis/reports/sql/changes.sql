@@ -2,6 +2,7 @@
 -- `change_usd` is cost_usd less before_cost_usd, and the sum of the three after it: of more or fewer calls (at the tokens and the
 -- price before), of tokens a call (at the price before), of the price of a token (or of a call, where no tokens are known: then
 -- `by_tokens_usd` is NULL). Calls without a price are in neither cost; `unpriced` and `before_unpriced` count them.
+-- since: 7d
 with periods as (
     select *, true as is_now from calls
     union all by name

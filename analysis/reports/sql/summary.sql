@@ -1,6 +1,8 @@
 -- What was spent, by model and user, and against the period before?
 -- One row for all calls, then the first models and users. Columns `before_...` are those of the period before. `of` says
 -- how many models or users there are.
+-- since: this-month
+-- limit: 10
 with both_periods as (
     select model, user_id, true as is_now, error_type, input_tokens, output_tokens, cost_nanousd
     from calls

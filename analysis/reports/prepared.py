@@ -1,0 +1,35 @@
+"""Tables that the reports of from_bodies/ ask beside the views: made in Python, of the bodies of some calls of the scope."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from analysis.lake import Connection
+
+if TYPE_CHECKING:
+    from addon.metering.overrides import PriceOverride
+
+
+def prepare(connection: Connection, name: str, most: int, own_prices: "Sequence[PriceOverride]" = ()) -> None:
+    """Makes the tables of a report for the open scope; those of sql/ need none. `most`: rows that will be shown."""
+    if make := _TABLES.get(name):
+        make(connection, most, own_prices)
+
+
+# What they need is imported when they run: it takes longer than most reports.
+def _prompt_cache(connection: Connection, most: int, own_prices: "Sequence[PriceOverride]") -> None:
+    from addon.metering.price import PriceList
+    from analysis.reports import prompt_cache
+
+    prompt_cache.add(connection, PriceList(own_prices), most)
+
+
+def _tools(connection: Connection, most: int, own_prices: "Sequence[PriceOverride]") -> None:
+    from analysis.reports import tools
+
+    tools.add(connection)
+
+
+_TABLES: Final[Mapping[str, Callable[[Connection, int, "Sequence[PriceOverride]"], None]]] = {
+    "prompt-cache": _prompt_cache,
+    "tools": _tools,
+}
