@@ -31,12 +31,14 @@ OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
-    """The user, session and model that a request's body names. `session_path`: Codex's kind of sub-agent, over a WebSocket."""
+    """The user, session and model that a request's body names. `session_path`: Codex's kind of sub-agent, over a WebSocket.
+    `previous_id`: the response or interaction that the call continues."""
 
     model: str | None = None
     user: str | None = None
     session_id: str | None = None
     session_path: str | None = None
+    previous_id: str | None = None
     stream: bool = False
     body: Json = None  # the whole of it, parsed
 
@@ -52,6 +54,7 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
     if match := OLD_CLAUDE_CODE.fullmatch(short):
         session = match[1]
     conversation = at(request, "conversation")  # of OpenAI's Responses API: an id, or an object with it
+    previous = string(at(request, "previous_response_id")) or string(at(request, "previous_interaction_id"))
     agent = string(at(request, "client_metadata", "x-openai-subagent"))
     told = (
         string(at(request, "client_metadata", "session_id")) or string(conversation) or string(at(conversation, "id"))
@@ -64,6 +67,7 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
         or (None if session or packed else claimed),
         session_id=session or told,
         session_path=f"/{agent}" if agent else None,
+        previous_id=previous if previous and len(previous) <= LONGEST_CLAIM else None,
         stream=at(request, "stream") in (True, "true"),
         body=request,
     )

@@ -16,6 +16,7 @@ from typing import Final
 
 from addon.metering.content_coding import is_small
 from addon.metering.price import PriceList
+from addon.settling.chains import Chains
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.journal_reader import Call
 from addon.settling.rows import make_rows
@@ -58,7 +59,7 @@ class RowMaker:
     ) -> None:
         self._prices, self._wall_s = prices, wall_s
         self._watchdog = watchdog or Watchdog()
-        self._charged = ChargedOnce(Folders(data).charged)
+        self._charged, self._chains = ChargedOnce(Folders(data).charged), Chains(Folders(data).chains)
         self._arguments = ["--data", str(data), *(("--config", str(config)) if config else ())]
         self._worker: Worker | None = None
 
@@ -69,14 +70,18 @@ class RowMaker:
             call.response, answer_coding, READ_HERE_BYTES
         ):
             try:
-                return self._watchdog.bounded(lambda: make_rows(call, self._prices, self._charged))
+                return self._watchdog.bounded(lambda: self._rows(call))
             except Overtime:
                 self._charged.close()  # it may have been interrupted there
+                self._chains.close()
         try:
             return self._ask(pickle.dumps(call))
         except (WorkerFailed, OSError) as error:
             self.close()
             raise TooCostly(str(error)) from error
+
+    def _rows(self, call: Call) -> Rows:
+        return make_rows(call, self._prices, self._charged, self._chains.session)
 
     def _ask(self, question: bytes) -> Rows:
         if self._worker and not self._worker.is_running:  # somebody ended it between two calls
@@ -91,6 +96,7 @@ class RowMaker:
     def close(self) -> None:
         """Ends the worker, whatever it is doing."""
         self._charged.close()
+        self._chains.close()
         worker, self._worker = self._worker, None
         if worker:
             worker.close()
@@ -108,7 +114,7 @@ def main() -> int:
     config = options.config if options.config and options.config.exists() else None
     fetched_list.use(options.data)  # the settler has told of a list that cannot be used
     prices = PriceList(settings.load_what_can_be_read(options.data, config)[0].prices)
-    charged = ChargedOnce(Folders(options.data).charged)
+    charged, chains = ChargedOnce(Folders(options.data).charged), Chains(Folders(options.data).chains)
     if sys.platform != "darwin":  # which refuses the call
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     answers.ready()
@@ -117,7 +123,7 @@ def main() -> int:
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         answer: Rows | dict[str, str]  # of this file nothing can be pickled: it is `__main__` here
         try:
-            answer = make_rows(call, prices, charged)
+            answer = make_rows(call, prices, charged, chains.session)
         except Exception as error:
             answer = {"kind": type(error).__name__, "message": str(error)}
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -30,6 +30,7 @@ from addon.providers import registry
 from addon.providers.framing.table import framing_of
 from addon.providers.model import Asked, Operation, Provider, Reading, Usage
 from addon.settling.bodies import Bodies, body_row, decoded, overridden, raw
+from addon.settling.chains import CHAINED, Link, without_chains
 from addon.settling.journal_reader import Call
 from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
@@ -69,9 +70,13 @@ class _Used:
 
 
 def make_rows(
-    call: Call, price_list: PriceList, is_charged: Callable[[str, str], bool] = lambda _work, _request_id: True
+    call: Call,
+    price_list: PriceList,
+    is_charged: Callable[[str, str], bool] = lambda _work, _request_id: True,
+    session_of: Callable[[Link], str | None] = without_chains,
 ) -> tuple[RequestRow, BodyRow]:
-    """`is_charged` tells whether this request is the one that is charged for a piece of work (`charged_once.py`).
+    """`is_charged` tells whether this request is the one that is charged for a piece of work (`charged_once.py`),
+    `session_of` the session of a call that continues another one (`chains.py`).
 
     The row names the provider that answered; its `request_model` is what the caller asked for, its body what was sent to
     that provider."""
@@ -90,6 +95,8 @@ def make_rows(
     is_free = answer.reading.is_free or (operation is not None and operation.is_free)
     cost = FREE if is_free else _cost(call, price_list, provider, answer.reading, used, request, factors)
     row = _request_row(call, operation, request, answer, used, cost, factors)
+    if row.operation_name in CHAINED:
+        row = replace(row, session_id=_session(row, request.asked, start, session_of))
     return row, body_row(call, bodies, answer.reading.text)
 
 
@@ -192,6 +199,15 @@ def _request_row(
         user_id=start.user_id or request.asked.user,
         session_id=start.session_id or request.asked.session_id or start.socket_id,
     )
+
+
+def _session(
+    row: RequestRow, asked: RequestFacts, start: CallStart, session_of: Callable[[Link], str | None]
+) -> str | None:
+    """A response that goes on with one of another socket belongs to that one's session, and not to its own socket's."""
+    previous = asked.previous_id
+    named = start.session_id or asked.session_id or (None if previous else start.socket_id)
+    return session_of(Link(row.provider_name, previous, row.response_id, named, start.socket_id or previous))
 
 
 def _quality(reading: Reading, checked: Checked | None) -> str | None:

@@ -40,6 +40,7 @@ RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
 GRACE_S: Final = 15.0  # how long a reader may take to open the settled files it has listed
 RETRY_AFTER_S: Final = 1.0  # after the disk refused
 LONGEST_ID: Final = 100
+LARGE_BYTES: Final = 256 * 2**10  # journalled; such a call may take seconds
 TMP_AGE_S: Final = 60.0
 
 
@@ -234,7 +235,8 @@ class Settler:
             more = run.read(self._clock())
             busy |= more
             try:
-                for call_id, call in sorted(run.due(self._clock()), key=lambda due: _size(due[1])):  # large ones last
+                # Large ones last; else in their order, so that a response has its row before the one that goes on with it.
+                for call_id, call in sorted(run.due(self._clock()), key=lambda due: _is_large(due[1])):
                     self._settle(run, call_id, call)
                     busy = True
             finally:
@@ -370,8 +372,8 @@ class Settler:
                 )  # before the note is removed: a row that reappears after a power cut would count twice
 
 
-def _size(call: OpenCall) -> int:
-    return sum(length for _, _, length in call.pieces)
+def _is_large(call: OpenCall) -> bool:
+    return sum(length for _, _, length in call.pieces) > LARGE_BYTES
 
 
 def _note_ids(path: Path) -> list[str] | None:

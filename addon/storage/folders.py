@@ -59,6 +59,10 @@ class Folders:
         return self.data / "charged.sqlite"
 
     @property
+    def chains(self) -> Path:
+        return self.data / "chains.sqlite"
+
+    @property
     def prices(self) -> Path:
         """A price list that was fetched, in place of the installed one."""
         return self.data / "prices.json.gz"
@@ -189,7 +193,7 @@ def is_odd(path: Path) -> bool:
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
 _FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
-    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 

@@ -22,7 +22,16 @@ READERS = [
 ]
 # Every kind of place in a data folder.
 PLACES = [
-    *("heliograph.toml", "secret", "cache.sqlite", "limits.sqlite", "charged.sqlite", "settle.lock", "anything"),
+    *(
+        "heliograph.toml",
+        "secret",
+        "cache.sqlite",
+        "limits.sqlite",
+        "charged.sqlite",
+        "chains.sqlite",
+        "settle.lock",
+        "anything",
+    ),
     *("heliograph-ca-bundle.pem", "ca/mitmproxy-ca-cert.pem", "journal", "lake", "settled"),
     *("lake/requests", "lake/requests/date=2026-11-19/x.parquet", "lake/requests/date=2026-11-19/c-x.replaces"),
     *("lake/requests/x", "settled/requests", "settled/requests/x.jsonl", "settled/x"),
