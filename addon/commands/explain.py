@@ -1,8 +1,6 @@
 """`heliograph explain`: how the cost of a call came about."""
 
-import dataclasses
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +31,8 @@ def explain(request_id: str, as_json: bool, data: Path, config: Path | None) -> 
     from addon.metering import fetched_list
     from addon.metering.explain import explain_row
     from addon.metering.price import PriceList
+    from analysis.explained import request_rows
+    from analysis.lake import Lake
 
     if problem := fetched_list.use(data):
         click.echo(f"heliograph: {problem}", err=True)
@@ -40,7 +40,7 @@ def explain(request_id: str, as_json: bool, data: Path, config: Path | None) -> 
         prices = PriceList(settings.load(data, config).prices)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
-    rows = _rows(data, request_id)
+    rows = Lake(data).ask(lambda connection: request_rows(connection, request_id))
     if not rows:
         raise Failure(f"no call with the id {request_id} in {data}; `heliograph sql` finds ids")
     told = [(row, explain_row(row, prices)) for row in rows]
@@ -83,28 +83,6 @@ def _line(line: "Line") -> str:
     price = f"{line.price_usd.normalize():f} USD" + (f" per {line.per:,}" if line.per != 1 else "")
     about = ", ".join(filter(None, (line.note, line.source, f"since {line.since}" if line.since else "")))
     return f"  {line.count.normalize():>12,f} {line.unit:<24} x {price:<28} = {line.usd:.9f} USD  ({about})"
-
-
-def _rows(data: Path, request_id: str) -> "list[RequestRow]":
-    from addon.storage.record import RequestRow
-    from analysis.lake import Lake
-
-    names = [field.name for field in dataclasses.fields(RequestRow)]
-    # A time as DuckDB gives it needs pytz.
-    columns = ["epoch_us(started_at)" if name == "started_at" else name for name in names]
-    select = f"select {', '.join(columns)} from requests where request_id = $id order by requests.started_at"
-    found = Lake(data).ask(lambda connection: connection.execute(select, {"id": request_id.lower()}).fetchall())
-    return [RequestRow(**_known(dict(zip(names, row, strict=True)))) for row in found]
-
-
-def _known(row: dict[str, Any]) -> dict[str, Any]:
-    """As the row was made. Columns that a file of an older version lacks are NULL: an empty map here."""
-    for name in ("usage_units", "price_factors", "properties"):
-        row[name] = dict(row[name] or {})
-    return row | {
-        "finish_reasons": tuple(row["finish_reasons"] or ()),
-        "started_at": datetime.fromtimestamp(row["started_at"] / 1_000_000, UTC),
-    }
 
 
 def _as_json(row: "RequestRow", explanation: "Explanation") -> dict[str, Any]:

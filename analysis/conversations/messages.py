@@ -26,6 +26,7 @@ from analysis.table import NotAllowed, fetch, fetch_user_sql
 # Of a session, the calls before this one that are looked at for the turn before it: sub-agents take turns with their
 # parent in one session, seldom more than this many at once.
 EARLIER_CALLS: Final = 20
+LONGEST_TURN_BYTES: Final = 2 * 2**20  # of a call in a page of many
 _CALLS_AT_ONCE: Final = 500  # bodies of so many calls are asked for together
 
 _SELECT: Final = """select request_id, epoch_us(started_at) as started_at_us, provider_name, operation_name,
@@ -103,6 +104,70 @@ def turn_before(connection: Connection, call: Call) -> Call | None:
         if earlier.conversation and (same := same_messages(earlier.conversation, call.conversation))
     ]
     return max(found, key=lambda one: one[:2])[2] if found else None  # the later one of two with as much
+
+
+def turn_after(connection: Connection, call: Call) -> Call | None:
+    """The first call of the same session that goes on from this one: its messages begin with all of this one's."""
+    if call.session_id is None or call.conversation is None or not call.conversation.input_messages:
+        return None
+    condition = "session_id = $session and started_at > make_timestamptz($at)"
+    parameters = {"session": call.session_id, "at": call.started_at_us}
+    rows = _asked(connection, condition, parameters, f"limit {EARLIER_CALLS}")
+    whole = len(call.conversation.input_messages)
+    after = [
+        later
+        for later in _with_bodies(connection, rows)
+        if later.conversation
+        and len(later.conversation.input_messages) > whole
+        and same_messages(call.conversation, later.conversation) == whole
+    ]
+    return min(after, key=lambda later: later.started_at_us, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTurn:
+    """One call of a session, and where its own messages begin. `call` has no bodies where they were too long to read."""
+
+    call: Call
+    first_new: int
+    is_left_out: bool = False
+
+
+def session_turns(connection: Connection, session_id: str, offset: int, most: int) -> list[SessionTurn]:
+    """Some calls of a session in order of time, each with the index of its first new message. Calls whose bodies have more
+    than LONGEST_TURN_BYTES on the wire are left unread: a page of them would not fit into memory."""
+    lead = min(offset, EARLIER_CALLS)
+    parameters = {"session": session_id, "offset": offset - lead, "most": most + lead, "bytes": LONGEST_TURN_BYTES}
+    length = "coalesce(request_bytes, 0) + coalesce(response_bytes, 0)"
+    order = "asc, request_id limit $most offset $offset"
+    rows = list(
+        fetch(
+            connection,
+            f"{_SELECT.replace('session_id', f'session_id, {length} > $bytes as is_long')}"
+            f" where session_id = $session order by started_at {order}",
+            parameters,
+        ).records()
+    )
+    short = [row for row in rows if not row["is_long"]]
+    read = {(call.request_id, call.started_at_us): call for call in _with_bodies(connection, short)}
+    calls = [read.get((row["request_id"], row["started_at_us"])) or _call(row, None, None) for row in rows]
+    return [
+        SessionTurn(call, _first_new_after(calls[max(0, index - EARLIER_CALLS) : index], call), row["is_long"])
+        for index, (row, call) in enumerate(zip(rows, calls, strict=True))
+        if index >= lead
+    ]
+
+
+def _first_new_after(earlier: Sequence[Call], call: Call) -> int:
+    """As `new_from`, over calls that are read already."""
+    if call.conversation is None:
+        return 0
+    found = [
+        (same, -age, one.conversation)
+        for age, one in enumerate(reversed(earlier))
+        if one.conversation and (same := same_messages(one.conversation, call.conversation))
+    ]
+    return first_new(max(found, key=lambda one: one[:2])[2] if found else None, call.conversation)
 
 
 def new_from(connection: Connection, call: Call) -> int:

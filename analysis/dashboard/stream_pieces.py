@@ -1,0 +1,68 @@
+"""A stream as it came: its pieces on a line of time. Pure."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from addon.metering.piece_times import read_piece_times
+
+LONGEST_TEXT: Final = 2000  # of one piece
+WIDTH, HEIGHT = 1000.0, 60.0  # of the picture
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`x`, `width`, `y`, `height`: in the picture; `text`: None where the pieces of the kept body are not known."""
+
+    at_ms: int
+    gap_ms: int
+    size: int
+    text: str | None
+    left_out: int
+    x: float
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    pieces: tuple[Piece, ...]
+    total_ms: int
+    longest_gap_ms: int
+    width: float  # of one bar
+
+
+def pieces_of(times: str | None, body: str | None, coding: str | None) -> Pieces | None:
+    """`coding`: the answer's Content-Encoding: the times are those of the bytes as they came, the body is decoded. None:
+    no times were kept."""
+    found = read_piece_times(times)
+    if not found:
+        return None
+    raw = None if coding and coding.lower() != "identity" else _bytes(body)
+    total, largest = max(found[-1][0], 1), max(length for _, _, length in found) or 1
+    width = max(1.5, min(8.0, WIDTH / len(found) * 0.6))
+    pieces: list[Piece] = []
+    before = 0
+    for at_ms, offset, length in found:
+        said = None if raw is None else raw[offset : offset + min(length, LONGEST_TEXT)].decode("utf-8", "replace")
+        height = max(2.0, HEIGHT * length / largest)
+        x = (WIDTH - width) * at_ms / total
+        left_out = max(0, length - LONGEST_TEXT)
+        pieces.append(
+            Piece(at_ms, at_ms - before, length, said, left_out, round(x, 2), HEIGHT - height, round(height, 2))
+        )
+        before = at_ms
+    longest = max((piece.gap_ms for piece in pieces[1:]), default=0)
+    return Pieces(tuple(pieces), total, longest, round(width, 2))
+
+
+def _bytes(body: str | None) -> bytes | None:
+    if body is None:
+        return None
+    if body.startswith("data:") and ";base64," in body[:200]:
+        try:
+            return base64.b64decode(body.partition(",")[2])
+        except (binascii.Error, ValueError):
+            return None
+    return body.encode()
