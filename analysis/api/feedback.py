@@ -41,7 +41,7 @@ def routes(api: Api) -> list[Route]:
         """The older form: the id is in the body."""
         body = await _object(request)
         row = _checked(lambda: events.feedback(_call_id(body.get("helicone-id")), body.get("rating"), _now()))
-        await tell_of_call(row.request_id, [row])
+        await tell_of_call(api, row.request_id, [row])
         return answer(None)
 
     async def score(request: Request) -> Response:
@@ -79,7 +79,7 @@ def routes(api: Api) -> list[Route]:
     async def of_call(request: Request, make: RowMaker, status: int = 200) -> Response:
         body = await _object(request)
         request_id = _call_id(request.path_params["id"])
-        await tell_of_call(request_id, _checked(lambda: make(request_id, body, _now())))
+        await tell_of_call(api, request_id, _checked(lambda: make(request_id, body, _now())))
         return answer(None, status)
 
     async def of_session(request: Request, make: RowMaker) -> Response:
@@ -88,20 +88,8 @@ def routes(api: Api) -> list[Route]:
         call = await run_in_threadpool(first_of_session, api.lake, api.settings.data, session_id)
         if call is None:
             raise ApiError(404, f"no call has the session id {session_id[:_SHOWN]!r}")
-        await run_in_threadpool(tell, make(call, body, _now()))
+        await run_in_threadpool(_tell, api, make(call, body, _now()))
         return answer(None)
-
-    async def tell_of_call(request_id: str, rows: Sequence[EventRow]) -> None:
-        def tell_if_known() -> None:
-            if not is_known(api.lake, api.settings.data, request_id):
-                raise ApiError(404, f"no call has the id {request_id}")
-            tell(rows)
-
-        await run_in_threadpool(tell_if_known)
-
-    def tell(rows: Sequence[EventRow]) -> None:
-        if not api.journal.tell(rows):
-            raise ApiError(503, "the journal cannot be written just now; try again in a while")
 
     told: dict[str, Any] = {"data": NULL, "errors": (400, 404)}
     scores: dict[str, Any] = {"body": record(scores=_SCORES), "status": 201, **told}
@@ -143,6 +131,22 @@ def routes(api: Api) -> list[Route]:
             errors=(404,),
         ),
     ]
+
+
+async def tell_of_call(api: Api, request_id: str, rows: Sequence[EventRow]) -> None:
+    """Raises ApiError: there is no such call, or the journal cannot be written."""
+
+    def tell_if_known() -> None:
+        if not is_known(api.lake, api.settings.data, request_id):
+            raise ApiError(404, f"no call has the id {request_id}")
+        _tell(api, rows)
+
+    await run_in_threadpool(tell_if_known)
+
+
+def _tell(api: Api, rows: Sequence[EventRow]) -> None:
+    if not api.journal.tell(rows):
+        raise ApiError(503, "the journal cannot be written just now; try again in a while")
 
 
 async def _object(request: Request) -> Body:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from addon.config.controls import TARGET_URL
+from addon.config.controls import TARGET_URL, spelled
 from addon.providers.registry import BY_NAME
 
 # The header in which a provider takes its key, where it is not `Authorization: Bearer`.
@@ -85,7 +85,7 @@ def _path(provider_name: str, host: str, path: str) -> tuple[str, dict[str, str]
         origin = urlsplit(provider.origin)
         if origin.hostname == host and path.startswith(origin.path):
             return f"/{provider_name}{path[len(origin.path) :]}", {}
-    return f"/gateway{path}", {TARGET_URL: f"https://{host}"}
+    return f"/gateway{path}", {spelled(TARGET_URL): f"https://{host}"}
 
 
 def as_curl(call: Again, proxy: str) -> str:
@@ -106,7 +106,7 @@ def as_python(call: Again, proxy: str) -> str:
     """With the official SDK where it has the operation, else with httpx."""
     body = _object(call.body)
     bare = call.path.partition("?")[0]
-    if body is not None and TARGET_URL not in call.headers:
+    if body is not None and spelled(TARGET_URL) not in call.headers:
         if call.provider_name == "anthropic" and bare.endswith("/v1/messages") and {"model", "messages"} <= body.keys():
             base = proxy + bare.removesuffix("/v1/messages")
             return _sdk("anthropic", "Anthropic", "messages", _MESSAGES, call, base, body)

@@ -48,7 +48,7 @@ def test_a_diff_names_what_was_added(data: Path) -> None:
         assert diff
         assert (diff.same, diff.is_answer_kept, diff.removed, diff.edits_history) == (1, True, (), False)
         assert len(diff.added) == 1
-        assert diff.settings == diff.tools_added == diff.tools_removed == ()
+        assert (diff.settings, diff.tools_added, diff.tools_removed) == ((), (), ())
         (nothing,) = by_id(connection, NOT_KEPT)
         assert turn_diff(first, nothing) is None
         back = turn_diff(second, first)

@@ -1,0 +1,116 @@
+"""What people say of a call on its page: rating, scores, properties; and the replay. Told as the API's endpoints tell it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from addon.ids import parse_uuid
+from addon.intake import events
+from addon.storage.record import EventRow
+from analysis.api.envelope import ApiError
+from analysis.api.feedback import tell_of_call
+from analysis.dashboard import again
+from analysis.dashboard.forms import read_form
+from analysis.dashboard.pages import Site, run
+from analysis.dashboard.replay import NotSent, proxy_url, replay
+from analysis.dashboard.view import view_of
+from analysis.lake import Connection
+
+_PATH: Final = "/requests/{request_id}"
+
+
+def routes(site: Site) -> list[Route]:
+    async def notes(request: Request) -> Response:
+        return await show(request)
+
+    async def rate(request: Request) -> Response:
+        form = await read_form(request)
+        rating = {"good": True, "bad": False}.get(form.get("rating", ""))
+        return await tell(request, lambda call, at: [events.feedback(call, rating, at)])
+
+    async def score(request: Request) -> Response:
+        form = await read_form(request)
+        value = events.parse_score(form.get("value", ""))
+        return await tell(request, lambda call, at: events.scores(call, {form.get("name", "").strip(): value}, at))
+
+    async def set_property(request: Request) -> Response:
+        form = await read_form(request)
+        return await tell(
+            request,
+            lambda call, at: [events.property_change(call, form.get("name", ""), form.get("value", ""), at)],
+        )
+
+    async def tell(request: Request, make: Any) -> Response:
+        request_id = parse_uuid(request.path_params["request_id"])
+        if request_id is None:
+            raise ApiError(404, "There is no such call.")
+        try:
+            rows: Sequence[EventRow] = make(request_id, datetime.now(UTC))
+        except ValueError as problem:
+            return await show(request, problem=str(problem))
+        await tell_of_call(site.dashboard.api, request_id, rows)
+        return await show(request, told=True)
+
+    async def show(request: Request, *, told: bool = False, problem: str | None = None) -> Response:
+        view = view_of(request)
+        request_id = request.path_params["request_id"].lower()
+
+        def question(connection: Connection) -> dict[str, Any]:
+            (found,) = run(connection, "one_request_notes", {"id": request_id}).records()
+            rows = list(run(connection, "one_request", {"id": request_id}).records())
+            return {**found, "properties": dict(rows[0]["properties"] or {}) if rows else {}}
+
+        found = await site.ask(view, question)
+        return site.part("request_notes.html", view, request_id=request_id, told=told, problem=problem, **found)
+
+    async def send(request: Request) -> Response:
+        view, form = view_of(request), await read_form(request)
+        request_id = request.path_params["request_id"].lower()
+        proxy = proxy_url(site.dashboard.api.settings.data)
+        if proxy is None:
+            raise ApiError(409, "No proxy runs on this data folder.")
+        if form.get("sure") != "yes":
+            raise ApiError(400, "Tick the box first: sending the call again costs money.")
+
+        def question(connection: Connection) -> dict[str, Any]:
+            (row,) = run(connection, "one_request", {"id": request_id}).records()
+            variables = {"id": request_id, "started_us": row["started_us"]}
+            (bodies,) = run(connection, "one_request_bodies", variables).records()
+            return {**row, **bodies}
+
+        try:
+            call = again.again(await site.ask(view, question))
+            sent = await run_in_threadpool(
+                replay, call, proxy, form.get("key", ""), form.get("own_key", ""), request_id
+            )
+        except (again.NotAgain, NotSent) as problem:
+            raise ApiError(409, str(problem)) from problem
+        return site.part("request_replayed.html", view, sent=sent)
+
+    return [
+        Route(f"{_PATH}/-/notes", notes),
+        Route(f"{_PATH}/-/rating", rate, methods=["POST"]),
+        Route(f"{_PATH}/-/score", score, methods=["POST"]),
+        Route(f"{_PATH}/-/property", set_property, methods=["POST"]),
+        Route(f"{_PATH}/-/replay", send, methods=["POST"]),
+    ]
+
+
+def attempts_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All attempts of a call, the last one made of the row itself. None were made for an answer from the cache."""
+    try:
+        failed = [dict(each) for each in orjson.loads(row["failed_attempts"] or "[]")]
+    except (ValueError, TypeError):
+        failed = []
+    if not row["attempts"]:
+        return failed
+    begun = failed[-1]["started_ms"] + failed[-1]["duration_ms"] if failed else 0
+    last = {name: row[name] for name in ("provider_name", "host", "status", "error_type")}
+    length = None if row["duration_ms"] is None else max(0, row["duration_ms"] - begun)
+    return [*failed, {**last, "started_ms": begun, "duration_ms": length}]

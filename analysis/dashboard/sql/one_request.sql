@@ -1,0 +1,10 @@
+-- What is known of one call? Of a repeated id the newest call.
+select
+    *,
+    coalesce(response_model, request_model) as model,
+    epoch_us(started_at) as started_us,
+    count(*) over () as same_id
+from requests
+where request_id = getvariable('id')
+order by requests.started_at desc
+limit 1
