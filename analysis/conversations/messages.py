@@ -74,6 +74,13 @@ def by_id(connection: Connection, request_id: str) -> list[Call]:
     return sorted(_with_bodies(connection, rows), key=lambda call: call.started_at_us)
 
 
+def by_ids(connection: Connection, request_ids: Sequence[str], session_id: str) -> Iterator[Call]:
+    """The calls of a session with these ids, in no order."""
+    condition = "session_id = $session and request_id in (select unnest(cast($ids as varchar[])))"
+    rows = _asked(connection, condition, {"session": session_id, "ids": list(request_ids)})
+    return _with_bodies(connection, rows)
+
+
 def matching(connection: Connection, condition: str) -> Iterator[Call]:
     """The same as they are read, in no order. The condition may be anybody's: the connection is confined."""
     # On a line of its own: a comment in it hides nothing of ours.

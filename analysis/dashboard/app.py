@@ -10,7 +10,18 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from addon.storage.folders import NotOurs
 from analysis.api.envelope import UNSAFE, ApiError
-from analysis.dashboard import files, filter_values, overview, properties, report_pages, requests, sign_in
+from analysis.dashboard import (
+    files,
+    filter_values,
+    one_request,
+    one_session,
+    overview,
+    properties,
+    report_pages,
+    requests,
+    session_list,
+    sign_in,
+)
 from analysis.dashboard.guard import Guard
 from analysis.dashboard.pages import Site
 from analysis.dashboard.state import BASE, Dashboard
@@ -19,9 +30,9 @@ from analysis.reports.scope import BadCondition
 
 # In the order of the navigation. Each has PAGE and routes(site).
 _models, _users, _clients, _errors, _cache, _feedback = report_pages.PAGES
-PAGES = (overview, requests, _models, _users, properties, _clients, _errors, _cache, _feedback)
+PAGES = (overview, requests, session_list, _models, _users, properties, _clients, _errors, _cache, _feedback)
 # Without an entry in the navigation.
-OTHERS = (sign_in, filter_values)
+OTHERS = (sign_in, filter_values, one_request, one_session)
 
 
 def dashboard_routes(dashboard: Dashboard) -> list[BaseRoute]:

@@ -104,13 +104,25 @@ def routes(site: Site) -> list[Route]:
 
 def attempts_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All attempts of a call, the last one made of the row itself. None were made for an answer from the cache."""
-    try:
-        failed = [dict(each) for each in orjson.loads(row["failed_attempts"] or "[]")]
-    except (ValueError, TypeError):
-        failed = []
+    failed = _failed_attempts(row["failed_attempts"])
     if not row["attempts"]:
         return failed
     begun = failed[-1]["started_ms"] + failed[-1]["duration_ms"] if failed else 0
     last = {name: row[name] for name in ("provider_name", "host", "status", "error_type")}
     length = None if row["duration_ms"] is None else max(0, row["duration_ms"] - begun)
     return [*failed, {**last, "started_ms": begun, "duration_ms": length}]
+
+
+def _failed_attempts(text: str | None) -> list[dict[str, Any]]:
+    """Those that are as ours are."""
+    try:
+        found = orjson.loads(text or "[]")
+    except ValueError:
+        return []
+    shape = {"provider_name": str, "host": str, "status": int | None, "error_type": str | None}
+    shape |= {"started_ms": int, "duration_ms": int}
+    return [
+        each
+        for each in (found if isinstance(found, list) else [])
+        if isinstance(each, dict) and all(name in each and isinstance(each[name], kind) for name, kind in shape.items())
+    ]
