@@ -4,6 +4,8 @@ model."""
 import re
 from typing import Final
 
+from addon.remember import remember_short
+
 # No provider names a model with more; the patterns of price lists take time with the length.
 LONGEST_MODEL: Final = 300
 DATE: Final = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest|default)$")
@@ -23,6 +25,7 @@ def same_model(one: str, other: str) -> bool:
     return _plain(one) == _plain(other)
 
 
+@remember_short(1024)
 def _plain(name: str) -> str:
     name = VERSION.sub("", MAKER.sub("", REGION.sub("", PREFIX.sub("", name.strip().lower()))))
     return DATE.sub("", name)
@@ -46,4 +49,9 @@ def is_bedrocks(name: str) -> bool:
     """Whether a name is one of Bedrock's: `anthropic.claude-...`, `eu.meta.llama...`, or an ARN, unless it is a router's."""
     if ARN.match(name):
         return ROUTER not in name
+    return _has_maker(name)
+
+
+@remember_short(1024)
+def _has_maker(name: str) -> bool:
     return MAKER.match(REGION.sub("", name.lower())) is not None

@@ -111,7 +111,8 @@ def priced_as(provider: Provider, host: str, path: str = "", model: str | None =
         name = provider.seller(host, path, model)
         return registry.by_name(name) if name else provider
     if provider.price_list:
-        return replace(provider, prices=provider.price_list(host, path, model))
+        prices = provider.price_list(host, path, model)
+        return provider if prices == provider.prices else replace(provider, prices=prices)
     if provider.prices is not None or provider.name in registry.BY_NAME:
         return provider
     known = registry.by_host(host) or registry.seller_of(provider, model)

@@ -55,10 +55,11 @@ def _odd_output(usage: Usage, units: Mapping[str, Decimal | None]) -> str | None
 
 
 def _odd_parts(whole_name: str, whole: int | None, units: Mapping[str, Decimal | None]) -> str | None:
-    parts = [(name, units.get(name) or 0) for name, of in PARTS.items() if of == whole_name]
+    parts = [(name, number) for name, number in units.items() if number and PARTS.get(name) == whole_name]
     if whole is None or sum(number for _, number in parts) <= whole:
         return None
-    names = ", ".join(name for name, number in parts if number)
+    counted = dict(parts)
+    names = ", ".join(name for name in PARTS if name in counted)
     return f"{names}: more than {whole_name}"
 
 

@@ -189,6 +189,8 @@ def token_parts(raw: Json) -> dict[str, Decimal | None]:
     """Tokens of sound and images inside the totals, which have prices of their own."""
     inside = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details") or at(raw, "input_token_details")
     out = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details") or at(raw, "output_token_details")
+    if not inside and not out:
+        return {}
     cached = at(inside, "cached_tokens_details")
     stated = {
         "input_audio_tokens": at(inside, "audio_tokens"),
@@ -202,6 +204,7 @@ def token_parts(raw: Json) -> dict[str, Decimal | None]:
 
 
 _PLAIN: Final = frozenset({"role", "content"})
+_OTHER: Final = frozenset({"reasoning_content", "reasoning", "function_call", "tool_calls"})
 
 
 @dataclass(slots=True)
@@ -231,7 +234,9 @@ class _Choices:
         if text:
             self.said.setdefault(index, []).append(text)
 
-    def _add_other(self, message: Json) -> None:
+    def _add_other(self, message: dict[str, Json]) -> None:
+        if _OTHER.isdisjoint(message):
+            return
         self.other += [
             text
             for text in (
@@ -265,7 +270,10 @@ def _reading(head: Json, choices: _Choices, raw: Json, tier: Json, failure: str 
 
 
 def _either(raw: Json, *keys: str) -> int | None:
-    return _first(*(at(raw, key) for key in keys))
+    for key in keys:
+        if (number := count(at(raw, key))) is not None:
+            return number
+    return None
 
 
 def _first(*values: Json) -> int | None:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ _PLAIN: Final = ("request_body", "response_body", "response_text", "usage_raw")
 _LEAVES: Final = {tuple[str, ...]: ".list.element", dict[str, str]: ".key_value.key"}
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     return pa.schema([pa.field(name, _ARROW[kind]) for name, kind in column_types(table).items()], metadata=METADATA)
 

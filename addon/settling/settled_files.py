@@ -40,6 +40,8 @@ def row_fields(row: RequestRow | BodyRow | EventRow) -> dict[str, Any]:
 
 
 def _storable(name: str, value: Any, kind: Any) -> Any:
+    if value.__class__ is int and kind is int and value in _INT64:
+        return value
     if not _fits(value, kind):
         raise TypeError(f"{name} is {value!r:.100}")
     if kind is int and value not in _INT64:

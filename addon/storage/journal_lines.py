@@ -272,8 +272,9 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _known(kind: type[CallStart | CallEnd | Charge], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in _FIELDS[kind]}
+def _known(kind: type[CallStart | CallEnd | Charge], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    names = _FIELDS[kind]
+    return given if given.keys() <= names else {name: value for name, value in given.items() if name in names}
 
 
 _FIELDS: Final = {kind: frozenset(item.name for item in fields(kind)) for kind in (CallStart, CallEnd, Charge)}
