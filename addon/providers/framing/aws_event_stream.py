@@ -54,15 +54,16 @@ class AwsEventStreamDecoder:
         buffer, found, position = b"".join(self._pieces), list[Event](), 0
         view, left = memoryview(buffer), len(buffer)
         while left >= PRELUDE_BYTES:
-            size, headers_end = _frame(buffer, position)
+            size, payload = _frame(buffer, position)
             if size > left:
                 break
             end = position + size - 4
             if size == 0 or crc32(view[position:end]) != CHECKSUM.unpack_from(buffer, end)[0]:
                 self._broken = True
                 break
-            name = _name(buffer[position + PRELUDE_BYTES : headers_end])
-            found.append(Event(name, str(view[headers_end:end], "utf-8", "replace")))
+            block = buffer[position + PRELUDE_BYTES : payload]
+            name = _name_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _name(block)
+            found.append(Event(name, str(view[payload:end], "utf-8", "replace")))
             position += size
             left -= size
         self._pieces, self._size = [buffer[position:]], left
@@ -174,7 +175,7 @@ def inner_payload(payload: bytes) -> bytes | None:
 def _frame(data: bytes, position: int) -> tuple[int, int]:
     """The size of the frame that begins here, and where its headers end in `data`; size 0 where this cannot be a frame."""
     size, headers, checksum = PRELUDE.unpack_from(data, position)
-    if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > min(LARGEST_HEADERS, size - SMALLEST_FRAME):
+    if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > size - SMALLEST_FRAME or headers > LARGEST_HEADERS:
         return 0, 0
     if crc32(data[position : position + 8]) != checksum:
         return 0, 0
