@@ -58,13 +58,13 @@ def _without_zones(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation
 
 def fetch_user_sql(connection: Connection, sql: str) -> Table:
     """The answer to a person's statement, on a connection of `lake.connect`. Raises NotAllowed or duckdb.Error."""
-    _allow_only_questions(connection, sql)
+    allow_only_questions(connection, sql)
     return fetch(connection, sql)
 
 
 def stream_user_sql(connection: Connection, sql: str) -> tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]:
     """The same, columns and rows as they come: a reader that stops early never has the rest in memory."""
-    _allow_only_questions(connection, sql)
+    allow_only_questions(connection, sql)
     relation = connection.sql(sql)
     columns = tuple(relation.columns)
     answer = connection.execute(_without_zones(relation).sql_query())
@@ -73,11 +73,11 @@ def stream_user_sql(connection: Connection, sql: str) -> tuple[tuple[str, ...], 
 
 def stream_user_arrow(connection: Connection, sql: str) -> "pyarrow.RecordBatchReader":
     """The same with DuckDB's types. Times with a zone are UTC. Raises pyarrow.ArrowException for a type of DuckDB's own."""
-    _allow_only_questions(connection, sql)
+    allow_only_questions(connection, sql)
     return connection.sql(sql).to_arrow_reader(STREAMED_ROWS_OF_ARROW)
 
 
-def _allow_only_questions(connection: Connection, sql: str) -> None:
+def allow_only_questions(connection: Connection, sql: str) -> None:
     """Raises NotAllowed for a statement that does more than ask.
 
     The connection keeps it from reading elsewhere, but DuckDB lets COPY write wherever it may read. So one SELECT (or

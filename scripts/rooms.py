@@ -1,7 +1,7 @@
 """The rooms of the code and the imports between them: `python -m scripts.rooms` prints both, `--check` fails at an arrow that points up.
 
 A room is a folder of `addon/` or `analysis/`. Directly in `addon/`, main.py and serve.py are the room `start`; every other
-module is a room of its own. An arrow is one room that imports another, wherever in a file the import stands.
+module is a room of its own; what scripts import, analysis/__init__.py and __main__.py, is `analysis.scripts`. An arrow is one room that imports another, wherever in a file the import stands.
 """
 
 import argparse
@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 # From top to bottom. A room may import every room below it, and none above it.
 ORDER: Final = (
+    "analysis.scripts",
     "commands",
     "demo",
     "start",
@@ -82,6 +83,8 @@ def room_of(parts: Sequence[str], root: Path = ROOT) -> str:
     package, name = parts[0], parts[1] if len(parts) > 1 else ""
     if name and (root / package / name).is_dir():
         return name if package == "addon" else f"analysis.{name}"
+    if package == "analysis" and name in ("__init__", "__main__"):
+        return "analysis.scripts"
     if package == "addon":
         return "start" if name in ("", "main", "serve", "__init__") else name
     return package

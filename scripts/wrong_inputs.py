@@ -59,6 +59,7 @@ COMMANDS: Final = (
     "heliograph report --by model,model",
     "heliograph report requests --by model",
     "heliograph report errors --by status",
+    "heliograph report --sql-dir nowhere",
     "heliograph report --every dya",
     "heliograph report summary --every day",
     "heliograph report --compare before",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from addon.commands.options import Failure, data_options, examples
+from addon.commands.report_list import print_list
 from addon.commands.tables import Style, read_zone, say_if_empty, settle, style_options, tz_option, warn, width, write
-from addon.config.settings import load_what_can_be_read
+from addon.config.settings import data_folder, load_what_can_be_read
 
 PROMPT_CACHE = "prompt-cache"
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 def _report_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """For completion in a shell."""
-    from analysis.reports.report import REPORTS, STANDING
+    from analysis.reports.shelf import read_shelf
 
-    return [name for name in (*REPORTS, *STANDING) if name.startswith(incomplete)]
+    data = context.params.get("data") or data_folder()
+    return [name for name in read_shelf(data).names if name.startswith(incomplete)]
 
 
 def _periods(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -43,6 +45,7 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
         "heliograph report costs --every week --compare previous --since 2026-10",
         "heliograph report models --every day --where \"properties['feature'] = 'chat'\"",
         "heliograph report feedback --by prompt",
+        "heliograph report --list",
         "heliograph report errors --since 2026-11-01 --until 2026-11-08 --json",
         "heliograph report costs --by week --since 2026-10 --tz Europe/Berlin",
         "heliograph report summary --since last-month --until this-month",
@@ -73,6 +76,13 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
     shell_complete=lambda *given: ["previous"],
     help="Each row beside the same one of the period before, with the change.",
 )
+@click.option(
+    "--sql-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of .sql files that are reports, too, beside those of the folder reports in the data folder.",
+)
+@click.option("--list", "as_list", is_flag=True, help="Say which reports there are, and what each can be asked.")
 @tz_option
 @click.option(
     "--limit",
@@ -89,6 +99,8 @@ def report(
     every: str | None,
     where: str | None,
     compare: str | None,
+    sql_dir: Path | None,
+    as_list: bool,
     tz: str | None,
     limit: int | None,
     style: Style,
@@ -100,7 +112,8 @@ def report(
     Days, weeks and months are those of --tz. A table's times are, too; those of --json and --csv are UTC.
     """
     from analysis.reports.asking import read_question
-    from analysis.reports.report import REPORTS, STANDING, SUMMARY, load
+    from analysis.reports.report import STANDING, SUMMARY
+    from analysis.reports.shelf import read_shelf
 
     if name is not None and name in STANDING:
         given = {
@@ -116,8 +129,13 @@ def report(
         )
         return
     try:
+        shelf = read_shelf(data, sql_dir)
+        if as_list:
+            print_list(shelf, style)
+            return
         question = read_question(
             name or "costs",
+            shelf=shelf,
             now=datetime.now(UTC),
             zone=read_zone(tz),
             since=since,
@@ -136,9 +154,9 @@ def report(
     budgets = settings.budgets if settings and name == SUMMARY and until is None else ()
     print_report(question, data, style, budgets=budgets, own_prices=settings.prices if settings else ())
     if name is None:
-        questions = {**{other: load(other).question for other in REPORTS}, **STANDING}
+        questions = {each: shelf.question(each) for each in shelf.names}
         width = max(map(len, questions))
-        lines = [f"  {other:<{width}}  {question}" for other, question in questions.items()]
+        lines = [f"  {each:<{width}}  {question}" for each, question in questions.items()]
         click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
 
 
@@ -177,7 +195,7 @@ def print_report(
     from analysis.faces.footer import footer
     from analysis.faces.summary_page import with_budgets, write_page
     from analysis.lake import Connection, Lake
-    from analysis.reports.asking import answer
+    from analysis.reports.asking import BadReport, answer
     from analysis.reports.comparing import CannotCompare
     from analysis.reports.report import SUMMARY, totals
     from analysis.reports.scope import BadCondition
@@ -201,11 +219,13 @@ def print_report(
     lake = Lake(data, warn)
     try:
         table, spent, lines, calls = lake.ask(ask)
-    except (BadCondition, CannotCompare) as error:
+    except (BadCondition, BadReport, CannotCompare) as error:
         raise click.UsageError(str(error)) from error
     except duckdb.OutOfMemoryException as error:
         raise Failure("this needs more memory than there is; take less time, or fewer groups") from error
     except duckdb.Error as error:  # not of the files: Lake.ask leaves out what is broken
+        if question.report.file:
+            raise click.UsageError(str(BadReport(question.report, error))) from error
         if question.where is None:
             raise Failure(str(error)) from error
         raise click.UsageError(str(BadCondition(question.where, error))) from error

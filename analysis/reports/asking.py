@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from addon.config.mistakes import did_you_mean
+from analysis.column_hints import with_hint
 from analysis.lake import Connection
 from analysis.reports import dimensions
 from analysis.reports.comparing import compared
 from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
-from analysis.reports.report import REPORTS, STANDING, Report, load
-from analysis.reports.scope import NO_LIMIT, BadCondition, check_condition, open_scope, set_variables
+from analysis.reports.report import REPORTS, Report, load
+from analysis.reports.scope import NO_LIMIT, OF_THE_SQL, BadCondition, check_condition, open_scope, set_variables
+from analysis.reports.shelf import OURS, Shelf
 from analysis.reports.window import parse_window
 from analysis.reports.zone import Zone
-from analysis.table import Table, fetch
+from analysis.table import NotAllowed, Table, allow_only_questions, fetch
 
 if TYPE_CHECKING:
     from addon.metering.overrides import PriceOverride
@@ -28,6 +30,7 @@ PREVIOUS: Final = "previous"
 def read_question(
     name: str,
     *,
+    shelf: Shelf = OURS,
     now: datetime,
     zone: Zone,
     since: str | None = None,
@@ -39,7 +42,7 @@ def read_question(
     limit: int | None = None,
 ) -> Question:
     """The question that these words ask. Raises ValueError that says what is allowed."""
-    report = find(name)
+    report = shelf.find(name)
     window = parse_window(since or report.since, until, now, zone)
     if where is not None:
         check_condition(where)
@@ -54,31 +57,47 @@ def read_question(
     )
 
 
-def find(name: str) -> Report:
-    """The report of that name. Raises ValueError that names the nearest."""
-    if name not in REPORTS:
-        known = (*REPORTS, *STANDING)
-        raise ValueError(f"no report {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
-    return load(name)
+class BadReport(ValueError):
+    """A file of a person that is not a question. The message names the file and says why."""
+
+    def __init__(self, report: Report, error: Exception) -> None:
+        super().__init__(f"{report.file}: {with_hint(str(error))}")
 
 
 def answer(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> Table:
-    """The rows, on a connection of `Lake.ask`; the scope of the question is open afterwards. Raises BadCondition.
+    """The rows, on a connection of `Lake.ask`; the scope of the question is open afterwards.
 
-    `own_prices`: the user's; the prompt-cache doctor works out what reads from the cache would have cost.
+    `own_prices`: the user's; the prompt-cache doctor works out what reads from the cache would have cost. Raises
+    BadCondition, BadReport or CannotCompare.
     """
+    sql = ready(connection, question, own_prices)
     try:
-        if question.is_compared and not question.report.reads_before:
-            return compared(connection, question)
-        open_scope(connection, question.scope)
-        most = question.limit or NO_LIMIT
-        prepare(connection, question.report.name, most, own_prices)
-        set_variables(connection, {"most": most})
-        return fetch(connection, question.sql)
+        return fetch(connection, sql)
     except duckdb.ConversionException as error:
         if question.where is None:
             raise
         raise BadCondition(question.where, error) from error  # e.g. cast(user_id as int) = 1
+
+
+def ready(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> str:
+    """SQL of the answer, for a connection on which everything is made that it needs. Raises as `answer`."""
+    open_scope(connection, question.scope)
+    if question.report.file:
+        _check_own(connection, question)
+    if question.is_compared and not question.report.reads_before:
+        return compared(connection, question, own_prices)
+    most = question.limit or NO_LIMIT
+    prepare(connection, question.report.name, most, own_prices)
+    set_variables(connection, {"most": most})
+    return question.sql
+
+
+def _check_own(connection: Connection, question: Question) -> None:
+    """Raises BadReport for a file that does more than ask, or asks for what there is not."""
+    try:
+        allow_only_questions(connection, question.sql)
+    except (NotAllowed, *OF_THE_SQL) as error:
+        raise BadReport(question.report, error) from error
 
 
 def _read_by(report: Report, text: str | None) -> tuple[str, ...]:

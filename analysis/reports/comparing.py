@@ -4,16 +4,20 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from analysis.lake import Connection
 from analysis.reports.dimensions import TIMES, quoted
 from analysis.reports.grouping import own_columns
+from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
 from analysis.reports.report import Report
 from analysis.reports.scope import NO_LIMIT, open_scope, set_variables
 from analysis.reports.window import Window, before
-from analysis.table import Table, fetch
+from analysis.table import fetch
+
+if TYPE_CHECKING:
+    from addon.metering.overrides import PriceOverride
 
 _NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)")  # the names of the types
 
@@ -22,24 +26,23 @@ class CannotCompare(ValueError):
     """A report whose columns do not tell its rows apart. The message says what to do."""
 
 
-def compared(connection: Connection, question: Question) -> Table:
-    """Each row of the scope with `before_...` and the change in percent for each number; then the rows of before alone.
+def compared(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> str:
+    """SQL of each row of the scope with `before_...` and the change in percent for each number; then the rows of before alone.
 
     Raises CannotCompare where the columns of the report do not tell its rows apart. The scope is open afterwards.
     """
     window, keys = question.window, _keys(question)
-    _keep(connection, "answer_before", replace(question, window=before(window)))
-    _keep(connection, "answer_now", question)
+    _keep(connection, "answer_before", replace(question, window=before(window)), own_prices)
+    _keep(connection, "answer_now", question, own_prices)
     _check_keys(connection, question.report, keys)
     kinds = {column: str(kind) for column, kind in _columns(connection)}
     times = [key for key in keys if key in TIMES]
     selected = [*_selected_keys(keys, window), *_selected_values(kinds, keys)]
     matched = " and ".join(f"n.{quoted(key)} is not distinct from {_moved(key, window)}" for key in keys)
     order = [*map(quoted, times), "n.place nulls last", "b.place"]
-    return fetch(
-        connection,
+    return (
         f"select {', '.join(selected)} from answer_now n full join answer_before b on {matched}"
-        f" order by {', '.join(order)} limit {question.limit or NO_LIMIT}",
+        f" order by {', '.join(order)} limit {question.limit or NO_LIMIT}"
     )
 
 
@@ -50,9 +53,10 @@ def _keys(question: Question) -> list[str]:
     return list(dict.fromkeys([*every, *groups, *question.report.keys]))
 
 
-def _keep(connection: Connection, table: str, question: Question) -> None:
+def _keep(connection: Connection, table: str, question: Question, own_prices: "Sequence[PriceOverride]") -> None:
     """All rows of the answer, numbered in their order, as a table."""
     open_scope(connection, question.scope)
+    prepare(connection, question.report.name, question.limit or NO_LIMIT, own_prices)
     set_variables(connection, {"most": NO_LIMIT})
     connection.execute(
         f"create or replace temp table {table} as select *, row_number() over () as place from (\n{question.sql}\n)"

@@ -21,7 +21,7 @@ from analysis.reports.window import EVER, Window, before
 NO_LIMIT: Final = 2**62
 
 _COLUMNS: Final = tuple(dict.fromkeys([*DIMENSIONS, *duckdb_columns("requests"), "cost_usd", "saved_usd"]))
-_OF_THE_CONDITION: Final = (
+OF_THE_SQL: Final = (
     duckdb.BinderException,
     duckdb.CatalogException,
     duckdb.ConversionException,
@@ -75,7 +75,7 @@ def open_scope(connection: Connection, scope: Scope) -> None:
         for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
             connection.execute(_view(name, prefix, period, scope))
         connection.execute("explain select count(*) from calls")  # finds text in place of a number
-    except _OF_THE_CONDITION as error:
+    except OF_THE_SQL as error:
         raise BadCondition(scope.where, error) from error
 
 
