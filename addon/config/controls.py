@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from addon.caching.policy import CacheControl, CachePolicy, parse_bucket_size, parse_cache_control, parse_ignore_keys
 from addon.ids import parse_uuid
 from addon.limits.policy import Policy, parse_policy
+from addon.metering.agent_names import SUB_AGENT
 from addon.remember import remember_short
 from addon.sending.fallbacks import Fallbacks, parse_fallbacks
 from addon.sending.retry import RetryPolicy, parse_factor, parse_retries, parse_wait_s
@@ -155,6 +156,9 @@ _CLIENT_SESSIONS: Final = ("x-claude-code-session-id", "session-id", "session_id
 # Headers in which clients name the agent below the main one that makes a call, outermost first: the sub-agents of Claude
 # Code (2.1.139 and later), and Codex's kinds of them (review, compact, ...).
 _CLIENT_AGENTS: Final = ("x-claude-code-parent-agent-id", "x-claude-code-agent-id", "x-openai-subagent")
+# The kind of sub-agent, where a header names it; a Claude Code's sub-agent has an id alone.
+_SUB_AGENT_KIND: Final = "x-openai-subagent"
+_SUB_AGENT_ID: Final = "x-claude-code-agent-id"
 # Headers in which providers expect the caller's key.
 CREDENTIALS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 # Which of them a provider reads first; all others read `authorization` first. Another one, sent beside it, must not make
@@ -172,6 +176,7 @@ class Controls:
     session_id: str | None = None  # Helicone's header, else the client's own
     session_path: str | None = None
     session_name: str | None = None
+    sub_agent: str | None = None  # its kind, as the client names it
     properties: dict[str, str] = field(default_factory=dict)  # lower-case names
     prompt_id: str | None = None
     model_override: str | None = None
@@ -205,6 +210,7 @@ def parse_controls(headers: Iterable[tuple[str, str]]) -> Controls:
     controls = Controls(
         session_id=next(filter(None, map(reader.text, _CLIENT_SESSIONS)), None),
         session_path="".join(f"/{name}" for name in map(reader.text, _CLIENT_AGENTS) if name) or None,
+        sub_agent=reader.text(_SUB_AGENT_KIND) or (SUB_AGENT if reader.text(_SUB_AGENT_ID) else None),
         properties=properties,
         credentials={name: given[name] for name in CREDENTIALS if name in given},
         client=reader.text("user-agent"),

@@ -205,6 +205,7 @@ class Routing:
             session_id=wishes.session_id,
             session_path=wishes.session_path,
             session_name=wishes.session_name,
+            sub_agent=wishes.sub_agent,
             properties=properties,
             prompt_id=wishes.prompt_id,
             model_override=wishes.model_override,

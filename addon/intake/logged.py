@@ -34,6 +34,7 @@ def said_by(controls: Controls, secret: bytes) -> dict[str, Any]:
         "session_id": controls.session_id,
         "session_path": controls.session_path,
         "session_name": controls.session_name,
+        "sub_agent": controls.sub_agent,
         "properties": controls.properties,
         "prompt_id": controls.prompt_id,
         "model_override": controls.model_override,

@@ -137,6 +137,7 @@ def _logged(
     said["session_id"] = controls.session_id or _text(attributes, "gen_ai.conversation.id", "session.id") or trace
     said["session_path"] = controls.session_path or "/" + "/".join(name.replace("/", "_") for name in path)
     said["session_name"] = controls.session_name or (path[0] if path else None)
+    said["agent"] = _text(attributes, "gen_ai.agent.name")
     said["user_id"] = controls.user_id or _text(attributes, "enduser.id", "user.id", "llm.user")
     said["properties"] = {**_properties(attributes), **controls.properties}
     start = CallStart(

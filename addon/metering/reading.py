@@ -39,6 +39,7 @@ class RequestFacts:
     session_id: str | None = None
     session_path: str | None = None
     previous_id: str | None = None
+    sub_agent: str | None = None
     stream: bool = False
     body: Json = None  # the whole of it, parsed
 
@@ -67,6 +68,7 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
         or (None if session or packed else claimed),
         session_id=session or told,
         session_path=f"/{agent}" if agent else None,
+        sub_agent=agent,
         previous_id=previous if previous and len(previous) <= LONGEST_CLAIM else None,
         stream=at(request, "stream") in (True, "true"),
         body=request,

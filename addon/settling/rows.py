@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from addon.metering.agent_names import agent_name
 from addon.metering.lines import nanousd
 from addon.metering.model_names import MODEL_OVERRIDE, priced_models
 from addon.metering.price import FREE, Bill, Cost, PriceList, priced_as
@@ -176,6 +177,7 @@ def _request_row(
     known = _known(call)
     if operation and operation.row_name and (row_name := operation.row_name(request.sent.body)):
         known["operation_name"] = row_name
+    known["agent"] = _agent(call, request.asked.sub_agent)
     known["session_path"] = known["session_path"] or request.asked.session_path
     return RequestRow(
         **known,
@@ -261,6 +263,7 @@ def _known(call: Call) -> dict[str, Any]:
         "session_path": (end and end.session_path) or start.session_path,
         "session_name": (end and end.session_name) or start.session_name,
         "properties": start.properties,
+        "agent": _agent(call, None),
         "prompt_id": start.prompt_id,
         "api_key_hash": start.api_key_hash,
         "helicone_key_hash": start.helicone_key_hash,
@@ -285,6 +288,12 @@ def _known(call: Call) -> dict[str, Any]:
         "request_bytes": end.request_bytes,
         "response_bytes": end.response_bytes,
     }
+
+
+def _agent(call: Call, sub_agent: str | None) -> str | None:
+    """`sub_agent`: its kind by the request's body."""
+    start, command = call.start, call.end.client_command if call.end else None
+    return start.agent or agent_name(start.client, command, start.sub_agent or sub_agent)
 
 
 def _operation(call: Call, provider: Provider) -> tuple[Operation | None, str | None]:

@@ -53,6 +53,8 @@ class CallStart:
     socket_id: str | None = None  # of a call over a WebSocket: its session where neither names one
     session_path: str | None = None
     session_name: str | None = None
+    agent: str | None = None  # that a span names
+    sub_agent: str | None = None  # its kind
     properties: dict[str, str] = field(default_factory=dict)
     prompt_id: str | None = None
     model_override: str | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,9 @@ class RequestRow:
     session_id: str | None = None  # Helicone-Session-Id, else the client's own
     session_path: str | None = None  # Helicone-Session-Path: the call's place in it, e.g. /plan/search
     session_name: str | None = None  # Helicone-Session-Name
+    agent: str | None = (
+        None  # the agent and its sub-agent, as far as the call tells: claude-code, codex/review; None: not told
+    )
     properties: dict[str, str] = field(default_factory=dict)  # lower-case names
     prompt_id: str | None = None  # Helicone-Prompt-Id
     api_key_hash: str | None = None  # keyed hash of the caller's provider key
@@ -139,8 +142,8 @@ EVENT_TABLES: Final[dict[str, type]] = {
     "property_changes": PropertyChangeRow,
 }
 TABLES: Final[dict[str, type]] = CALL_TABLES | EVENT_TABLES
-# Columns that a file of schema version 2 does not have. Readers take them as NULL there.
+# Columns that files of earlier schema versions, from 2 on, do not have. Readers take them as NULL there.
 ADDED_COLUMNS: Final[dict[str, frozenset[str]]] = {
-    "requests": frozenset({"failed_attempts"}),
+    "requests": frozenset({"failed_attempts", "agent"}),
     "bodies": frozenset({"request_headers", "response_headers", "response_piece_times"}),
 }

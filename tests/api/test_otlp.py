@@ -182,6 +182,7 @@ def span(conversation: str, **more: Any) -> dict[str, Any]:
         "gen_ai.usage.prompt_tokens": {"intValue": "100"},
         "gen_ai.usage.completion_tokens": {"doubleValue": 10.0},
         "gen_ai.conversation.id": {"stringValue": conversation},
+        "gen_ai.agent.name": {"stringValue": "planner"},
         "some.flag": {"boolValue": True},
         "some.list": {"arrayValue": {"values": [{"intValue": 1}]}},
     }
@@ -207,7 +208,7 @@ def test_json_is_read_as_well(server: Server, path: str) -> None:
     assert (answer.status_code, answer.json()) == (200, {})
     (row,) = server.wait_rows(1, "session_id = $id", id=conversation)
     assert (row["input_tokens"], row["output_tokens"], row["cost_nanousd"]) == (100, 10, COST)
-    assert (row["user_id"], row["duration_ms"]) == ("bob", 1000)
+    assert (row["user_id"], row["duration_ms"], row["agent"]) == ("bob", 1000, "planner")
 
 
 def test_a_span_that_is_sent_again_is_one_row(server: Server) -> None:

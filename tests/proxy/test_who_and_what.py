@@ -136,6 +136,26 @@ def test_a_sub_agent_is_the_path_in_its_session(
     assert proxy.row(call(proxy, headers, **body).headers["helicone-id"])["session_path"] == path
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "agent"),
+    [
+        ({"user-agent": "claude-cli/2.1.329 (external, sdk-cli)"}, {}, "claude-code"),
+        (
+            {"user-agent": "claude-cli/2.1.329 (external, cli)", "x-claude-code-agent-id": "a1"},
+            {},
+            "claude-code/sub-agent",
+        ),
+        ({"user-agent": "codex_exec/0.169.0 (Debian)", "x-openai-subagent": "review"}, {}, "codex/review"),
+        ({"user-agent": "codex_exec/0.169.0"}, {"client_metadata": {"x-openai-subagent": "compact"}}, "codex/compact"),
+        ({"user-agent": "curl/8"}, {}, None),
+    ],
+)
+def test_the_agent_is_what_the_client_itself_says(
+    proxy: Proxy, headers: dict[str, str], body: dict[str, Any], agent: str | None
+) -> None:
+    assert proxy.row(call(proxy, headers, **body).headers["helicone-id"])["agent"] == agent
+
+
 def test_the_model_override_decides_the_price(proxy: Proxy) -> None:
     plain_call = proxy.row(call(proxy).headers["helicone-id"])
     dearer = proxy.row(call(proxy, {"helicone-model-override": "gpt-4o"}).headers["helicone-id"])

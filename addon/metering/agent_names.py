@@ -1,0 +1,36 @@
+"""The agent that makes a call, by what the call says of itself: `claude-code`, `codex/review`, `aider`. Pure.
+
+A name after the slash is a sub-agent: the kind that the client names, or `sub-agent` where it gives an id alone (the id is
+in `session_path`). User agents as seen on the wire, of these versions; SDKs say nothing of the agent built
+on them, so most calls have none.
+"""
+
+from typing import Final
+
+# Claude Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, opencode 1.18.33, OpenAI's Agents SDK 0.24.0 for Python, pydantic-ai.
+_BY_USER_AGENT: Final = (
+    ("claude-cli/", "claude-code"),
+    ("codex_", "codex"),
+    ("geminicli", "gemini-cli"),
+    ("opencode/", "opencode"),
+    ("agents/python", "openai-agents"),
+    ("pydantic-ai/", "pydantic-ai"),
+)
+# The Agent SDK runs Claude Code, and says so in its brackets: `claude-cli/2.1.329 (external, sdk-py, agent-sdk/0.2.186)`.
+_AGENT_SDK: Final = "agent-sdk/"
+_BY_COMMAND: Final = frozenset({"aider"})  # its user agent is that of the SDK below it
+SUB_AGENT: Final = "sub-agent"
+_LONGEST_NAME: Final = 100
+
+
+def agent_name(client: str | None, command: str | None, sub_agent: str | None) -> str | None:
+    """`client`: the user agent; `command`: of the calling process; `sub_agent`: its kind. None: nothing tells."""
+    main = _main_agent((client or "").lower(), command)
+    return f"{main}/{sub_agent[:_LONGEST_NAME]}" if main and sub_agent else main
+
+
+def _main_agent(client: str, command: str | None) -> str | None:
+    found = next((name for begin, name in _BY_USER_AGENT if client.startswith(begin)), None)
+    if found == "claude-code" and _AGENT_SDK in client:
+        return "claude-agent-sdk"
+    return found or (command if command in _BY_COMMAND else None)
