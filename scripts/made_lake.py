@@ -86,7 +86,7 @@ def make_lake(data: Path, calls: int, until: datetime, days: int = DAYS, seed: i
 def _write(folders: Folders, table: str, day: date, rows: pa.Table) -> None:
     step = ROW_GROUP_ROWS if table == "requests" else 200
     parts = (rows.slice(start, step) for start in range(0, rows.num_rows, step))
-    write_parquet(folders.lake_day(table, day) / f"c-{day:%Y%m%d}00000000.parquet", table, parts)
+    write_parquet(folders.lake_day(table, day) / f"c-{day:%Y%m%d}00000000.parquet", table, parts, is_final=True)
 
 
 def _day_of_calls(dice: np.random.Generator, day: date, count: int) -> pa.Table:

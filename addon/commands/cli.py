@@ -14,6 +14,7 @@ _NAMES: Final = (
     "alerts",
     "budgets",
     "cache",
+    "compact",
     "completion",
     "dashboard",
     "demo",

@@ -11,6 +11,7 @@ from addon.commands.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 from addon.config.settings import load_what_can_be_read
 
 _ENOUGH_FREE_BYTES: Final = 2**30
+_LARGEST_DAYS: Final = 3  # that are named, of each table
 
 
 def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
@@ -22,6 +23,7 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
     if data.is_dir() and not _refused(data):
         yield from _certificates(data)
         yield from _files(data)
+        yield from _disk_use(data)
         yield from _journal(data)
         yield from _cache(data)
         yield from _without_price(data)
@@ -129,6 +131,25 @@ def _files(data: Path) -> Iterator[Finding]:
         yield Finding(BAD, "file", f"and {len(broken) - MOST_NAMED:,} more")
     if not broken:
         yield Finding(GOOD, "files", f"{file_count(data):,} files with calls, all of them readable")
+
+
+def _disk_use(data: Path) -> Iterator[Finding]:
+    from addon.storage.disk_use import days, use_of_day
+    from addon.storage.folders import Folders
+    from addon.storage.record import TABLES
+
+    folders = Folders(data)
+    for table in TABLES:
+        used = {day: use_of_day(folders.lake_day(table, day)) for day in days(folders, table)}
+        if total := sum(use.size for use in used.values()):
+            largest = sorted(used, key=lambda day: used[day].size, reverse=True)[:_LARGEST_DAYS]
+            named = ", ".join(f"{day} {_megabytes(used[day].size)}" for day in largest)
+            files = sum(use.files for use in used.values())
+            yield Finding(GOOD, table, f"{_megabytes(total)} in {files:,} files; largest days: {named}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _journal(data: Path) -> Iterator[Finding]:

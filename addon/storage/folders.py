@@ -7,6 +7,7 @@ lake/<table>/date=<date>/<name>.parquet
 lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet stands for
 running/<pid>.json                   a proxy at work, flock-held; what it last said of its settings
 settle.lock                          held by the one settler of this data folder
+merge.lock                           held by the process that merges Parquet files
 cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
 webhooks-dead.jsonl                  deliveries that were given up
@@ -45,6 +46,10 @@ class Folders:
     @property
     def lock(self) -> Path:
         return self.data / "settle.lock"
+
+    @property
+    def merge_lock(self) -> Path:
+        return self.data / "merge.lock"
 
     @property
     def cache(self) -> Path:
@@ -193,7 +198,7 @@ def is_odd(path: Path) -> bool:
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
 _FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
-    r"secret|settle\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|(?:settle|merge)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 

@@ -101,6 +101,12 @@ def visible_files(data: Path, table: str) -> Listing:
     )
 
 
+def visible_day(folder: Path) -> list[Path]:
+    """The Parquet files that count in one day's folder."""
+    names, _ = list_day(folder)
+    return [path for name in sorted(names - replaced_names(folder, names)) if is_whole(path := folder / name)]
+
+
 def list_day(folder: Path) -> tuple[set[str], list[Path]]:
     """(names of Parquet files, paths of what does not belong) in one day's folder. Hidden files are being written."""
     names: set[str] = set()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from addon.settling.merge import Stopped, finish_merges, merge_all, merge_day, sorted_rows
+from addon.settling.merge import finish_merges, merge_all, merge_day
+from addon.settling.merge_order import Stopped, sorted_rows
 from addon.settling.parquet import read_parts, write_parquet
 from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
