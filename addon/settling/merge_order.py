@@ -158,7 +158,7 @@ def _sessions(index: pa.Table, requests: Sequence[Path]) -> Indexes:
     for path in requests:
         try:
             found.append(pq.read_table(path, columns=["request_id", "session_id"], filters=within))
-        except pa.ArrowException as error:  # the order saves bytes, and nothing else
+        except (pa.ArrowException, OSError) as error:  # the order saves bytes, and nothing else
             say(f"{path}: cannot be read: {error!r:.300}; bodies of its calls are not sorted by session")
     if not found:
         return np.full(index.num_rows, -1)
