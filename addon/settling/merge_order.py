@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from addon.settling.messages import say
-from addon.settling.parquet import ROW_GROUP_BYTES, arrow_schema
+from addon.settling.parquet import arrow_schema
 from addon.storage.lake import time_column
 
 # Long calls make all files of some minutes overlap in time, and their bodies fill gigabytes.
@@ -27,6 +27,8 @@ WAITING_BYTES: Final = 256 * 2**20
 # Bodies are sorted by session within so many bytes or rows: each row group may be read once for each part of them.
 WINDOW_BYTES: Final = 2 * 2**30
 WINDOW_ROWS: Final = 500_000
+PART_BYTES: Final = 64 * 2**20
+PIECE_BYTES: Final = 2**20  # handed on at a time: row groups of any size can be made of them
 
 Indexes = npt.NDArray[np.int64]
 
@@ -90,7 +92,7 @@ def by_session(
     stop: threading.Event | None,
     *,
     window_bytes: int = WINDOW_BYTES,
-    part_bytes: int = ROW_GROUP_BYTES,
+    part_bytes: int = PART_BYTES,
 ) -> Iterator[pa.Table]:
     """All bodies, those of a session together and in order of time; sessions in order of their first call.
 
@@ -104,7 +106,9 @@ def by_session(
         ends = np.cumsum(index["size"].to_numpy()[order]) // part_bytes
         cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1), len(order)]
         for begin, end in pairwise(cuts):
-            yield _rows_at(order[begin:end], index, groups, schema, stop)
+            part = _rows_at(order[begin:end], index, groups, schema, stop)
+            step = max(1, part.num_rows * PIECE_BYTES // max(part.nbytes, 1))
+            yield from (part.slice(first, step) for first in range(0, part.num_rows, step))
 
 
 def _windows(groups: Iterable[_Group], window_bytes: int) -> Iterator[list[_Group]]:

@@ -135,6 +135,8 @@ def _options(table: str, is_final: bool) -> dict[str, Any]:
         "use_dictionary": dictionary,
         "column_encoding": dict.fromkeys(delta_text, "DELTA_BYTE_ARRAY")
         | dict.fromkeys(delta_number, "DELTA_BINARY_PACKED"),
+        # A page is compressed by itself. Of bodies it is a whole row group, so that a turn finds the turns before it.
+        "data_page_size": _row_group_bytes(table) if table == "bodies" else 2**20,
         "store_schema": True,
     }
 
