@@ -18,7 +18,6 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 ORDER: Final = (
     "analysis.scripts",
     "commands",
-    "demo",
     "start",
     "analysis.serving",
     "analysis.dashboard",
@@ -32,6 +31,7 @@ ORDER: Final = (
     "mitm",
     "hooks",
     "intake",
+    "demo",
     "settling",
     "routing",
     "config",

@@ -13,6 +13,7 @@ from analysis.api.envelope import UNSAFE, ApiError
 from analysis.dashboard import (
     files,
     filter_values,
+    first_call,
     one_request,
     one_session,
     overview,
@@ -32,7 +33,7 @@ from analysis.reports.scope import BadCondition
 _models, _users, _clients, _errors, _cache, _feedback = report_pages.PAGES
 PAGES = (overview, requests, session_list, _models, _users, properties, _clients, _errors, _cache, _feedback)
 # Without an entry in the navigation.
-OTHERS = (sign_in, filter_values, one_request, one_session)
+OTHERS = (sign_in, filter_values, first_call, one_request, one_session)
 
 
 def dashboard_routes(dashboard: Dashboard) -> list[BaseRoute]:

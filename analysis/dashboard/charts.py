@@ -1,5 +1,6 @@
 """Charts over time: rows of a question, arranged for charts.js and for the table behind the picture. Pure."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,18 +69,24 @@ class Chart:
         ]
 
 
+def named(value: object) -> str:
+    """How a series is called; calls without a value are one, too."""
+    return "(none)" if value is None else str(value)
+
+
 def stacked(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
     value: str,
     steps: Steps,
     view: View,
     unit: str,
     *,
     token: str | None,
-    names: Callable[[object], str] = lambda name: formats.DASH if name is None else str(name),
+    colours: Mapping[str, str] | None = None,
+    names: Callable[[object], str] = named,
 ) -> Chart:
     """Of rows with `at`, `series` and a value: the largest series, and all others as one. `token`: the filter that a
-    series is."""
+    series is; `colours`: what `colours_of` gives for the rows, if it is asked for once for several charts."""
     place = steps.place(view.window)
     sums: dict[object, list[float]] = {}
     for row in rows:
@@ -88,12 +95,11 @@ def stacked(
             sums.setdefault(row["series"], [0.0] * len(steps.moments))[at] += row[value]
     order = sorted(sums, key=lambda name: (-sum(sums[name]), str(name)))
     shown = order if len(order) <= MOST_SERIES else order[: MOST_SERIES - 1]
-    colours = assign(names(name) for name in shown)
-    show = FORMATS[unit]
+    show, colours = FORMATS[unit], colours or colours_of(rows, names)
     series = [
         Series(
             names(name),
-            str(CATEGORICAL.index(colours[names(name)]) + 1),
+            colours[names(name)],
             tuple(sums[name]),
             view.rows((token, name)) if token else view.rows(),
             show(sum(sums[name])),
@@ -104,6 +110,18 @@ def stacked(
         values = tuple(sum(each) for each in zip(*(sums[name] for name in rest), strict=True))
         series.append(Series(f"{OTHERS} ({len(rest)})", "others", values, None, show(sum(values))))
     return Chart(steps.moments, steps.begins[-1], tuple(series), unit, True, None, _locals(steps, view))
+
+
+def colours_of(rows: Iterable[Mapping[str, Any]], names: Callable[[object], str] = named) -> dict[str, str]:
+    """A colour for each series, the same one in every chart: the most called ones have different ones."""
+    calls = Counter[str]()
+    for row in rows:
+        calls[names(row["series"])] += row["calls"]
+    ranked = sorted(calls, key=lambda name: (-calls[name], name))
+    found = assign(ranked[:MOST_SERIES])
+    for name in ranked[MOST_SERIES:]:
+        found |= assign([name])
+    return {name: str(CATEGORICAL.index(colour) + 1) for name, colour in found.items()}
 
 
 def lines(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], steps: Steps, view: View, unit: str) -> Chart:

@@ -1,28 +1,41 @@
 """The page Overview: what the calls came to, over time and by what."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from addon.limits.store import Contents, LimitStore, StoreDown
+from addon.storage.folders import Folders
 from analysis.dashboard import charts
+from analysis.dashboard.first_call import first_call_page
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
 from analysis.reports.dimensions import PROPERTY, quoted
+from analysis.reports.standing import budgets_now
 
 PAGE: Final = Page("/overview", "Overview", "o")
 
 # What charts can be stacked by: the name of a column of `calls`, which is also the filter of a click.
 STACKS: Final = ("model", "provider", "user", "operation", "repository", "command", "client")
+_MOST_PROPERTIES: Final = 6
+_MOST_CHANGES: Final = 6
+_MOST_BUDGETS: Final = 8
+_PATIENCE_S: Final = 1.0  # for the store of the limits, while the proxy writes it
 _TOPS: Final = (("model", "Models"), ("user", "Users"), ("repository", "Repositories"), ("error", "Errors"))
 
 
 def routes(site: Site) -> list[Route]:
     async def page(request: Request) -> Response:
         view = view_of(request)
+        if first := await first_call_page(site, request, view):
+            return first
         return site.page(request, "overview.html", view, by=_stack(view), stacks=STACKS, tops=_TOPS)
 
     async def totals(request: Request) -> Response:
@@ -37,8 +50,9 @@ def routes(site: Site) -> list[Route]:
             view, "overview_over_time", [f"{steps.column} as at", f"{quoted(by)} as series"], _properties(by)
         )
         rows = list(table.records())
+        colours = charts.colours_of(rows)
         made = {
-            title: charts.stacked(rows, value, steps, view, unit, token=by)
+            title: charts.stacked(rows, value, steps, view, unit, token=by, colours=colours)
             for title, value, unit in (
                 ("Spend", "cost_usd", "usd"),
                 ("Calls", "calls", "count"),
@@ -61,8 +75,27 @@ def routes(site: Site) -> list[Route]:
         by = request.path_params["by"]
         if by not in dict(_TOPS) and not by.startswith(PROPERTY):
             by = "model"
-        rows = list((await site.table(view, "overview_top", [f"{quoted(by)} as name"], _properties(by))).records())
+        table = await site.table(view, "overview_top", [f"{quoted(by)} as name"], _properties(by))
+        rows = [row for row in table.records() if by != "error" or row["name"] is not None]
         return site.part("overview_top.html", view, by=by, rows=rows, most=_most(rows))
+
+    async def properties(request: Request) -> Response:
+        view = view_of(request)
+        found = await site.table(view, "property_names", typed="", most=_MOST_PROPERTIES)
+        return site.part("overview_properties.html", view, by=_stack(view), names=[name for name, _ in found.rows])
+
+    async def changes(request: Request) -> Response:
+        view = view_of(request)
+        by = _stack(view)
+        table = await site.table(view, "changes", [quoted(by)], _properties(by), most=_MOST_CHANGES)
+        return site.part("overview_changes.html", view, by=by, rows=list(table.records()))
+
+    async def budgets(request: Request) -> Response:
+        view, now = view_of(request), datetime.now(UTC)
+        settings = site.dashboard.settings()
+        contents = await anyio.to_thread.run_sync(_stored, Folders(settings.data).limits, now)
+        found = await site.ask(view, lambda connection: budgets_now(connection, settings.budgets, contents, now))
+        return site.part("overview_budgets.html", view, budgets=found[:_MOST_BUDGETS])
 
     part = f"{PAGE.path}/-"
     return [
@@ -70,8 +103,23 @@ def routes(site: Site) -> list[Route]:
         Route(f"{part}/totals", totals),
         Route(f"{part}/over-time", over_time),
         Route(f"{part}/latency", latency),
+        Route(f"{part}/properties", properties),
+        Route(f"{part}/changes", changes),
+        Route(f"{part}/budgets", budgets),
         Route(f"{part}/top/{{by}}", top),
     ]
+
+
+def _stored(path: Path, now: datetime) -> Contents:
+    """What calls under way reserve. A store that cannot be read is shown as one that holds nothing, as by `heliograph
+    budgets`: what was spent comes from the lake."""
+    store = LimitStore(path, patience_s=_PATIENCE_S)
+    try:
+        return store.contents(now.timestamp())
+    except StoreDown:
+        return Contents()
+    finally:
+        store.close()
 
 
 def _stack(view: View) -> str:

@@ -10,6 +10,10 @@ PARTS = (
     "/ui/overview/-/over-time?by=property:feature",
     "/ui/overview/-/latency",
     "/ui/overview/-/top/user",
+    "/ui/overview/-/properties",
+    "/ui/overview/-/changes",
+    "/ui/overview/-/budgets",
+    "/ui/requests/-/summary",
     "/ui/requests/-/rows",
 )
 

@@ -1,8 +1,10 @@
 -- What did the calls come to, and those of the period before? One row for each: calls, errors, tokens, cost, times.
 with periods as (
-    select 'now' as period, * exclude (properties) from calls
+    select 'now' as period, calls.* exclude (properties), rating
+    from calls left join feedback using (request_id)
     union all
-    select 'before' as period, * exclude (properties) from calls_before
+    select 'before' as period, calls_before.* exclude (properties), rating
+    from calls_before left join feedback using (request_id)
 )
 select
     period,
@@ -18,6 +20,8 @@ select
     approx_quantile(duration_ms, 0.5) as p50_ms,
     approx_quantile(duration_ms, 0.95) as p95_ms,
     approx_quantile(time_to_first_token_ms, 0.5) as first_token_ms,
+    count(rating) as rated,
+    count(*) filter (where rating) as good,
     count(distinct user_id) as users,
     count(distinct session_id) as sessions
 from periods

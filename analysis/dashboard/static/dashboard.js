@@ -140,6 +140,41 @@
     location.assign(url);
   });
 
+  // Snippets name the proxy by the address that this page has.
+  if (!document.querySelector("[data-alone]")) {
+    for (const each of document.querySelectorAll("[data-proxy]")) each.textContent = each.textContent.replaceAll("http://127.0.0.1:8787", location.origin);
+  }
+
+  // Saved views: addresses with a name, kept in this browser only.
+  const views = document.querySelector("[data-views]");
+  if (views) {
+    const KEY = "heliograph.views";
+    const read = () => { try { const found = JSON.parse(localStorage.getItem(KEY) ?? "[]"); return Array.isArray(found) ? found : []; } catch { return []; } };
+    const list = views.querySelector("ul");
+    const show = () => list.replaceChildren(...read().filter((each) => String(each.href).startsWith(`${base}/`)).map((each) => {
+      const [item, link, remove] = [document.createElement("li"), document.createElement("a"), document.createElement("button")];
+      link.href = each.href;
+      link.textContent = each.name;
+      remove.type = "button";
+      remove.className = "quiet";
+      remove.textContent = "×";
+      remove.setAttribute("aria-label", `Forget ${each.name}`);
+      remove.addEventListener("click", () => { localStorage.setItem(KEY, JSON.stringify(read().filter((other) => other.name !== each.name))); show(); });
+      item.append(link, remove);
+      return item;
+    }));
+    show();
+    views.querySelector("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const name = event.target.elements.name.value.trim();
+      if (!name) return;
+      const href = location.pathname + location.search;
+      localStorage.setItem(KEY, JSON.stringify([...read().filter((each) => each.name !== name), { name, href }].slice(-50)));
+      event.target.reset();
+      show();
+    });
+  }
+
   // The chosen columns of a table: in the address, and remembered.
   document.querySelector("[data-columns]")?.addEventListener("submit", (event) => {
     event.preventDefault();
