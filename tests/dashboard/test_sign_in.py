@@ -55,7 +55,9 @@ def test_a_key_that_may_read_opens_the_pages_and_signing_out_closes_them(http: h
     assert http.get("/ui/requests").status_code == 303
 
 
-@pytest.mark.parametrize(("key", "says"), [("wrong", "unknown"), (CALLER, "does not have the role read")])
+@pytest.mark.parametrize(
+    ("key", "says"), [("wrong", "unknown"), (CALLER, "does not have the role read")], ids=["unknown", "caller"]
+)
 def test_other_keys_do_not(http: httpx.Client, key: str, says: str) -> None:
     answer = sign_in(http, key)
     assert says in answer.text
