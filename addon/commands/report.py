@@ -240,7 +240,7 @@ def print_report(
         write(extended.columns, extended.rows, style, keep_numbers=True)
     else:
         rows = map(window.zone.local_row, table.rows) if style == "table" else table.rows
-        write(table.columns, rows, style, keep_numbers=True)
+        write(table.columns, rows, style, keep_numbers=not question.is_compared)
     if say_if_empty(lake, data):
         return
     if not calls:

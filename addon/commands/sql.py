@@ -20,6 +20,12 @@ SQL_MEMORY: Final = "1GiB"
 MOST_SQL_BYTES: Final = 2 * 2**30
 
 
+class WrongStatement(click.ClickException):
+    """SQL that cannot be read, asks for what there is not, or does more than ask: wrong usage."""
+
+    exit_code = 2
+
+
 @click.command(
     short_help="Ask in SQL (DuckDB), read-only.",
     epilog=examples(
@@ -56,7 +62,7 @@ def sql(
     from analysis.lake import Lake, view_definitions
     from analysis.message_views import python_error
     from analysis.process_memory import limit_data
-    from analysis.reports.scope import Scope, open_scope, printed_views
+    from analysis.reports.scope import OF_THE_SQL, Scope, open_scope, printed_views
     from analysis.reports.window import parse_window
     from analysis.table import NotAllowed, stream_user_arrow, stream_user_sql
 
@@ -90,6 +96,8 @@ def sql(
         raise Failure(
             f"this needs more than {MOST_SQL_BYTES >> 30} GiB of memory; add a limit, take fewer columns or less time"
         ) from error
-    except (duckdb.Error, NotAllowed) as error:
+    except (NotAllowed, *OF_THE_SQL) as error:
+        raise WrongStatement(with_hint(str(error))) from error
+    except duckdb.Error as error:
         raise Failure(with_hint(str(error))) from error
     say_if_empty(lake, data)

@@ -19,6 +19,7 @@ from analysis.table import fetch
 if TYPE_CHECKING:
     from addon.metering.overrides import PriceOverride
 
+_FIRST: Final = ("cost_usd", "calls")  # a terminal has no room for all
 _NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)")  # the names of the types
 
 
@@ -85,9 +86,9 @@ def _selected_keys(keys: Sequence[str], window: Window) -> Iterator[str]:
 
 
 def _selected_values(kinds: dict[str, str], keys: Sequence[str]) -> Iterator[str]:
-    for column, kind in kinds.items():
-        if column in keys:
-            continue
+    values = [column for column in kinds if column not in keys]
+    for column in sorted(values, key=lambda column: column not in _FIRST):
+        kind = kinds[column]
         now, earlier = f"n.{quoted(column)}", f"b.{quoted(column)}"
         if not _NUMBER.fullmatch(kind):
             yield f"coalesce({now}, {earlier}) as {quoted(column)}"

@@ -110,10 +110,20 @@ def test_wrong_usage_is_exit_2_and_says_what_is_allowed(data: Path, arguments: S
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("statement", ["selec 1", "from nix", "copy (select 1) to 'x.csv'", "select 1; select 2"])
-def test_sql_that_fails_is_exit_1_and_a_message(data: Path, statement: str) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "selec 1",
+        "from nix",
+        "select cast('x' as int)",
+        "from read_csv('/etc/passwd')",
+        "copy (select 1) to 'x.csv'",
+        "select 1; select 2",
+    ],
+)
+def test_sql_that_is_wrong_is_exit_2_and_a_message(data: Path, statement: str) -> None:
     result = heliograph(data, "sql", statement)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
     assert result.stdout == ""
 
@@ -158,7 +168,10 @@ def test_rows_that_a_limit_cut_off_are_mentioned(data: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_help_has_examples_that_work(data: Path, verb: str) -> None:
+def test_every_help_has_examples_that_work(
+    data: Path, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # an example may write a file
     assert len(examples(verb)) >= 3
     for example in examples(verb):
         before, _, command = example.rpartition("heliograph ")
@@ -402,3 +415,16 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     (row,) = json.loads(heliograph(tmp_path, "report", "requests", *SINCE, "--json").stdout)
     assert (row["status"], row["error_type"]) == (503, "http_503")
+
+
+def test_a_folder_that_is_half_copied_is_answered_from_what_is_whole(tmp_path: Path) -> None:
+    rows = made_up_rows(60)
+    (cut, empty, *_) = [*to_parquet(tmp_path, rows[:20], 1), *to_parquet(tmp_path, rows[20:30], 2)]
+    cut.write_bytes(cut.read_bytes()[:1000])
+    empty.write_bytes(b"")
+    settle(tmp_path, rows[30:], 3)
+    for options in ((), ("--where", "duration_ms > 0"), ("--compare", "previous")):
+        result = heliograph(tmp_path, "report", "costs", "--since", "2026-11-19", *options, "--json")
+        assert result.exit_code == 0
+        assert sum(row["calls"] or 0 for row in json.loads(result.stdout)) == 30
+        assert all(f"{file}: not a file of ours; left out, not deleted" in result.stderr for file in (cut, empty))
