@@ -6,6 +6,7 @@ Used for the texts to copy and for the replay. The caller's credential is in no 
 import re
 import shlex
 from dataclasses import dataclass
+from pprint import pformat
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -88,13 +89,16 @@ def _path(provider_name: str, host: str, path: str) -> tuple[str, dict[str, str]
     return f"/gateway{path}", {spelled(TARGET_URL): f"https://{host}"}
 
 
-def as_curl(call: Again, proxy: str) -> str:
-    """For a POSIX shell. The body comes on stdin: an argument may not be as long as a conversation."""
+def as_curl(call: Again, proxy: str, file: str | None = None) -> str:
+    """For a POSIX shell. The body comes on stdin: an argument may not be as long as a conversation. `file`: where a body
+    is that is too long for a text to copy."""
     key = f'-H "{call.key_header}: {call.key_value("$" + call.key_variable)}"'
     lines = [f"curl -N -X {shlex.quote(call.method)} {shlex.quote(proxy + call.path)}", key]
     lines += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in call.headers.items()]
     if not call.body:
         return " \\\n  ".join(lines)
+    if file:
+        return " \\\n  ".join([*lines, f"--data-binary @{shlex.quote(file)}"])
     end = _DELIMITER
     while end in call.body:
         end += "_"
@@ -123,9 +127,8 @@ def _sdk(
     given = {name: value for name, value in body.items() if name in named}
     rest = {name: value for name, value in body.items() if name not in named}
     headers = {name: value for name, value in call.headers.items() if name not in ("content-type", "anthropic-version")}
-    lines = [f"    {name}={value!r}," for name, value in given.items()]
-    lines += [f"    extra_body={rest!r},"] if rest else []
-    lines += [f"    extra_headers={headers!r},"] if headers else []
+    more = {name: value for name, value in (("extra_body", rest), ("extra_headers", headers)) if value}
+    lines = [f"    {name}={_literal(value)}," for name, value in (given | more).items()]
     shown = "for event in answer:\n    print(event)" if body.get("stream") is True else "print(answer)"
     return "\n".join(
         [
@@ -140,6 +143,11 @@ def _sdk(
             shown,
         ]
     )
+
+
+def _literal(value: Any) -> str:
+    """As a person would write it, in several lines."""
+    return pformat(value, width=100, sort_dicts=False).replace("\n", "\n    ")
 
 
 def _httpx(call: Again, proxy: str) -> str:

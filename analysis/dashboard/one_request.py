@@ -36,6 +36,7 @@ TABS: Final = {
     "again": "Send again",
 }
 MOST_TURNS: Final = 300  # messages of one page
+MOST_COPIED_CHARS: Final = 100_000  # of a body inside a text to copy
 MOST_RAW_CHARS: Final = 200_000  # of a body that is not JSON
 
 type Row = Mapping[str, Any]
@@ -229,7 +230,11 @@ def _again(connection: Connection, view: View, row: Row, proxy: str | None) -> M
         call = again.again({**row, **_bodies(connection, row)})
     except again.NotAgain as problem:
         return {"problem": str(problem), "texts": {}, "proxy": proxy, "call": None}
-    texts = {"curl": again.as_curl(call, address), "Python": again.as_python(call, address)}
+    if len(call.body) > MOST_COPIED_CHARS:
+        file = f"{row['request_id']}-request.txt"
+        texts = {"curl, with the body downloaded": again.as_curl(call, address, file)}
+    else:
+        texts = {"curl": again.as_curl(call, address), "Python": again.as_python(call, address)}
     return {"problem": None, "texts": texts, "proxy": proxy, "call": call}
 
 

@@ -130,6 +130,7 @@ def test_a_body_of_16_megabytes_is_shown_in_part(told: httpx.Client) -> None:
     beginning = part(told, HUGE, "conversation", after="0")
     assert "more characters are not shown" in beginning and len(beginning) < 2_000_000
     assert "more: download the body" in part(told, HUGE, "raw")
+    assert "--data-binary @" in (text := part(told, HUGE, "again")) and len(text) < 10_000
     assert "Message 777" in part(told, HUGE, "raw", q="message 777")
     assert len(told.get(f"/requests/{HUGE}/body/request").content) > 16_000_000
 
