@@ -15,7 +15,7 @@ from addon.providers.model import Json
 
 _TOOLS: Final = (("tools",), ("functions",), ("toolConfig", "tools"))
 _SYSTEM: Final = (("system",), ("instructions",), ("systemInstruction",), ("system_instruction",))
-_MESSAGES: Final = (("messages",), ("input",), ("contents",), ("prompt",))
+_MESSAGES: Final = (("messages",), ("input",), ("inputs",), ("contents",), ("prompt",))
 # The provider puts what was said before in front of it: the body does not hold the prefix.
 _ELSEWHERE: Final = ("previous_response_id", "conversation", "cachedContent", "cached_content")
 _MARKERS: Final = ("cache_control", "cachePoint")

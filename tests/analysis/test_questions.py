@@ -133,8 +133,8 @@ def test_throughput_is_tokens_a_second_by_model_and_hour(tmp_path: Path) -> None
     write(
         tmp_path,
         [
-            call(0, output_tokens=100, duration_ms=2000),  # 50 a second
-            call(1, output_tokens=300, duration_ms=2000, time_to_first_token_ms=500),  # 150; 200 after the first token
+            call(0, output_tokens=100, duration_ms=2000),
+            call(1, output_tokens=300, duration_ms=2000, time_to_first_token_ms=500),
             call(2, output_tokens=9999, duration_ms=1, cache_status="hit"),
             call(3, duration_ms=10, error_type="http_500", time_to_first_token_ms=1),
             call(4, output_tokens=7),
@@ -147,8 +147,9 @@ def test_throughput_is_tokens_a_second_by_model_and_hour(tmp_path: Path) -> None
         ("gpt-4o", NOON.replace(tzinfo=None), 6, 414),
         ("gpt-4o", NOON.replace(hour=13, tzinfo=None), 1, 30),
     ]
-    speeds = ("p50_tokens_per_s", "p5_tokens_per_s", "p50_stream_tokens_per_s", "first_token_p50_ms")
-    assert columns(found, *speeds) == [(100.0, 55.0, 200.0, 500), (30.0, 30.0, None, 1000)]
+    # 400 tokens in 4 s; of the stream 300 in 1.5 s after its first token. The last stream came at once.
+    speeds = ("tokens_per_s", "stream_tokens_per_s", "first_token_p50_ms", "first_token_p95_ms")
+    assert columns(found, *speeds) == [(100.0, 200.0, 500, 500), (30.0, None, 1000, 1000)]
     assert columns(ask(tmp_path, "throughput", by=("provider",)), "provider", "calls") == [("openai", 7)]
 
 
