@@ -2,7 +2,7 @@
 -- The habit is the median of the 28 days before, of days on which anybody called; `deviations` says how many usual deviations
 -- (1.4826 times the median absolute deviation) the day is away from it. A row: more than 3.5, as Iglewicz and Hoaglin advise,
 -- and at least 7 days of history. A low day must be below all days before; the last day, which may not be over, is never
--- low. NULL in the columns of --by: all calls. Of the 1,000 largest groups.
+-- low. NULL in the columns of --by: all calls. Of the 500 largest groups.
 with daily as (
     select
         "user", -- by
@@ -45,7 +45,7 @@ groups as (
     from named
     group by group_key
     order by group_key = 0 desc, sum(nanousd) desc nulls last, sum(calls) desc, group_key
-    limit 1000
+    limit 500
 ),
 measured as (
     select group_key, on_day, is_now, unnest(measures) as measured
@@ -72,20 +72,17 @@ pasts as (
         measured.value as value,
         measured.least as least,
         list(measured.value) filter (where measured.value is not null) over before as past,
+        median(measured.value) over before as habit,
         on_day = max(on_day) over () as is_last
     from measured
     window before as (partition by group_key, measured.measure order by on_day rows between 28 preceding and 1 preceding)
 ),
-habits as (
-    select *, list_median(past) as habit
-    from pasts
-    where is_now and value is not null and len(past) >= 7
-),
-far as ( -- the least that a deviation can be: few days are left
+far as ( -- farther than the least that a deviation can be: few days are left
     select *, list_mad(past) as mad
-    from habits
+    from pasts
     where
-        abs(value - habit) > 3.5 * greatest(0.1 * habit, least)
+        is_now and value is not null and len(past) >= 7
+        and abs(value - habit) > 3.5 * greatest(0.1 * habit, least)
         and (value > habit or (value < list_min(past) and not is_last))
 ),
 spreads as (
