@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from addon.conversations.model import dumped
+from addon.conversations.model import DEEPEST, TOO_DEEP, dumped
 from addon.providers.fields import at, parse, string
 from addon.providers.model import Json
 
@@ -70,9 +70,9 @@ def _texts(content: Json) -> Json:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _without_markers(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {key: _without_markers(member) for key, member in value.items() if key not in _MARKERS}
-    if isinstance(value, list):
-        return [clean for one in value if (clean := _without_markers(one)) != {} or one == {}]
-    return value
+def _without_markers(value: Json, depth: int = DEEPEST) -> Json:
+    if isinstance(value, dict) and depth:
+        return {key: _without_markers(member, depth - 1) for key, member in value.items() if key not in _MARKERS}
+    if isinstance(value, list) and depth:  # an object that was a marker alone goes as a whole
+        return [clean for one in value if (clean := _without_markers(one, depth - 1)) != {} or one == {}]
+    return TOO_DEEP if isinstance(value, dict | list) else value

@@ -83,6 +83,11 @@ def test_what_cannot_be_compared_has_no_blocks(body: str | None) -> None:
     assert prompt_blocks(body) is None
 
 
+def test_a_message_that_is_nested_deep_is_a_block_too() -> None:
+    body = '{"messages": [' + '{"content": [' * 900 + "]}" * 900 + "]}"
+    assert [block.place for block in prompt_blocks(body) or []] == ["message 1"]
+
+
 @pytest.mark.parametrize("messages", [1, "x", [None, 1, [], {}, [[]]], {"role": 3, "content": {"x": []}}])
 def test_odd_messages_are_blocks_too(messages: Any) -> None:
     assert prompt_blocks(json.dumps({"messages": messages})) is not None
