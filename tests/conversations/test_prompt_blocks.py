@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_has_no_blocks(body: str | None) -> None:
 
 
 def test_a_message_that_is_nested_deep_is_a_block_too() -> None:
-    body = '{"messages": [' + '{"content": [' * 900 + "]}" * 900 + "]}"
+    body = '{"messages": [' + '{"content": [' * 450 + "]}" * 450 + "]}"
     assert [block.place for block in prompt_blocks(body) or []] == ["message 1"]
 
 
