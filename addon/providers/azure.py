@@ -4,9 +4,11 @@ Every customer has a host and deployments with names of their own; the answer na
 deployment is global, of a data zone or of a region: the price is that of global ones, as genai-prices has it.
 """
 
+import re
+from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic
+from addon.providers import anthropic, cohere
 from addon.providers.model import Provider
 from addon.providers.openai_realtime import realtime
 from addon.providers.openai_shaped import operations
@@ -38,6 +40,8 @@ PROVIDER = Provider(
         *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "cancel_response", "batch_results"),
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),
+        # litellm/llms/azure_ai/rerank/transformation.py
+        replace(cohere.RERANK, path=re.compile("(?:/providers/cohere)?/v[12]/rerank/?")),
         *(operation.below("/anthropic") for operation in anthropic.PROVIDER.operations),
     ),
     prices="azure",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic, bedrock_converse, bedrock_invoke, dialect
+from addon.providers import anthropic, bedrock_agents, bedrock_converse, bedrock_invoke, dialect
 from addon.providers.fields import at, count, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import operations
@@ -260,6 +260,7 @@ OPERATIONS: Final = (
         with_request=_rerank,
         answer_headers=HEADERS,
     ),
+    *bedrock_agents.OPERATIONS,
     # bedrock-runtime has OpenAI's API below /openai/v1, bedrock-mantle below /v1, and Anthropic's below /anthropic.
     # https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html; anthropic/lib/bedrock/_mantle.py
     *map(_dedicated, operations("(?:/openai)?/v1", "chat", "responses", complete=bedrock_invoke.with_guardrail)),

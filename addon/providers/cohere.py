@@ -165,6 +165,8 @@ def _operation(
     )
 
 
+RERANK: Final = _operation("rerank", "(?:/v[12])?/rerank")
+
 PROVIDER = Provider(
     name="cohere",
     origin="https://api.cohere.com",
@@ -174,7 +176,7 @@ PROVIDER = Provider(
         _operation("chat", "/v[12]/chat", streams=True, prompt_text=prompt),
         _operation("text_completion", "(?:/v1)?/generate", streams=True, prompt_text=prompt),
         _operation("embeddings", "(?:/v[12])?/embed"),
-        _operation("rerank", "(?:/v[12])?/rerank"),
+        RERANK,
         _operation("classify", "(?:/v1)?/classify"),
         _operation("summarize", "(?:/v1)?/summarize"),
         _operation("document_parsing", "/v2/parse"),

@@ -83,6 +83,19 @@ def read_ranking(body: Json) -> Reading:
     return reading if total is None else replace(reading, usage=Usage(input_tokens=total))
 
 
+def read_job(body: Json) -> Reading:
+    """A video that will be made: `{id or task_id, model, ...}`. Looking at the job later costs nothing."""
+    reading = _reading(body, {})
+    return replace(reading, response_id=reading.response_id or string(at(body, "task_id")))
+
+
+def of_video(reading: Reading, asked: Asked) -> Reading:
+    """Only the request says how long the video is to be, and it may leave that to the provider."""
+    if reading.error_type:
+        return reading
+    return replace(reading, units={"video_seconds": amount(at(asked.body, "duration"))})
+
+
 def _reading(body: Json, units: dict[str, Decimal | None]) -> Reading:
     raw = at(body, "usage")
     return Reading(
@@ -108,5 +121,6 @@ _SHAPES: Final = {
     "speech": _Shape("speech", "/audio/speech", lambda body: _reading(body, {}), of_speech),
     "transcription": _Shape("transcription", "/audio/transcriptions", read_transcript, of_transcript),
     "translation": _Shape("translation", "/audio/translations", read_transcript, of_transcript),
-    "rerank": _Shape("rerank", "/reranks?", read_ranking),
+    "rerank": _Shape("rerank", "/(?:reranks?|reranking|ranking)", read_ranking),
+    "videos": _Shape("video_generation", "/videos/generations", read_job, of_video),
 }

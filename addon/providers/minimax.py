@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, openai_shaped
+from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import at, count, error_type, json_of, string
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
 
@@ -62,6 +62,12 @@ def read_embeddings(body: Json) -> Reading:
     return replace(reading, usage=usage, error_type=_failure([body]) or reading.error_type)
 
 
+def read_video(body: Json) -> Reading:
+    """`{task_id, base_resp}`: the job that makes it."""
+    reading = media.read_job(body)
+    return replace(reading, error_type=_failure([body]) or reading.error_type)
+
+
 def in_china(host: str, _path: str) -> str | None:
     return "cn" if host in _CHINA else None
 
@@ -83,6 +89,13 @@ PROVIDER: Final = Provider(
             read_stream=read_speech_stream,
         ),
         Operation(name="image_generation", path=re.compile("/v1/image_generation/?"), read_json=read_images),
+        # https://platform.minimax.io/docs/api-reference/video-generation-t2v
+        Operation(
+            name="video_generation",
+            path=re.compile("/v1/video_generation/?"),
+            read_json=read_video,
+            with_request=media.of_video,
+        ),
         Operation(name="embeddings", path=re.compile("/v1/embeddings/?"), read_json=read_embeddings),
     ),
     prices="minimax",

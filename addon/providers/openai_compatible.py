@@ -3,14 +3,15 @@
 `base` is a regular expression of the path before `/chat/completions`. `prices` is the provider's id in genai-prices.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers import anthropic_shaped, media, openai_shaped, openai_videos
 from addon.providers.fields import at, items
-from addon.providers.model import Json, Provider, Reading, Usage
+from addon.providers.model import Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_shaped import Complete
 
 CHAT: Final = ("chat",)
@@ -19,6 +20,7 @@ EMBEDDINGS: Final = ("chat", "text_completion", "embeddings")
 ALL: Final = ("chat", "text_completion", "embeddings", "responses")
 # In addon/providers/media.py.
 MEDIA: Final = ("images", "speech", "transcription", "translation", "rerank")
+_OWN: Final = (*MEDIA, "videos")  # not in the shape of a chat
 
 _CHINA: Final = frozenset({"api.moonshot.cn", "open.bigmodel.cn"})
 
@@ -70,6 +72,7 @@ def row(
     plan_hosts: Sequence[str] = (),
     plan_paths: Sequence[str] = (),
     price_list: Callable[[str, str, str | None], str | None] | None = None,
+    others: Sequence[Operation] = (),
 ) -> Provider:
     """A provider whose first host is that of `origin`; a local one (http) has none that could be decrypted.
 
@@ -77,8 +80,8 @@ def row(
     path, a regular expression, where it speaks Anthropic's API.
     """
     hosts = (origin.removeprefix("https://") + below, *more_hosts) if origin.startswith("https://") else more_hosts
-    shaped = tuple(operation for operation in does if operation not in MEDIA)
-    others = media.operations(base, *(operation for operation in does if operation in MEDIA), complete=complete)
+    shaped = tuple(operation for operation in does if operation not in _OWN)
+    sold = media.operations(base, *(operation for operation in does if operation in _OWN), complete=complete)
     chat = openai_shaped.operations(base, *shaped, read_usage=read_usage, asks_usage=asks_usage, complete=complete)
     return Provider(
         name=name,
@@ -87,6 +90,7 @@ def row(
         labels=tuple(labels),
         operations=(
             *(chat if shaped else ()),
+            *sold,
             *others,
             *((anthropic_shaped.messages(messages, complete),) if messages else ()),
         ),
@@ -99,13 +103,18 @@ def row(
     )
 
 
+# together/resources/videos.py; its answer is that of OpenAI's videos (together/types/video_job.py).
+TOGETHERS_VIDEOS: Final = Operation(
+    name="video_generation", path=re.compile("/v2/videos/?"), read_json=openai_videos.read_json
+)
+
 # fmt: off
 PROVIDERS: Final = (
     row("deepseek", "https://api-docs.deepseek.com", "https://api.deepseek.com",
         base="(?:/v1|/beta)?", does=COMPLETIONS, labels=("deepseek",), prices="deepseek",
         messages="/anthropic/v1/messages"),
     row("together", "https://docs.together.ai/reference", "https://api.together.xyz", "api.together.ai",
-        does=(*EMBEDDINGS, *MEDIA, "batch_results"), labels=("together",), prices="together"),
+        does=(*EMBEDDINGS, *MEDIA, "batch_results"), labels=("together",), prices="together", others=(TOGETHERS_VIDEOS,)),
     # Sound has hosts of its own: https://docs.fireworks.ai/api-reference/audio-transcriptions
     row("fireworks", "https://docs.fireworks.ai/api-reference", "https://api.fireworks.ai",
         "audio-prod.us-virginia-1.direct.fireworks.ai", "audio-turbo.us-virginia-1.direct.fireworks.ai",
@@ -124,7 +133,7 @@ PROVIDERS: Final = (
         does=COMPLETIONS, labels=("hyperbolic",)),
     # Free trial credits, or a licence of its own: no price by the token. The retrieval models have hosts' paths below ai.api.
     row("nvidia", "https://docs.api.nvidia.com/nim/reference", "https://integrate.api.nvidia.com", "ai.api.nvidia.com",
-        base="(?:/v1|/v1/retrieval/[^/]+(?:/[^/]+)?|/v1/gr/[^/]+/[^/]+)", does=EMBEDDINGS, labels=("nvidia",)),
+        base="(?:/v1|/v1/retrieval/[^/]+(?:/[^/]+)?|/v1/gr/[^/]+/[^/]+)", does=(*EMBEDDINGS, "rerank"), labels=("nvidia",)),
     # A path may name the provider that the router is to use.
     row("huggingface", "https://huggingface.co/docs/inference-providers", "https://router.huggingface.co",
         base="(?:/[^/]+)?(?:/v3/openai|/openai/v1|/inference/v1|/api/v1|/v1)", does=("chat", "responses", "embeddings"),
@@ -139,7 +148,7 @@ PROVIDERS: Final = (
     row("kimi_code", "https://www.kimi.com/code/docs", "https://api.kimi.com", base="/coding/v1",
         prices="moonshotai", messages="/coding/v1/messages", plan_hosts=("api.kimi.com",)),
     row("zai", "https://docs.z.ai/api-reference", "https://api.z.ai", "open.bigmodel.cn",
-        base="/api/(?:coding/)?paas/v4", does=("chat", "embeddings", "images", "speech", "transcription", "rerank"),
+        base="/api/(?:coding/)?paas/v4", does=("chat", "embeddings", "images", "speech", "transcription", "rerank", "videos"),
         prices="zai", region=in_china, messages="/api/(?:coding/)?anthropic/v1/messages", complete=zais_searches,
         plan_paths=("/api/coding/",)),
     row("github_models", "https://docs.github.com/rest/models/inference", "https://models.github.ai",

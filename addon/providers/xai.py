@@ -106,6 +106,10 @@ PROVIDER: Final = Provider(
         ),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", complete=complete),
+        # https://docs.x.ai/developers/models/text-to-speech: by the character
+        replace(media.operations("/v1", "speech", complete=complete)[0], path=re.compile("/v1/tts/?")),
+        # litellm/llms/xai/audio_transcription/transformation.py: by the second of sound, which the answer states
+        replace(media.operations("/v1", "transcription", complete=complete)[0], path=re.compile("/v1/stt/?")),
         Operation(
             name="video_generation",
             path=re.compile("/v1/videos/(?:generations|edits|extensions)/?"),
