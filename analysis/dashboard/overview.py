@@ -1,6 +1,7 @@
 """The page Overview: what the calls came to, over time and by what."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -40,8 +41,10 @@ def routes(site: Site) -> list[Route]:
 
     async def totals(request: Request) -> Response:
         view = view_of(request)
-        found = {row["period"]: row for row in (await site.table(view, "overview_totals")).records()}
-        return site.part("overview_totals.html", view, now=found.get("now"), before=found.get("before"))
+        now = await site.row(view, "overview_totals")
+        earlier = replace(view, window=view.earlier)
+        before = await site.row(earlier, "overview_totals") if view.compares else None
+        return site.part("overview_totals.html", view, now=now, before=before)
 
     async def over_time(request: Request) -> Response:
         view = view_of(request)

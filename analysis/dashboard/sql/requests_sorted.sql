@@ -5,23 +5,16 @@ with valued as (
         started_at,
         cost_usd as sorted -- by
     from calls
-),
-picked as (
-    select request_id, started_at, sorted
-    from valued
-    where
-        getvariable('after_at') is null
-        or sorted < getvariable('after_value')
-        or (sorted is null and getvariable('after_value') is not null)
-        or (
-            sorted is not distinct from getvariable('after_value')
-            and (started_at, request_id) < (cast(getvariable('after_at') as timestamptz), getvariable('after_id'))
-        )
-    order by sorted desc nulls last, started_at desc, request_id desc
-    limit getvariable('most')
 )
-select calls.* exclude (properties, usage_raw, usage_units, price_factors), picked.sorted
-from calls
-join picked using (request_id, started_at)
+select *
+from valued
+where
+    getvariable('after_at') is null
+    or sorted < getvariable('after_value')
+    or (sorted is null and getvariable('after_value') is not null)
+    or (
+        sorted is not distinct from getvariable('after_value')
+        and (started_at, request_id) < (cast(getvariable('after_at') as timestamptz), getvariable('after_id'))
+    )
 order by sorted desc nulls last, started_at desc, request_id desc
 limit getvariable('most')
