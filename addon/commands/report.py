@@ -4,23 +4,24 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from addon.commands.options import Failure, data_options, examples
+from addon.commands.options import data_options, examples
+from addon.commands.report_answers import Answered, ask, say_if_none
+from addon.commands.report_faces import Faces, export, face_options, plotted, repeat
 from addon.commands.report_list import print_list
 from addon.commands.tables import Style, read_zone, say_if_empty, settle, style_options, tz_option, warn, width, write
 from addon.config.settings import data_folder, load_what_can_be_read
 
-PROMPT_CACHE = "prompt-cache"
+PROMPT_CACHE: Final = "prompt-cache"
+WEEKLY: Final = "weekly"
 
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
     from addon.metering.overrides import PriceOverride
     from analysis.reports.question import Question
-    from analysis.reports.standing import BudgetNow
-    from analysis.table import Table
 
 
 def _report_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -51,14 +52,18 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
         "heliograph report summary --since last-month --until this-month",
         "heliograph report changes --by user --since last-week --until this-week",
         "heliograph report budgets",
+        "heliograph report weekly",
+        "heliograph report costs --every day --by model --plot",
+        "heliograph report models --plot -o models.png",
+        "heliograph report costs models users --html costs.html",
     ),
 )
-@click.argument("name", required=False, shell_complete=_report_names)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_report_names)
 @click.option(
     "--since",
     metavar="TIME",
     help="From: 30m, 24h, 7d, today, yesterday, this-week, last-week, this-month, last-month, 2026-11, 2026-11-01 or an"
-    " ISO time. Default: 30d; of summary this-month, of changes 7d.",
+    " ISO time. Default: 30d; of summary this-month, of changes 7d, of weekly last-week.",
 )
 @click.option("--until", metavar="TIME", help="Up to, exclusive; written like --since. Default: now.")
 @click.option(
@@ -87,12 +92,13 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
-    help="Rows at most; 0: all of them. Default: 100; of summary 10, of prompt-cache 20.",
+    help="Rows at most; 0: all of them. Default: 100; of summary 10, of weekly 8, of prompt-cache 20.",
 )
 @style_options
+@face_options
 @data_options
 def report(
-    name: str | None,
+    names: tuple[str, ...],
     since: str | None,
     until: str | None,
     by: str | None,
@@ -104,6 +110,7 @@ def report(
     tz: str | None,
     limit: int | None,
     style: Style,
+    faces: Faces,
     data: Path,
     config: Path | None,
 ) -> None:
@@ -115,7 +122,7 @@ def report(
     from analysis.reports.report import STANDING, SUMMARY
     from analysis.reports.shelf import read_shelf
 
-    if name is not None and name in STANDING:
+    if standing := [name for name in names if name in STANDING]:
         given = {
             "--since": since,
             "--until": until,
@@ -123,40 +130,68 @@ def report(
             "--every": every,
             "--where": where,
             "--compare": compare,
+            "--plot": faces.plot or None,
+            "--html": faces.html,
+            "--parquet": faces.parquet,
+            "--watch": faces.watch_s,
+            "other reports": names[1:] or None,
         }
-        _print_standing(
-            name, [option for option, value in given.items() if value is not None], tz, limit, style, data, config
-        )
+        refused = [option for option, value in given.items() if value is not None]
+        _print_standing(standing[0], refused, tz, limit, style, data, config)
         return
+    if len(names) > 1 and (style != "table" or not faces.takes_several):
+        raise click.UsageError(f"one report at a time, please; these are {len(names)}: {', '.join(names)}")
+
+    def read() -> "list[Question]":
+        """For each time that it is shown: a window without an end ends now."""
+        return [
+            read_question(
+                name,
+                shelf=shelf,
+                now=datetime.now(UTC),
+                zone=zone,
+                since=since,
+                until=until,
+                by=by,
+                every=every,
+                where=where,
+                compare=compare,
+                limit=limit,
+            )
+            for name in names or ("costs",)
+        ]
+
     try:
         shelf = read_shelf(data, sql_dir)
         if as_list:
             print_list(shelf, style)
             return
-        question = read_question(
-            name or "costs",
-            shelf=shelf,
-            now=datetime.now(UTC),
-            zone=read_zone(tz),
-            since=since,
-            until=until,
-            by=by,
-            every=every,
-            where=where,
-            compare=compare,
-            limit=limit,
-        )
+        zone = read_zone(tz)
+        questions = read()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settle(data, config)
-    settings = load_what_can_be_read(data, config)[0] if name in (SUMMARY, PROMPT_CACHE) else None
-    # Budgets are those of now: they belong to a period that goes on.
-    budgets = settings.budgets if settings and name == SUMMARY and until is None else ()
-    print_report(question, data, style, budgets=budgets, own_prices=settings.prices if settings else ())
-    if name is None:
-        questions = {each: shelf.question(each) for each in shelf.names}
-        width = max(map(len, questions))
-        lines = [f"  {each:<{width}}  {question}" for each, question in questions.items()]
+    needs_settings = faces.is_export or not {SUMMARY, WEEKLY, PROMPT_CACHE}.isdisjoint(names)
+    settings = load_what_can_be_read(data, config)[0] if needs_settings else None
+    if settings and faces.is_export and not faces.watch_s:
+        export(faces, questions if faces.parquet else plotted(questions, limit), data, settings)
+        return
+
+    def show() -> None:
+        for question in read():
+            if settings and faces.plot:
+                export(faces, plotted([question], limit), data, settings)
+                continue
+            # Budgets are those of now: they belong to a period that goes on.
+            has_budgets = question.report.name == WEEKLY or (question.report.name == SUMMARY and until is None)
+            budgets = settings.budgets if settings and has_budgets else ()
+            print_report(question, data, style, budgets=budgets, own_prices=settings.prices if settings else ())
+
+    repeat(show, faces.watch_s)
+    if not names:
+        texts = {each: shelf.question(each) for each in shelf.names}
+        width = max(map(len, texts))
+        lines = [f"  {each:<{width}}  {question}" for each, question in texts.items()]
         click.echo("\nheliograph report NAME answers:\n" + "\n".join(lines), err=True)
 
 
@@ -189,66 +224,49 @@ def print_report(
     budgets: "Sequence[Budget]" = (),
     own_prices: "Sequence[PriceOverride]" = (),
 ) -> None:
-    """A report on standard output, with what its sums leave out. `budgets`: for the summary."""
-    import duckdb
-
-    from analysis.faces.footer import footer
+    """A report on standard output, with what its sums leave out. `budgets`: for the summary and the week."""
     from analysis.faces.summary_page import with_budgets, write_page
-    from analysis.lake import Connection, Lake
-    from analysis.reports.asking import BadReport, answer
-    from analysis.reports.comparing import CannotCompare
-    from analysis.reports.report import SUMMARY, totals
-    from analysis.reports.scope import BadCondition
-    from analysis.reports.unpriced import unpriced_in
+    from analysis.lake import Lake
+    from analysis.reports.report import SUMMARY
 
     window, is_summary = question.window, question.report.name == SUMMARY
-    now = datetime.now(UTC)
-    if budgets:  # else the process starts sooner without these
-        from addon.commands.budgets import stored_amounts
-        from analysis.reports.standing import budgets_now
-
-    stored = stored_amounts(data, now) if budgets else None
-
-    def ask(connection: Connection) -> "tuple[Table, list[BudgetNow], list[str], int]":
-        table = answer(connection, question, own_prices)
-        total = totals(connection)
-        without_price = unpriced_in(connection) if total.unpriced else []
-        spent = budgets_now(connection, budgets, stored, now) if stored else []
-        return table, spent, list(footer(total, without_price)), total.calls
-
     lake = Lake(data, warn)
-    try:
-        table, spent, lines, calls = lake.ask(ask)
-    except (BadCondition, BadReport, CannotCompare) as error:
-        raise click.UsageError(str(error)) from error
-    except duckdb.OutOfMemoryException as error:
-        raise Failure("this needs more memory than there is; take less time, or fewer groups") from error
-    except duckdb.Error as error:  # not of the files: Lake.ask leaves out what is broken
-        if question.report.file:
-            raise click.UsageError(str(BadReport(question.report, error))) from error
-        if question.where is None:
-            raise Failure(str(error)) from error
-        raise click.UsageError(str(BadCondition(question.where, error))) from error
+    answered = ask(lake, question, data, budgets, own_prices)
+    table = answered.table
+    if style == "table" and question.report.name == WEEKLY:
+        _print_week(answered)
+        say_if_none(answered)
+        say_if_empty(lake, data)
+        return
     if style == "table":
         click.echo(f"\n{question.report.name}: {question.report.question}\n{question}\n")
     if style == "table" and is_summary:
         from addon.commands.budgets import budgets_table
 
-        write_page(table, budgets_table(spent, window.zone), window, sys.stdout, width())
+        write_page(table, budgets_table(answered.budgets, window.zone), window, sys.stdout, width())
     elif is_summary:
-        extended = with_budgets(table, spent)
+        extended = with_budgets(table, answered.budgets)
         write(extended.columns, extended.rows, style, keep_numbers=True)
     else:
         rows = map(window.zone.local_row, table.rows) if style == "table" else table.rows
         write(table.columns, rows, style, keep_numbers=not question.is_compared)
     if say_if_empty(lake, data):
         return
-    if not calls:
-        fit = " that fit --where" if question.where else ""
-        warn(f"no calls{fit} {window}; --since 365d looks further back")
+    say_if_none(answered)
     if not with_footer:
         return
-    if question.limit and len(table.rows) == question.limit and not is_summary:
+    if answered.is_cut and not is_summary:
         warn(f"only the first {question.limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
-    click.echo("\n" + "\n".join(lines) if style == "table" else "\n".join(lines), err=style != "table")
+    notes = "\n".join(answered.notes)
+    click.echo(f"\n{notes}" if style == "table" else notes, err=style != "table")
+
+
+def _print_week(answered: Answered) -> None:
+    from addon.commands.budgets import budgets_table
+    from analysis.faces.weekly import week_of
+    from analysis.faces.weekly_text import write_week
+
+    window = answered.question.window
+    budgets = budgets_table(answered.budgets, window.zone)
+    write_week(week_of(answered.table, window), budgets, answered.notes, sys.stdout, width())

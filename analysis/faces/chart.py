@@ -104,7 +104,7 @@ def label(measure: str) -> str:
         "first_token_p50_ms": "Time to first token, median",
         "first_token_p95_ms": "Time to first token, 95th percentile",
     }
-    words = known.get(measure) or re.sub(r"_(usd|ms|s)$", "", measure).replace("_", " ")
+    words = known.get(measure) or re.sub(r"_(usd|ms|(?<!_per_)s)$", "", measure).replace("_", " ")
     return printable(words[:1].upper() + words[1:])
 
 
@@ -119,7 +119,7 @@ def short(measure: str, value: float | None) -> str:
         return f"{sign}${_dollars(size)}"
     if measure.endswith("_ms"):
         return f"{sign}{_three(size / 1000)} s" if size >= 1000 else f"{sign}{_three(size)} ms"
-    if measure.endswith("_s"):
+    if measure.endswith("_s") and not measure.endswith("_per_s"):
         return f"{sign}{_three(size)} s"
     if measure.endswith("percent"):
         return f"{sign}{_three(size)}%"

@@ -100,7 +100,7 @@ def _write_words(figure: Figure, layout: Layout, words: Words, chart: Chart) -> 
     if words.note:
         _text(figure, layout.margin, bottom, words.note, font * 0.8, palette.MUTED)
         bottom -= font * 2
-    return _Box(layout.margin, y + font, layout.width - layout.margin, bottom)
+    return _Box(layout.margin, y + font * 1.4, layout.width - layout.margin, bottom)
 
 
 def _wrapped(text: str, size: float, room: float) -> list[str]:

@@ -17,6 +17,7 @@ from analysis.faces.render import cell, is_number, printable
 from analysis.table import Table, unique
 
 FEW_ROWS: Final = 15  # a longer table under a picture is folded up
+_AS_NUMBERS: Final = ("share", "change")  # written as text, set like numbers
 MOST_ROWS: Final = 100  # of a table on a page; the picture and --json have the others
 
 
@@ -117,7 +118,7 @@ def described_values(chart: Chart) -> str:
 def as_rows(table: Table, title: str, most: int = MOST_ROWS) -> Rows:
     """The first rows of a table, as text."""
     names = unique(table.columns)
-    numeric = [is_number([row[i] for row in table.rows]) for i in range(len(names))]
+    numeric = [name in _AS_NUMBERS or is_number([row[i] for row in table.rows]) for i, name in enumerate(names)]
     columns = tuple(Column(_heading(name), number) for name, number in zip(names, numeric, strict=True))
     rows = [[cell(name, value) for name, value in zip(names, row, strict=True)] for row in table.rows[:most]]
     count = f"{len(table.rows):,} rows"

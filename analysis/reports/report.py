@@ -43,6 +43,7 @@ SUMMARY: Final = "summary"  # a page of its own: always beside the period before
 
 DEFAULT_LIMIT: Final = 100
 _SINCE: Final = re.compile(r"^-- since: (\S+)$", re.MULTILINE)
+_UNTIL: Final = re.compile(r"^-- until: (\S+)$", re.MULTILINE)
 _LIMIT: Final = re.compile(r"^-- limit: (\d+)$", re.MULTILINE)
 
 
@@ -60,6 +61,7 @@ class Report:
     keys: tuple[str, ...] = ()
     file: Path | None = None
     since: str | None = None  # where --since is not given; None: as everywhere
+    until: str | None = None  # where neither --since nor --until is given; None: up to now
     limit: int = DEFAULT_LIMIT  # where --limit is not given
 
     @property
@@ -92,7 +94,7 @@ def parsed(name: str, sql: str, file: Path | None = None) -> Report:
     """A report out of its SQL."""
     first_line = sql.partition("\n")[0]
     question = first_line.removeprefix("--").strip() if first_line.startswith("--") else ""
-    since, limit = _SINCE.search(sql), _LIMIT.search(sql)
+    since, until, limit = _SINCE.search(sql), _UNTIL.search(sql), _LIMIT.search(sql)
     return Report(
         name,
         question,
@@ -101,6 +103,7 @@ def parsed(name: str, sql: str, file: Path | None = None) -> Report:
         own_keys(sql),
         file,
         since[1] if since else None,
+        until[1] if until else None,
         int(limit[1]) if limit else DEFAULT_LIMIT,
     )
 

@@ -29,7 +29,7 @@ select
     hits,
     coalesced,
     users,
-    saved_usd,
+    saved_usd, -- plot
     cast(original_ms * timed - hits_ms as bigint) as saved_ms,
     last_hit_at
 from hits left join originals using (cache_reference_id)

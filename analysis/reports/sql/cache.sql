@@ -15,7 +15,7 @@ select
     count(*) filter (where cache_status = 'miss') as misses,
     count(*) filter (where cache_status = 'unavailable') as unavailable,
     round(count(*) filter (where cache_status in ('hit', 'coalesced')) / count(*), 4) as hit_rate,
-    sum(saved_nanousd) / 1e9 as saved_usd,
+    sum(saved_nanousd) / 1e9 as saved_usd, -- plot
     count(*) filter (where cache_status in ('hit', 'coalesced') and saved_nanousd is null) as unpriced, -- hits
     cast(sum(original_ms - duration_ms) as bigint) as saved_ms
 from calls left join originals using (cache_reference_id)

@@ -42,7 +42,7 @@ select
     * exclude (n1, n0, known1, known0, t1, t0, c1, c0, has_tokens, change, of_calls, of_tokens),
     c1 / 1e9 as cost_usd,
     c0 / 1e9 as before_cost_usd,
-    change / 1e9 as change_usd,
+    change / 1e9 as change_usd, -- plot
     case when change is not null then of_calls / 1e9 end as by_calls_usd,
     case when change is not null then of_tokens / 1e9 end as by_tokens_usd,
     (change - of_calls - coalesce(of_tokens, 0)) / 1e9 as by_price_usd,

@@ -42,7 +42,7 @@ equal_calls as (
         count(*) as calls,
         count(distinct user_id) as users,
         sum(cost_nanousd) / 1e9 as cost_usd,
-        (sum(cost_nanousd) - arg_min(cost_nanousd, started_at)) / 1e9 as saved_usd,
+        (sum(cost_nanousd) - arg_min(cost_nanousd, started_at)) / 1e9 as saved_usd, -- plot
         cast(sum(duration_ms) - arg_min(duration_ms, started_at) as bigint) as saved_ms,
         count(*) - count(cost_nanousd) as unpriced,
         max(started_at) as last_call_at,

@@ -18,7 +18,7 @@ with groups as (
 select
     provider_name, -- by
     error_type, status, -- key
-    errors,
+    errors, -- plot
     cast(sum(errors) over (
         partition by
             provider_name -- by

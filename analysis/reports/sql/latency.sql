@@ -22,7 +22,7 @@ groups as (
 select
     * exclude (durations, first_tokens),
     cast(round(durations[1]) as bigint) as p50_ms,
-    cast(round(durations[2]) as bigint) as p95_ms,
+    cast(round(durations[2]) as bigint) as p95_ms, -- plot
     cast(round(durations[3]) as bigint) as p99_ms,
     cast(round(first_tokens[1]) as bigint) as first_token_p50_ms,
     cast(round(first_tokens[2]) as bigint) as first_token_p95_ms

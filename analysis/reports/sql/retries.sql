@@ -21,7 +21,7 @@ groups as (
         count(*) filter (where is_moved and error_type is null) as by_fallback,
         count(*) filter (where is_retried and error_type is not null) as failed,
         cast(coalesce(sum(attempts - 1) filter (where is_retried), 0) as bigint) as extra_attempts,
-        sum(cost_nanousd) filter (where is_retried) / 1e9 as retried_cost_usd,
+        sum(cost_nanousd) filter (where is_retried) / 1e9 as retried_cost_usd, -- plot
         sum(cost_nanousd) filter (where is_moved) / 1e9 as fallback_cost_usd,
         count(*) filter (where is_retried and cost_nanousd is null) as unpriced,
         quantile_cont(failed_ms, 0.5) as failed_p50,

@@ -4,7 +4,7 @@ select
     model, -- by
     scores.name as score, -- key
     count(*) as calls, -- that have this score
-    avg(scores.value) as mean,
+    avg(scores.value) as mean, -- plot
     median(scores.value) as median,
     min(scores.value) as lowest,
     max(scores.value) as highest

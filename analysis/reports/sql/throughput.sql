@@ -23,7 +23,7 @@ groups as (
 )
 select
     * exclude (speed, stream_speed, first_tokens),
-    round(speed, 1) as tokens_per_s,
+    round(speed, 1) as tokens_per_s, -- plot
     round(stream_speed, 1) as stream_tokens_per_s,
     cast(round(first_tokens[1]) as bigint) as first_token_p50_ms,
     cast(round(first_tokens[2]) as bigint) as first_token_p95_ms

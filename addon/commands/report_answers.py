@@ -1,0 +1,108 @@
+"""Asks a report for its rows and for what its sums leave out. Every face of a report begins here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from addon.commands.options import Failure
+from addon.commands.tables import warn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from addon.limits.rules import Budget
+    from addon.metering.overrides import PriceOverride
+    from analysis.lake import Connection, Lake
+    from analysis.reports.question import Question
+    from analysis.reports.standing import BudgetNow
+    from analysis.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """`notes`: the lines under a report. `calls`: all calls of its scope. `budgets`: their present state."""
+
+    question: "Question"
+    table: "Table"
+    notes: list[str]
+    calls: int
+    budgets: "list[BudgetNow]"
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more rows than were asked for, as far as can be told."""
+        return bool(self.question.limit) and len(self.table.rows) == self.question.limit
+
+
+def ask(
+    lake: "Lake",
+    question: "Question",
+    data: Path,
+    budgets: "Sequence[Budget]" = (),
+    own_prices: "Sequence[PriceOverride]" = (),
+) -> Answered:
+    """The answer, or wrong usage where the condition or the comparison is."""
+    from analysis.faces.footer import footer
+    from analysis.reports.asking import answer
+    from analysis.reports.report import totals
+    from analysis.reports.unpriced import unpriced_in
+
+    now = datetime.now(UTC)
+    if budgets:  # else the process starts sooner without these
+        from addon.commands.budgets import stored_amounts
+        from analysis.reports.standing import budgets_now
+
+    stored = stored_amounts(data, now) if budgets else None
+
+    def asked(connection: "Connection") -> Answered:
+        table = answer(connection, question, own_prices)
+        total = totals(connection)
+        without_price = unpriced_in(connection) if total.unpriced else []
+        spent = budgets_now(connection, budgets, stored, now) if stored else []
+        return Answered(question, table, list(footer(total, without_price)), total.calls, spent)
+
+    with _mistakes(question):
+        return lake.ask(asked)
+
+
+def ask_arrow(lake: "Lake", question: "Question", own_prices: "Sequence[PriceOverride]" = ()) -> "pa.Table":
+    """The rows with DuckDB's types."""
+    from analysis.reports.asking import answer_as_arrow
+
+    with _mistakes(question):
+        return lake.ask(lambda connection: answer_as_arrow(connection, question, own_prices))
+
+
+@contextmanager
+def _mistakes(question: "Question") -> Iterator[None]:
+    """What goes wrong in a question, as wrong usage or failure."""
+    import duckdb
+
+    from analysis.reports.asking import BadReport
+    from analysis.reports.comparing import CannotCompare
+    from analysis.reports.scope import BadCondition
+
+    try:
+        yield
+    except (BadCondition, BadReport, CannotCompare) as error:
+        raise click.UsageError(str(error)) from error
+    except duckdb.OutOfMemoryException as error:
+        raise Failure("this needs more memory than there is; take less time, or fewer groups") from error
+    except duckdb.Error as error:  # not of the files: Lake.ask leaves out what is broken
+        if question.report.file:
+            raise click.UsageError(str(BadReport(question.report, error))) from error
+        if question.where is None:
+            raise Failure(str(error)) from error
+        raise click.UsageError(str(BadCondition(question.where, error))) from error
+
+
+def say_if_none(answered: Answered) -> None:
+    """Where no call fits, how to find some."""
+    if not answered.calls:
+        fit = " that fit --where" if answered.question.where else ""
+        warn(f"no calls{fit} {answered.question.window}; --since 365d looks further back")
