@@ -45,7 +45,7 @@ ATTEMPTS: Final = 5
 
 
 # Errors of the statement or of its bounds: no reason to read every value of every file.
-_NOT_OF_FILES: Final = (
+STATEMENT_ERRORS: Final = (
     duckdb.ParserException,
     duckdb.SyntaxException,
     duckdb.BinderException,
@@ -92,7 +92,7 @@ class Lake:
                 torn = self._name(unreadable(listings))
                 older = older_files(listings) - self._older
                 self._older |= older
-                if not torn and not older and not isinstance(error, _NOT_OF_FILES):
+                if not torn and not older and not isinstance(error, STATEMENT_ERRORS):
                     torn = self._name(damaged(listings))
                 if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
                     raise

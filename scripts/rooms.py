@@ -22,6 +22,7 @@ ORDER: Final = (
     "analysis.serving",
     "analysis.dashboard",
     "analysis.api",
+    "analysis.health",
     "analysis.alerts",
     "analysis.webhooks",
     "analysis.faces",

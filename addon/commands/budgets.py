@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from analysis.reports.zone import Zone
     from analysis.table import Table
 
-_PATIENCE_S: Final = 2.0  # for the lock of the limits
 _UNIT_S: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
@@ -218,14 +217,11 @@ def _say_none(section: str, path: Path, example: str) -> None:
 
 def stored_amounts(data: Path, now: datetime) -> "Contents":
     """What the store of the limits holds; nothing, and a word on stderr, where it cannot be read."""
-    from addon.limits.store import Contents, LimitStore, StoreDown
-    from addon.storage.folders import Folders
+    from addon.limits.store import Contents, StoreDown
+    from analysis.reports.standing import stored_contents
 
-    store = LimitStore(Folders(data).limits, patience_s=_PATIENCE_S)
     try:
-        return store.contents(now.timestamp())
+        return stored_contents(data, now)
     except StoreDown as error:
         warn(f"what calls under way reserve, and what limits have left, is not known: {error}")
         return Contents()
-    finally:
-        store.close()

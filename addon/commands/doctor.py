@@ -15,10 +15,10 @@ from typing import Final
 
 import click
 
-from addon.commands.doctor_data import data_findings
 from addon.commands.doctor_shell import node_findings, shell_findings
-from addon.commands.finding import BAD, GOOD, NOTE, Finding
 from addon.commands.options import data_options, examples, listen_option
+from analysis.health.data_folder import data_findings
+from analysis.health.finding import BAD, GOOD, NOTE, Finding
 
 _TAKEN: Final = "is taken by another program; use --listen with another port"
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from addon.commands.finding import BAD, GOOD, NOTE, Finding
 from addon.commands.node import node_version, uses_proxy
+from analysis.health.finding import BAD, GOOD, NOTE, Finding
 
 _UNDO: Final = 'eval "$(heliograph env --unset)"'
 _AGAIN: Final = 'eval "$(heliograph env)"'

@@ -17,7 +17,7 @@ from addon.config.models import File, PriceTable
 from addon.config.settings import Problem, parse_origin
 
 # Values under these keys are never shown: they may be secrets.
-_SECRET: Final = ("keys", "secret", "headers", "body", "password", "to")
+SECRET: Final = ("keys", "secret", "headers", "body", "password", "to")
 
 
 def read_table(
@@ -124,7 +124,7 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 def _message(details: ErrorDetails) -> str:
     location, given = details["loc"], details["input"]
-    value = "this value" if any(part in _SECRET for part in location) else shown(given)
+    value = "this value" if any(part in SECRET for part in location) else shown(given)
     name = str(location[-1])
     match details["type"]:
         case "value_error":

@@ -13,7 +13,7 @@ import duckdb
 from addon.config.alerts import Alert
 from addon.limits.rules import Budget
 from addon.limits.store import Contents
-from analysis.lake import Connection, Lake
+from analysis.lake import STATEMENT_ERRORS, Connection, Lake
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.standing import BudgetNow, budgets_now
 from analysis.reports.window import Window
@@ -40,32 +40,36 @@ class Reading:
 
 
 def read(
-    lake: Lake, alert: Alert, budgets: Sequence[Budget], contents: Contents, settings_file: Path, now: datetime
+    lake: Lake, alert: Alert, budgets: Sequence[Budget], contents: Contents, file: Path, now: datetime
 ) -> list[Reading]:
-    """Raises Unreadable, NotOurs."""
-    question = _text(alert, settings_file)
-    window = Window(now - timedelta(seconds=alert.window_s), now + timedelta(microseconds=1))
+    """`read_on` on a connection of its own. Raises Unreadable, NotOurs."""
+    try:
+        return lake.ask(lambda connection: read_on(connection, alert, budgets, contents, file, now))
+    except duckdb.Error as error:
+        raise Unreadable(str(error).partition("\n")[0]) from error
 
-    def ask(connection: Connection) -> list[Reading]:
+
+def read_on(
+    connection: Connection, alert: Alert, budgets: Sequence[Budget], contents: Contents, file: Path, now: datetime
+) -> list[Reading]:
+    """`file`: that of the settings; SQL of a person lies beside it. Raises Unreadable, and duckdb.Error for the lake's files."""
+    try:
         if alert.condition == "budget":
             return [Reading(_budget_name(each), each.share) for each in budgets_now(connection, budgets, contents, now)]
+        question = _text(alert, file)
+        window = Window(now - timedelta(seconds=alert.window_s), now + timedelta(microseconds=1))
         open_scope(connection, Scope(window, alert.where or None))
         if alert.condition is None:
             return _own(fetch_user_sql(connection, question).records())
         (row,) = fetch(connection, question).records()
-        few = alert.condition in _RATES and row[CALLS] < alert.min_calls
-        return [Reading(ALL_CALLS, None if few else _number(row[VALUE]))]
-
-    try:
-        return lake.ask(ask)
-    except (duckdb.Error, NotAllowed, ValueError) as error:
+    except (*STATEMENT_ERRORS, NotAllowed, ValueError) as error:
         raise Unreadable(str(error).partition("\n")[0]) from error
+    few = alert.condition in _RATES and row[CALLS] < alert.min_calls
+    return [Reading(ALL_CALLS, None if few else _number(row[VALUE]))]
 
 
 def _text(alert: Alert, settings_file: Path) -> str:
     file = settings_file.parent / Path(alert.sql).expanduser() if alert.sql else _SQL / f"{alert.condition}.sql"
-    if alert.condition == "budget":
-        return ""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -11,9 +11,9 @@ from addon.config.settings import Settings
 from addon.limits.store import Contents
 from addon.storage.folders import Folders
 from analysis.alerts.message import moment
-from analysis.alerts.readings import ALL_CALLS, Unreadable, read
+from analysis.alerts.readings import ALL_CALLS, Unreadable, read_on
 from analysis.alerts.store import AlertStore, Firing, Waiting
-from analysis.lake import Lake
+from analysis.lake import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,22 +55,30 @@ def kept(settings: Settings) -> Kept:
         store.close()
 
 
-def alerts_now(settings: Settings, lake: Lake, contents: Contents, now: datetime) -> list[AlertNow]:
-    """Every alert, in the order of the settings. Asks each condition, so it takes as long as they do. Raises NotOurs."""
+def alerts_now(connection: Connection, settings: Settings, contents: Contents, now: datetime) -> list[AlertNow]:
+    """Every alert, in the order of the settings. Asks each condition, so it takes as long as they do."""
     try:
         held, trouble = kept(settings), None
     except (sqlite3.Error, OSError) as error:
         held, trouble = Kept(), f"what fires cannot be read: {error}"
-    return [row for alert in settings.alerts for row in _rows(alert, settings, lake, contents, held, trouble, now)]
+    return [
+        row for alert in settings.alerts for row in _rows(connection, alert, settings, contents, held, trouble, now)
+    ]
 
 
 def _rows(
-    alert: Alert, settings: Settings, lake: Lake, contents: Contents, held: Kept, trouble: str | None, now: datetime
+    connection: Connection,
+    alert: Alert,
+    settings: Settings,
+    contents: Contents,
+    held: Kept,
+    trouble: str | None,
+    now: datetime,
 ) -> list[AlertNow]:
     since = {each.subject: each.since for each in held.firing if each.alert == alert.name}
     problem = trouble or _not_told(alert.name, held.waiting)
     try:
-        found = read(lake, alert, settings.budgets, contents, settings.config, now)
+        found = read_on(connection, alert, settings.budgets, contents, settings.config, now)
         values, unreadable = {each.subject: each.value for each in found}, False
     except Unreadable as error:
         values, unreadable, problem = {}, True, str(error)

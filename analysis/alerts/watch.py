@@ -10,13 +10,14 @@ from typing import Final
 
 from addon.config.alerts import Alert, recipient
 from addon.config.settings import Settings
-from addon.limits.store import Contents, LimitStore, StoreDown
+from addon.limits.store import Contents, StoreDown
 from addon.storage.folders import Folders, NotOurs
 from analysis.alerts.delivery import deliver
 from analysis.alerts.message import moment, told, wait_s
 from analysis.alerts.readings import Reading, Unreadable, read
 from analysis.alerts.store import AlertStore, Change, Firing, Message
 from analysis.lake import Lake
+from analysis.reports.standing import stored_contents
 
 LOOK_EVERY_S: Final = 60.0
 STEP_S: Final = 2.0
@@ -93,14 +94,11 @@ class AlertWatch:
     def _contents(self, now: float) -> Contents:
         if not any(alert.condition == "budget" for alert in self._settings.alerts):
             return Contents()
-        store = LimitStore(Folders(self._settings.data).limits)
         try:
-            return store.contents(now)
+            return stored_contents(self._settings.data, datetime.fromtimestamp(now, UTC))
         except StoreDown as error:  # what calls under way reserve is missing; what was spent is in the rows
             self._say(f"alerts on budgets leave out what calls under way reserve: {error}")
             return Contents()
-        finally:
-            store.close()
 
     def _send(self, message: Message) -> None:
         try:

@@ -11,9 +11,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from addon.storage.folders import NotOurs
 from analysis.api.envelope import UNSAFE, ApiError
 from analysis.dashboard import (
+    alerts,
     files,
     filter_values,
     first_call,
+    health,
+    limits,
     one_request,
     one_session,
     overview,
@@ -21,7 +24,9 @@ from analysis.dashboard import (
     report_pages,
     requests,
     session_list,
+    settings,
     sign_in,
+    sql_page,
 )
 from analysis.dashboard.guard import Guard
 from analysis.dashboard.pages import Site
@@ -30,8 +35,25 @@ from analysis.dashboard.view import view_of
 from analysis.reports.scope import BadCondition
 
 # In the order of the navigation. Each has PAGE and routes(site).
-_models, _users, _clients, _errors, _cache, _feedback = report_pages.PAGES
-PAGES = (overview, requests, session_list, _models, _users, properties, _clients, _errors, _cache, _feedback)
+_models, _users, _clients, _errors, _cache, _prompt_cache, _feedback = report_pages.PAGES
+PAGES = (
+    overview,
+    requests,
+    session_list,
+    _models,
+    _users,
+    properties,
+    _clients,
+    _errors,
+    _cache,
+    _prompt_cache,
+    _feedback,
+    limits,
+    alerts,
+    sql_page,
+    health,
+    settings,
+)
 # Without an entry in the navigation.
 OTHERS = (sign_in, filter_values, first_call, one_request, one_session)
 

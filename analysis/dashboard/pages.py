@@ -11,6 +11,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from analysis.alerts.message import number
 from analysis.dashboard import files, formats
 from analysis.dashboard.state import BASE, Dashboard
 from analysis.dashboard.view import PART, PRESETS, View, iso, suggested_names, token_text
@@ -107,6 +108,7 @@ def _templates() -> jinja2.Environment:
     )
     for name in ("usd", "usd_exact", "count", "short", "duration", "percent", "unknown"):
         environment.filters[name] = getattr(formats, name)
+    environment.filters["amount"] = lambda value: formats.DASH if value is None else number(value)
     environment.filters["bytes"] = formats.bytes_
     environment.filters["moment"] = _moment
     environment.filters["token"] = token_text

@@ -9,16 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from addon.metering.overrides import PriceOverride
 from analysis.dashboard import charts
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.report_table import shown, token_of
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
+from analysis.reports.asking import answer
 from analysis.reports.dimensions import PROPERTY, quoted
-from analysis.reports.grouping import grouped_by
+from analysis.reports.prepared import prepare
+from analysis.reports.question import Question
 from analysis.reports.report import load
-from analysis.reports.scope import NO_LIMIT, set_variables
+from analysis.reports.scope import NO_LIMIT, open_scope, set_variables
 from analysis.table import Table, fetch
 
 MOST_ROWS: Final = 200
@@ -66,9 +69,17 @@ async def _part(site: Site, part: Part, request: Request) -> Response:
 
 async def report_part(site: Site, view: View, report: str, by: Sequence[str] = (), note: str = "") -> Response:
     """The report as a table. The option `sort` of the page names a column, with a `-` before it for the smallest first."""
-    names = [name for name in by if name.startswith(PROPERTY)]
-    sort = view.options.get("sort")
-    table = await site.ask(view, lambda connection: answer(connection, report, by, sort), names)
+    found = load(report)
+    question = Question(
+        report=found,
+        window=view.window,
+        by=tuple(by),
+        where=view.filters.where(),
+        is_compared=view.compares and found.can_compare and not found.reads_before,
+        limit=MOST_ROWS + 1,  # so that it is known whether there are more
+    )
+    sort, own_prices = view.options.get("sort", ""), site.dashboard.settings().prices
+    table = await site.dashboard.api.ask(lambda connection: _sorted(connection, question, sort, own_prices))
     filters = [name for name in by if token_of(name)] if len(by) == 1 else ()
     return site.part(
         "report_table.html",
@@ -76,23 +87,32 @@ async def report_part(site: Site, view: View, report: str, by: Sequence[str] = (
         shown=shown(table, view, by=filters, most=MOST_ROWS),
         most=MOST_ROWS,
         sort=sort,
-        title=load(report).question,
+        title=found.question,
         note=note,
     )
 
 
-def answer(connection: Connection, report: str, by: Sequence[str], sort: str | None) -> Table:
-    """One row more than is shown, so that it is known whether there are more."""
-    sql = grouped_by(load(report).sql, by)
-    set_variables(connection, {"most": MOST_ROWS + 1})
-    column = (sort or "").removeprefix("-")
-    if column:
-        columns = connection.sql(sql).columns
-        if column in columns:
-            order = "asc" if sort and sort.startswith("-") else "desc"
-            set_variables(connection, {"most": NO_LIMIT})
-            sql = f"select * from (\n{sql}\n) order by {quoted(column)} {order} nulls last limit {MOST_ROWS + 1}"
-    return fetch(connection, sql)
+def _sorted(connection: Connection, question: Question, sort: str, own_prices: Sequence[PriceOverride]) -> Table:
+    """The answer in its own order, or by a column that it has. Beside the period before only the first rows are sorted."""
+    column = sort.removeprefix("-")
+    if not column or question.is_compared:
+        table = answer(connection, question, own_prices)
+        if column in table.columns:
+            place = table.columns.index(column)
+            known = [row for row in table.rows if row[place] is not None]
+            known.sort(key=lambda row: row[place], reverse=not sort.startswith("-"))
+            return Table(table.columns, [*known, *(row for row in table.rows if row[place] is None)])
+        return table
+    open_scope(connection, question.scope)
+    prepare(connection, question.report.name, question.limit, own_prices)
+    set_variables(connection, {"most": NO_LIMIT})
+    if column not in connection.sql(question.sql).columns:
+        return answer(connection, question, own_prices)
+    order = "asc" if sort.startswith("-") else "desc"
+    return fetch(
+        connection,
+        f"select * from (\n{question.sql}\n) order by {quoted(column)} {order} nulls last limit {question.limit}",
+    )
 
 
 async def over_time_part(site: Site, view: View, by: str, chart: Sequence[tuple[str, str, str]]) -> Response:
@@ -138,6 +158,7 @@ PAGES: Final = (
         (
             Part("clients", "Programs", "clients", (), "By the beginning of the user agent."),
             Part("repositories", "Repositories", "repositories", (), "Of programs on the proxy's machine."),
+            Part("tools", "Tools", "tools", (), "That the answers of the newest calls ask for."),
         ),
         "client",
     ),
@@ -159,6 +180,20 @@ PAGES: Final = (
         ),
         "model",
         (("Saved", "saved_usd", "usd"),),
+    ),
+    ReportPage(
+        Page("/prompt-cache", "Prompt-cache doctor", "k", "Watch"),
+        (
+            Part(
+                "sessions",
+                "Sessions that read least from the provider's cache",
+                "prompt-cache",
+                (),
+                "A provider reads a prompt's beginning from its cache where it is the same as in the turn before. Shown is where it first"
+                " changed, and what the tokens cost more that were therefore not read from the cache.",
+                "xl",
+            ),
+        ),
     ),
     ReportPage(
         Page("/feedback", "Feedback and scores", "f", "Watch"),

@@ -1,7 +1,7 @@
 """A report as a table of a page: what its columns are called, how its values look, and which calls are behind a row. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -53,6 +53,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 _SHARES: Final = ("_rate", "share", "_share")
 _WITHOUT: Final = "(none)"
+_BEFORE, _CHANGE = "before_", "_change_percent"  # columns of a report beside the period before
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,10 @@ class Cell:
     is_number: bool = False
     moment: datetime | None = None
     is_bad: bool = False
+    change: str | None = None  # against the period before
+
+    def plain(self) -> "Cell":
+        return replace(self, href=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,25 @@ def shown(table: Table, view: View, *, by: Sequence[str] = (), most: int | None 
     """`by`: names of the filters that the first columns are, where their names do not say so; `most`: rows at most."""
     names = unique(table.columns)
     rows = table.rows if most is None else table.rows[:most]
-    tokens = [by[i] if i < len(by) else token_of(name) for i, name in enumerate(names)]
-    columns = [
-        Column(name, title(name), _is_number(name, [row[i] for row in rows[:50]])) for i, name in enumerate(names)
-    ]
-    return Shown(columns, [_row(columns, tokens, row, view) for row in rows], len(rows) < len(table.rows))
+    changes = {name: i for i, name in enumerate(names) if name.endswith(_CHANGE)}
+    compared = {f"{_BEFORE}{name.removesuffix(_CHANGE)}" for name in changes}
+    kept = [i for i, name in enumerate(names) if name not in changes and name not in compared]
+    tokens = [by[i] if i < len(by) else token_of(names[i]) for i in kept]
+    columns = [Column(names[i], title(names[i]), _is_number(names[i], [row[i] for row in rows[:50]])) for i in kept]
+    cells = []
+    for row in rows:
+        plain = _row(columns, tokens, [row[i] for i in kept], view)
+        told = [
+            _change(row[changes[at]]) if (at := f"{column.name}{_CHANGE}") in changes else None for column in columns
+        ]
+        cells.append(
+            [replace(cell, change=change) if change else cell for cell, change in zip(plain, told, strict=True)]
+        )
+    return Shown(columns, cells, len(rows) < len(table.rows))
+
+
+def _change(percent: float | None) -> str | None:
+    return None if percent is None or abs(percent) < 0.5 else f"{percent:+,.0f}%"
 
 
 def title(name: str) -> str:

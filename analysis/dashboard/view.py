@@ -72,10 +72,10 @@ class View:
 
     def url(self, path: str | None = None, filters: Filters | None = None, **options: str | None) -> str:
         """The address of a page (`/requests`) with these filters and the window of time kept. An option that is None is
-        left out. Options of a page stay only on that page."""
+        left out. Options of a page stay only on that page and its parts."""
         kept: dict[str, str | None] = (
             {**self.options}
-            if path in (None, self.path)
+            if path is None or path.partition(PART)[0] == self.path
             else {name: value for name, value in self.options.items() if name in CARRIED}
         )
         kept = {**kept, "as": None, **options}

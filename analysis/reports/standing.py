@@ -7,6 +7,7 @@ without a price, buckets) comes from the store of the limits.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from addon.limits.bucket import Bucket, refilled, seconds_to_full
@@ -26,7 +27,8 @@ from addon.limits.rules import (
     period_end,
     period_of,
 )
-from addon.limits.store import NANOUSD_PER_CENT, Contents
+from addon.limits.store import NANOUSD_PER_CENT, Contents, LimitStore
+from addon.storage.folders import Folders
 from analysis.lake import Connection
 from analysis.reports.dimensions import text
 from analysis.reports.grouping import with_columns
@@ -36,6 +38,7 @@ from analysis.table import fetch
 
 _COLUMNS: Final[Mapping[str, str]] = {"user": "user_id", "model": "request_model"}
 _KEYS: Final = ("api_key_hash", "helicone_key_hash")
+_PATIENCE_S: Final = 2.0  # for the lock of the limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,15 @@ class _Used:
 
     def of(self, unit: Unit) -> float:
         return {"request": self.calls, "tokens": self.tokens, "cents": self.nanousd / NANOUSD_PER_CENT}[unit]
+
+
+def stored_contents(data: Path, now: datetime) -> Contents:
+    """What the store of the limits holds: reserved amounts, calls without a price, buckets. Raises StoreDown."""
+    store = LimitStore(Folders(data).limits, patience_s=_PATIENCE_S)
+    try:
+        return store.contents(now.timestamp())
+    finally:
+        store.close()
 
 
 def budgets_now(

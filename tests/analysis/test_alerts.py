@@ -287,4 +287,4 @@ def test_hostile_names_cannot_add_a_header_to_a_mail() -> None:
 
 
 def standing(of: Settings, now: datetime) -> list[AlertNow]:
-    return alerts_now(of, Lake(of.data), Contents(), now)
+    return Lake(of.data).ask(lambda connection: alerts_now(connection, of, Contents(), now))

@@ -11,9 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from addon.commands.doctor_data import data_findings
 from addon.commands.doctor_shell import shell_findings
-from addon.commands.finding import BAD, GOOD, NOTE
+from analysis.health.data_folder import data_findings
+from analysis.health.finding import BAD, GOOD, NOTE
 from tests.analysis.writing import made_up_rows, to_parquet
 
 

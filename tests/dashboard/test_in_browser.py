@@ -3,12 +3,14 @@
 import pytest
 from playwright.sync_api import Browser, Page
 
+from analysis.dashboard import app
+from analysis.dashboard.state import BASE
 from tests.dashboard.browsing import open_page, violations
 from tests.dashboard.conftest import watched
 
 pytestmark = pytest.mark.long
 
-PAGES = ("/ui/overview", "/ui/requests")
+PAGES = (*(f"{BASE}{module.PAGE.path}" for module in app.PAGES), "/ui/sql?q=from+users", "/ui/properties?name=feature")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -76,3 +78,31 @@ def test_a_bar_leads_to_the_calls_behind_it(page: Page) -> None:
     page.locator(".u-over").nth(1).click()
     page.wait_for_url("**/ui/requests?*")
     assert "since=" in page.url and "until=" in page.url
+
+
+def test_sql_is_completed_run_and_shared_by_its_address(page: Page) -> None:
+    open_page(page, "/ui/sql")
+    field = page.get_by_label("Statement")
+    field.press_sequentially("select request_mod")
+    page.wait_for_selector("#completions li:has-text('request_model')")
+    field.press("Tab")
+    field.press_sequentially(", count(*) as calls from requests group by all order by calls desc")
+    field.press("Escape")
+    field.press("Control+Enter")
+    page.wait_for_url("**/ui/sql?q=select+request_model**")
+    page.wait_for_selector("text=/\\d+ rows in/")
+    assert page.locator("dl.bars dt").count() > 1
+    page.locator(".history summary").click()
+    assert page.locator(".history a").first.inner_text().startswith("select request_model, count(*)")
+
+
+def test_a_report_is_sorted_by_a_click_on_a_head_and_leads_to_its_calls(page: Page) -> None:
+    open_page(page, "/ui/models")
+    page.locator("section", has_text="Cost and tokens").get_by_role("link", name="Calls").first.click()
+    page.wait_for_url("**sort=calls")
+    page.wait_for_selector("th[aria-sort=descending]")
+    first = page.locator("section", has_text="Cost and tokens").locator("tbody tr").first
+    model = first.locator("td").first.inner_text()
+    first.locator("td").first.get_by_role("link").click()
+    page.wait_for_url("**/ui/requests**")
+    assert f"model is {model}" in page.locator(".tokens").inner_text()

@@ -1,32 +1,40 @@
 """The pages and their parts, asked as a browser asks for them."""
 
+import re
+from html import unescape
+
 import httpx
 import pytest
 
-PAGES = ("/ui/overview", "/ui/requests")
-PARTS = (
-    "/ui/overview/-/totals",
-    "/ui/overview/-/over-time",
+from analysis.dashboard import app
+from analysis.dashboard.state import BASE
+
+PAGES = tuple(f"{BASE}{module.PAGE.path}" for module in app.PAGES)
+# Beside the parts that these pages fetch by themselves.
+MORE = (
     "/ui/overview/-/over-time?by=property:feature",
-    "/ui/overview/-/latency",
     "/ui/overview/-/top/user",
-    "/ui/overview/-/properties",
-    "/ui/overview/-/changes",
-    "/ui/overview/-/budgets",
-    "/ui/requests/-/summary",
-    "/ui/requests/-/rows",
+    "/ui/properties?name=feature",
+    "/ui/models?compare=1",
+    "/ui/models?sort=calls",
+    "/ui/models?sort=-calls&compare=1",
+    "/ui/sql?q=select+1+as+one",
+    "/ui/sql/-/words",
 )
 
 
-@pytest.mark.parametrize("path", [*PAGES, *PARTS])
-def test_every_page_and_part_answers_with_strict_headers(http: httpx.Client, path: str) -> None:
-    answer = http.get(path)
-    assert answer.status_code == 200
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert "unsafe" not in answer.headers["content-security-policy"]
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["cache-control"] == "no-store"
+@pytest.mark.parametrize("path", [*PAGES, *MORE])
+def test_every_page_and_its_parts_answer_with_strict_headers(http: httpx.Client, path: str) -> None:
+    page = http.get(path)
+    parts = [unescape(address) for address in re.findall('hx-get="([^"]+)"', page.text)]
+    for answer in (page, *(http.get(address, headers={"HX-Request": "true"}) for address in parts)):
+        assert answer.status_code == 200, answer.url
+        assert "could not answer" not in answer.text, answer.url
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", PAGES)

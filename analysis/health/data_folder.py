@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from addon.commands.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 from addon.config.settings import load_what_can_be_read
+from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 
 _ENOUGH_FREE_BYTES: Final = 2**30
 _LARGEST_DAYS: Final = 3  # that are named, of each table

@@ -1,0 +1,74 @@
+"""The page Health: whether anything is lost, late or wrong. What `heliograph doctor` says of the data folder is part of it."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from addon.hooks.endpoint_headers import COUNTS
+from addon.storage.folders import Folders
+from addon.storage.presence import running_proxies
+from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.report_pages import report_part
+from analysis.dashboard.view import view_of
+from analysis.health.data_folder import data_findings
+from analysis.health.finding import Finding
+
+PAGE: Final = Page("/health", "Health", "d", "Data")
+_PACKAGES: Final = ("heliograph", "mitmproxy", "duckdb", "pyarrow", "genai-prices")
+
+
+def routes(site: Site) -> list[Route]:
+    def page(request: Request) -> Response:
+        return site.page(request, "health.html", view_of(request))
+
+    async def proxy(request: Request) -> Response:
+        counts: dict[str, float] = orjson.loads(request.headers.get(COUNTS, "{}"))
+        view = view_of(request)
+        settled = await site.dashboard.api.ask(lambda connection: _settled(connection, counts.get("started_at")))
+        proxies = list(running_proxies(Folders(site.dashboard.api.settings.data)))
+        versions = {name: version(name) for name in _PACKAGES} | {"Python": platform.python_version()}
+        return site.part(
+            "health_proxy.html", view, counts=counts, settled=settled, proxies=proxies, versions=versions, utc=_utc
+        )
+
+    async def findings(request: Request) -> Response:
+        settings = site.dashboard.api.settings
+        config = settings.config if settings.config.exists() else None
+        found = await anyio.to_thread.run_sync(_findings, settings.data, config)
+        return site.part("health_findings.html", view_of(request), findings=found)
+
+    async def unpriced(request: Request) -> Response:
+        return await report_part(site, view_of(request), "unpriced")
+
+    part = f"{PAGE.path}/-"
+    return [
+        Route(PAGE.path, page),
+        Route(f"{part}/proxy", proxy),
+        Route(f"{part}/findings", findings),
+        Route(f"{part}/unpriced", unpriced),
+    ]
+
+
+def _findings(data: Path, config: Path | None) -> list[Finding]:
+    return list(data_findings(data, config))
+
+
+def _settled(connection: Any, since: float | None) -> int | None:
+    """Rows of calls that came through since the proxy started; None: no proxy says when."""
+    if since is None:
+        return None
+    sql = "select count(*) from requests where date >= cast($1 as date) and started_at >= $1 and mode <> 'async'"
+    (count,) = connection.execute(sql, [datetime.fromtimestamp(since, UTC)]).fetchone()
+    return int(count)
+
+
+def _utc(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC).replace(tzinfo=None)

@@ -1,0 +1,135 @@
+"""The pages of reports, settings and SQL: what they show of hand-made rows, and that wrong input is told plainly."""
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from analysis.dashboard.formats import DASH
+from analysis.dashboard.report_table import formatted, shown, title, token_of
+from analysis.dashboard.settings import sections
+from analysis.dashboard.sql_page import bars
+from analysis.dashboard.view import View, read_view
+from analysis.table import Table
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def view(*pairs: tuple[str, str]) -> View:
+    return read_view(pairs, path="/models", zone_name="UTC", theme=None, viewer=None, now=NOW)
+
+
+def test_a_row_leads_to_its_calls_and_what_is_unknown_says_why() -> None:
+    table = Table(("provider_name", "response_model", "calls", "errors", "cost_usd"), [("openai", None, 3, 1, None)])
+    (row,) = shown(table, view(("since", "7d"))).rows
+    assert [cell.text for cell in row] == ["openai", "(none)", "3", "1", DASH]
+    assert row[1].href == "/ui/requests?since=7d&provider=openai&model="
+    assert row[3].href == "/ui/requests?since=7d&provider=openai&model=&error=*"
+    assert row[4].why == "no call of the row has a known price"
+
+
+def test_all_calls_of_a_provider_are_not_behind_a_row_of_its_errors() -> None:
+    table = Table(("provider_name", "error_type", "errors", "calls"), [("openai", "server_error", 2, 10)])
+    (row,) = shown(table, view()).rows
+    assert row[2].href == "/ui/requests?provider=openai&error=*"
+    assert row[3].href is None
+
+
+def test_the_period_before_is_a_change_beside_the_number() -> None:
+    columns = ("model", "calls", "before_calls", "calls_change_percent", "cost_usd", "before_cost_usd")
+    found = shown(Table((*columns, "cost_usd_change_percent"), [("m", 12, 10, 20.0, 1.0, 1.0, 0.0)]), view())
+    assert [column.name for column in found.columns] == ["model", "calls", "cost_usd"]
+    assert [cell.change for cell in found.rows[0]] == [None, "+20%", None]
+
+
+def test_a_client_of_a_report_is_the_beginning_of_a_user_agent() -> None:
+    (row,) = shown(Table(("client", "calls"), [("OpenAI/Python", 1)]), view()).rows
+    assert row[0].href == "/ui/requests?client=OpenAI/Python*"
+
+
+def test_more_rows_than_are_shown_are_said() -> None:
+    table = Table(("model", "calls"), [(str(number), number) for number in range(5)])
+    assert (len(shown(table, view(), most=4).rows), shown(table, view(), most=4).is_cut) == (4, True)
+    assert not shown(table, view(), most=5).is_cut
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("cost_usd", 0.0000051, "$0.0000051"),
+        ("cost_usd", 1234.5, "$1,234"),
+        ("p95_ms", 1500, "1.50 s"),
+        ("hit_rate", 0.125, "12%"),
+        ("request_bytes", 2048, "2.0 KiB"),
+        ("is_stream", True, "yes"),
+        ("calls", 12345, "12,345"),
+    ],
+)
+def test_a_value_is_shown_by_the_unit_in_its_name(name: str, value: object, text: str) -> None:
+    assert formatted(name, value) == text
+
+
+def test_titles_are_words() -> None:
+    assert [title(name) for name in ("last_call_at", "cost_usd", "property:feature", "lost_usd")] == [
+        "Last call",
+        "Cost",
+        "feature",
+        "Lost",
+    ]
+    assert (token_of("session_id"), token_of("calls"), token_of("property:x")) == ("session", None, "property:x")
+
+
+def test_bars_are_drawn_of_a_name_and_a_number_and_of_nothing_else() -> None:
+    found = bars([{"name": "a", "calls": 2}, {"name": None, "calls": 1}, {"name": "c", "calls": None}])
+    assert [(bar.name, bar.text, bar.width) for bar in found] == [("a", "2", 100), ("(none)", "1", 50), ("c", "", 0)]
+    assert not bars([{"name": "a", "calls": -1}, {"name": "b", "calls": 1}])
+    assert not bars([{"calls": 1}, {"calls": 2}])
+    assert not bars([])
+
+
+def test_settings_say_where_each_value_comes_from_and_hide_what_is_secret() -> None:
+    table = {
+        "cache": {"max_bytes": 5},
+        "upstreams": {"openai": "http://127.0.0.1:1"},
+        "webhooks": [{"url": "https://example.org", "secret": "hush"}],
+        "keys": {"laptop": {"hash": "sha256:hush", "roles": ["read"]}},
+        "alerts": [{"name": "spending", "when": "spend", "at_least": 20, "to": ["https://hooks.example.org/hush"]}],
+        "smtp": {"host": "mail.example.org", "sender": "a@example.org", "password": "hush"},
+        "fallbacks": [{"model": "m", "headers": {"Authorization": "Bearer hush"}}],
+    }
+    found = {section.title: section for section in sections(table)}
+    (size,) = found["[cache]"].settings
+    assert (size.key, size.value, size.source) == ("max_bytes", "5", "file")
+    assert {setting.source for setting in found["[timeouts]"].settings} == {"default"}
+    assert found["[upstreams]"].settings[0].value == '"http://127.0.0.1:1"'
+    assert found["[[limits]]"].settings == () and "There are none" in found["[[limits]]"].meaning
+    assert "hush" not in str(found)
+    assert found["[keys.laptop]"].settings[1].value == '["read"]'
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("selec 1", "syntax error"),
+        ("select modl from requests", "modl"),
+        ("drop table requests", "read-only"),
+        ("copy (select 1) to '/tmp/x.csv'", "read-only"),
+        ("select * from read_text('/etc/passwd')", "disabled"),
+        ("select 1; select 2", "one statement at a time"),
+        ("select '<script>alert(1)</script>' as x", "&lt;script&gt;"),
+        ("select * from requests where false", "No rows"),
+    ],
+)
+def test_sql_is_read_only_and_its_mistakes_are_told(http: httpx.Client, sql: str, told: str) -> None:
+    answer = http.get("/ui/sql/-/answer", params={"q": sql}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert told in answer.text
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "query", ["sort=nothing", "sort=-%22%3B%20drop", "by=nonsense", "name=%00", "compare=7", "sort=calls&sort=errors"]
+)
+def test_an_address_that_makes_no_sense_still_shows_the_page(http: httpx.Client, query: str) -> None:
+    for path in ("/ui/models", "/ui/models/-/costs", "/ui/properties", "/ui/properties/-/values"):
+        assert http.get(f"{path}?{query}", headers={"HX-Request": "true"}).status_code == 200
