@@ -3,11 +3,11 @@ from pathlib import Path
 
 import click
 import pytest
+from addon.commands.doctor_data import data_findings
 from click.testing import CliRunner
 
 from addon.commands.cli import main
 from addon.commands.compact import compact_folder
-from addon.commands.doctor_data import data_findings
 from addon.settling.compact import Busy, only_merger, planned
 from addon.settling.merge import GRACE_S, merging
 from addon.storage.folders import Folders
