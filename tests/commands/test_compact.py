@@ -3,7 +3,6 @@ from pathlib import Path
 
 import click
 import pytest
-from addon.commands.doctor_data import data_findings
 from click.testing import CliRunner
 
 from addon.commands.cli import main
@@ -11,6 +10,7 @@ from addon.commands.compact import compact_folder
 from addon.settling.compact import Busy, only_merger, planned
 from addon.settling.merge import GRACE_S, merging
 from addon.storage.folders import Folders
+from analysis.health.data_folder import data_findings
 from analysis.lake import Lake
 from tests.analysis.writing import made_up_rows, settle, to_parquet
 
