@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from addon.demo.providers import FakeProviders
@@ -77,6 +79,27 @@ def test_a_replay_is_a_call_that_names_what_it_repeats(proxy: Proxy, provider: F
     assert dict(new["properties"])["replay-of"] == "0199f000-0000-7000-8000-000000000001"
     assert json.loads(provider.requests[0].body) == CHAT
     assert not [path for path in proxy.data.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+def test_a_call_is_replayed_from_its_page(proxy: Proxy, provider: FakeProviders) -> None:
+    with httpx.Client(base_url=proxy.url, timeout=60) as client:
+        headers = {"authorization": f"Bearer {KEY}"}
+        first = client.post("/openai/v1/chat/completions", json=CHAT, headers=headers)
+        path = f"/ui/requests/{first.headers['helicone-id']}"
+        proxy.row(first.headers["helicone-id"])
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "it costs money" in client.get(f"{path}/-/again").text
+        token = re.search(r'X-CSRF-Token": "([^"]+)"', page.text)
+        assert token
+        form = {"key": KEY, "sure": "yes"}
+        assert client.post(f"{path}/-/replay", data=form).status_code == 403
+        told = {"x-csrf-token": token[1], "hx-request": "true"}
+        assert "Tick the box" in client.post(f"{path}/-/replay", data={"key": KEY}, headers=told).text
+        assert len(provider.requests) == 1
+        answer = client.post(f"{path}/-/replay", data=form, headers=told).text
+    assert "The answer has the status 200" in answer and KEY not in answer
+    assert [json.loads(each.body) for each in provider.requests] == [CHAT, CHAT]
 
 
 def test_a_key_that_would_be_another_header_is_refused() -> None:
