@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from analysis.dashboard.downloads import download
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.session_key import session_path_of
 from analysis.dashboard.view import View, view_of
@@ -34,6 +35,8 @@ def routes(site: Site) -> list[Route]:
     async def rows(request: Request) -> Response:
         view = view_of(request)
         sort, offset = _sort(view), _offset(view)
+        if file := await download(site, view, "sessions_page", skipped=0, sort=sort):
+            return file
         table = await site.table(view, "sessions_page", most=_A_PAGE, skipped=offset, sort=sort)
         found = list(table.records())
         return site.part(

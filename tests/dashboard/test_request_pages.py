@@ -169,6 +169,13 @@ def test_sessions_are_listed_sorted_and_paged(told: httpx.Client) -> None:
     assert 'aria-sort="descending"' in html
 
 
+def test_sessions_are_downloaded_as_they_are_shown(told: httpx.Client) -> None:
+    answer = told.get("/sessions/-/rows", params={"as": "csv", "since": "2026-11-01", "session": "agent-run"})
+    assert answer.headers["content-disposition"].startswith("attachment")
+    head, line, *rest = answer.text.splitlines()
+    assert head.startswith("session_id,") and line.startswith("agent-run,Look at the picture") and not rest
+
+
 def test_what_is_not_there_is_404_and_says_so(told: httpx.Client) -> None:
     for path in ("/requests/nobody", f"/requests/{HUGE[:-1]}f/-/raw", "/sessions/nobody", "/sessions/~%21"):
         answer = told.get(path)
