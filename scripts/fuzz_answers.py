@@ -6,6 +6,7 @@ Searches at random; what it finds is printed with its seed. The tests try a fixe
 """
 
 import argparse
+import base64
 import random
 import sys
 import time
@@ -20,6 +21,7 @@ from addon.metering.price import PriceList
 from addon.metering.terminal import answer_framing
 from addon.providers import registry
 from addon.providers.fields import parse
+from addon.providers.framing import aws_event_stream
 from addon.providers.framing.table import events
 from addon.providers.model import Operation, Provider
 from addon.settling.journal_reader import Call
@@ -125,8 +127,15 @@ def answer(dice: random.Random) -> Call:
 
 
 def _framed(dice: random.Random, body: bytes) -> bytes:
+    """Alone, or as each framing carries it: events, lines (also of a socket), an array, AWS's frames."""
+    named = {":message-type": "event", ":event-type": dice.choice(("chunk", "metadata", "output", "trace", "x"))}
+    inner = orjson.dumps({"bytes": base64.b64encode(body).decode()})  # of InvokeModel and of agents
     return dice.choice(
-        (body, b"data: " + body + b"\n\n", b"event: error\ndata: " + body + b"\n\n", body + b"\n" + body)
+        (
+            *(body, b"data: " + body + b"\n\n", b"event: error\ndata: " + body + b"\n\n", body + b"\n" + body),
+            *(b"[" + body + b"," + body + b"]", b"[" + body),
+            *(aws_event_stream.encode(named, body), aws_event_stream.encode(named, inner)),
+        )
     )
 
 

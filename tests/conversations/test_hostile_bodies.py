@@ -78,12 +78,7 @@ def test_no_reader_fails(dialect: Dialect, request: Json, body: Json, chunks: li
         assert all(line.isprintable() for line in conversation_lines(found))
 
 
-OPERATIONS = [
-    (provider, operation)
-    for provider in registry.PROVIDERS
-    for operation in provider.operations
-    if provider.name in ("openai", "anthropic", "gemini", "bedrock", "cohere", "mistral", "ollama", "vertex")
-]
+OPERATIONS = [(provider, operation) for provider in registry.PROVIDERS for operation in provider.operations]
 
 
 @given(call=st.sampled_from(OPERATIONS), body=BODIES, answer=BODIES, raw=st.binary(max_size=200), data=st.data())

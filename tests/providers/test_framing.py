@@ -8,8 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.providers.framing import aws_event_stream
+from addon.providers.framing.lines import websocket_line
 from addon.providers.framing.model import Event, Framing, Terminal
-from addon.providers.framing.table import AWS_EVENT_STREAM, FRAMINGS, JSON, JSON_ARRAY, NDJSON, SSE, events, framing_of
+from addon.providers.framing.table import (
+    AWS_EVENT_STREAM,
+    FRAMINGS,
+    JSON,
+    JSON_ARRAY,
+    JSON_LINES,
+    NDJSON,
+    SSE,
+    WEBSOCKET,
+    events,
+    framing_of,
+)
 
 EVENTS = [{"n": 1, "text": 'a "quoted" {brace} \\'}, {"n": 2, "text": "日本\u2028"}, {"deep": [{"a": [1, "]"]}]}]
 FRAMES = b"".join(
@@ -25,6 +37,8 @@ BODIES: dict[str, tuple[Framing, bytes]] = {
     "ndjson": (NDJSON, "".join(json.dumps(e, ensure_ascii=False) + "\n" for e in EVENTS).encode()),
     "array": (JSON_ARRAY, json.dumps(EVENTS, indent=2, ensure_ascii=False).encode()),
     "frames": (AWS_EVENT_STREAM, FRAMES),
+    "lines": (JSON_LINES, "".join(json.dumps(e) + "\n" for e in EVENTS).encode()),
+    "socket": (WEBSOCKET, b"".join(websocket_line(json.dumps(e).encode()) for e in EVENTS)),
 }
 STREAMS = [framing for framing in FRAMINGS if framing.is_stream]
 
@@ -37,7 +51,11 @@ def split_events(framing: Framing, body: bytes, cuts: list[int]) -> list[Event]:
     return found + decoder.end()
 
 
-@pytest.mark.parametrize("name", ["ndjson", "array", "frames"])
+def test_every_stream_has_a_body_here() -> None:
+    assert {framing for framing, _ in BODIES.values()} == set(STREAMS)
+
+
+@pytest.mark.parametrize("name", ["ndjson", "lines", "array", "frames", "socket"])
 def test_a_body_has_its_events(name: str) -> None:
     framing, body = BODIES[name]
     assert [json.loads(event.data) for event in events(framing, body)] == EVENTS
