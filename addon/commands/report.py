@@ -225,7 +225,6 @@ def print_report(
     own_prices: "Sequence[PriceOverride]" = (),
 ) -> None:
     """A report on standard output, with what its sums leave out. `budgets`: for the summary and the week."""
-    from analysis.faces.summary_page import with_budgets, write_page
     from analysis.lake import Lake
     from analysis.reports.report import SUMMARY
 
@@ -242,9 +241,12 @@ def print_report(
         click.echo(f"\n{question.report.name}: {question.report.question}\n{question}\n")
     if style == "table" and is_summary:
         from addon.commands.budgets import budgets_table
+        from analysis.faces.summary_page import write_page
 
         write_page(table, budgets_table(answered.budgets, window.zone), window, sys.stdout, width())
     elif is_summary:
+        from analysis.faces.summary_page import with_budgets
+
         extended = with_budgets(table, answered.budgets)
         write(extended.columns, extended.rows, style, keep_numbers=True)
     else:
