@@ -10,7 +10,7 @@ import contextlib
 import stat
 import sys
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +69,9 @@ class Lake:
         self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
-        self._older: set[Path] = set()  # written before some columns were added, as far as a question came upon them
+        self._older: dict[
+            Path, frozenset[str]
+        ] = {}  # columns that older files lack, as far as a question came upon them
 
     def ask[T](self, question: Callable[[Connection], T]) -> T:
         """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects. Raises
@@ -81,7 +83,7 @@ class Lake:
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             longest = [_longest_line(listing) for listing in listings.values()]
             try:
-                with _connect(self._data, listings, self._memory, self._older) as connection:
+                with self._open(listings) as connection:
                     return question(connection)
             except duckdb.Error as error:
                 if stopped := message_views.python_error(error):
@@ -90,8 +92,9 @@ class Lake:
                 vanished = any(not file.exists() for file in files)
                 grown = longest != [_longest_line(listing) for listing in listings.values()]
                 torn = self._name(unreadable(listings))
-                older = older_files(listings) - self._older
-                self._older |= older
+                lacking = older_files(listings)
+                older = lacking.keys() - self._older.keys()
+                self._older |= lacking
                 if not torn and not older and not isinstance(error, STATEMENT_ERRORS):
                     torn = self._name(damaged(listings))
                 if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
@@ -102,11 +105,11 @@ class Lake:
         """A connection with variables and temporary views of its own. Settled files that only grew are the same files: they
         are read when a question asks for them."""
         if not self._keeps:
-            return _connect(self._data, listings, self._memory)
+            return _connect(self._data, listings, self._memory, self._older)
         files = [(listing.parquet, listing.settled, _longest_line(listing)) for listing in listings.values()]
         with self._keeping:
-            if self._kept is None or self._kept[0] != files:
-                self._kept = files, _connect(self._data, listings, self._memory)
+            if self._kept is None or self._kept[0] != (files, self._older):
+                self._kept = (files, dict(self._older)), _connect(self._data, listings, self._memory, self._older)
             return self._kept[1].cursor()
 
     def connect(self) -> Connection:
@@ -178,16 +181,17 @@ def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     return found
 
 
-def older_files(listings: dict[str, Listing]) -> set[Path]:
-    """Parquet files that lack a column which was added later, found by opening every footer: slow, as `unreadable` is."""
-    found: set[Path] = set()
+def older_files(listings: dict[str, Listing]) -> dict[Path, frozenset[str]]:
+    """Parquet files that lack columns which were added later, and these; found by opening every footer: slow, as
+    `unreadable` is."""
+    found: dict[Path, frozenset[str]] = {}
     with duckdb.connect() as connection:
         for table, added in ADDED_COLUMNS.items():
             for file in listings[table].parquet:
                 with contextlib.suppress(duckdb.Error):  # `unreadable` names it
                     rows = connection.execute("select name from parquet_schema(?)", [_pattern(file)]).fetchall()
-                    if added - {name for (name,) in rows}:
-                        found.add(file)
+                    if lacking := added - {name for (name,) in rows}:
+                        found[file] = lacking
     return found
 
 
@@ -202,7 +206,11 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
             for file in (*listing.parquet, *listing.settled):
                 as_parquet = _file_list([file]) if file.suffix == ".parquet" else None
                 as_lines = None if as_parquet else _file_list([file])
-                rows = _rows(table, None, as_lines, as_parquet, longest_line=_longest_line(listing))
+                rows = (
+                    _parquet_rows(table, as_parquet, may_lack_columns=True)
+                    if as_parquet
+                    else _rows(table, None, as_lines, {}, longest_line=_longest_line(listing))
+                )
                 try:
                     connection.execute(f"select bit_xor(hash({names}, date)) from ({rows})").fetchall()
                 except duckdb.OutOfMemoryException:
@@ -248,8 +256,10 @@ def view_definitions(data: Path) -> str:
     )
 
 
-def _connect(data: Path, listings: dict[str, Listing], memory: str | None, older: Container[Path] = ()) -> Connection:
-    """`older`: the Parquet files that may lack columns."""
+def _connect(
+    data: Path, listings: dict[str, Listing], memory: str | None, older: Mapping[Path, frozenset[str]]
+) -> Connection:
+    """`older`: the columns that some Parquet files lack."""
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     )
@@ -262,7 +272,7 @@ def _connect(data: Path, listings: dict[str, Listing], memory: str | None, older
                 table,
                 _file_list(file for file in listing.parquet if file not in older),
                 _file_list(listing.settled),
-                _file_list(file for file in listing.parquet if file in older),
+                _by_what_they_lack(listing.parquet, older),
                 longest_line=_longest_line(listing),
             )
             for table, listing in listings.items()
@@ -304,12 +314,21 @@ def _views(rows: Mapping[str, str], *, has_changes: bool) -> str:
     return "\n\n".join([*views, GROUPED_VIEWS])
 
 
-def _rows(table: str, parquet: str | None, settled: str | None, older: str | None, *, longest_line: int) -> str:
-    """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none. `older`: Parquet
-    files that may lack columns."""
-    parts = []
-    if older:
-        parts.append(_parquet_rows(table, older, may_lack_columns=True))
+def _by_what_they_lack(parquet: Iterable[Path], older: Mapping[Path, frozenset[str]]) -> dict[frozenset[str], str]:
+    """Missing columns -> the expression that names the files without them."""
+    groups: dict[frozenset[str], list[Path]] = {}
+    for file in parquet:
+        if file in older:
+            groups.setdefault(older[file], []).append(file)
+    return {lacking: _file_list(files) or "[]" for lacking, files in groups.items()}
+
+
+def _rows(
+    table: str, parquet: str | None, settled: str | None, older: Mapping[frozenset[str], str], *, longest_line: int
+) -> str:
+    """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none. `older`: of Parquet
+    files that lack these columns."""
+    parts = [_parquet_rows(table, files, without=lacking) for lacking, files in older.items()]
     if parquet:
         parts.append(_parquet_rows(table, parquet))
     if settled:
@@ -317,7 +336,11 @@ def _rows(table: str, parquet: str | None, settled: str | None, older: str | Non
     return "\nunion all\n".join(parts or [_no_rows(table)])
 
 
-def _parquet_rows(table: str, parquet: str, may_lack_columns: bool = False) -> str:
+def _parquet_rows(
+    table: str, parquet: str, may_lack_columns: bool = False, without: frozenset[str] = frozenset()
+) -> str:
+    """`may_lack_columns`: it is not known which, as for a pattern; slower, because the folder's date is not read then.
+    `without`: all of the files lack exactly these."""
     # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
     # column, though; with such a folder above the data the date is worked out instead.
     # (With a schema it refuses to read the folder's.)
@@ -326,7 +349,11 @@ def _parquet_rows(table: str, parquet: str, may_lack_columns: bool = False) -> s
     options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
     if may_lack_columns:
         options += f", schema = {_schema(table)}"
-    return f"select {_names(table)}, {date} from read_parquet({parquet}, {options})"
+    names = ", ".join(
+        f'cast(null as {kind}) as "{name}"' if name in without else f'"{name}"'
+        for name, kind in duckdb_columns(table).items()
+    )
+    return f"select {names}, {date} from read_parquet({parquet}, {options})"
 
 
 def _schema(table: str) -> str:
