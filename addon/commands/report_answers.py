@@ -62,7 +62,7 @@ def ask(
     def asked(connection: "Connection") -> Answered:
         table = answer(connection, question, own_prices)
         total = totals(connection)
-        without_price = unpriced_in(connection) if total.unpriced else []
+        without_price = unpriced_in(connection, total)
         spent = budgets_now(connection, budgets, stored, now) if stored else []
         return Answered(question, table, list(footer(total, without_price)), total.calls, spent)
 

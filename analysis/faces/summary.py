@@ -31,7 +31,7 @@ def _lines(connection: Connection, ids: list[str], began_at: datetime, took_s: f
     )
     open_scope(connection, Scope(Window(began_at)))
     total = totals(connection)
-    first, *others = footer(total, unpriced_in(connection))
+    first, *others = footer(total, unpriced_in(connection, total))
     noun = "token" if total.input_tokens == 1 else "tokens"
     tokens = f"{cell('', total.input_tokens)} {noun} in, {cell('', total.output_tokens)} out"
     yield f"heliograph: {first}; {tokens}; {took_s:.1f} s"

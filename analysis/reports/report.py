@@ -129,6 +129,7 @@ class Totals:
     cost_usd: float | None  # of the calls that have a price; None: none has
     unpriced: int
     estimated: int  # calls whose cost rests on tokens that we counted
+    unread: int  # of the unpriced: calls without an error whose tokens are not known
 
 
 def totals(connection: Connection) -> Totals:

@@ -17,7 +17,7 @@ from analysis.lake import Connection, Lake
 from analysis.reports import report
 from analysis.reports.dimensions import DIMENSIONS, properties
 from analysis.reports.scope import Scope, open_scope
-from analysis.reports.unpriced import unpriced
+from analysis.reports.unpriced import unpriced, unpriced_in
 from analysis.reports.window import EVER, Window
 from analysis.table import Table
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
@@ -292,3 +292,12 @@ def test_the_made_up_rows_hold_what_the_tests_need(rows: list[RequestRow]) -> No
     kinds = Counter((row.error_type is None, row.cost_nanousd is None, row.input_tokens is None) for row in rows)
     assert len(kinds) >= 4
     assert all(a.started_at < b.started_at for a, b in itertools.pairwise(rows))
+
+
+@pytest.mark.parametrize(
+    "where", [None, "input_tokens is not null", "error_type is not null", "cost_nanousd is not null"]
+)
+def test_with_their_totals_the_unpriced_calls_are_the_same(data: Path, where: str | None) -> None:
+    with Lake(data, lambda message: None).connect() as connection:
+        open_scope(connection, Scope(EVER, where))
+        assert unpriced_in(connection, report.totals(connection)) == unpriced_in(connection)
