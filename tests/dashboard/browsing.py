@@ -9,7 +9,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 def open_page(page: Page, path: str) -> None:
     """Until every part of it has arrived."""
     page.goto(path)
-    expect(page.locator(".part[aria-busy]")).to_have_count(0)
+    expect(page.locator(".part[aria-busy]")).to_have_count(0, timeout=30_000)
 
 
 def violations(page: Page) -> list[str]:

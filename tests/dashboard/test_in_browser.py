@@ -1,7 +1,7 @@
 """The pages in a real browser: they draw, they are accessible, and they can be walked with the keyboard alone."""
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from analysis.dashboard import app
 from analysis.dashboard.state import BASE
@@ -106,3 +106,40 @@ def test_a_report_is_sorted_by_a_click_on_a_head_and_leads_to_its_calls(page: Pa
     first.locator("td").first.get_by_role("link").click()
     page.wait_for_url("**/ui/requests**")
     assert f"model is {model}" in page.locator(".tokens").inner_text()
+
+
+def test_a_stretch_of_a_chart_becomes_the_window(page: Page) -> None:
+    open_page(page, "/ui/overview")
+    box = page.locator(".u-over").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 50, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**/ui/overview?*since=*")
+    assert "until=" in page.url
+
+
+def test_more_calls_are_shown_and_columns_chosen(page: Page) -> None:
+    open_page(page, "/ui/requests")
+    assert page.locator("tr[data-row]").count() == 50
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator("tr[data-row]")).to_have_count(100)
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_label("Session", exact=True).uncheck()
+    page.get_by_label("Provider", exact=True).check()
+    page.locator("[data-columns] button").click()
+    page.wait_for_url("**columns=*")
+    expect(page.get_by_role("columnheader", name="Provider")).to_be_visible()
+    assert page.get_by_role("columnheader", name="Session").count() == 0
+
+
+def test_a_view_is_saved_under_a_name_and_opened_again(page: Page) -> None:
+    open_page(page, "/ui/requests?user=ada")
+    page.locator("summary", has_text="Views").click()
+    page.get_by_label("Save this view as").fill("Ada <b>")
+    page.get_by_role("button", name="Save").click()
+    open_page(page, "/ui/overview")
+    page.locator("summary", has_text="Views").click()
+    page.get_by_role("link", name="Ada <b>").click()
+    page.wait_for_url("**/ui/requests?user=ada")

@@ -105,3 +105,9 @@ def test_suggestions_are_names_then_values_with_counts(http: httpx.Client) -> No
     assert all(each["note"] for each in values)
     features = http.get("/ui/suggest", params={"q": "property:feature="}).json()
     assert "property:feature=search" in [each["text"] for each in features]
+
+
+def test_the_parts_of_a_page_get_its_options_and_other_pages_do_not(http: httpx.Client) -> None:
+    text = http.get("/ui/overview?by=user&since=7d").text
+    assert "/ui/overview/-/over-time?by=user&amp;since=7d" in text
+    assert 'href="/ui/requests?since=7d"' in text
