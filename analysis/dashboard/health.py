@@ -46,7 +46,7 @@ def routes(site: Site) -> list[Route]:
         return site.part("health_findings.html", view_of(request), findings=found)
 
     async def unpriced(request: Request) -> Response:
-        return await report_part(site, view_of(request), "unpriced")
+        return await report_part(site, view_of(request), "Calls without a price", "unpriced")
 
     part = f"{PAGE.path}/-"
     return [

@@ -32,7 +32,7 @@ def routes(site: Site) -> list[Route]:
 
     async def values(request: Request) -> Response:
         view = view_of(request)
-        return await report_part(site, view, "costs", (f"{PROPERTY}{_name(view)}",))
+        return await report_part(site, view, f"Values of {_name(view)}", "costs", (f"{PROPERTY}{_name(view)}",))
 
     part = f"{PAGE.path}/-"
     return [

@@ -64,11 +64,13 @@ class ReportPage:
 
 
 async def _part(site: Site, part: Part, request: Request) -> Response:
-    return await report_part(site, view_of(request), part.report, part.by, part.note)
+    return await report_part(site, view_of(request), part.title, part.report, part.by, part.note)
 
 
-async def report_part(site: Site, view: View, report: str, by: Sequence[str] = (), note: str = "") -> Response:
-    """The report as a table. The option `sort` of the page names a column, with a `-` before it for the smallest first."""
+async def report_part(
+    site: Site, view: View, title: str, report: str, by: Sequence[str] = (), note: str = ""
+) -> Response:
+    """The report as a table with that title for those who do not see it. The option `sort` of the page names a column, with a `-` before it for the smallest first."""
     found = load(report)
     question = Question(
         report=found,
@@ -87,7 +89,7 @@ async def report_part(site: Site, view: View, report: str, by: Sequence[str] = (
         shown=shown(table, view, by=filters, most=MOST_ROWS),
         most=MOST_ROWS,
         sort=sort,
-        title=found.question,
+        title=title,
         note=note,
     )
 
