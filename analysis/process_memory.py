@@ -19,7 +19,10 @@ _STATUS: Final = Path("/proc/self/status")
 
 
 def limit_data(more_bytes: int) -> None:
-    """From here on this process can allocate so many bytes more than it has now; then allocations fail."""
+    """From here on this process can allocate so many bytes more than it has now; then allocations fail.
+
+    numpy, where it is imported later, is told to do with one thread: its OpenBLAS sets 40 MB aside for each core."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not _STATUS.exists():
         return  # macOS knows the limit and does not keep it
     most = _status_bytes("VmData") + more_bytes

@@ -215,3 +215,19 @@ for words in (["report", "costs"], ["sql", "from sessions"], ["sql", "from messa
 """
     told = subprocess.run([sys.executable, "-c", program, str(data)], capture_output=True, text=True, check=True)
     assert [line for line in told.stdout.splitlines() if line in ("True", "False")] == ["False", "False", "True"]
+
+
+def test_numpy_has_room_in_a_bounded_process(data: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from analysis.lake import Lake
+from analysis.process_memory import data_bytes, limit_data
+from analysis.table import fetch_user_sql
+limit_data(768 * 2**20)
+before = data_bytes()
+assert Lake(Path(sys.argv[1])).ask(lambda connection: fetch_user_sql(connection, "from messages")).rows
+print(data_bytes() - before < 384 * 2**20)
+"""
+    told = subprocess.run([sys.executable, "-c", program, str(data)], capture_output=True, text=True, check=True)
+    assert told.stdout == "True\n"
