@@ -191,8 +191,8 @@ def _words(answered: Answered) -> "Words":
     question = answered.question
     groups = [*([question.every] if question.every else []), *(question.by or question.report.by or ())]
     # Of the notes the first is the totals, the second how many calls have no price: the rest is for a terminal.
-    note = answered.notes[0] + (f"; {answered.notes[1]}" if len(answered.notes) > 1 else "")
-    return Words(title(question.report.question, groups), str(question), note.rstrip(":"))
+    note = "; ".join(line.partition(":")[0] for line in answered.notes[:2])
+    return Words(title(question.report.question, groups), str(question), note)
 
 
 def _write_page(target: Path, answers: Sequence[Answered]) -> None:

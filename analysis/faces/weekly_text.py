@@ -14,7 +14,7 @@ _WIDTH = 80  # where nobody looks at the lines
 
 def write_week(week: Week, budgets: Table, notes: Sequence[str], out: TextIO, width: int | None) -> None:
     """The whole page. `notes`: what the sums leave out. `budgets`: their present state."""
-    out.write(f"\n{weekly.title(week.window)}\n{weekly.scope(week.window)}\n\n")
+    out.write(f"\n{weekly.NAME}: {weekly.title(week.window)}\n{weekly.scope(week.window)}\n\n")
     write_table(_facts_table(weekly.facts(week)), out, width, keep_numbers=True)
     if news := weekly.news(week):
         out.write("\n")
