@@ -1,7 +1,7 @@
 """What a part shows as a file: CSV, JSON lines, Parquet, or the SQL text that asks for it."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -12,10 +12,10 @@ from analysis.dashboard.pages import Site, sql_text
 from analysis.dashboard.view import View
 from analysis.faces.render import json_object, write_csv
 from analysis.reports.grouping import with_columns
-from analysis.reports.scope import printed_scope
+from analysis.reports.scope import Scope, printed_scope
 from analysis.table import Table
 
-MOST_ROWS: Final = 100_000  # of one file; `heliograph report --export` and `heliograph sql` have no bound
+MOST_ROWS: Final = 100_000  # of one file; `heliograph report --parquet` and `heliograph sql` have no bound
 KINDS: Final = ("csv", "jsonl", "parquet", "sql")
 
 
@@ -29,24 +29,33 @@ async def download(
 ) -> Response | None:
     """The file that the option `as` asks for; None: it asks for none, the part is to be shown. Arguments as of
     `Site.table`."""
-    kind = view.options.get("as")
-    if kind not in KINDS:
+    kind = kind_of(view)
+    if kind is None:
         return None
+    text = sql_text(name)
     if kind == "sql":
-        return _file(_sql(view, name, by, property_names, variables).encode(), name, "sql", "application/sql")
-    table = await site.table(view, name, by, property_names, **{"most": MOST_ROWS, **variables})
+        sql = with_columns(text, by) if by else text
+        return sql_file(name, sql, view.scope(property_names), {"most": MOST_ROWS, **variables})
+    return table_file(name, kind, await site.table(view, name, by, property_names, **{"most": MOST_ROWS, **variables}))
+
+
+def kind_of(view: View) -> str | None:
+    """Which file the option `as` asks for; None: none, the part is to be shown."""
+    kind = view.options.get("as")
+    return kind if kind in KINDS else None
+
+
+def table_file(name: str, kind: str, table: Table) -> Response:
     content, media_type = _CONTENT[kind](table)
     return _file(content, name, kind, media_type)
 
 
-def _sql(view: View, name: str, by: Sequence[str], property_names: Sequence[str], variables: dict[str, object]) -> str:
+def sql_file(name: str, sql: str, scope: Scope, variables: Mapping[str, object]) -> Response:
     """Runs in `duckdb -init views.sql`; `heliograph sql --views` makes that file."""
-    text = sql_text(name)
-    sets = "".join(
-        f"set variable {each} = {_literal(value)};\n" for each, value in {"most": MOST_ROWS, **variables}.items()
-    )
-    scope = printed_scope(view.scope(property_names))
-    return f"-- heliograph sql --views > views.sql; duckdb -init views.sql\n{scope}\n{sets}\n{with_columns(text, by) if by else text};\n"
+    sets = "".join(f"set variable {each} = {_literal(value)};\n" for each, value in variables.items())
+    head = "-- heliograph sql --views > views.sql; duckdb -init views.sql"
+    text = f"{head}\n{printed_scope(scope)}\n{sets}\n{sql};\n"
+    return _file(text.encode(), name, "sql", "application/sql")
 
 
 def _literal(value: object) -> str:

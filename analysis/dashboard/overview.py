@@ -15,6 +15,7 @@ from addon.limits.store import Contents, LimitStore, StoreDown
 from addon.storage.folders import Folders
 from analysis.dashboard import charts
 from analysis.dashboard.first_call import first_call_page
+from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
@@ -29,6 +30,7 @@ _MOST_PROPERTIES: Final = 6
 _MOST_CHANGES: Final = 6
 _MOST_BUDGETS: Final = 8
 _PATIENCE_S: Final = 1.0  # for the store of the limits, while the proxy writes it
+_SUMS: Final = (*SPEND_AND_CALLS, ("Tokens", "tokens", "count"), ("Errors", "errors", "count"))
 _TOPS: Final = (("model", "Models"), ("user", "Users"), ("repository", "Repositories"), ("error", "Errors"))
 
 
@@ -46,24 +48,10 @@ def routes(site: Site) -> list[Route]:
         before = await site.row(earlier, "overview_totals") if view.compares else None
         return site.part("overview_totals.html", view, now=now, before=before)
 
-    async def over_time(request: Request) -> Response:
+    async def sums(request: Request) -> Response:
         view = view_of(request)
-        by, steps = _stack(view), steps_of(view.window)
-        table = await site.table(
-            view, "overview_over_time", [f"{steps.column} as at", f"{quoted(by)} as series"], _properties(by)
-        )
-        rows = list(table.records())
-        colours = charts.colours_of(rows)
-        made = {
-            title: charts.stacked(rows, value, steps, view, unit, token=by, colours=colours)
-            for title, value, unit in (
-                ("Spend", "cost_usd", "usd"),
-                ("Calls", "calls", "count"),
-                ("Tokens", "tokens", "count"),
-                ("Errors", "errors", "count"),
-            )
-        }
-        return site.part("charts.html", view, charts=made, step=steps.name)
+        by = _stack(view)
+        return await over_time(site, view, by, by, _SUMS)
 
     async def latency(request: Request) -> Response:
         view = view_of(request)
@@ -104,7 +92,7 @@ def routes(site: Site) -> list[Route]:
     return [
         Route(PAGE.path, page),
         Route(f"{part}/totals", totals),
-        Route(f"{part}/over-time", over_time),
+        Route(f"{part}/over-time", sums),
         Route(f"{part}/latency", latency),
         Route(f"{part}/properties", properties),
         Route(f"{part}/changes", changes),

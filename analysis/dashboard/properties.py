@@ -6,14 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
 from analysis.dashboard.pages import Page, Site
-from analysis.dashboard.report_pages import over_time_part, report_part
+from analysis.dashboard.report_pages import report_part
 from analysis.dashboard.view import View, view_of
 from analysis.reports.dimensions import PROPERTY
 
 PAGE: Final = Page("/properties", "Properties", "p", "Break down")
 _MOST: Final = 100
-_SPEND: Final = (("Spend", "cost_usd", "usd"), ("Calls", "calls", "count"))
 
 
 def routes(site: Site) -> list[Route]:
@@ -26,9 +26,10 @@ def routes(site: Site) -> list[Route]:
         table = await site.table(view, "property_names", typed="", most=_MOST)
         return site.part("properties_names.html", view, rows=list(table.records()), name=_name(view))
 
-    async def over_time(request: Request) -> Response:
+    async def charts(request: Request) -> Response:
         view = view_of(request)
-        return await over_time_part(site, view, f"{PROPERTY}{_name(view)}", _SPEND)
+        by = f"{PROPERTY}{_name(view)}"
+        return await over_time(site, view, by, by, SPEND_AND_CALLS)
 
     async def values(request: Request) -> Response:
         view = view_of(request)
@@ -38,7 +39,7 @@ def routes(site: Site) -> list[Route]:
     return [
         Route(PAGE.path, page),
         Route(f"{part}/names", names),
-        Route(f"{part}/over-time", over_time),
+        Route(f"{part}/over-time", charts),
         Route(f"{part}/values", values),
     ]
 

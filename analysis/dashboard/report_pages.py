@@ -1,7 +1,7 @@
 """The pages that show reports: a chart over time, and tables that are sorted by a click. One entry of PAGES a page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -10,14 +10,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.metering.overrides import PriceOverride
-from analysis.dashboard import charts
+from analysis.dashboard.downloads import MOST_ROWS as MOST_IN_FILE
+from analysis.dashboard.downloads import kind_of, sql_file, table_file
+from analysis.dashboard.over_time import SPEND_AND_CALLS, Sums, over_time
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.report_table import shown, token_of
-from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
 from analysis.reports.asking import answer
-from analysis.reports.dimensions import PROPERTY, quoted
+from analysis.reports.dimensions import quoted
 from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
 from analysis.reports.report import load
@@ -46,19 +47,20 @@ class ReportPage:
     PAGE: Page
     parts: tuple[Part, ...]
     stack: str | None = None
-    chart: tuple[tuple[str, str, str], ...] = (("Spend", "cost_usd", "usd"), ("Calls", "calls", "count"))
+    chart: Sums = SPEND_AND_CALLS
 
     def routes(self, site: Site) -> list[Route]:
         def page(request: Request) -> Response:
             view = view_of(request)
             return site.page(request, "report_page.html", view, parts=self.parts, has_charts=self.stack is not None)
 
-        async def over_time(request: Request) -> Response:
-            return await over_time_part(site, view_of(request), self.stack or "model", self.chart)
+        async def charts(request: Request) -> Response:
+            by = self.stack or "model"
+            return await over_time(site, view_of(request), by, token_of(by), self.chart)
 
         return [
             Route(self.PAGE.path, page),
-            Route(f"{self.PAGE.path}/-/over-time", over_time),
+            Route(f"{self.PAGE.path}/-/over-time", charts),
             *(Route(f"{self.PAGE.path}/-/{part.name}", partial(_part, site, part)) for part in self.parts),
         ]
 
@@ -80,8 +82,15 @@ async def report_part(
         is_compared=view.compares and found.can_compare and not found.reads_before,
         limit=MOST_ROWS + 1,  # so that it is known whether there are more
     )
+    kind = kind_of(view)
+    if kind == "sql":
+        return sql_file(report, question.sql, question.scope, {"most": MOST_IN_FILE})
+    if kind:
+        question = replace(question, limit=MOST_IN_FILE)
     sort, own_prices = view.options.get("sort", ""), site.dashboard.settings().prices
     table = await site.dashboard.api.ask(lambda connection: _sorted(connection, question, sort, own_prices))
+    if kind:
+        return table_file(report, kind, table)
     filters = [name for name in by if token_of(name)] if len(by) == 1 else ()
     return site.part(
         "report_table.html",
@@ -115,15 +124,6 @@ def _sorted(connection: Connection, question: Question, sort: str, own_prices: S
         connection,
         f"select * from (\n{question.sql}\n) order by {quoted(column)} {order} nulls last limit {question.limit}",
     )
-
-
-async def over_time_part(site: Site, view: View, by: str, chart: Sequence[tuple[str, str, str]]) -> Response:
-    steps = steps_of(view.window)
-    names = [by] if by.startswith(PROPERTY) else []
-    columns = [f"{steps.column} as at", f"{quoted(by)} as series"]
-    rows = list((await site.table(view, "overview_over_time", columns, names)).records())
-    made = {title: charts.stacked(rows, value, steps, view, unit, token=token_of(by)) for title, value, unit in chart}
-    return site.part("charts.html", view, charts=made, step=steps.name)
 
 
 PAGES: Final = (

@@ -1,8 +1,12 @@
 """The pages of reports, settings and SQL: what they show of hand-made rows, and that wrong input is told plainly."""
 
+import io
 from datetime import UTC, datetime
+from pathlib import Path
 
+import duckdb
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.dashboard.formats import DASH
@@ -10,6 +14,7 @@ from analysis.dashboard.report_table import formatted, shown, title, token_of
 from analysis.dashboard.settings import sections
 from analysis.dashboard.sql_page import bars
 from analysis.dashboard.view import View, read_view
+from analysis.lake import view_definitions
 from analysis.table import Table
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -133,3 +138,23 @@ def test_sql_is_read_only_and_its_mistakes_are_told(http: httpx.Client, sql: str
 def test_an_address_that_makes_no_sense_still_shows_the_page(http: httpx.Client, query: str) -> None:
     for path in ("/ui/models", "/ui/models/-/costs", "/ui/properties", "/ui/properties/-/values"):
         assert http.get(f"{path}?{query}", headers={"HX-Request": "true"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/ui/overview/-/over-time", "/ui/models/-/costs", "/ui/users/-/costs?compare=1"])
+def test_what_a_part_shows_can_be_had_as_a_file(http: httpx.Client, path: str) -> None:
+    join = "&" if "?" in path else "?"
+    csv = http.get(f"{path}{join}as=csv&since=90d")
+    assert csv.headers["content-disposition"].endswith('.csv"')
+    lines = http.get(f"{path}{join}as=jsonl&since=90d").text.splitlines()
+    assert len(csv.text.splitlines()) == len(lines) + 1 > 2
+    parquet = pq.read_table(io.BytesIO(http.get(f"{path}{join}as=parquet&since=90d").content))
+    assert parquet.num_rows == len(lines)
+
+
+def test_the_sql_of_a_part_runs_on_the_printed_views(http: httpx.Client, demo: Path) -> None:
+    sql = http.get("/ui/models/-/costs?as=sql&since=90d&user=ada").text
+    with duckdb.connect() as connection:
+        connection.execute(view_definitions(demo))
+        rows = connection.execute(sql).fetchall()
+    shown = http.get("/ui/models/-/costs?as=jsonl&since=90d&user=ada").text.splitlines()
+    assert len(rows) == len(shown) > 0
