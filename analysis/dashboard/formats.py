@@ -1,5 +1,6 @@
 """Numbers, times and texts as the pages show them. Unknown is a dash that says why, never 0. Pure."""
 
+import math
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,16 +14,18 @@ def usd(value: float | None) -> str:
     """Enough digits that a small sum is not 0: $1,234.56, $0.0123, $0.000004."""
     if value is None:
         return DASH
-    size = abs(value)
-    if size >= 1000:
+    if value < 0:
+        return f"-{usd(-value)}"
+    if value >= 1000:
         return f"${value:,.0f}"
-    if size >= 1 or size == 0:
+    if value >= 1 or value == 0:
         return f"${value:,.2f}"
-    if size >= 0.01:
+    if value >= 0.01:
         return f"${value:.3f}"
-    if size >= _SMALL_USD:
+    if value >= _SMALL_USD:
         return f"${value:.4f}"
-    return f"${value:.9f}".rstrip("0") if size >= 1e-9 else "$0.00"
+    places = 1 - math.floor(math.log10(value))  # two digits that count
+    return f"${value:.{min(places, 9)}f}" if value >= 1e-9 else "$0.00"
 
 
 def usd_exact(value: float | None) -> str:
