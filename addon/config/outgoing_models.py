@@ -55,7 +55,7 @@ class AlertTable(Section):
     when = "spend"
     at_least = 20
     window = "1h"
-    to = ["mailto:ops@example.org"]
+    to = ["https://example.org/hook"]
     """
 
     name: Name = Field(description="A name of its own, for messages.")

@@ -39,8 +39,9 @@ def http(url: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Of one file's tests: while it is there, an event loop of Playwright runs, and tests of other files have their own."""
     if CHROMIUM is None:
         pytest.skip("no chromium: install one (apt-get install chromium); `scripts/test --all` does where it may")
     with sync_playwright() as playwright:

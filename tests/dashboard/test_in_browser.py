@@ -13,8 +13,7 @@ pytestmark = pytest.mark.long
 PAGES = (*(f"{BASE}{module.PAGE.path}" for module in app.PAGES), "/ui/sql?q=from+users", "/ui/properties?name=feature")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1280, "light")])
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_accessible_and_fits_its_window(
     browser: Browser, url: str, path: str, width: int, theme: str

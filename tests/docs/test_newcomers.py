@@ -179,7 +179,8 @@ print(answer.headers["Helicone-Id"])
     newcomer.runs(feedback.replace(feedback.split()[2], request_id))
     assert "trip-1" in newcomer.types("docs/labels.md", "heliograph report sessions")
     assert "ann" in newcomer.types("docs/labels.md", "heliograph report users")
-    assert "accuracy" in newcomer.types("docs/feedback.md", "heliograph report feedback --by model,property:feature")
+    assert "gpt-4o-mini" in newcomer.types("docs/feedback.md", "heliograph report feedback --by model,property:feature")
+    assert "accuracy" in newcomer.types("docs/feedback.md", "heliograph report scores --by user")
 
 
 def test_a_team_lead_writes_a_file_and_hands_out_keys(newcomer: Newcomer) -> None:
@@ -218,7 +219,7 @@ def test_an_analyst_asks_in_sql_and_takes_the_data_along(newcomer: Newcomer) -> 
         "import duckdb; c = duckdb.connect(); c.execute(open('views.sql').read()); print(c.sql('from requests').shape)"
     )
     assert "(40, " in newcomer.runs(f'python -c "{script}"')
-    newcomer.runs('heliograph sql "select model from requests"', exit_code=1)
+    newcomer.runs('heliograph sql "select model from requests"', exit_code=2)
     assert "request_model, response_model" in newcomer.messages
 
 

@@ -25,7 +25,7 @@ from tests.docs.fences import PAGES, ROOT, Block, blocks, commands, sample_outpu
 
 BLOCKS: Final = [block for page in PAGES for block in blocks(page)]
 # Commands that go on until Ctrl-C, or that other tests run as a whole: their options are checked.
-PARSED_ONLY: Final = ("up", "demo", "fake")
+PARSED_ONLY: Final = ("up", "demo", "fake", "dashboard")
 
 
 def of(*languages: str, not_run: bool = False) -> pytest.MarkDecorator:

@@ -56,7 +56,7 @@ def test_a_file_that_is_there_stays_as_it_was(data: Path, tmp_path: Path, is_lin
     [
         ("select union_value(a := 1)", 1, "Parquet has no such type; cast the column"),
         ("select error('no') from requests", 1, "no"),
-        ("selct 1", 1, "syntax error"),
+        ("selct 1", 2, "syntax error"),
     ],
 )
 def test_a_statement_that_fails_leaves_no_file(
@@ -72,7 +72,7 @@ def test_a_folder_that_is_not_there_and_two_formats_are_wrong_usage(data: Path, 
     result = heliograph_sql(data, tmp_path / "no" / "x.parquet", "select 1")
     assert (result.exit_code, "does not exist" in result.stderr) == (2, True)
     result = heliograph_sql(data, tmp_path / "x.parquet", "select 1", "--csv")
-    assert (result.exit_code, "--parquet and --csv: choose one" in result.stderr) == (2, True)
+    assert (result.exit_code, "--csv and --parquet: choose one" in result.stderr) == (2, True)
 
 
 def test_a_write_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
