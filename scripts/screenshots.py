@@ -46,7 +46,7 @@ def main() -> int:
         # Outside of this repository, which would be named as the callers' own.
         command = [HELIOGRAPH, "demo", "--data", str(data), "--calls", CALLS]
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
         with dashboard(data) as address:
             for picture in PICTURES:
                 context = browser.new_context(
