@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Final
 
@@ -155,7 +155,8 @@ def _run_heliograph(command: str, desk: Desk) -> str:
     # Keys would lock the running proxy, so these are made in a folder of their own. The doctor looks at the running proxy.
     apart = {"HELIOGRAPH_DATA": str(desk.folder / "keys")} if words[0] == "keys" else {}
     more = ["--listen", desk.proxy.url.removeprefix("http://")] if words[0] == "doctor" else []
-    result = CliRunner(env=desk.variables() | apart).invoke(main, [*words, *more])
+    with chdir(desk.folder):
+        result = CliRunner(env=desk.variables() | apart).invoke(main, [*words, *more])
     assert result.exit_code == 0, f"{command}\n{result.output}"
     return result.output
 
