@@ -1,14 +1,16 @@
-"""Which files of a data folder cannot be read, and why in a person's words. Opens the foot of every Parquet file."""
+"""Which files of a data folder cannot be read, and why in a person's words; which are older than a column. Opens the foot of
+every Parquet file."""
 
+import contextlib
 import glob
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 
-from addon.storage.lake import duckdb_columns, is_whole, visible_files
-from addon.storage.record import TABLES
-from analysis.lake import unreadable
+from addon.storage.lake import Listing, duckdb_columns, is_whole, visible_files
+from addon.storage.record import ADDED_COLUMNS, TABLES
+from analysis.view_text import file_list, longest_line, parquet_rows, pattern, rows_of
 
 
 def file_count(data: Path) -> int:
@@ -29,6 +31,72 @@ def broken_files(data: Path) -> Iterator[tuple[Path, str]]:
             for file in listing.parquet:
                 if file not in broken and (wrong := _wrong_types(connection, table, file)):
                     yield file, wrong
+
+
+def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
+    """Files that break a query, found by opening every footer: slow, so only after a query failed."""
+    found: list[tuple[Path, str]] = []
+    with duckdb.connect() as connection:
+        for table, listing in listings.items():
+            needed = set(duckdb_columns(table)) - ADDED_COLUMNS.get(table, frozenset())
+            for file in listing.parquet:
+                try:
+                    rows = connection.execute("select name from parquet_schema(?)", [pattern(file)]).fetchall()
+                except duckdb.Error as error:
+                    if file.exists():
+                        found.append((file, str(error).partition("\n")[0]))
+                    continue
+                if missing := needed - {name for (name,) in rows}:
+                    found.append((file, f"has no column {', '.join(sorted(missing))}"))
+    for listing in listings.values():
+        for file in listing.settled:
+            try:
+                file.open("rb").close()
+            except FileNotFoundError:
+                continue  # settled into Parquet meanwhile
+            except OSError as error:
+                found.append((file, str(error.strerror)))
+    return found
+
+
+def older_files(listings: dict[str, Listing]) -> dict[Path, frozenset[str]]:
+    """Parquet files that lack columns which were added later, and these; found by opening every footer: slow, as
+    `unreadable` is."""
+    found: dict[Path, frozenset[str]] = {}
+    with duckdb.connect() as connection:
+        for table, added in ADDED_COLUMNS.items():
+            for file in listings[table].parquet:
+                with contextlib.suppress(duckdb.Error):  # `unreadable` names it
+                    rows = connection.execute("select name from parquet_schema(?)", [pattern(file)]).fetchall()
+                    if lacking := added - {name for (name,) in rows}:
+                        found[file] = lacking
+    return found
+
+
+def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
+    """Files with a good footer and bad contents, or lines that break DuckDB's reader: found by reading every value, so
+    only after a query failed and `unreadable` found nothing."""
+    found: list[tuple[Path, str]] = []
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for table, listing in listings.items():
+            names = ", ".join(f'"{name}"' for name in duckdb_columns(table))
+            for file in (*listing.parquet, *listing.settled):
+                as_parquet = file_list([file]) if file.suffix == ".parquet" else None
+                as_lines = None if as_parquet else file_list([file])
+                rows = (
+                    parquet_rows(table, as_parquet, may_lack_columns=True)
+                    if as_parquet
+                    else rows_of(table, None, as_lines, {}, longest_line=longest_line(listing))
+                )
+                try:
+                    connection.execute(f"select bit_xor(hash({names}, date)) from ({rows})").fetchall()
+                except duckdb.OutOfMemoryException:
+                    continue  # says nothing of the file
+                except duckdb.Error as error:
+                    if file.exists():
+                        found.append((file, str(error).partition("\n")[0]))
+    return found
 
 
 def _why_foreign(file: Path) -> str:

@@ -1,0 +1,152 @@
+"""The SQL text of the views: over which files, with which columns. Reads sizes of files, and nothing else of them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from addon.storage.lake import Listing, duckdb_columns, time_column
+from addon.storage.record import CALL_TABLES, EVENT_TABLES
+
+GROUPED_VIEWS: Final = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")  # `sessions`, `users`
+EVENT_VIEWS: Final = Path(__file__).with_name("event_views.sql").read_text(encoding="utf-8")  # the newest of each
+
+_MONEY: Final = ("cost_nanousd / 1e9 as cost_usd", "saved_nanousd / 1e9 as saved_usd")
+# Only where there are any. DuckDB leaves the join out of questions that name no properties.
+_WITH_CHANGES: Final = (
+    "case when changed is null then properties else map_concat(properties, changed) end as properties"
+)
+_CHANGED: Final = """
+left join (
+    select request_id, map(list(name), list(value)) as changed from property_changes group by request_id
+) using (request_id)"""
+
+# DuckDB takes twice the longest line that it is told of in memory, for each of its threads and whatever there is to read.
+# No line is longer than its file; a body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds three.
+LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is DuckDB's own choice
+
+
+def views(rows: Mapping[str, str], *, has_changes: bool) -> str:
+    """All views, in the order that they need each other. `rows`: what `_rows` gave for each table."""
+    views = [f"create or replace view all_{table} as\n{rows[table]};" for table in EVENT_TABLES]
+    views.append(EVENT_VIEWS)
+    for table in CALL_TABLES:
+        columns = ["date"] if table == "bodies" else ["date", *_MONEY]
+        names = [f'"{name}"' for name in duckdb_columns(table)]
+        joined = ""
+        if table == "requests" and has_changes:
+            names[names.index('"properties"')] = _WITH_CHANGES
+            joined = _CHANGED
+        select = ", ".join([*names, *columns])
+        views.append(f"create or replace view {table} as\nselect {select} from (\n{rows[table]}\n){joined};")
+    return "\n\n".join([*views, GROUPED_VIEWS])
+
+
+def by_what_they_lack(parquet: Iterable[Path], older: Mapping[Path, frozenset[str]]) -> dict[frozenset[str], str]:
+    """Missing columns -> the expression that names the files without them."""
+    groups: dict[frozenset[str], list[Path]] = {}
+    for file in parquet:
+        if file in older:
+            groups.setdefault(older[file], []).append(file)
+    return {lacking: file_list(files) or "[]" for lacking, files in groups.items()}
+
+
+def rows_of(
+    table: str, parquet: str | None, settled: str | None, older: Mapping[frozenset[str], str], *, longest_line: int
+) -> str:
+    """`select` of all rows of a table over DuckDB expressions that name the files; None: there are none. `older`: of Parquet
+    files that lack these columns."""
+    parts = [parquet_rows(table, files, without=lacking) for lacking, files in older.items()]
+    if parquet:
+        parts.append(parquet_rows(table, parquet))
+    if settled:
+        parts.append(settled_rows(table, settled, longest_line))
+    return "\nunion all\n".join(parts or [no_rows(table)])
+
+
+def parquet_rows(
+    table: str, parquet: str, may_lack_columns: bool = False, without: frozenset[str] = frozenset()
+) -> str:
+    """`may_lack_columns`: it is not known which, as for a pattern; slower, because the folder's date is not read then.
+    `without`: all of the files lack exactly these."""
+    # The folder's date, so that a query by date opens only its files. DuckDB takes every folder with a "=" for a
+    # column, though; with such a folder above the data the date is worked out instead.
+    # (With a schema it refuses to read the folder's.)
+    hive = parquet.count("=") == parquet.count(".parquet'") and not may_lack_columns  # one in each file's path
+    date = "date" if hive else f"cast({time_column(table)} as date) as date"
+    options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+    if may_lack_columns:
+        options += f", schema = {_schema(table)}"
+    names = ", ".join(
+        f'cast(null as {kind}) as "{name}"' if name in without else f'"{name}"'
+        for name, kind in duckdb_columns(table).items()
+    )
+    return f"select {names}, {date} from read_parquet({parquet}, {options})"
+
+
+def _schema(table: str) -> str:
+    """For `read_parquet`: what to read, and NULL for a column that a file does not have."""
+    columns = (
+        f"{text(name)}: {{name: {text(name)}, type: {text(kind)}, default_value: null}}"
+        for name, kind in duckdb_columns(table).items()
+    )
+    return f"map {{{', '.join(columns)}}}"
+
+
+def settled_rows(table: str, settled: str, longest_line: int, where: str = "") -> str:
+    """`where`: more conditions, on `filename` too."""
+    time = time_column(table)
+    typed = ", ".join(f"'{name}': '{kind}'" for name, kind in duckdb_columns(table).items())
+    # A torn last line, or a line that is not ours, comes as a row of NULLs: ignore_errors does that.
+    return (
+        f"select {_names(table)}, cast({time} as date) as date from read_json({settled}, format = 'newline_delimited',"
+        f" columns = {{{typed}}}, ignore_errors = true, maximum_object_size = {longest_line},"
+        f" hive_partitioning = false{', filename = true' if where else ''})"
+        f" where request_id is not null and {time} is not null{where}"
+    )
+
+
+def no_rows(table: str) -> str:
+    nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in duckdb_columns(table).items())
+    return f"select {nothing}, cast(null as date) as date where false"
+
+
+def _names(table: str) -> str:
+    return ", ".join(f'"{name}"' for name in duckdb_columns(table))
+
+
+def file_list(files: Iterable[Path]) -> str | None:
+    quoted = [text(pattern(file)) for file in files]
+    return f"[{', '.join(quoted)}]" if quoted else None
+
+
+def globs(data: Path, table: str) -> tuple[str, str, str]:
+    """Patterns for Parquet files and settled lines, and the condition that keeps a call from counting twice."""
+    parquet = text(f"{pattern(data)}/lake/{table}/date=*/*.parquet")
+    settled = text(f"{pattern(data)}/settled/{table}/*.jsonl")
+    # A settled file stays for some seconds beside the Parquet file made of it: <segment>.<date>.jsonl, <segment>.parquet.
+    already = f"select parse_filename(file, true) from glob({parquet})"
+    only_new = f" and regexp_replace(parse_filename(filename), '\\.[^.]*\\.jsonl$', '') not in ({already})"
+    return parquet, settled, only_new
+
+
+def pattern(path: Path) -> str:
+    """The path as a pattern that matches only itself."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+
+
+def text(value: str) -> str:
+    """An SQL text literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def longest_line(listing: Listing) -> int:
+    """Bytes that a settled line may have at most."""
+    largest = max(map(size, listing.settled), default=0)
+    return min(max(largest, LEAST_LINE_BYTES), LONGEST_LINE_BYTES)
+
+
+def size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return -1
