@@ -66,9 +66,8 @@ class Lake:
         self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
-        self._older: dict[
-            Path, frozenset[str]
-        ] = {}  # columns that older files lack, as far as a question came upon them
+        # Columns that older files lack, as far as a question came upon them. Never changed in place: threads read it.
+        self._older: Mapping[Path, frozenset[str]] = {}
 
     def ask[T](self, question: Callable[[Connection], T]) -> T:
         """What `question` answers on a fresh connection. It may be asked again, so it must not have other effects. Raises
@@ -76,11 +75,11 @@ class Lake:
 
         The views `messages` and `conversations` are there for `table.fetch` and `table.fetch_user_sql` alone."""
         for attempt in range(1, ATTEMPTS + 1):
-            listings = self._list()
+            listings, known = self._list(), self._older
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             longest = [longest_line(listing) for listing in listings.values()]
             try:
-                with self._open(listings) as connection:
+                with self._open(listings, known) as connection:
                     return question(connection)
             except duckdb.Error as error:
                 if stopped := message_views.python_error(error):
@@ -88,25 +87,28 @@ class Lake:
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in files)
                 grown = longest != [longest_line(listing) for listing in listings.values()]
-                torn = self._name(unreadable(listings))
+                # Another thread may have found the same meanwhile: what counts is what this attempt did not know.
+                self._name(unreadable(listings))
                 lacking = older_files(listings)
-                older = lacking.keys() - self._older.keys()
-                self._older |= lacking
+                older = lacking.keys() - known.keys()
+                self._older = {**self._older, **lacking}
+                torn = any(file in self._named for file in files)
                 if not torn and not older and not isinstance(error, STATEMENT_ERRORS):
-                    torn = self._name(damaged(listings))
+                    self._name(damaged(listings))
+                    torn = any(file in self._named for file in files)
                 if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _open(self, listings: dict[str, Listing]) -> Connection:
+    def _open(self, listings: dict[str, Listing], older: Mapping[Path, frozenset[str]]) -> Connection:
         """A connection with variables and temporary views of its own. Settled files that only grew are the same files: they
         are read when a question asks for them."""
         if not self._keeps:
-            return _connect(self._data, listings, self._memory, self._older)
+            return _connect(self._data, listings, self._memory, older)
         files = [(listing.parquet, listing.settled, longest_line(listing)) for listing in listings.values()]
         with self._keeping:
-            if self._kept is None or self._kept[0] != (files, self._older):
-                self._kept = (files, dict(self._older)), _connect(self._data, listings, self._memory, self._older)
+            if self._kept is None or self._kept[0] != (files, older):
+                self._kept = (files, older), _connect(self._data, listings, self._memory, older)
             return self._kept[1].cursor()
 
     def connect(self) -> Connection:
@@ -136,15 +138,12 @@ class Lake:
             self._name((file, "not a regular file") for file in _irregular(listing))
         return {table: _without(listing, self._named) for table, listing in listings.items()}
 
-    def _name(self, files: Iterable[tuple[Path, str]]) -> bool:
-        """Tells of files that are left out from now on. Whether there was a new one."""
-        found = False
+    def _name(self, files: Iterable[tuple[Path, str]]) -> None:
+        """Tells of files that are left out from now on."""
         for file, why in files:
             if file not in self._named:
                 self._named.add(file)
                 self._warn(f"{file}: {why}; left out, not deleted")
-                found = True
-        return found
 
 
 def connect(data: Path) -> Connection:

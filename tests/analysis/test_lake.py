@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 
 import duckdb
 import pyarrow.parquet as pq
@@ -324,3 +326,27 @@ def test_a_pipe_among_the_settled_files_is_named_and_hangs_no_question(tmp_path:
     told: list[str] = []
     assert Lake(tmp_path, told.append).ask(count) == 5
     assert [line for line in told if name in line and "left out" in line]
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_questions_of_many_threads_find_older_and_torn_files_at_the_same_time(tmp_path: Path, keeps: bool) -> None:
+    rows = made_up_rows(30)
+    older, *_ = to_parquet(tmp_path, rows[:20], 1)
+    *_, torn = to_parquet(tmp_path, rows[20:], 2)
+    table = pq.read_table(older, partitioning=None)
+    pq.write_table(table.drop_columns(["agent"]), older)
+    lost = pq.read_metadata(torn).num_rows
+    torn.write_bytes(b"PAR1" + b"x" * 100 + b"PAR1")
+    lake, threads = Lake(tmp_path, lambda _: None, keeps=keeps), 8
+    start = Barrier(threads)
+
+    def count() -> int:
+        start.wait()
+        (found,) = lake.ask(
+            lambda connection: connection.execute("select count(*), count(agent) from requests").fetchall()
+        )
+        return int(found[0])
+
+    with ThreadPoolExecutor(threads) as pool:
+        counts = [pool.submit(count) for _ in range(threads)]
+    assert [each.result() for each in counts] == [len(rows) - lost] * threads
