@@ -20,6 +20,7 @@ from addon.storage.lake import Listing, visible_files
 from addon.storage.record import TABLES
 from analysis import message_views
 from analysis.lake_files import damaged, older_files, unreadable
+from analysis.quoting import literal
 from analysis.view_text import (
     by_what_they_lack,
     file_list,
@@ -31,7 +32,6 @@ from analysis.view_text import (
     rows_of,
     settled_rows,
     size,
-    text,
     views,
 )
 
@@ -171,7 +171,7 @@ def view_definitions(data: Path) -> str:
             ),
         }
         for name, (files, sql) in parts.items():
-            either = f"case when count(*) > 0 then {text(sql)} else {text(no_rows(table))} end"
+            either = f"case when count(*) > 0 then {literal(sql)} else {literal(no_rows(table))} end"
             settings.append(f"set variable {name} = (select {either} from glob({files}));")
         rows[table] = "\nunion all\n".join(f"from query(getvariable('{name}'))" for name in parts)
     return "\n\n".join(
@@ -196,7 +196,7 @@ def _connect(
     try:
         connection.execute("set TimeZone = 'UTC'")
         if memory:
-            connection.execute(f"set memory_limit = {text(memory)}")
+            connection.execute(f"set memory_limit = {literal(memory)}")
         rows = {
             table: rows_of(
                 table,
@@ -223,7 +223,7 @@ def _confine(connection: Connection, data: Path) -> None:
     ]
     # A folder with a "*" in its name is asked for as a pattern and then opened by its name: both must be allowed.
     allowed = dict.fromkeys([*folders, *(pattern(Path(folder)) + "/" for folder in folders)])
-    connection.execute(f"set allowed_directories = [{', '.join(text(folder) for folder in allowed)}]")
+    connection.execute(f"set allowed_directories = [{', '.join(literal(folder) for folder in allowed)}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from addon.storage.lake import Listing, duckdb_columns, time_column
 from addon.storage.record import CALL_TABLES, EVENT_TABLES
+from analysis.quoting import literal
 
 GROUPED_VIEWS: Final = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")  # `sessions`, `users`
 EVENT_VIEWS: Final = Path(__file__).with_name("event_views.sql").read_text(encoding="utf-8")  # the newest of each
@@ -86,7 +87,7 @@ def parquet_rows(
 def _schema(table: str) -> str:
     """For `read_parquet`: what to read, and NULL for a column that a file does not have."""
     columns = (
-        f"{text(name)}: {{name: {text(name)}, type: {text(kind)}, default_value: null}}"
+        f"{literal(name)}: {{name: {literal(name)}, type: {literal(kind)}, default_value: null}}"
         for name, kind in duckdb_columns(table).items()
     )
     return f"map {{{', '.join(columns)}}}"
@@ -115,14 +116,14 @@ def _names(table: str) -> str:
 
 
 def file_list(files: Iterable[Path]) -> str | None:
-    quoted = [text(pattern(file)) for file in files]
+    quoted = [literal(pattern(file)) for file in files]
     return f"[{', '.join(quoted)}]" if quoted else None
 
 
 def globs(data: Path, table: str) -> tuple[str, str, str]:
     """Patterns for Parquet files and settled lines, and the condition that keeps a call from counting twice."""
-    parquet = text(f"{pattern(data)}/lake/{table}/date=*/*.parquet")
-    settled = text(f"{pattern(data)}/settled/{table}/*.jsonl")
+    parquet = literal(f"{pattern(data)}/lake/{table}/date=*/*.parquet")
+    settled = literal(f"{pattern(data)}/settled/{table}/*.jsonl")
     # A settled file stays for some seconds beside the Parquet file made of it: <segment>.<date>.jsonl, <segment>.parquet.
     already = f"select parse_filename(file, true) from glob({parquet})"
     only_new = f" and regexp_replace(parse_filename(filename), '\\.[^.]*\\.jsonl$', '') not in ({already})"
@@ -132,11 +133,6 @@ def globs(data: Path, table: str) -> tuple[str, str, str]:
 def pattern(path: Path) -> str:
     """The path as a pattern that matches only itself."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
-
-
-def text(value: str) -> str:
-    """An SQL text literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def longest_line(listing: Listing) -> int:

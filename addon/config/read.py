@@ -160,12 +160,12 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     found: type[BaseModel] = File
     for part in location:
         if isinstance(part, str) and part in found.model_fields:
-            found = _model_in(found.model_fields[part].annotation) or found
+            found = model_in(found.model_fields[part].annotation) or found
     return found
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model in `Model`, `list[Model]` or `dict[str, Model]`."""
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in `Model`, `Model | None`, `list[Model]` or `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+    return next((model for part in get_args(annotation) if (model := model_in(part))), None)

@@ -10,9 +10,9 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
-from addon.settling.merge import finish_merges, merge_files, mergeable, merging
+from addon.settling.merge import finish_merges, merge_files, mergeable
 from addon.storage.disk_use import tables_and_days
-from addon.storage.folders import Folders
+from addon.storage.folders import Folders, tried_lock
 from addon.storage.lake import column_types
 
 LOCK_PATIENCE_S: Final = 10.0  # a proxy's settler looks for merges every 30 s, mostly for milliseconds
@@ -61,7 +61,7 @@ def only_merger(folders: Folders, patience_s: float = LOCK_PATIENCE_S) -> Iterat
     """Nobody else merges meanwhile; a proxy's settler goes on settling. Raises Busy, OSError."""
     deadline = time.monotonic() + patience_s
     while True:
-        with merging(folders) as ours:
+        with tried_lock(folders.merge_lock) as ours:
             if ours:
                 yield
                 return

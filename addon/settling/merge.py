@@ -6,10 +6,7 @@ queries that have already listed them, the note goes last. A killed merge leaves
 nothing. The process that holds `merge.lock` is the only one that merges: a settler, or `heliograph compact`.
 """
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +21,7 @@ from addon.settling.merge_order import Stopped, by_session, sorted_rows
 from addon.settling.messages import say
 from addon.settling.parquet import write_parquet
 from addon.storage.disk_use import tables_and_days
-from addon.storage.folders import Folders, entries, open_file, sync_folder, write_note
+from addon.storage.folders import Folders, entries, sync_folder, tried_lock, write_note
 from addon.storage.lake import MERGED_PREFIX, column_types, is_whole, list_day, read_note, replaced_names, visible_day
 from addon.storage.record import ADDED_COLUMNS
 
@@ -60,28 +57,13 @@ class Merger:
 
     def _pass(self) -> None:
         try:
-            with merging(self.folders) as ours:
+            with tried_lock(self.folders.merge_lock) as ours:
                 if ours:
                     merge_all(self.folders, time.time(), self._stop)
         except Stopped:
             return
         except OSError as error:
             say(f"cannot merge: {error}; the files stay as they are")
-
-
-@contextlib.contextmanager
-def merging(folders: Folders) -> Iterator[bool]:
-    """Tries the lock of all merges, without waiting; yields whether we have it. Raises OSError."""
-    descriptor = open_file(folders.merge_lock, os.O_CREAT | os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
 
 
 def merge_all(folders: Folders, now: float, stop: threading.Event | None = None) -> int:

@@ -9,7 +9,6 @@ others wait for the lock. `docs/reliability.md` tells why no call is lost or dou
 
 import argparse
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from addon.settling.watchdog import Watchdog
-from addon.storage.folders import Folders, entries, make_folder, open_file, parse_segment, refuse_unsafe
+from addon.storage.folders import Folders, entries, make_folder, parse_segment, refuse_unsafe, tried_lock
 
 if TYPE_CHECKING:
     from addon.settling.settler import Settler
@@ -38,16 +37,8 @@ def _locked(folders: Folders) -> Iterator[bool]:
     """Tries the lock of the data folder, without waiting; yields whether we have it."""
     refuse_unsafe(folders.data)
     make_folder(folders.data)
-    descriptor = open_file(folders.lock, os.O_CREAT | os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+    with tried_lock(folders.lock) as ours:
+        yield ours
 
 
 def _new_settler(

@@ -15,7 +15,9 @@ alerts.sqlite                        which alerts fire, and the messages that ar
 limits.sqlite                        buckets of limits, spending of budgets (recounted from the lake at a start)
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -158,6 +160,21 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
         os.close(descriptor)
         raise NotOurs(f"{path}: not a regular file; move it away")
     return descriptor
+
+
+@contextlib.contextmanager
+def tried_lock(path: Path) -> Iterator[bool]:
+    """Tries the lock of a file, which is made if it is missing, without waiting; yields whether we have it. Raises OSError."""
+    descriptor = open_file(path, os.O_CREAT | os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def refuse_unsafe(data: Path) -> None:

@@ -1,39 +1,21 @@
 """Sends one message to one recipient, over HTTP or SMTP. What went wrong is the answer, not an exception."""
 
-import contextlib
 import smtplib
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from typing import Any, Final
 
 from addon.config.alerts import Recipient, Smtp
 from addon.config.webhooks import secret_variable
 from analysis.alerts.message import Told
-
-TIMEOUT_S: Final = 20.0
+from analysis.posting import TIMEOUT_S, post_json
 
 
 def deliver(recipient: Recipient, message: Told, smtp: Smtp | None, environ: Mapping[str, str]) -> str | None:
     """None: it was taken. The reason never contains an address or a password."""
     if recipient.form == "mail":
         return "no [smtp] in the settings" if smtp is None else _mail(recipient.address, message, smtp, environ)
-    return _post(recipient.address, message.as_slack() if recipient.form == "slack" else message.as_json())
-
-
-def _post(url: str, body: str) -> str | None:
-    request = urllib.request.Request(
-        url, data=body.encode(), headers={"content-type": "application/json"}, method="POST"
-    )
-    try:
-        with _OPENER.open(request, timeout=TIMEOUT_S):
-            return None
-    except urllib.error.HTTPError as error:
-        with contextlib.closing(error):
-            return f"HTTP {error.code}"
-    except (OSError, ValueError) as error:  # URLError is an OSError
-        return f"{type(error).__name__}: {getattr(error, 'reason', None) or error}"
+    body = message.as_slack() if recipient.form == "slack" else message.as_json()
+    return post_json(recipient.address, body.encode())
 
 
 def _mail(address: str, message: Told, smtp: Smtp, environ: Mapping[str, str]) -> str | None:
@@ -58,11 +40,3 @@ def _server(smtp: Smtp) -> smtplib.SMTP:
     if smtp.tls == "tls":
         return smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=TIMEOUT_S, context=ssl.create_default_context())
     return smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT_S)
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER: Final = urllib.request.build_opener(_NoRedirect)

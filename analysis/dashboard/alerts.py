@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from addon.limits.store import Contents, StoreDown
 from analysis.alerts.standing import alerts_now
+from analysis.dashboard.limits_store import limits_store
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.view import view_of
-from analysis.reports.standing import stored_contents
 
 PAGE: Final = Page("/alerts", "Alerts", "a", "Watch")
 
@@ -23,10 +22,7 @@ def routes(site: Site) -> list[Route]:
     async def states(request: Request) -> Response:
         view, now = view_of(request), datetime.now(UTC)
         settings = site.dashboard.settings()
-        try:
-            contents = stored_contents(settings.data, now)
-        except StoreDown:
-            contents = Contents()  # what calls under way reserve is missing; the page of the limits says so
+        contents, _ = await limits_store(site, now)  # the page of the limits says what is not known
         rows = await site.dashboard.api.ask(lambda connection: alerts_now(connection, settings, contents, now))
         return site.part("alerts_states.html", view, rows=rows, has_alerts=bool(settings.alerts))
 

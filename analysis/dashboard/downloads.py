@@ -11,6 +11,7 @@ from starlette.responses import Response
 from analysis.dashboard.pages import Site, sql_text
 from analysis.dashboard.view import View
 from analysis.faces.render import json_object, write_csv
+from analysis.quoting import literal
 from analysis.reports.grouping import with_columns
 from analysis.reports.scope import Scope, printed_scope
 from analysis.table import Table
@@ -59,13 +60,7 @@ def sql_file(name: str, sql: str, scope: Scope, variables: Mapping[str, object])
 
 
 def _literal(value: object) -> str:
-    return (
-        "null"
-        if value is None
-        else str(value)
-        if isinstance(value, int | float)
-        else "'" + str(value).replace("'", "''") + "'"
-    )
+    return "null" if value is None else str(value) if isinstance(value, int | float) else literal(str(value))
 
 
 def _csv(table: Table) -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ from analysis.dashboard.filters import KINDS, PROPERTY
 from analysis.dashboard.formats import short
 from analysis.dashboard.pages import Site
 from analysis.dashboard.view import View, view_of
-from analysis.reports.dimensions import quoted
+from analysis.quoting import quoted
 
 _MOST: Final = 12
 

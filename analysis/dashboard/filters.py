@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from addon.config.mistakes import did_you_mean
+from analysis.quoting import literal
 
 MOST_FILTERS: Final = 50
 MOST_VALUE_CHARACTERS: Final = 500
@@ -133,11 +134,6 @@ def condition_of(name: str, value: str) -> str:
     if name.startswith(PROPERTY):
         return _text(f"properties[{literal(name.removeprefix(PROPERTY).lower())}]")(value)
     return KINDS[name].condition(value)
-
-
-def literal(text: str) -> str:
-    """The text as a string of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _read(key: str, value: str) -> Filter:

@@ -11,7 +11,7 @@ from analysis.dashboard.filters import PROPERTY
 from analysis.dashboard.pages import Site
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View
-from analysis.reports.dimensions import quoted
+from analysis.quoting import quoted
 
 # Title, column of the question, unit.
 type Sums = Sequence[tuple[str, str, str]]

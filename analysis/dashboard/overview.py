@@ -3,23 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from addon.limits.store import Contents, LimitStore, StoreDown
-from addon.storage.folders import Folders
 from analysis.dashboard import charts
 from analysis.dashboard.first_call import first_call_page
+from analysis.dashboard.limits_store import limits_store
 from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
-from analysis.reports.dimensions import PROPERTY, quoted
+from analysis.quoting import quoted
+from analysis.reports.dimensions import PROPERTY
 from analysis.reports.standing import budgets_now
 
 PAGE: Final = Page("/overview", "Overview", "o")
@@ -29,7 +27,6 @@ STACKS: Final = ("model", "provider", "user", "operation", "repository", "comman
 _MOST_PROPERTIES: Final = 6
 _MOST_CHANGES: Final = 6
 _MOST_BUDGETS: Final = 8
-_PATIENCE_S: Final = 1.0  # for the store of the limits, while the proxy writes it
 _SUMS: Final = (*SPEND_AND_CALLS, ("Tokens", "tokens", "count"), ("Errors", "errors", "count"))
 _TOPS: Final = (("model", "Models"), ("user", "Users"), ("repository", "Repositories"), ("error", "Errors"))
 
@@ -84,7 +81,7 @@ def routes(site: Site) -> list[Route]:
     async def budgets(request: Request) -> Response:
         view, now = view_of(request), datetime.now(UTC)
         settings = site.dashboard.settings()
-        contents = await anyio.to_thread.run_sync(_stored, Folders(settings.data).limits, now)
+        contents, _ = await limits_store(site, now)  # the page of the limits says what is not known
         found = await site.ask(view, lambda connection: budgets_now(connection, settings.budgets, contents, now))
         return site.part("overview_budgets.html", view, budgets=found[:_MOST_BUDGETS])
 
@@ -99,18 +96,6 @@ def routes(site: Site) -> list[Route]:
         Route(f"{part}/budgets", budgets),
         Route(f"{part}/top/{{by}}", top),
     ]
-
-
-def _stored(path: Path, now: datetime) -> Contents:
-    """What calls under way reserve. A store that cannot be read is shown as one that holds nothing, as by `heliograph
-    budgets`: what was spent comes from the lake."""
-    store = LimitStore(path, patience_s=_PATIENCE_S)
-    try:
-        return store.contents(now.timestamp())
-    except StoreDown:
-        return Contents()
-    finally:
-        store.close()
 
 
 def _stack(view: View) -> str:

@@ -17,8 +17,8 @@ from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.report_table import shown, token_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
+from analysis.quoting import quoted
 from analysis.reports.asking import answer
-from analysis.reports.dimensions import quoted
 from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
 from analysis.reports.report import load

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from analysis.dashboard.filters import literal, words_of
+from analysis.dashboard.filters import words_of
 from analysis.dashboard.pages import run
 from analysis.dashboard.view import View
 from analysis.lake import Connection
+from analysis.quoting import literal
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import Window
 

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.config.models import File
-from addon.config.read import SECRET
+from addon.config.read import SECRET, model_in
 from addon.config.settings import load_what_can_be_read
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.view import view_of
@@ -73,7 +73,7 @@ def sections(table: Mapping[str, Any]) -> Iterator[Section]:
     """All sections, in the order of the reference page. Pure."""
     for name, field in File.model_fields.items():
         given, meaning = table.get(name), field.description or ""
-        model = _model_in(field.annotation)
+        model = model_in(field.annotation)
         if get_origin(field.annotation) is list and model:
             for entry in given if isinstance(given, list) else []:
                 yield Section(f"[[{name}]]", meaning, tuple(_settings(model, entry, name in SECRET)))
@@ -132,10 +132,3 @@ def _shown(value: Any) -> str:
         case list() | tuple():
             return f"[{', '.join(map(_shown, value))}]"
     return str(value)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model in `Model`, `Model | None`, `list[Model]` or `dict[str, Model]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)

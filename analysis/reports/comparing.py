@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from analysis.lake import Connection
-from analysis.reports.dimensions import TIMES, quoted
+from analysis.quoting import quoted
+from analysis.reports.dimensions import TIMES
 from analysis.reports.grouping import own_columns
 from analysis.reports.prepared import prepare
 from analysis.reports.question import Question

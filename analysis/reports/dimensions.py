@@ -6,6 +6,7 @@ from typing import Final
 
 from addon.config.mistakes import did_you_mean
 from addon.storage.lake import duckdb_columns
+from analysis.quoting import literal, quoted
 from analysis.reports.window import EVER, Window
 
 # The short names are for typing, the others are the row's own. `{local}` is the time in the window's zone. An hour is a
@@ -58,18 +59,8 @@ def properties(names: Iterable[str]) -> tuple[str, ...]:
 def selected(window: Window, property_names: Iterable[str]) -> str:
     """The columns that `calls` has beside those of `requests`, as SQL: one for each short name and each property."""
     columns = {name: _in_zone(expression, window) for name, expression in EXPRESSIONS.items()}
-    columns |= {name: f"properties[{text(name.removeprefix(PROPERTY).lower())}]" for name in property_names}
+    columns |= {name: f"properties[{literal(name.removeprefix(PROPERTY).lower())}]" for name in property_names}
     return ",\n        ".join(f"{expression} as {quoted(name)}" for name, expression in columns.items())
-
-
-def quoted(name: str) -> str:
-    """A name as SQL. Every one is quoted: `user` is a keyword."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text literal of SQL."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _in_zone(expression: str, window: Window) -> str:

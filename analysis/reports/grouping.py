@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from analysis.reports.dimensions import TIMES, quoted
+from analysis.quoting import quoted
+from analysis.reports.dimensions import TIMES
 
 _BY: Final = re.compile(r"^(?P<indent>[ \t]*)(?P<items>\S.*?)(?P<comma>,?)[ \t]+-- by[ \t]*$", re.MULTILINE)
 _KEY: Final = re.compile(r"^[ \t]*(?P<items>\S.*?),?[ \t]+-- key[ \t]*$", re.MULTILINE)

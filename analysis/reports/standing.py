@@ -30,7 +30,7 @@ from addon.limits.rules import (
 from addon.limits.store import NANOUSD_PER_CENT, Contents, LimitStore
 from addon.storage.folders import Folders
 from analysis.lake import Connection
-from analysis.reports.dimensions import text
+from analysis.quoting import literal
 from analysis.reports.grouping import with_columns
 from analysis.reports.report import load_internal
 from analysis.reports.scope import set_variables
@@ -184,7 +184,7 @@ def _usage(
 ) -> dict[str, _Used]:
     """By key of the rule, what the calls since then used of it."""
     names = sorted(_properties(rule))
-    groups = [*_asked(rule), *(f"properties[{text(name)}] as property_{i}" for i, name in enumerate(names))]
+    groups = [*_asked(rule), *(f"properties[{literal(name)}] as property_{i}" for i, name in enumerate(names))]
     sql = with_columns(load_internal("rule_usage").sql, groups or ["null as everything"])
     set_variables(connection, {"used_since": since.astimezone(UTC), "counted": counted, "is_hard": hard})
     used: dict[str, _Used] = {}

@@ -1,12 +1,9 @@
 """The loop that delivers: looks for calls that ended, sends, tries again, and gives up into `DATA/webhooks-dead.jsonl`."""
 
 import asyncio
-import contextlib
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +14,12 @@ import orjson
 from addon.config.webhooks import Webhook
 from addon.storage.folders import Folders
 from analysis.lake import Connection, Lake
+from analysis.posting import post_json
 from analysis.table import fetch
 from analysis.webhooks.message import SIGNATURE, is_wanted, message, signature, wait_s
 from analysis.webhooks.queue import Delivery, Queue
 
 LOOK_EVERY_S: Final = 1.0
-TIMEOUT_S: Final = 30.0
 AT_ONCE: Final = 8
 LATE: Final = timedelta(minutes=10)  # a row may come so long after its call's end, when a crash came between
 LONGEST_CALL: Final = timedelta(hours=6)
@@ -94,7 +91,8 @@ class Dispatcher:
         webhook, call = self._webhooks.get(delivery.url), calls.get((delivery.request_id, delivery.started_at_us))
         if webhook is None or call is None:
             return None  # no longer in the settings, or no longer in the lake
-        return send(webhook.url, self._keys[webhook.url], message(webhook, call))
+        body = message(webhook, call)
+        return post_json(webhook.url, body, {SIGNATURE: signature(self._keys[webhook.url], body)})
 
     def _settle(
         self, delivery: Delivery, failure: str | None, calls: Mapping[tuple[str, int], Mapping[str, Any]]
@@ -121,28 +119,6 @@ class Dispatcher:
         with os.fdopen(descriptor, "wb") as file:
             file.write(orjson.dumps(letter) + b"\n")
         _say(f"webhooks: {delivery.url} did not take call {delivery.request_id}: {failure}; see {file.name}")
-
-
-def send(url: str, key: str, body: bytes) -> str | None:
-    """One delivery. What went wrong, or None: any 2xx is a success, a redirect is none."""
-    headers = {"content-type": "application/json", SIGNATURE: signature(key, body)}
-    request = urllib.request.Request(url, data=body, headers=headers, method="POST")
-    try:
-        with _OPENER.open(request, timeout=TIMEOUT_S):
-            return None
-    except urllib.error.HTTPError as error:
-        with contextlib.closing(error):
-            return f"HTTP {error.code}"
-    except (OSError, ValueError) as error:  # URLError is an OSError
-        return f"{type(error).__name__}: {error}"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER: Final = urllib.request.build_opener(_NoRedirect)
 
 
 def _records(connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from addon.commands.cli import main
 from addon.commands.compact import compact_folder
 from addon.settling.compact import Busy, only_merger, planned
-from addon.settling.merge import GRACE_S, merging
-from addon.storage.folders import Folders
+from addon.settling.merge import GRACE_S
+from addon.storage.folders import Folders, tried_lock
 from analysis.health.data_folder import data_findings
 from analysis.lake import Lake
 from tests.analysis.writing import made_up_rows, settle, to_parquet
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_named_and_other_days_are_merged(tmp_path: Path, capsy
 
 
 def test_nobody_else_merges_meanwhile(tmp_path: Path) -> None:
-    with merging(Folders(tmp_path)), pytest.raises(Busy), only_merger(Folders(tmp_path), patience_s=0):
+    with tried_lock(Folders(tmp_path).merge_lock), pytest.raises(Busy), only_merger(Folders(tmp_path), patience_s=0):
         pass
 
 

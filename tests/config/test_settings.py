@@ -260,9 +260,9 @@ def test_the_secret_is_made_once_for_this_user_alone(tmp_path: Path) -> None:
 
 def models(model: type[BaseModel]) -> set[type[BaseModel]]:
     """The model and all models in it."""
-    from addon.config.read import _model_in
+    from addon.config.read import model_in
 
-    inner = {_model_in(field.annotation) for field in model.model_fields.values()}
+    inner = {model_in(field.annotation) for field in model.model_fields.values()}
     return {model}.union(*(models(found) for found in inner if found))
 
 

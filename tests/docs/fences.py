@@ -17,6 +17,7 @@ PAGES: Final = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.m
 
 _FENCE: Final = re.compile(r"^( *)```(.*?)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _NUMBER: Final = re.compile(r"(?<![\w.-])[-$]?\d[\d,.:]*(?![\w-])|(?<!\S)-(?!\S)")
+_DATE: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _UUID: Final = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -81,5 +82,6 @@ def sample_output(code: str) -> list[str]:
 
 
 def shape(line: str) -> str:
-    """A line without what differs from run to run: numbers, ids, widths of columns."""
-    return " ".join(_NUMBER.sub("#", _UUID.sub("ID", re.sub("─+", "─", line))).split())
+    """A line without what differs from run to run: numbers, dates, ids, widths of columns."""
+    without_ids = _UUID.sub("ID", re.sub("─+", "─", line))
+    return " ".join(_NUMBER.sub("#", _DATE.sub("DAY", without_ids)).split())

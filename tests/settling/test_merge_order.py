@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from addon.settling.merge import merge_day, merging, worth_merging
+from addon.settling.merge import merge_day, worth_merging
 from addon.settling.merge_order import by_session
 from addon.settling.parquet import read_parts, write_parquet
 from addon.settling.settled_files import dump_line, row_fields
-from addon.storage.folders import Folders
+from addon.storage.folders import Folders, tried_lock
 from addon.storage.record import BodyRow, RequestRow
 from scripts.made_lake import bodies_of
 
@@ -135,7 +135,7 @@ def test_a_large_file_is_written_again_only_with_enough_new_rows(sizes: dict[str
 
 def test_only_one_process_merges_in_a_folder(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
-    with merging(folders) as first, merging(folders) as second:
+    with tried_lock(folders.merge_lock) as first, tried_lock(folders.merge_lock) as second:
         assert (first, second) == (True, False)
-    with merging(folders) as again:
+    with tried_lock(folders.merge_lock) as again:
         assert again
