@@ -139,10 +139,11 @@ def _told(parts: Iterator[pa.Table], told: Callable[[int], None]) -> Iterator[pa
 
 
 def finish_merges(folder: Path, now: float) -> None:
-    """Removes what published merges replace, after the grace, and the notes that have done their work. Raises OSError."""
+    """Removes what published merges replace, after the grace, the notes that have done their work, and what a killed merge
+    left. `now` in epoch seconds; `math.inf`: no query is waited for. The caller holds the lock of all merges. Raises OSError."""
     for entry in list(entries(folder)):
-        if entry.name.startswith(f".{MERGED_PREFIX}") and now - entry.stat().st_mtime >= QUIET_S:
-            Path(entry.path).unlink()  # a merge that was killed
+        if entry.name.startswith(f".{MERGED_PREFIX}"):
+            Path(entry.path).unlink()  # of a merge that was killed: nobody else writes one while we hold the lock
         if not entry.name.endswith(".replaces") or not entry.name.startswith(MERGED_PREFIX):
             continue
         note = Path(entry.path)
@@ -157,6 +158,8 @@ def finish_merges(folder: Path, now: float) -> None:
             for name in set(replaced) - {merged.name}:
                 (folder / name).unlink(missing_ok=True)
             sync_folder(folder)  # before the note goes, or a power cut could bring inputs back that nothing hides
+            if not pq.read_metadata(merged).num_rows:
+                merged.unlink()  # it only stood for files whose rows have all gone
         if note.is_file() and not note.is_symlink():
             note.unlink()
 
@@ -166,21 +169,25 @@ def mergeable(folders: Folders, table: str, day: date) -> dict[str, int]:
     folder = folders.lake_day(table, day)
     names, _ = list_day(folder)
     hidden = replaced_names(folder, names)
-    settled = folders.settled(table)
     found = {}
     for name in sorted(names - hidden):
-        path, stem = folder / name, name.removesuffix(".parquet")
+        path = folder / name
         if (
             not path.with_suffix(".replaces").exists()
-            and not (settled / f"{stem}.{day.isoformat()}.jsonl").exists()
+            and not is_settled_elsewhere(folders, table, day, path)
             and is_whole(path)
-            and _is_ours(path, table)
+            and is_ours(path, table)
         ):
             found[name] = path.stat().st_size
     return found
 
 
-def _is_ours(path: Path, table: str) -> bool:
+def is_settled_elsewhere(folders: Folders, table: str, day: date, path: Path) -> bool:
+    """Whether the rows of a Parquet file are among the settled lines too: these count as soon as the file is gone."""
+    return folders.settled_file(table, path.stem, day).exists()
+
+
+def is_ours(path: Path, table: str) -> bool:
     """Whether there are rows of the table in it. What is foreign stays as it is, and must not keep ours from a merge."""
     try:
         metadata = pq.read_metadata(path)

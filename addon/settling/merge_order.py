@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from addon.settling.messages import say
-from addon.settling.parquet import arrow_schema
+from addon.settling.parquet import arrow_schema, read_group
 from addon.storage.lake import time_column
 
 # Long calls make all files of some minutes overlap in time, and their bodies fill gigabytes.
@@ -52,12 +52,7 @@ class _Group:
         if stop and stop.is_set():
             raise Stopped
         with pq.ParquetFile(self.path) as file:
-            read = file.read_row_group(self.number)
-        columns = [
-            read[item.name].cast(item.type) if item.name in read.column_names else pa.nulls(read.num_rows, item.type)
-            for item in schema
-        ]
-        return pa.table(columns, schema=schema)
+            return read_group(file, self.number, schema)
 
 
 def sorted_rows(

@@ -79,6 +79,16 @@ def _column(values: list[Any], kind: Any, arrow: pa.DataType) -> pa.Array:
     return pa.array(values, arrow)
 
 
+def read_group(file: pq.ParquetFile, number: int, schema: pa.Schema) -> pa.Table:
+    """A row group with all columns of `schema`; NULL in those that were added after the file was written."""
+    read = file.read_row_group(number)
+    columns = [
+        read[item.name].cast(item.type) if item.name in read.column_names else pa.nulls(read.num_rows, item.type)
+        for item in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 def write_parquet(target: Path, table: str, parts: Iterable[pa.Table], *, is_final: bool = False) -> int:
     """Writes the rows of `parts` under a hidden name, syncs and renames. Returns the number of rows. Raises OSError.
 
