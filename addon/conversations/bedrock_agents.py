@@ -10,13 +10,18 @@ from addon.providers.bedrock_agents import said_in, said_in_stream
 from addon.providers.fields import at, items, string
 from addon.providers.model import Event, Json
 
+# Of InvokeAgent, RetrieveAndGenerate, Retrieve, GenerateQuery, OptimizePrompt.
+_ASKED: Final = (
+    ("inputText",),
+    ("input", "text"),
+    ("retrievalQuery", "text"),
+    ("queryGenerationInput", "text"),
+    ("input", "textPrompt", "text"),
+)
+
 
 def prompt(request: Json) -> Prompt:
-    asked = (
-        string(at(request, "inputText"))
-        or string(at(request, "input", "text"))
-        or string(at(request, "retrievalQuery", "text"))
-    )
+    asked = next((words for keys in _ASKED if (words := string(at(request, *keys)))), None)
     inputs = [string(at(one, "content", "document")) for one in items(at(request, "inputs"))]
     instruction = string(at(request, "instruction"))
     said = [words for words in (asked, *inputs) if words]

@@ -42,7 +42,13 @@ _BY_NAME: Final = {
     "compact": openai_responses.DIALECT,
     "retrieve_response": openai_responses.DIALECT,
     "prewarm": openai_responses.DIALECT,
-    **dict.fromkeys(("invoke_agent", "invoke_workflow", "retrieve_and_generate", "retrieval"), bedrock_agents.DIALECT),
+    **dict.fromkeys(
+        (
+            *("invoke_agent", "invoke_workflow", "retrieve_and_generate", "retrieval"),
+            *("generate_query", "optimize_prompt"),
+        ),
+        bedrock_agents.DIALECT,
+    ),
     "text_completion": completions.DIALECT,
     "interactions": gemini_interactions.DIALECT,
     "conversations": mistral_conversations.DIALECT,

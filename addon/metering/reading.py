@@ -27,6 +27,15 @@ TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN = 4, 3
 # The pattern takes time with the square of the length, and nobody honest is called by more than a line.
 LONGEST_CLAIM: Final = 1000
 OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]{36})")
+# Where a request names its model: all but the first are Bedrock's (its agents' runtime names it deep inside).
+_MODEL_AT: Final = (
+    ("model",),
+    ("modelId",),
+    ("foundationModel",),
+    ("retrieveAndGenerateConfiguration", "knowledgeBaseConfiguration", "modelArn"),
+    ("retrieveAndGenerateConfiguration", "externalSourcesConfiguration", "modelArn"),
+    ("rerankingConfiguration", "bedrockRerankingConfiguration", "modelConfiguration", "modelArn"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
         string(at(request, "client_metadata", "session_id")) or string(conversation) or string(at(conversation, "id"))
     )
     return RequestFacts(
-        model=string(at(request, "model")) or string(at(request, "modelId")),  # the latter of Bedrock
+        model=asked_model(request),
         # OpenAI's name for it today is `safety_identifier`.
         user=string(at(request, "user"))
         or string(at(request, "safety_identifier"))
@@ -73,6 +82,11 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
         stream=at(request, "stream") in (True, "true"),
         body=request,
     )
+
+
+def asked_model(request: Json) -> str | None:
+    """The model that a request's body names."""
+    return next((name for keys in _MODEL_AT if (name := string(at(request, *keys)))), None)
 
 
 def _as_utf8(body: bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from addon.metering.content_coding import decode
-from addon.metering.reading import read_answer
+from addon.metering.reading import asked_model, read_answer
 from addon.metering.terminal import answer_framing
 from addon.providers.fields import parse
 from addon.providers.model import Json, Operation, Reading, Usage
@@ -36,7 +36,7 @@ _FACTS: Final = (
     ),
     *("previous_response_id", "conversation"),  # whether a container for code may be an earlier one
     *("n", "size", "quality", "seconds", "duration", "response_format"),
-    *("modelId", "imageGenerationConfig", "taskType", "guardrailConfig", "amazon-bedrock-guardrailConfig"),
+    *("imageGenerationConfig", "taskType", "guardrailConfig", "amazon-bedrock-guardrailConfig"),
 )
 # Members of which only the outline is kept: how many there are, which kinds, numbers. No words.
 _OUTLINED: Final = (
@@ -69,6 +69,8 @@ def facts_only(body: bytes, content_encoding: str | None) -> bytes:
     if not isinstance(request, dict):
         return b""
     facts = {name: request[name] for name in _FACTS if name in request}
+    if model := asked_model(request):
+        facts["model"] = model
     facts |= {name: _outline(request[name]) for name in _OUTLINED if name in request}
     facts |= {name: "*" * len(text) for name in _COUNTED if (text := _counted(request.get(name)))}
     return orjson.dumps(facts)

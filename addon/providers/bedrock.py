@@ -34,6 +34,7 @@ _READ, _WRITTEN = _COUNT.format("cache-read-input"), _COUNT.format("cache-write-
 _TIER, _LATENCY = "x-amzn-bedrock-service-tier", "x-amzn-bedrock-performanceconfig-latency"
 _ERROR: Final = "x-amzn-errortype"
 HEADERS: Final = (_INPUT, _OUTPUT, _READ, _WRITTEN, _TIER, _LATENCY, _ERROR)
+_AGENTS_HEADERS: Final = (*bedrock_agents.SESSION_HEADERS, _ERROR)
 
 # One price in these; elsewhere Amazon's own and open models cost more, mostly. Claude costs the same in every region of
 # a kind (global, other). https://aws.amazon.com/bedrock/pricing/
@@ -41,7 +42,7 @@ _LIST_REGIONS: Final = frozenset({"us-east-1", "us-east-2", "us-west-2"})
 _SAME_EVERYWHERE: Final = re.compile(r"(?:arn:[^/]*/)?(?:[a-z-]+\.)?(?:anthropic\.|openai\.gpt-\d)")
 _GLOBAL: Final = re.compile(r"(?:arn:[^/]*/)?global\.")
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
-_GUARDED: Final = ("guardrailConfig", "amazon-bedrock-guardrailConfig")
+_GUARDED: Final = ("guardrailConfig", "amazon-bedrock-guardrailConfig", "guardrailConfiguration")
 
 
 def region_of(host: str) -> str | None:
@@ -56,7 +57,7 @@ def completed(reading: Reading, asked: Asked) -> Reading:
         raw = {name: headers[name] for name in (_INPUT, _OUTPUT, _READ, _WRITTEN) if name in headers}
         reading = replace(reading, usage=stated, usage_raw=raw)
     factors = bedrock_converse.price_factors(headers.get(_TIER), headers.get(_LATENCY))
-    factors |= reading.price_factors | _region_factor(asked)
+    factors |= reading.price_factors | _region_factor(asked.host, asked.model or reading.response_model or "")
     units = reading.units
     if not units.keys() & set(bedrock_converse.GUARDRAIL_UNITS.values()) and _asks_guardrail(asked.body):
         units = units | {"guardrail_text_units": None}  # without its trace nobody is told how much it looked at
@@ -78,8 +79,8 @@ def _header_usage(headers: Mapping[str, str]) -> Usage | None:
     return bedrock_invoke.metrics_usage(stated)
 
 
-def _region_factor(asked: Asked) -> dict[str, str]:
-    region, model = region_of(asked.host), asked.model or ""
+def _region_factor(host: str, model: str) -> dict[str, str]:
+    region = region_of(host)
     if region is None or region in _LIST_REGIONS or _GLOBAL.match(model):
         return {}
     if _SAME_EVERYWHERE.match(model) and not region.startswith("us-gov"):
@@ -137,6 +138,13 @@ def _rerank(reading: Reading, asked: Asked) -> Reading:
     documents = len(items(at(asked.body, "documents"))) or len(items(at(asked.body, "sources")))
     searches = Decimal(-(-documents // 100)) if documents else None
     return replace(reading, usage=None, units={"rerank_searches": searches})
+
+
+def _of_agents(reading: Reading, asked: Asked) -> Reading:
+    """The session is named in a header."""
+    headers = (asked.answer_headers.get(name) for name in bedrock_agents.SESSION_HEADERS)
+    name = reading.response_id or next(filter(None, headers), None)
+    return completed(replace(reading, response_id=name), asked)
 
 
 def _embedding(reading: Reading, asked: Asked) -> Reading:
@@ -260,7 +268,15 @@ OPERATIONS: Final = (
         with_request=_rerank,
         answer_headers=HEADERS,
     ),
-    *bedrock_agents.OPERATIONS,
+    *(
+        replace(
+            operation,
+            read_json=_named(bedrock_agents.read_json),
+            with_request=_of_agents,
+            answer_headers=_AGENTS_HEADERS,
+        )
+        for operation in bedrock_agents.OPERATIONS
+    ),
     # bedrock-runtime has OpenAI's API below /openai/v1, bedrock-mantle below /v1, and Anthropic's below /anthropic.
     # https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html; anthropic/lib/bedrock/_mantle.py
     *map(_dedicated, operations("(?:/openai)?/v1", "chat", "responses", complete=bedrock_invoke.with_guardrail)),
