@@ -5,7 +5,8 @@ the interaction (`previous_interaction_id`). Where nothing else names a session,
 that has none, to the session that is named after the first response of the chain. The first call itself is then in no
 session: when its row is made, nobody knows whether it will be continued.
 
-A row that is made again gets the same session. The file may be deleted at any time: a chain that goes on begins a session
+A call may be ready before the one that it continues has its row (a large one, or one that another proxy left). Then its
+reader is told so, and may make its row later. A row that is made again gets the same session. The file may be deleted at any time: a chain that goes on begins a session
 named after the last response before that.
 """
 
@@ -27,6 +28,10 @@ create index if not exists chained_at on chained (at);
 """
 
 
+class ParentUnknown(Exception):
+    """The call continues a response that is not known yet."""
+
+
 class Link(NamedTuple):
     """One call, as far as its chain is concerned."""
 
@@ -35,6 +40,7 @@ class Link(NamedTuple):
     response_id: str | None  # of its own
     session_id: str | None  # that something else names
     fallback: str | None  # the session where that of the response before it is not known
+    may_wait: bool = False  # raise ParentUnknown instead of taking `fallback`
 
     def key(self, response_id: str) -> str:
         return f"{self.provider_name} {response_id}"
@@ -50,7 +56,7 @@ class Chains:
 
     def session(self, link: Link) -> str | None:
         """The session of a call, which is kept for the calls that continue its response. Where the file cannot be used, as
-        if it were empty."""
+        if it were empty. Raises ParentUnknown where the call may wait."""
         try:
             with self._file.connection(create=True) as file:
                 self._forget(file)
@@ -76,6 +82,8 @@ def _kept(file: sqlite3.Connection, link: Link, now: float) -> str | None:
     session = link.session_id
     if session is None and link.previous_id:
         found = file.execute("select session from chained where response = ?", (link.key(link.previous_id),)).fetchone()
+        if found is None and link.may_wait:
+            raise ParentUnknown(link.previous_id)
         session = found[0] if found else link.fallback
     if link.response_id:
         first = session or link.response_id

@@ -21,6 +21,7 @@ AMEND_S: Final = 1.0
 # A segment has about 4 MiB. A line with a piece of a body is longer than the piece, up to sixfold; a file of somebody
 # else's may be anything.
 READ_BYTES: Final = 8 * 2**20
+LARGE_BYTES: Final = 256 * 2**10  # of a call's lines
 LONGEST_LINE_BYTES: Final = 256 * 2**20
 HELD_BYTES: Final = 16 * 2**20  # of pieces in memory; beyond it they are fetched from the segments when they are needed
 
@@ -34,6 +35,7 @@ class Call:
     end: CallEnd | None
     request: bytes  # as sent, compressed if it was
     response: bytes
+    may_wait: bool = False  # for the row of the response that it continues, if that has none yet
 
 
 @dataclass(slots=True)
@@ -48,6 +50,11 @@ class OpenCall:
     pieces: list[tuple[int, int, int]] = field(default_factory=list)
     # The same lines, as long as they are held in memory; None: they have to be fetched.
     held: list[bytes] | None = field(default_factory=list)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its row may take seconds to make."""
+        return sum(length for _, _, length in self.pieces) > LARGE_BYTES
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from typing import Final
 
 from addon.metering.content_coding import is_small
 from addon.metering.price import PriceList
-from addon.settling.chains import Chains
+from addon.settling.chains import Chains, ParentUnknown
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.journal_reader import Call
 from addon.settling.rows import make_rows
@@ -64,7 +64,7 @@ class RowMaker:
         self._worker: Worker | None = None
 
     def __call__(self, call: Call) -> Rows:
-        """Raises TooCostly, ReadingFailed, and whatever a bug of ours raises."""
+        """Raises ParentUnknown, TooCostly, ReadingFailed, and whatever a bug of ours raises."""
         answer_coding = call.end.content_encoding if call.end else None
         if is_small(call.request, call.start.content_encoding, READ_HERE_BYTES) and is_small(
             call.response, answer_coding, READ_HERE_BYTES
@@ -89,6 +89,8 @@ class RowMaker:
         self._worker = self._worker or Worker("addon.settling.row_worker", *self._arguments)
         answer = pickle.loads(self._worker.ask(question, self._wall_s))
         if isinstance(answer, dict):
+            if answer["kind"] == ParentUnknown.__name__:
+                raise ParentUnknown(answer["message"])
             raise ReadingFailed(answer["kind"], answer["message"])
         rows: Rows = answer
         return rows

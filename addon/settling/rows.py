@@ -76,7 +76,9 @@ def make_rows(
     is_charged: Callable[[str, str], bool] = lambda _work, _request_id: True,
     session_of: Callable[[Link], str | None] = without_chains,
 ) -> tuple[RequestRow, BodyRow]:
-    """`is_charged` tells whether this request is the one that is charged for a piece of work (`charged_once.py`),
+    """Raises ParentUnknown for a call that may wait, and goes on with a response that is not known yet.
+
+    `is_charged` tells whether this request is the one that is charged for a piece of work (`charged_once.py`),
     `session_of` the session of a call that continues another one (`chains.py`).
 
     The row names the provider that answered; its `request_model` is what the caller asked for, its body what was sent to
@@ -96,8 +98,8 @@ def make_rows(
     is_free = answer.reading.is_free or (operation is not None and operation.is_free)
     cost = FREE if is_free else _cost(call, price_list, provider, answer.reading, used, request, factors)
     row = _request_row(call, operation, request, answer, used, cost, factors)
-    if row.operation_name in CHAINED:
-        row = replace(row, session_id=_session(row, request.asked, start, session_of))
+    if call.start.operation_name in CHAINED:
+        row = replace(row, session_id=session_of(_link(row, request.asked, call)))
     return row, body_row(call, bodies, answer.reading.text)
 
 
@@ -203,13 +205,12 @@ def _request_row(
     )
 
 
-def _session(
-    row: RequestRow, asked: RequestFacts, start: CallStart, session_of: Callable[[Link], str | None]
-) -> str | None:
+def _link(row: RequestRow, asked: RequestFacts, call: Call) -> Link:
     """A response that goes on with one of another socket belongs to that one's session, and not to its own socket's."""
-    previous = asked.previous_id
+    start, previous = call.start, asked.previous_id
     named = start.session_id or asked.session_id or (None if previous else start.socket_id)
-    return session_of(Link(row.provider_name, previous, row.response_id, named, start.socket_id or previous))
+    fallback = start.socket_id or previous
+    return Link(row.provider_name, previous, row.response_id, named, fallback, call.may_wait)
 
 
 def _quality(reading: Reading, checked: Checked | None) -> str | None:

@@ -10,6 +10,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,11 @@ from addon.limits.rules import Budget
 from addon.limits.store import StoreDown
 from addon.limits.upper_bound import RateTable
 from addon.settling.batch import Batch
+from addon.settling.chains import ParentUnknown
 from addon.settling.charging import Charger
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.messages import Messages, say
+from addon.settling.parents import may_wait, parent_may_come
 from addon.settling.parquet import settled_to_parquet
 from addon.settling.settled_files import EventFile, SettledFile, row_fields
 from addon.storage.folders import (
@@ -40,7 +43,6 @@ RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
 GRACE_S: Final = 15.0  # how long a reader may take to open the settled files it has listed
 RETRY_AFTER_S: Final = 1.0  # after the disk refused
 LONGEST_ID: Final = 100
-LARGE_BYTES: Final = 256 * 2**10  # journalled; such a call may take seconds
 TMP_AGE_S: Final = 60.0
 
 
@@ -236,9 +238,8 @@ class Settler:
             busy |= more
             try:
                 # Large ones last; else in their order, so that a response has its row before the one that goes on with it.
-                for call_id, call in sorted(run.due(self._clock()), key=lambda due: _is_large(due[1])):
-                    self._settle(run, call_id, call)
-                    busy = True
+                for call_id, call in sorted(run.due(self._clock()), key=lambda due: due[1].is_large):
+                    busy |= self._settle(run, call_id, call)
             finally:
                 self._batch.commit(functools.partial(self._decided, run))
             for event_id, (sequence, row) in list(run.events.items()):
@@ -248,16 +249,21 @@ class Settler:
             if run.dead or not more:
                 return busy
 
-    def _settle(self, run: Run, call_id: str, open_call: OpenCall) -> None:
+    def _settle(self, run: Run, call_id: str, open_call: OpenCall) -> bool:
         """Makes the call's rows. They are written with those of other calls. Raises OSError: then it, and whatever is not
-        written, is still to be settled."""
+        written, is still to be settled. False: it waits for the row of another call."""
         sequence = run.segment_of(open_call)
         if sequence is None:
             self._say(f"call {call_id} of run {run.name} began, but the end of its journal is gone; skipped")
             run.decided(call_id, None)
-            return
+            return True
         call = run.load(call_id, open_call)
-        row, *lines = self._rows(call)
+        try:
+            row, *lines = self._rows(replace(call, may_wait=may_wait(open_call, self._clock())))
+        except ParentUnknown:
+            if parent_may_come(open_call, run, self._runs.values()):
+                return False
+            row, *lines = self._rows(call)
         if self._charger:
             self._try_charging(
                 functools.partial(
@@ -272,6 +278,7 @@ class Settler:
         file = self._file(run.segments[sequence].name, call.start.started_at.date())
         if self._batch.add(call_id, sequence, file, *lines):
             self._batch.commit(functools.partial(self._decided, run))
+        return True
 
     def _decided(self, run: Run, call_id: str, sequence: int) -> None:
         run.decided(call_id, sequence)
@@ -294,10 +301,13 @@ class Settler:
             self._say(f"limits and budgets are not charged\n{traceback.format_exc()}", about="limits")
 
     def _rows(self, call: Call) -> tuple[RequestRow, dict[str, Any], dict[str, Any]]:
-        """The call's row, and its lines; where reading it fails, a row that names the error and keeps the raw bodies."""
+        """The call's row, and its lines; where reading it fails, a row that names the error and keeps the raw bodies.
+        Raises ParentUnknown."""
         try:
             request, body = self._make_rows(call)
             return request, row_fields(request), row_fields(body)
+        except ParentUnknown:
+            raise
         except Exception as error:
             kind = getattr(error, "kind", type(error).__name__)
             self._say(f"call {call.call_id}: {kind}: {error}; its row keeps the raw bodies", about=kind)
@@ -370,10 +380,6 @@ class Settler:
                 sync_folder(
                     folder
                 )  # before the note is removed: a row that reappears after a power cut would count twice
-
-
-def _is_large(call: OpenCall) -> bool:
-    return sum(length for _, _, length in call.pieces) > LARGE_BYTES
 
 
 def _note_ids(path: Path) -> list[str] | None:

@@ -9,9 +9,15 @@ import pytest
 
 from addon.metering.price import PriceList
 from addon.settling.chains import KEEP_S, Chains, Link
-from addon.settling.journal_reader import Call
-from addon.settling.rows import make_rows
+from addon.settling.journal_reader import AMEND_S, Call
+from addon.settling.parents import PATIENCE_S
+from addon.settling.rows import bare_rows, make_rows
+from addon.settling.settler import Settler
+from addon.storage.folders import Folders
+from addon.storage.journal import Journal
+from addon.storage.journal_lines import CallEnd
 from tests.providers.cases.reading import FOLDER, read_case
+from tests.storage.calls import NOON_US, Clock, call_start, stored
 
 PRICES = PriceList()
 SOURCES = {  # https://developers.openai.com/api/reference/resources/responses, https://ai.google.dev/api/interactions-api
@@ -148,3 +154,102 @@ def test_a_socket_gives_way_to_the_chain(path: Path) -> None:
     )
     assert goes_on.session_id == "socket-1"
     chains.close()
+
+
+# Rows of calls that are ready before the call that they continue
+
+
+def responses_settler(folders: Folders, clock: Clock) -> Settler:
+    chains = Chains(folders.chains)
+    return Settler(folders, lambda call: make_rows(call, PRICES, session_of=chains.session), bare_rows, clock=clock)
+
+
+def journal_response(
+    journal: Journal, name: str, second: int, *, previous: str = "", session: str | None = None, words: int = 1
+) -> CallEnd:
+    """A call that began in that second; its end is still to come."""
+    start = replace(
+        call_start(name, NOON_US + second * 1_000_000),
+        operation_name="responses",
+        path="/v1/responses",
+        session_id=session,
+    )
+    request = {"model": "gpt-4o", "input": "word " * words} | ({"previous_response_id": previous} if previous else {})
+    journal.start(name, start)
+    journal.piece(name, "request", orjson.dumps(request))
+    journal.piece(name, "response", orjson.dumps({"id": name, "object": "response", "status": "completed"}))
+    return CallEnd(status=200, content_type="application/json")
+
+
+def sessions(folders: Folders) -> dict[str, str | None]:
+    return {row["request_id"]: row.get("session_id") for row in stored(folders.data)}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
+
+
+def opened(folders: Folders) -> Journal:
+    journal = Journal(folders.journal, segment_bytes=2**40, segment_age_s=2**40)
+    journal.open()
+    return journal
+
+
+def test_a_call_that_goes_on_with_a_large_one_waits_for_its_session(folders: Folders) -> None:
+    journal, clock = opened(folders), Clock()
+    journal.end("large", journal_response(journal, "large", 0, session="s1", words=100_000), final=True)
+    journal.end("next", journal_response(journal, "next", 1, previous="large"), final=True)
+    settler = responses_settler(folders, clock)
+    settler.step()
+    settler.step()
+    assert sessions(folders) == {"large": "s1", "next": "s1"}
+    settler.close()
+    journal.close()
+
+
+def test_a_call_waits_while_the_end_of_the_one_before_it_may_be_amended(folders: Folders) -> None:
+    journal, clock = opened(folders), Clock()
+    journal.end("first", journal_response(journal, "first", 0, session="s1"), final=False)
+    journal.end("next", journal_response(journal, "next", 1, previous="first"), final=True)
+    settler = responses_settler(folders, clock)
+    settler.step()
+    assert sessions(folders) == {}
+    clock.now += AMEND_S
+    settler.step()
+    settler.step()
+    assert sessions(folders) == {"first": "s1", "next": "s1"}
+    settler.close()
+    journal.close()
+
+
+def test_a_call_waits_for_what_a_dead_proxy_left(folders: Folders) -> None:
+    before, clock = opened(folders), Clock()
+    before.end("first", journal_response(before, "first", 0, session="s1"), final=True)
+    before.close()
+    after = opened(folders)
+    after.end("next", journal_response(after, "next", 1, previous="first"), final=True)
+    settler = responses_settler(folders, clock)
+    settler.step()
+    settler.step()
+    assert sessions(folders) == {"first": "s1", "next": "s1"}
+    settler.close()
+    after.close()
+
+
+def test_a_call_does_not_wait_for_an_unknown_response_or_for_long(folders: Folders) -> None:
+    journal, clock = opened(folders), Clock()
+    journal_response(journal, "under way", 0)
+    journal.end("next", journal_response(journal, "next", 1, previous="unknown"), final=True)
+    journal.end("later", journal_response(journal, "later", 2, session="s1"), final=False)
+    settler = responses_settler(folders, clock)
+    settler.step()
+    assert sessions(folders) == {"next": "unknown"}
+    journal.end("waits", journal_response(journal, "waits", 3, previous="other"), final=True)
+    settler.step()
+    assert sessions(folders) == {"next": "unknown"}
+    clock.now += AMEND_S + PATIENCE_S
+    settler.step()
+    assert sessions(folders) == {"next": "unknown", "later": "s1", "waits": "other"}
+    settler.close()
+    journal.close()

@@ -14,6 +14,7 @@ import zstandard
 
 from addon.metering.price import PriceList
 from addon.settling.bodies import LONGEST_BODY_BYTES
+from addon.settling.chains import ParentUnknown
 from addon.settling.journal_reader import Call
 from addon.settling.process import settle_leftovers
 from addon.settling.row_worker import ReadingFailed, RowMaker, TooCostly
@@ -111,6 +112,10 @@ def test_an_exception_in_the_worker_has_its_own_name(tmp_path: Path) -> None:
         with pytest.raises(ReadingFailed) as failed:
             maker(replace(broken, start=replace(broken.start, started_at_us=2**70)))
         assert failed.value.kind == "OverflowError"
+        responses = replace(broken.start, operation_name="responses", path="/v1/responses")
+        goes_on = b'{"previous_response_id":"r1"}' + broken.request
+        with pytest.raises(ParentUnknown):
+            maker(replace(broken, start=responses, request=goes_on, may_wait=True))
     finally:
         maker.close()
 
