@@ -24,6 +24,7 @@ ORDER: Final = (
     "analysis.api",
     "analysis.health",
     "analysis.alerts",
+    "analysis.exports",
     "analysis.webhooks",
     "analysis.faces",
     "analysis.reports",

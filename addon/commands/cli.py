@@ -21,6 +21,7 @@ _NAMES: Final = (
     "doctor",
     "env",
     "explain",
+    "export",
     "fake",
     "feedback",
     "keys",

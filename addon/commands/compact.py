@@ -1,7 +1,6 @@
 """`heliograph compact`: merges the stored files by hand. pyarrow and rich are imported when it runs."""
 
 import math
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from addon.commands.options import Failure, data_options, examples
+from addon.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from addon.settling.compact import Merge
     from addon.storage.disk_use import Use
     from addon.storage.folders import Folders
@@ -70,7 +68,7 @@ def _merge(folders: "Folders", planned: Sequence["Merge"]) -> list[str]:
     from addon.settling import compact as merges
 
     failed: list[str] = []
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("merging rows", total=sum(merge.rows for merge in planned))
         for merge in planned:
             try:
@@ -87,7 +85,7 @@ def _remove(folders: "Folders", now: Callable[[], float], wait: Callable[[float]
     from addon.settling.merge import GRACE_S
 
     until = now() + GRACE_S
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("waiting for readers of the replaced files", total=math.ceil(GRACE_S))
         while now() < until:
             wait(1.0)
@@ -100,11 +98,3 @@ def _use(folders: "Folders", planned: Sequence["Merge"]) -> "Use":
 
     uses = [use_of_day(folders.lake_day(merge.table, merge.day)) for merge in planned]
     return Use(sum(use.files for use in uses), sum(use.size for use in uses))
-
-
-def _progress() -> "Progress":
-    """A bar on stderr, where it is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())

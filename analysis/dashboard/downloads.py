@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from analysis.dashboard.pages import Site, sql_text
 from analysis.dashboard.view import View
-from analysis.faces.render import json_object, write_csv
+from analysis.faces.render import write_csv, write_json_lines
 from analysis.quoting import literal
 from analysis.reports.grouping import with_columns
 from analysis.reports.scope import Scope, printed_scope
@@ -70,9 +70,9 @@ def _csv(table: Table) -> tuple[bytes, str]:
 
 
 def _json_lines(table: Table) -> tuple[bytes, str]:
-    return "".join(f"{json_object(record)}\n" for record in table.records()).encode(
-        errors="replace"
-    ), "application/x-ndjson"
+    out = io.StringIO()
+    write_json_lines(table.columns, table.rows, out)
+    return out.getvalue().encode(errors="replace"), "application/x-ndjson"
 
 
 def _parquet(table: Table) -> tuple[bytes, str]:

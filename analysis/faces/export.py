@@ -67,11 +67,16 @@ def write_parquet(target: Path, schema: pa.Schema, batches: Iterable[pa.RecordBa
 
     def write(file: IO[bytes]) -> None:
         nonlocal rows
-        options: dict[str, Any] = {"compression": "zstd"}
-        with pq.ParquetWriter(file, named, **options) as writer:
+        with parquet_writer(file, named) as writer:
             for batch in batches:
                 writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=named))
                 rows += batch.num_rows
 
     write_new(target, write)
     return rows
+
+
+def parquet_writer(file: IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
+    """Compressed, into a file that need not be seekable."""
+    options: dict[str, Any] = {"compression": "zstd"}
+    return pq.ParquetWriter(file, schema, **options)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -21,6 +22,20 @@ from analysis.table import Table, unique
 UNKNOWN: Final = "-"  # NULL in a table: not known, never 0
 _ENOUGH_TEXT: Final = 12  # characters of a text column that are worth showing; below that, columns are left out
 _LEAST_TEXT: Final = 6  # where no column can be left out any more
+_FORMULAS: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # the last: full width
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")  # of a property: a spreadsheet reads it as a number
 
 
 def write_json(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
@@ -39,11 +54,24 @@ def json_object(record: dict[str, Any]) -> str:
     return json.dumps(json_value(record), ensure_ascii=False)
 
 
+def write_json_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    """One object a line, as the rows come."""
+    names = unique(columns)
+    out.writelines(f"{json_object(dict(zip(names, row, strict=True)))}\n" for row in rows)
+
+
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
-    """RFC 4180 with a header, as the rows come; NULL is empty, lists and maps are JSON, numbers never have an exponent."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(unique(columns))
-    writer.writerows([_csv_value(value) for value in row] for row in rows)
+    """RFC 4180 with a header, as the rows come; NULL is empty, lists and maps are JSON, numbers never have an exponent.
+
+    Text that a spreadsheet would run as a formula has a ' before it: bodies, users and properties may come from anybody.
+    """
+    csv.writer(out, lineterminator="\n").writerow(unique(columns))
+    write_csv_rows(rows, out)
+
+
+def write_csv_rows(rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    """The same without the header."""
+    csv.writer(out, lineterminator="\n").writerows([_csv_value(value) for value in row] for row in rows)
 
 
 def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool) -> list[str]:
@@ -191,7 +219,12 @@ def _csv_value(value: Any) -> str | int:
             return json.dumps(json_value(value), ensure_ascii=False)
         case int():
             return value
-    return str(json_value(value))
+    return _harmless(str(json_value(value)))
+
+
+def _harmless(text: str) -> str:
+    """Text that no spreadsheet runs as a formula. Source: OWASP, CSV Injection."""
+    return f"'{text}" if text.startswith(_FORMULAS) and not _NUMBER.fullmatch(text) else text
 
 
 def is_number(column: Sequence[Any]) -> bool:
