@@ -28,6 +28,8 @@ from addon.hooks.lifecycle import Lifecycle  # noqa: E402
 from addon.hooks.limits import Limits  # noqa: E402
 from addon.hooks.pages import LetPagesRead, RefusePages  # noqa: E402
 from addon.hooks.proxy import Proxy  # noqa: E402
+from addon.hooks.record import Record  # noqa: E402
+from addon.hooks.replay import Replay  # noqa: E402
 from addon.hooks.retry import Retry  # noqa: E402
 from addon.hooks.route import Routing  # noqa: E402
 from addon.hooks.services import Services  # noqa: E402
@@ -45,6 +47,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         Fallback(proxy, services),  # finds the other targets, by header or config
         AskUsage(calls, services),  # lets a stream state its usage, where the caller or the config asks
         Retry(proxy, services),  # retries and fallbacks, before the caller hears of a failure
+        *([Replay(proxy, services)] if proxy.tape else []),  # answers from a recording; nothing goes out then
         capture,  # copies what passes into the journal
         ErrorAnswers(calls),  # no first byte came: an error in the dialect of the called API
         AnswerHeaders(calls, services.journal),  # our headers on every answer
@@ -52,6 +55,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         Cache(proxy, services),  # answers repeated calls; after Capture, which has the request by then
         limits,  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
         StoreAnswers(proxy, services),  # keeps a fresh answer: for the cache, and for identical calls at the same time
+        *([Record(proxy)] if proxy.tape else []),  # keeps calls and answers in a recording
         Coalesce(calls, proxy.flights),  # gives those calls that answer, in place of an upstream call of their own
         OverrideBody(calls),  # what the first of several targets is to get; the journal has what the caller sent
         HideUsage(calls),  # removes usage that only the config asked for; after everything that copies the stream

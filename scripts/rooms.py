@@ -39,6 +39,7 @@ ORDER: Final = (
     "config",
     "callers",
     "caching",
+    "recordings",
     "sending",
     "limits",
     "conversations",

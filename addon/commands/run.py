@@ -29,6 +29,7 @@ from addon.commands.options import (
     upstream_options,
 )
 from addon.config.settings import ConfigError, Settings, data_folder
+from addon.recordings.tape import Tape
 
 # The exit status that a shell gives for a command that it cannot start.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -70,7 +71,7 @@ def run(
     if not command:
         raise click.UsageError("say which program to run, e.g. heliograph run -- python app.py")
     settings = read_settings(data, config, upstreams, upstream_timeout)
-    again = _again(data, config, upstreams, project, usage, command)
+    again = command_line("run", data, config, upstreams, project, ["--usage"] if usage else [], command)
     if usage:
         settings = replace(settings, inject_usage=True)
     try:
@@ -86,11 +87,18 @@ def run(
 
 
 def run_through_proxy(
-    settings: Settings, command: Sequence[str], project: str | None, *, by_base_url: bool, again: str
+    settings: Settings,
+    command: Sequence[str],
+    project: str | None,
+    *,
+    by_base_url: bool,
+    again: str,
+    tape: Tape | None = None,
 ) -> int:
     """Run `command` with the variables of `environment`, print the summary to stderr. Returns the command's status.
 
-    `by_base_url`: with those of `base_urls`, too. `again`: the command line to suggest where no call came through.
+    `by_base_url`: with those of `base_urls`, too. `again`: the command line to suggest where no call came through. `tape`
+    records the calls or answers them; what is said of answered calls is up to the caller.
     """
     from addon.commands.direct_connections import DirectConnections
     from addon.config import trust
@@ -102,8 +110,10 @@ def run_through_proxy(
         redirected = redirect("", os.environ, settings.upstreams)
         settings = replace(settings, upstreams={**settings.upstreams, **redirected.upstreams})
     # The program cannot know a key, and no other program knows this proxy's port.
-    with ProxyThread(replace(settings, keys=(), is_watched=False)) as thread:
-        proxy = thread.proxy
+    thread = ProxyThread(replace(settings, keys=(), is_watched=False))
+    proxy = thread.proxy
+    proxy.tape = tape
+    with thread:
         proxy.request_ids, proxy.hosts, proxy.connections.project = [], {}, project
         url = environment.proxy_url(*thread.address, project)
         bundle = trust.write_bundle(settings.data, os.environ)
@@ -124,7 +134,8 @@ def run_through_proxy(
             status = _wait(child)
         took_s = time.monotonic() - began
     if ids:
-        _summarise(settings, ids, began_at, took_s)
+        if tape is None or not tape.plays:
+            _summarise(settings, ids, began_at, took_s)
     else:
         seen = Seen(
             again=again,
@@ -171,16 +182,17 @@ def _summarise(settings: Settings, ids: Sequence[str], began_at: datetime, took_
     click.echo(f"  data in {settings.data}; more: heliograph report --since {hours}h{elsewhere}", err=True)
 
 
-def _again(
+def command_line(
+    verb: str,
     data: Path,
     config: Path | None,
     upstreams: Sequence[str],
     project: str | None,
-    usage: bool,
+    more: Sequence[str],
     command: Sequence[str],
 ) -> str:
-    """This command line with --base-url."""
-    words = ["heliograph", "run", "--base-url"]
+    """This command line with --base-url. `more`: further options and arguments of the verb."""
+    words = ["heliograph", verb, "--base-url"]
     if data != data_folder():
         words += ["--data", str(data)]
     if config:
@@ -189,4 +201,4 @@ def _again(
         words += ["--upstream", upstream]
     if project:
         words += ["--project", project]
-    return shlex.join([*words, *(["--usage"] if usage else []), "--", *command])
+    return shlex.join([*words, *more, "--", *command])

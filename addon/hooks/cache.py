@@ -28,7 +28,7 @@ class Cache:
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.of(flow.id)
-        if call is None or call.asked.controls.cache is None or flow.response:
+        if call is None or call.asked.controls.cache is None or flow.response or call.sharing.reference:
             return None
         return self._look_up(flow, call, call.asked.controls.cache)
 

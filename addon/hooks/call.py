@@ -22,6 +22,7 @@ from addon.limits.refusal import Standing
 from addon.metering.piece_times import PieceTimes
 from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
+from addon.recordings.model import RecordedCall
 from addon.routing.router import Route
 from addon.sending.fallbacks import Codes, Fallbacks
 from addon.sending.timeouts import Timeouts
@@ -135,16 +136,23 @@ class Copied:
 
 @dataclass(slots=True)
 class Sharing:
-    """The cache, and identical calls at the same time. Written by `cache.py`, `cache_store.py` and `coalesce.py`."""
+    """The cache, identical calls at the same time, and recordings. Written by `cache.py`, `cache_store.py`, `coalesce.py` and
+    `replay.py`."""
 
     cache_keys: tuple[str, ...] = ()  # one for each slot of its bucket; none: the cache is off
     status: str | None = None  # hit | miss | coalesced | unavailable; None: the cache was not asked
     reference: Reference | None = None  # whose answer is given again, instead of asking the provider
     leads: "Flight | None" = None  # its answer is kept, for the cache and for the calls that follow it
     follows: "Flight | None" = None  # the identical call whose answer this one gets
+    plays: RecordedCall | None = field(default=None, repr=False)  # the recorded call whose answer this one gets
     feed: asyncio.Task[None] | None = field(default=None, repr=False)  # passes that answer on
     caller_left: bool = False  # and other callers still wait for the answer
     is_abandoned: bool = False  # the last of them left, too
+
+    @property
+    def is_fed(self) -> bool:
+        """The answer comes from another call, in place of an upstream call."""
+        return self.follows is not None or self.plays is not None
 
     @property
     def is_shared(self) -> bool:

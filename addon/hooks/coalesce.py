@@ -71,7 +71,8 @@ async def outlive_caller(flights: Flights, caller: ClientConnection, longest_s: 
 
 
 class Coalesce:
-    """Sends each new piece to the callers that share an answer, and drops callers that disconnect."""
+    """Sends each new piece to the callers that share an answer, and drops callers that disconnect; those of a replayed
+    answer, too."""
 
     def __init__(self, calls: Calls, flights: Flights) -> None:
         self.calls, self.flights = calls, flights

@@ -7,6 +7,7 @@ from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
 from addon.hooks.flights import Flights
 from addon.hooks.open_socket import Socket
+from addon.recordings.tape import Tape
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Proxy:
     untrusted: set[str] = field(default_factory=set)  # hosts whose certificate, made by us, a program did not accept
     hosts: dict[str, bool] | None = None  # asked for through us -> whether it is opened; for the same summary
     request_ids: list[str] | None = None  # of all calls, for `heliograph run`'s summary; None: not wanted
+    tape: Tape | None = None  # calls are recorded with it, or answered from it
     run: str = ""  # name of the journal's run; "" before it is opened
     started_at: float = field(default_factory=time.time)  # epoch seconds
     alone: bool = False  # only this machine can reach us

@@ -3,7 +3,7 @@
 - Failures before the first byte are answered in JSON, never as an HTML page (`hooks/error_answers.py` writes the answer).
 - Timeouts (`deadlines.py`).
 - A failed attempt is held back before the caller hears of it (`held_answer.py`), and another may follow (`hooks/retry.py`).
-- An answer may come from an identical call (`following.py`), and go on for others when its own caller left.
+- An answer may come from an identical or a recorded call (`following.py`), and go on for others when its own caller left.
 - A CONNECT to a host that is not a provider is a blind tunnel, opened before it is confirmed.
 
 Relies on mitmproxy's internals; `internals.py` names them.
@@ -178,7 +178,7 @@ class CallStream(HttpStream):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         call = self.call
-        if call and call.sharing.follows:
+        if call and call.sharing.is_fed:
             call.move_to(CallState.FOLLOWING)
             self._watch_deadline()
             yield AnswerWantedHook(self)
@@ -265,7 +265,7 @@ class CallStream(HttpStream):
             return
         self._setup.deadlines.forget(self)
         self.call.upstream.failure = Failure.TIMEOUT
-        if self.call.sharing.follows is None:
+        if not self.call.sharing.is_fed:
             yield SendHttp(RequestProtocolError(self.stream_id, message, ErrorCode.CANCEL), self.context.server)
         yield from self.handle_protocol_error(fed_failure(self.stream_id, message))
 
@@ -286,7 +286,7 @@ class CallStream(HttpStream):
         failure = (self.call and self.call.upstream.failure) or failing.kind_of(event)
         if self.call:
             self.call.upstream.failure = failure
-        if by_caller and self.call and self.call.sharing.follows:
+        if by_caller and self.call and self.call.sharing.is_fed:
             yield from failing.stop_following(self, event.message)
         elif not by_caller and self.waits_for_first_byte() and self.client_state != self.state_errored:
             if not (yield from failing.fail_before_first_byte(self, failure, event.message)):
