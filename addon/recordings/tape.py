@@ -22,7 +22,7 @@ SUFFIX: Final = ".jsonl"
 def path_of(name: str) -> Path:
     """A bare NAME is `recordings/NAME.jsonl`; with a folder or an extension in it, it is the file's path."""
     path = Path(name)
-    return path if path.suffix or len(path.parts) > 1 else FOLDER / f"{name}{SUFFIX}"
+    return path if path.suffix or "/" in name else FOLDER / f"{name}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
