@@ -44,6 +44,7 @@ ORDER: Final = (
     "limits",
     "conversations",
     "metering",
+    "redaction",
     "providers",
     "storage",
     "clients",

@@ -6,7 +6,6 @@ may hold is in `addon/config/models.py`, which is imported only where there is a
 
 import os
 import re
-import secrets
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,8 @@ from addon.metering.overrides import PriceOverride
 from addon.remember import remember_short
 from addon.sending.fallbacks import FallbackRule
 from addon.sending.timeouts import HEAD_S, Timeouts
-from addon.storage.folders import is_odd, open_file
+from addon.storage.folders import is_odd
+from addon.storage.secret_file import secret_in
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
@@ -173,24 +173,8 @@ def problems_of(problems: Iterable[Problem], sections: Sequence[str]) -> str:
 
 
 def secret(data: Path) -> bytes:
-    """The key of all keyed hashes, `DATA/secret`: made once, 0600. With it a guessed key can be tested, so it stays private."""
-    path = data / "secret"
-    try:
-        with os.fdopen(open_file(path), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = data / f".secret-{os.getpid()}"
-        descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            os.link(fresh, path)  # fails if another process was first: then its secret is ours
-        except FileExistsError:
-            return path.read_bytes()
-        finally:
-            fresh.unlink()
-        return path.read_bytes()
+    """The key of all keyed hashes, `DATA/secret`. With it a guessed key can be tested, so it stays private."""
+    return secret_in(data / "secret")
 
 
 def parse_listen(value: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
 webhooks-dead.jsonl                  deliveries that were given up
 alerts.sqlite                        which alerts fire, and the messages that are not delivered yet
+redact.key                           the key of the pseudonyms in redacted text
 limits.sqlite                        buckets of limits, spending of budgets (recounted from the lake at a start)
 """
 
@@ -68,6 +69,10 @@ class Folders:
     @property
     def chains(self) -> Path:
         return self.data / "chains.sqlite"
+
+    @property
+    def redaction_key(self) -> Path:
+        return self.data / "redact.key"
 
     @property
     def prices(self) -> Path:
@@ -215,7 +220,7 @@ def is_odd(path: Path) -> bool:
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
 _FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
-    r"secret|(?:settle|merge)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|redact\.key|(?:settle|merge)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 
