@@ -67,9 +67,7 @@ def luhn(digits: bytes) -> bool:
 
 
 def _is_of_a_network(digits: bytes) -> bool:
-    return any(
-        len(digits) in lengths and int(digits[: len(str(first.start))]) in first for first, lengths in _NETWORKS
-    )
+    return any(len(digits) in lengths and int(digits[: len(str(first.start))]) in first for first, lengths in _NETWORKS)
 
 
 def iban_length(text: bytes) -> int:
