@@ -17,7 +17,7 @@ from addon.config.controls import AUTH
 from addon.hooks.answers import answer_now, api_error, json_answer
 from addon.hooks.api_process import ApiDown
 from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.endpoint_headers import COUNTS, TOKEN
+from addon.hooks.endpoint_headers import CALLER, COUNTS, TOKEN
 from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import is_under_our_name
@@ -73,6 +73,7 @@ class Endpoints:
         request.scheme, request.data.host, request.data.port = "http", "127.0.0.1", port
         request.host_header = f"127.0.0.1:{port}"
         request.headers[TOKEN] = self.services.api.token
+        request.headers[CALLER] = flow.client_conn.peername[0]
         request.headers[COUNTS] = orjson.dumps(self._counts() | {"started_at": self.proxy.started_at}).decode()
         request.stream = True
         flow.server_conn.via = None

@@ -1,4 +1,4 @@
-"""A conversation as blocks for a page: who said what, in pieces of bounded length. Pure.
+"""A conversation as blocks for a page: each message with its role, in pieces of bounded length. Pure.
 
 What models and callers say stays text: a block never has markup. Bytes are shown only as images of types that cannot carry
 scripts, and only from the row itself: no address in a body is ever asked for.

@@ -11,7 +11,7 @@ import orjson
 from analysis.dashboard import formats
 from analysis.dashboard.steps import Steps
 from analysis.dashboard.view import View
-from analysis.faces.palette import CATEGORICAL, MOST_SERIES, assign
+from analysis.faces.palette import MOST_SERIES
 
 OTHERS: Final = "all others"
 FORMATS: Final[Mapping[str, Callable[[float | None], str]]] = {
@@ -82,11 +82,11 @@ def stacked(
     unit: str,
     *,
     token: str | None,
-    colours: Mapping[str, str] | None = None,
+    colours: Callable[[Sequence[str]], Mapping[str, str]],
     names: Callable[[object], str] = named,
 ) -> Chart:
     """Of rows with `at`, `series` and a value: the largest series, and all others as one. `token`: the filter that a
-    series is; `colours`: what `colours_of` gives for the rows, if it is asked for once for several charts."""
+    series is; `colours`: the colour of each of the shown names (`Colours.of`)."""
     place = steps.place(view.window)
     sums: dict[object, list[float]] = {}
     for row in rows:
@@ -95,11 +95,11 @@ def stacked(
             sums.setdefault(row["series"], [0.0] * len(steps.moments))[at] += row[value]
     order = sorted(sums, key=lambda name: (-sum(sums[name]), str(name)))
     shown = order if len(order) <= MOST_SERIES else order[: MOST_SERIES - 1]
-    show, colours = FORMATS[unit], colours or colours_of(rows, names)
+    show, colour_of = FORMATS[unit], colours([names(name) for name in shown])
     series = [
         Series(
             names(name),
-            colours[names(name)],
+            colour_of[names(name)],
             tuple(sums[name]),
             view.rows((token, name)) if token else view.rows(),
             show(sum(sums[name])),
@@ -112,16 +112,12 @@ def stacked(
     return Chart(steps.moments, steps.begins[-1], tuple(series), unit, True, None, _locals(steps, view))
 
 
-def colours_of(rows: Iterable[Mapping[str, Any]], names: Callable[[object], str] = named) -> dict[str, str]:
-    """A colour for each series, the same one in every chart: the most called ones have different ones."""
+def ranked(rows: Iterable[Mapping[str, Any]], names: Callable[[object], str] = named) -> list[str]:
+    """The names of the series, the most called ones first."""
     calls = Counter[str]()
     for row in rows:
         calls[names(row["series"])] += row["calls"]
-    ranked = sorted(calls, key=lambda name: (-calls[name], name))
-    found = assign(ranked[:MOST_SERIES])
-    for name in ranked[MOST_SERIES:]:
-        found |= assign([name])
-    return {name: str(CATEGORICAL.index(colour) + 1) for name, colour in found.items()}
+    return sorted(calls, key=lambda name: (-calls[name], name))
 
 
 def lines(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], steps: Steps, view: View, unit: str) -> Chart:

@@ -93,7 +93,7 @@ def moment(value: datetime, zone_local: datetime) -> Markup:
 
 
 def unknown(why: str) -> Markup:
-    """A dash with the reason for those who hover over it, focus it or have it read."""
+    """A dash with the reason: on hover, on focus, and for screen readers."""
     return Markup('<abbr class="unknown" tabindex="0" title="{0}" aria-label="unknown: {0}">{1}</abbr>').format(
         escape(why), DASH
     )

@@ -1,4 +1,4 @@
-"""The door of the dashboard, before any page: who looks, may they write, and the security headers of every answer."""
+"""Checks before any page of the dashboard: is the person signed in, may they write. Sets the security headers of every answer."""
 
 import hmac
 import time

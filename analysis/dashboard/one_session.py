@@ -1,6 +1,8 @@
 """The page of one session: its calls as a tree by path with bars on a line of time, and all that was said in it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -9,7 +11,7 @@ from starlette.routing import Route
 
 from analysis.api.envelope import ApiError
 from analysis.conversations.blocks import turns_of
-from analysis.conversations.messages import session_turns
+from analysis.conversations.messages import SessionTurn, session_turns
 from analysis.dashboard.pages import Site, run
 from analysis.dashboard.session_key import read_session_key
 from analysis.dashboard.session_tools import tools_between
@@ -24,82 +26,100 @@ TURNS_A_PAGE: Final = 25
 
 
 def routes(site: Site) -> list[Route]:
-    async def page(request: Request) -> Response:
-        view, session_id = view_of(request), _session_id(request)
-        rows = await site.ask(view, lambda connection: _calls(connection, session_id))
-        tab = view.options.get("tab", "")
-        return site.page(
-            request,
-            "one_session.html",
-            view,
-            session_id=session_id,
-            session_name=next((row["session_name"] for row in reversed(rows) if row["session_name"]), None),
-            users=sorted({row["user_id"] for row in rows if row["user_id"]}),
-            whole=session_tree(rows),
-            is_cut=len(rows) == MOST_OF_SESSION,
-            first=rows[0],
-            tabs=TABS,
-            tab=tab if tab in TABS else "tree",
-        )
-
-    async def tree(request: Request) -> Response:
-        view, session_id = view_of(request), _session_id(request)
-
-        def question(connection: Connection) -> Mapping[str, Any]:
-            rows = _calls(connection, session_id)
-            whole = session_tree(rows)
-            shown = [row for node in _nodes(whole) for row in node.own[:MOST_CALLS]]
-            return {"whole": whole, "tools": tools_between(connection, session_id, rows, shown)}
-
-        found = await site.ask(view, question)
-        return site.part("session_tree.html", view, most=MOST_CALLS, width=WIDTH, **found)
-
-    async def more(request: Request) -> Response:
-        """The next calls of one node."""
-        view, session_id = view_of(request), _session_id(request)
-        path, start = view.options.get("name", "/"), _number(view.options.get("after"))
-
-        def question(connection: Connection) -> Mapping[str, Any]:
-            rows = _calls(connection, session_id)
-            node = next((node for node in _nodes(session_tree(rows)) if node.path == path), None)
-            if node is None:
-                raise ApiError(404, "The session has no such path.")
-            shown = node.own[start : start + MOST_CALLS]
-            return {"node": node, "shown": shown, "tools": tools_between(connection, session_id, rows, shown)}
-
-        found = await site.ask(view, question)
-        depth = min(_number(view.options.get("most")), DEEPEST)
-        return site.part("session_more.html", view, start=start, depth=depth, most=MOST_CALLS, width=WIDTH, **found)
-
-    async def conversation(request: Request) -> Response:
-        view, session_id = view_of(request), _session_id(request)
-        start = _number(view.options.get("after"))
-
-        def question(connection: Connection) -> Mapping[str, Any]:
-            turns = session_turns(connection, session_id, start, TURNS_A_PAGE)
-            (count,) = connection.execute(
-                "select count(*) from requests where session_id = $id", {"id": session_id}
-            ).fetchone() or (0,)
-            said = [
-                {
-                    "call": turn.call,
-                    "is_left_out": turn.is_left_out,
-                    "first_new": turn.first_new,
-                    "turns": turns_of(turn.call.conversation, turn.first_new) if turn.call.conversation else None,
-                }
-                for turn in turns
-            ]
-            return {"said": said, "calls": count}
-
-        found = await site.ask(view, question)
-        return site.part("session_conversation.html", view, start=start, most=TURNS_A_PAGE, **found)
-
     return [
-        Route(PATH, page),
-        Route(f"{PATH}/-/tree", tree),
-        Route(f"{PATH}/-/more", more),
-        Route(f"{PATH}/-/conversation", conversation),
+        Route(PATH, partial(_page, site)),
+        Route(f"{PATH}/-/tree", partial(_tree, site)),
+        Route(f"{PATH}/-/more", partial(_more, site)),
+        Route(f"{PATH}/-/conversation", partial(_conversation, site)),
     ]
+
+
+async def _page(site: Site, request: Request) -> Response:
+    view, session_id = view_of(request), _session_id(request)
+    rows = await site.ask(view, lambda connection: _calls(connection, session_id))
+    tab = view.options.get("tab", "")
+    return site.page(
+        request,
+        "one_session.html",
+        view,
+        session_id=session_id,
+        session_name=next((row["session_name"] for row in reversed(rows) if row["session_name"]), None),
+        users=sorted({row["user_id"] for row in rows if row["user_id"]}),
+        whole=session_tree(rows),
+        is_cut=len(rows) == MOST_OF_SESSION,
+        first=rows[0],
+        tabs=TABS,
+        tab=tab if tab in TABS else "tree",
+    )
+
+
+async def _tree(site: Site, request: Request) -> Response:
+    view, session_id = view_of(request), _session_id(request)
+
+    def question(connection: Connection) -> Mapping[str, Any]:
+        rows = _calls(connection, session_id)
+        whole = session_tree(rows)
+        shown = [row for node in _nodes(whole) for row in node.own[:MOST_CALLS]]
+        return {"whole": whole, "shown": shown, "tools": tools_between(connection, session_id, rows, shown)}
+
+    found = await site.ask(view, question)
+    colours = _colours(site, found["shown"])
+    return site.part("session_tree.html", view, most=MOST_CALLS, width=WIDTH, colours=colours, **found)
+
+
+async def _more(site: Site, request: Request) -> Response:
+    """The next calls of one node."""
+    view, session_id = view_of(request), _session_id(request)
+    path, start = view.options.get("name", "/"), _number(view.options.get("after"))
+
+    def question(connection: Connection) -> Mapping[str, Any]:
+        rows = _calls(connection, session_id)
+        node = next((node for node in _nodes(session_tree(rows)) if node.path == path), None)
+        if node is None:
+            raise ApiError(404, "The session has no such path.")
+        shown = node.own[start : start + MOST_CALLS]
+        return {"node": node, "shown": shown, "tools": tools_between(connection, session_id, rows, shown)}
+
+    found = await site.ask(view, question)
+    return site.part(
+        "session_more.html",
+        view,
+        start=start,
+        depth=min(_number(view.options.get("most")), DEEPEST),
+        most=MOST_CALLS,
+        width=WIDTH,
+        colours=_colours(site, found["shown"]),
+        **found,
+    )
+
+
+async def _conversation(site: Site, request: Request) -> Response:
+    view, session_id = view_of(request), _session_id(request)
+    start = _number(view.options.get("after"))
+
+    def question(connection: Connection) -> Mapping[str, Any]:
+        turns = session_turns(connection, session_id, start, TURNS_A_PAGE)
+        ((count,),) = run(connection, "session_count", {"session": session_id}).rows
+        return {"said": [_said(turn) for turn in turns], "calls": count}
+
+    found = await site.ask(view, question)
+    return site.part("session_conversation.html", view, start=start, most=TURNS_A_PAGE, **found)
+
+
+def _said(turn: SessionTurn) -> Mapping[str, Any]:
+    said = turn.call.conversation
+    return {
+        "call": turn.call,
+        "is_left_out": turn.is_left_out,
+        "first_new": turn.first_new,
+        "turns": turns_of(said, turn.first_new) if said else None,
+    }
+
+
+def _colours(site: Site, calls: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """Of the models of these calls, as in every chart."""
+    models = Counter(call["model"] for call in calls if call["model"] is not None)
+    return site.dashboard.colours.of("model", [model for model, _ in models.most_common()])
 
 
 def _session_id(request: Request) -> str:

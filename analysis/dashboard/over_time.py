@@ -1,6 +1,7 @@
 """The charts over time that several pages have: sums at each step, stacked by a column of `calls`."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -26,7 +27,8 @@ async def over_time(site: Site, view: View, by: str, token: str | None, sums: Su
     if file := await download(site, view, "overview_over_time", columns, properties):
         return file
     rows = list((await site.table(view, "overview_over_time", columns, properties)).records())
-    colours = charts.colours_of(rows)
+    colours = partial(site.dashboard.colours.of, by)
+    colours(charts.ranked(rows))
     made = {
         title: charts.stacked(
             [row for row in rows if row[value]], value, steps, view, unit, token=token, colours=colours

@@ -54,7 +54,7 @@ def routes(site: Site) -> list[Route]:
         view = view_of(request)
         steps = steps_of(view.window)
         rows = list((await site.table(view, "overview_latency", [f"{steps.column} as at"])).records())
-        times = {"p50_ms": "half of the calls", "p95_ms": "95 of 100", "first_token_ms": "first token, half"}
+        times = {"p50_ms": "p50", "p95_ms": "p95", "first_token_ms": "first token, p50"}
         chart = charts.lines(rows, times, steps, view, "duration")
         return site.part("charts.html", view, charts={"Latency": chart}, step=steps.name)
 

@@ -53,6 +53,7 @@ class Site:
             "presets": PRESETS,
             "names": suggested_names(),
             "has_proxy": self.dashboard.has_proxy,
+            "status": status,
         }
         return HTMLResponse(self.templates.get_template(template).render(shown | values), status)
 

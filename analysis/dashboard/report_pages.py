@@ -72,7 +72,8 @@ async def _part(site: Site, part: Part, request: Request) -> Response:
 async def report_part(
     site: Site, view: View, title: str, report: str, by: Sequence[str] = (), note: str = ""
 ) -> Response:
-    """The report as a table with that title for those who do not see it. The option `sort` of the page names a column, with a `-` before it for the smallest first."""
+    """The report as a table. `title`: read aloud by screen readers. The page's option `sort` names a column; with a `-` before
+    it the smallest come first."""
     found = load(report)
     question = Question(
         report=found,

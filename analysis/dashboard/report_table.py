@@ -1,5 +1,6 @@
 """A report as a table of a page: what its columns are called, how its values look, and which calls are behind a row. Pure."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -22,17 +23,23 @@ _TITLES: Final[Mapping[str, str]] = {
     "cache_read_input_tokens": "Cached input",
     "duration_ms": "Time",
     "unpriced": "No price",
-    "p50_ms": "Latency, half",
-    "p95_ms": "95 of 100",
-    "p99_ms": "99 of 100",
-    "first_token_p50_ms": "First token, half",
-    "first_token_p95_ms": "First token, 95 of 100",
+    "p50_ms": "p50",
+    "p95_ms": "p95",
+    "p99_ms": "p99",
+    "first_token_p50_ms": "First token p50",
+    "first_token_p95_ms": "First token p95",
     "request_id": "Request",
-    "p50_tokens_per_s": "Tokens/s, half",
-    "p5_tokens_per_s": "Tokens/s, slowest 5 of 100",
+    "session_id": "Session",
+    "user_id": "User",
+    "changed": "Turns changed",
+    "lost_usd": "Cost of lost",
+    "missed": "Turns expired",
+    "missed_usd": "Cost of expired",
+    "p50_tokens_per_s": "Tokens/s p50",
+    "p5_tokens_per_s": "Tokens/s p5",
     "p50_stream_tokens_per_s": "Tokens/s after the first",
-    "failed_p50_ms": "Until the last failure, half",
-    "saved_p50_ms": "Latency of the saved, half",
+    "failed_p50_ms": "Until the last failure, p50",
+    "saved_p50_ms": "Latency of the saved, p50",
     "provider_name": "Provider",
     "error_type": "Error",
     "response_model": "Model",
@@ -58,9 +65,12 @@ _BEFORE, _CHANGE = "before_", "_change_percent"  # columns of a report beside th
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """`places`: decimal places of all its numbers without a unit, so that they are aligned."""
+
     name: str
     title: str
     is_number: bool
+    places: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,7 @@ def shown(table: Table, view: View, *, by: Sequence[str] = (), most: int | None 
     compared = {f"{_BEFORE}{name.removesuffix(_CHANGE)}" for name in changes}
     kept = [i for i, name in enumerate(names) if name not in changes and name not in compared]
     tokens = [by[i] if i < len(by) else token_of(names[i]) for i in kept]
-    columns = [Column(names[i], title(names[i]), _is_number(names[i], [row[i] for row in rows[:50]])) for i in kept]
+    columns = [_column(names[i], [row[i] for row in rows]) for i in kept]
     cells = []
     for row in rows:
         plain = _row(columns, tokens, [row[i] for i in kept], view)
@@ -105,6 +115,20 @@ def shown(table: Table, view: View, *, by: Sequence[str] = (), most: int | None 
             [replace(cell, change=change) if change else cell for cell, change in zip(plain, told, strict=True)]
         )
     return Shown(columns, cells, len(rows) < len(table.rows))
+
+
+def _column(name: str, values: Sequence[Any]) -> Column:
+    is_number = _is_number(name, values[:50])
+    return Column(name, title(name), is_number, places_of(values) if is_number else 0)
+
+
+def places_of(values: Sequence[Any]) -> int:
+    """Decimal places that show all the numbers of a column well enough; 0: they are whole."""
+    known = [abs(float(value)) for value in values if isinstance(value, int | float | Decimal)]
+    if all(value == int(value) for value in known if math.isfinite(value)):
+        return 0
+    largest = max(value for value in known if math.isfinite(value))
+    return next((places for places, least in ((1, 10), (2, 1), (3, 0.1)) if largest >= least), 4)
 
 
 def _change(percent: float | None) -> str | None:
@@ -163,7 +187,7 @@ def _cell(
         return Cell(formats.DASH, why=why_unknown(name), is_number=column.is_number)
     if isinstance(value, datetime):
         return Cell("", moment=value if value.tzinfo else value.replace(tzinfo=UTC))
-    text = formatted(name, value)
+    text = formatted(name, value, column.places)
     if name == "errors" and value and behind:
         return Cell(text, href=view.rows(*behind, ("error", "*")), is_number=True, is_bad=True)
     leads = name == "calls" and not any(
@@ -176,13 +200,15 @@ def why_unknown(name: str) -> str:
     return next((why for ending, why in _REASONS.items() if name.endswith(ending)), "not known")
 
 
-def formatted(name: str, value: Any) -> str:
-    """A value that is known, by its type and the unit in its name."""
+def formatted(name: str, value: Any, places: int | None = None) -> str:
+    """A value that is known, by its type and the unit in its name. `places`: of a number without a unit; None: as it needs."""
     match value:
         case bool():
             return "yes" if value else "no"
         case int() | float() | Decimal():
-            return _number(name)(float(value)) if not isinstance(value, int) else _number(name)(value)
+            return _number(name, places_of([value]) if places is None else places)(
+                value if isinstance(value, int) else float(value)
+            )
         case datetime():
             return value.strftime("%Y-%m-%d %H:%M:%S")
         case date():
@@ -194,7 +220,7 @@ def formatted(name: str, value: Any) -> str:
     return str(value)
 
 
-def _number(name: str) -> Callable[[float], str]:
+def _number(name: str, places: int) -> Callable[[float], str]:
     if name.endswith("_usd") or name == "usd":
         return formats.usd
     if name.endswith("_ms"):
@@ -203,11 +229,7 @@ def _number(name: str) -> Callable[[float], str]:
         return formats.percent
     if name.endswith("_bytes"):
         return formats.bytes_
-    return _plain
-
-
-def _plain(value: float) -> str:
-    return formats.count(value) if value == int(value) else formats.short(value) if value > 1 else f"{value:.3g}"
+    return lambda value: f"{value:,.{places}f}"
 
 
 def _is_number(name: str, values: Sequence[Any]) -> bool:

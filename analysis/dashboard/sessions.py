@@ -20,7 +20,7 @@ _CSRF_CONTEXT: Final = b"heliograph dashboard form\0"
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at the page. `name`: of the key; None: no keys are configured, and everyone on this machine may look."""
+    """The person in front of a page. `name`: of the key; None: no keys are configured, and every browser on this machine may read."""
 
     name: str | None
     roles: frozenset[str]
@@ -53,7 +53,7 @@ def csrf_token(secret: bytes, session: str) -> str:
 
 
 def viewer_of(secret: bytes, keys: Sequence[Key], session: str, now: float) -> Viewer | None:
-    """Who looks; None: sign in first."""
+    """The person that a session stands for; None: sign in first."""
     if not keys:
         return Viewer(None, frozenset(ROLES), csrf_token(secret, ""))
     key = read_session(secret, keys, session, now)

@@ -1,4 +1,4 @@
-"""What the pages share: the API's lake and questions, who may sign in, and the secret that signs sessions."""
+"""What the pages share: the lake and its questions, the settings with their keys, failed tries to sign in, colours."""
 
 import os
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from addon.config.keys import Key
 from addon.config.reload import State, file_settings, state_of
 from addon.config.settings import ConfigError, Settings
 from analysis.api.state import Api
+from analysis.dashboard.colours import Colours
 from analysis.dashboard.tries import Tries
 from analysis.lake import Lake
 
@@ -41,6 +42,7 @@ class Dashboard:
     settings: SettingsNow
     has_proxy: bool = True  # False: only the data folder is shown
     tries: Tries = field(default_factory=Tries)
+    colours: Colours = field(default_factory=Colours)
 
     @property
     def keys(self) -> Sequence[Key]:

@@ -3,11 +3,17 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from addon.metering.piece_times import read_piece_times
 
 LONGEST_TEXT: Final = 2000  # of one piece
+_WORDS: Final = frozenset(
+    {"content", "text", "delta", "partial_json", "arguments", "thinking", "reasoning", "reasoning_content", "refusal"}
+)
+_DEEPEST: Final = 8
 WIDTH, HEIGHT = 1000.0, 60.0  # of the picture
 
 
@@ -19,6 +25,7 @@ class Piece:
     gap_ms: int
     size: int
     text: str | None
+    said: str  # what of the answer it brought: words, arguments of a tool call
     left_out: int
     x: float
     y: float
@@ -50,11 +57,49 @@ def pieces_of(times: str | None, body: str | None, coding: str | None) -> Pieces
         x = (WIDTH - width) * at_ms / total
         left_out = max(0, length - LONGEST_TEXT)
         pieces.append(
-            Piece(at_ms, at_ms - before, length, said, left_out, round(x, 2), HEIGHT - height, round(height, 2))
+            Piece(
+                at_ms,
+                at_ms - before,
+                length,
+                said,
+                brought(said or ""),
+                left_out,
+                round(x, 2),
+                HEIGHT - height,
+                round(height, 2),
+            )
         )
         before = at_ms
     longest = max((piece.gap_ms for piece in pieces[1:]), default=0)
     return Pieces(tuple(pieces), total, longest, round(width, 2))
+
+
+def brought(text: str) -> str:
+    """The words of the answer, and of a tool call's arguments, in the events of one piece; empty: none are found."""
+    said: list[str] = []
+    for line in text.splitlines():
+        try:
+            event = orjson.loads(line.removeprefix("data:"))
+        except ValueError:  # a name of an event, `[DONE]`, or an event that is cut
+            continue
+        _collect(event, said)
+    return "".join(said)
+
+
+def _collect(value: Any, said: list[str], depth: int = 0) -> None:
+    """The texts of a delta, whatever the provider's API calls them."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, list):
+        for each in value:
+            _collect(each, said, depth + 1)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if isinstance(each, str):
+                if name in _WORDS:
+                    said.append(each)
+            else:
+                _collect(each, said, depth + 1)
 
 
 def _bytes(body: str | None) -> bytes | None:

@@ -5,7 +5,7 @@ people who cannot tell red from green (at least 7.5 apart in Oklab x 100, normal
 a contrast of at least 3:1 with every background (WCAG 2.2, 1.4.11). Text colours have at least 4.5:1 (1.4.3).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
@@ -61,12 +61,18 @@ def assign(names: Iterable[str]) -> dict[str, Colour]:
     for name in sorted(set(names)):
         if len(taken) == MOST_SERIES:
             taken.clear()
-        place = crc32(name.encode("utf-8", "surrogatepass")) % MOST_SERIES
-        while place in taken:
-            place = (place + 1) % MOST_SERIES
+        place = place_of(name, taken)
         taken.add(place)
         colours[name] = CATEGORICAL[place]
     return colours
+
+
+def place_of(name: str, taken: Collection[int]) -> int:
+    """Which of the categorical colours a name has: always the same one, or the next that is not taken if one is free."""
+    place = crc32(name.encode("utf-8", "surrogatepass")) % MOST_SERIES
+    return next(
+        (each % MOST_SERIES for each in range(place, place + MOST_SERIES) if each % MOST_SERIES not in taken), place
+    )
 
 
 def css() -> str:

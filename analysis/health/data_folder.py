@@ -143,13 +143,13 @@ def _disk_use(data: Path) -> Iterator[Finding]:
         used = {day: use_of_day(folders.lake_day(table, day)) for day in days(folders, table)}
         if total := sum(use.size for use in used.values()):
             largest = sorted(used, key=lambda day: used[day].size, reverse=True)[:_LARGEST_DAYS]
-            named = ", ".join(f"{day} {_megabytes(used[day].size)}" for day in largest)
+            named = ", ".join(f"{day} {_size(used[day].size)}" for day in largest)
             files = sum(use.files for use in used.values())
-            yield Finding(GOOD, table, f"{_megabytes(total)} in {files:,} files; largest days: {named}")
+            yield Finding(GOOD, table, f"{_size(total)} in {files:,} files; largest days: {named}")
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
 
 
 def _journal(data: Path) -> Iterator[Finding]:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from analysis.dashboard.colours import MOST_DIMENSIONS, Colours
 from analysis.dashboard.json_tree import MOST_NODES, Node, hits, json_tree
 from analysis.dashboard.pages import run
 from analysis.dashboard.session_tree import DEEPEST, WIDTH, session_tree
 from analysis.dashboard.session_tree import MOST_NODES as MOST_PATHS
-from analysis.dashboard.stream_pieces import HEIGHT, pieces_of
+from analysis.dashboard.stream_pieces import HEIGHT, brought, pieces_of
 from analysis.dashboard.stream_pieces import WIDTH as STREAM_WIDTH
 from analysis.lake import Lake
 from analysis.reports.scope import Scope, open_scope
@@ -75,6 +76,51 @@ def test_the_sums_are_those_of_the_report_tree(tmp_path: Path) -> None:
         assert report == {}
 
     Lake(tmp_path).ask(question)
+
+
+def test_a_name_has_the_same_colour_on_every_page() -> None:
+    colours = Colours()
+    first = colours.of("model", ["a", "b", "c"])
+    assert len(set(first.values())) == 3
+    again = colours.of("model", ["z", "c"])
+    assert again["c"] == first["c"] != again["z"]
+    many = colours.of("model", [f"rare-{number}" for number in range(20)])
+    assert set(many.values()) == set("12345678")
+    assert colours.of("model", ["b"])["b"] == first["b"]
+
+
+def test_beyond_eight_a_name_has_a_colour_that_is_free_in_its_chart() -> None:
+    colours = Colours()
+    owned = colours.of("model", list("abcdefgh"))
+    assert len(set(owned.values())) == 8
+    for name in (f"rare-{number}" for number in range(20)):
+        shown = colours.of("model", ["a", "b", name])
+        assert len(set(shown.values())) == 3
+
+
+def test_colours_of_any_number_of_properties_need_little_memory() -> None:
+    colours = Colours()
+    for number in range(MOST_DIMENSIONS + 10):
+        assert colours.of(f"property:{number}", ["a", "b"]).keys() == {"a", "b"}
+    assert len(colours._owned) == MOST_DIMENSIONS
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ('data: {"choices":[{"index":0,"delta":{"content":" Which"}}]}', " Which"),
+        ('event: x\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"Hi"}}', "Hi"),
+        ('data: {"type":"response.output_text.delta","delta":"Hi"}', "Hi"),
+        ('data: {"delta":{"type":"input_json_delta","partial_json":"{\\"a\\""}}', '{"a"'),
+        ('data: {"candidates":[{"content":{"parts":[{"text":"Hi"},{"text":" you"}]}}]}', "Hi you"),
+        ("data: [DONE]", ""),
+        ('data: {"cut', ""),
+        ("data: " + "[" * 5000 + "]" * 5000, ""),
+        ("data: 5", ""),
+    ],
+)
+def test_the_words_of_a_piece_are_found_whatever_the_api_calls_them(event: str, said: str) -> None:
+    assert brought(event) == said
 
 
 def count(node: Node) -> int:

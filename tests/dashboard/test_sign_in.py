@@ -8,7 +8,7 @@ import pytest
 
 from addon.config.keys import Key, hash_of, new_key, section
 from analysis.dashboard.sessions import LASTS_S, make_session, read_session
-from analysis.dashboard.tries import MOST_TRIES, WITHIN_S, Tries
+from analysis.dashboard.tries import MOST_CALLERS, MOST_TRIES, WITHIN_S, Tries, caller_of
 from tests.dashboard.served import serving
 
 SECRET = b"of the data folder"
@@ -87,11 +87,57 @@ def test_wrong_keys_are_tried_a_few_times_a_minute() -> None:
     now = 1000.0
     tries = Tries(lambda: now)
     for _ in range(MOST_TRIES):
-        assert tries.wait_s() == 0
-        tries.failed()
-    assert tries.wait_s() == WITHIN_S
+        assert tries.wait_s("192.0.2.1") == 0
+        tries.failed("192.0.2.1")
+    assert tries.wait_s("192.0.2.1") == WITHIN_S
     now += WITHIN_S
-    assert tries.wait_s() == 0
+    assert tries.wait_s("192.0.2.1") == 0
+
+
+def test_wrong_keys_of_one_caller_keep_no_other_one_out(http: httpx.Client) -> None:
+    attacker, person = ({"x-forwarded-for": address} for address in ("192.0.2.1", "192.0.2.2"))
+    for _ in range(MOST_TRIES + 1):
+        said = http.post("/ui/sign-in", data={"key": "wrong"}, headers=attacker).text
+    assert "Too many wrong keys" in said
+    assert "Too many wrong keys" in http.post("/ui/sign-in", data={"key": READER}, headers=attacker).text
+    answer = http.post("/ui/sign-in", data={"key": READER}, headers=person)
+    assert answer.headers["hx-redirect"] == "/ui/"
+
+
+def test_the_callers_that_are_remembered_are_bounded() -> None:
+    tries = Tries(lambda: 0.0)
+    for number in range(MOST_CALLERS + 1):
+        for _ in range(MOST_TRIES):
+            tries.failed(str(number))
+    assert tries.wait_s("0") == 0
+    assert tries.wait_s("1") == tries.wait_s(str(MOST_CALLERS)) == WITHIN_S
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "caller"),
+    [
+        ("192.0.2.1", "", "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.7", "192.0.2.1"),  # anyone can send the header
+        ("127.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("127.0.0.1", "10.0.0.1, 198.51.100.7", "198.51.100.7"),
+        ("::1", "nonsense", "::/64"),
+        ("::ffff:192.0.2.1", "", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "", "fe80::/64"),
+        ("", "", ""),
+    ],
+)
+def test_tries_are_counted_by_the_address_that_a_caller_cannot_choose(
+    peer: str, forwarded_for: str, caller: str
+) -> None:
+    assert caller_of(peer, forwarded_for) == caller
+
+
+def test_the_sign_in_says_that_a_session_is_over(http: httpx.Client, data: Path) -> None:
+    assert "session is over" not in http.get("/ui/sign-in").text
+    sign_in(http, READER)
+    (data / "heliograph.toml").write_text(section("caller", CALLER, ("proxy",)), encoding="utf-8")
+    assert "session is over" in http.get("/ui/sign-in").text
 
 
 def test_a_session_holds_for_its_key_and_its_time_only() -> None:

@@ -108,7 +108,7 @@ def test_a_question_marks_the_column_of_its_picture() -> None:
 def test_the_title_says_what_was_grouped_by() -> None:
     question = "What did the calls cost, by day or by what --by names?"
     assert title(question, ("week", "user", "property:team")) == "What did the calls cost, by week, user and team?"
-    assert title("Who calls?", ()) == "Who calls?"
+    assert title("Which users call?", ()) == "Which users call?"
 
 
 @pytest.mark.parametrize(
