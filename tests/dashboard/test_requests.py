@@ -37,7 +37,9 @@ def test_rows_are_sorted_by_the_column(http: httpx.Client) -> None:
     text = http.get(f"{ROWS}?sort=latency&as=jsonl").text
     assert len(text.splitlines()) == 200  # a file has all of them
     shown = http.get(f"{ROWS}?sort=input&columns=input").text
-    numbers = [int(each.replace(",", "")) for each in re.findall(r'<td role="cell" class="number"[^>]*>([\d,]+)</td>', shown)]
+    numbers = [
+        int(each.replace(",", "")) for each in re.findall(r'<td role="cell" class="number"[^>]*>([\d,]+)</td>', shown)
+    ]
     assert numbers and numbers == sorted(numbers, reverse=True)
 
 
