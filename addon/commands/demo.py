@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from addon.commands.options import Failure, examples
-from addon.config.settings import data_folder
+from addon.config.places import data_folder
 
 NEXT_REPORTS: Final = ("costs --by day", "sessions")  # what to type after it
 
@@ -52,7 +52,7 @@ def show(calls: int, data: Path | None = None) -> None:
     from addon.demo.providers import FakeProviders
     from addon.demo.spread import DAYS, spread
     from addon.serve import ProxyThread
-    from analysis.reports.asking import read_question
+    from analysis.reports.reading import read_question
     from analysis.reports.zone import UTC_ZONE
 
     data = data or Path(tempfile.mkdtemp(prefix="heliograph-demo-"))

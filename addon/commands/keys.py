@@ -10,7 +10,8 @@ from addon.commands.files import replace_file
 from addon.commands.options import Failure, data_options, examples
 from addon.config.keys import ROLES, Key, is_name, new_key, section, without_section
 from addon.config.mistakes import did_you_mean
-from addon.config.settings import CONFIG_NAME, ConfigError, load
+from addon.config.places import CONFIG_NAME
+from addon.config.settings import ConfigError, load
 
 
 @click.group(

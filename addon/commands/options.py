@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from addon.config.settings import DEFAULT_LISTEN, ConfigError, Settings, data_folder, load, parse_listen
+from addon.config.places import DEFAULT_LISTEN, data_folder
 from addon.storage.folders import NotOurs
+
+if TYPE_CHECKING:
+    from addon.config.settings import Settings
 
 
 class Failure(click.ClickException):
@@ -76,8 +79,10 @@ def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_settings(
     data: Path, config: Path | None, upstreams: tuple[str, ...] = (), upstream_timeout: float | None = None
-) -> Settings:
+) -> "Settings":
     """The settings, or wrong usage with all that is wrong in them."""
+    from addon.config.settings import ConfigError, load
+
     try:
         return load(data, config, upstreams, upstream_timeout, os.environ)
     except ConfigError as error:
@@ -105,6 +110,8 @@ def unsupported(platform: str) -> str | None:
 
 
 def _address(listen: str) -> tuple[str, int]:
+    from addon.config.settings import ConfigError, parse_listen
+
     try:
         return parse_listen(listen)
     except ConfigError as error:

@@ -12,10 +12,21 @@ from addon.commands.options import data_options, examples
 from addon.commands.report_answers import Answered, ask, say_if_none
 from addon.commands.report_faces import Faces, export, face_options, plotted, repeat
 from addon.commands.report_list import print_list
-from addon.commands.tables import Style, read_zone, say_if_empty, settle, style_options, tz_option, warn, width, write
-from addon.config.settings import data_folder, load_what_can_be_read
+from addon.commands.tables import (
+    Style,
+    read_zone,
+    say_empty,
+    say_if_empty,
+    settle,
+    style_options,
+    tz_option,
+    warn,
+    width,
+    write,
+)
+from addon.config.places import data_folder
+from addon.storage.lake import has_files
 
-PROMPT_CACHE: Final = "prompt-cache"
 WEEKLY: Final = "weekly"
 
 if TYPE_CHECKING:
@@ -118,7 +129,7 @@ def report(
 
     Days, weeks and months are those of --tz. A table's times are, too; those of --json and --csv are UTC.
     """
-    from analysis.reports.asking import read_question
+    from analysis.reports.reading import read_question
     from analysis.reports.report import STANDING, SUMMARY
     from analysis.reports.shelf import read_shelf
 
@@ -170,22 +181,20 @@ def report(
         questions = read()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    settle(data, config)
-    needs_settings = faces.is_export or not {SUMMARY, WEEKLY, PROMPT_CACHE}.isdisjoint(names)
-    settings = load_what_can_be_read(data, config)[0] if needs_settings else None
-    if settings and faces.is_export and not faces.watch_s:
-        export(faces, questions if faces.parquet else plotted(questions, limit), data, settings)
+    settings = settle(data, config)
+    own_prices, budgets = (settings.prices, settings.budgets) if settings else ((), ())
+    if faces.is_export and not faces.watch_s:
+        export(faces, questions if faces.parquet else plotted(questions, limit), data, own_prices, budgets)
         return
 
     def show() -> None:
         for question in read():
-            if settings and faces.plot:
-                export(faces, plotted([question], limit), data, settings)
+            if faces.plot:
+                export(faces, plotted([question], limit), data, own_prices, budgets)
                 continue
             # Budgets are those of now: they belong to a period that goes on.
             has_budgets = question.report.name == WEEKLY or (question.report.name == SUMMARY and until is None)
-            budgets = settings.budgets if settings and has_budgets else ()
-            print_report(question, data, style, budgets=budgets, own_prices=settings.prices if settings else ())
+            print_report(question, data, style, budgets=budgets if has_budgets else (), own_prices=own_prices)
 
     repeat(show, faces.watch_s)
     if not names:
@@ -225,8 +234,13 @@ def print_report(
     own_prices: "Sequence[PriceOverride]" = (),
 ) -> None:
     """A report on standard output, with what its sums leave out. `budgets`: for the summary and the week."""
-    from analysis.lake import Lake
     from analysis.reports.report import SUMMARY
+
+    if style == "table" and question.is_checked and not has_files(data, "requests"):
+        click.echo(f"\n{question.report.name}: {question.report.question}\n{question}")
+        say_empty(data)  # without DuckDB, which takes twice as long to import as all this
+        return
+    from analysis.lake import Lake
 
     window, is_summary = question.window, question.report.name == SUMMARY
     lake = Lake(data, warn)

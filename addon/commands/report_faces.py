@@ -18,7 +18,8 @@ from addon.commands.tables import say_if_empty, warn, width
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from addon.config.settings import Settings
+    from addon.limits.rules import Budget
+    from addon.metering.overrides import PriceOverride
     from analysis.faces.drawing import Words
     from analysis.faces.page import Section
     from analysis.lake import Lake
@@ -130,29 +131,35 @@ def plotted(questions: "Sequence[Question]", limit: int | None) -> "list[Questio
 _PAGES: Final = ("summary", "weekly")  # their rows are of several kinds: one picture cannot show them
 
 
-def export(faces: Faces, questions: "Sequence[Question]", data: Path, settings: "Settings") -> None:
+def export(
+    faces: Faces,
+    questions: "Sequence[Question]",
+    data: Path,
+    own_prices: "Sequence[PriceOverride]",
+    budgets: "Sequence[Budget]",
+) -> None:
     """Writes the file that was asked for, or draws on the terminal."""
     from analysis.lake import Lake
 
     lake = Lake(data, warn)
     if faces.parquet:
-        table = ask_arrow(lake, questions[0], settings.prices)
+        table = ask_arrow(lake, questions[0], own_prices)
         export_parquet(faces.parquet, table.to_reader())
         if questions[0].limit and table.num_rows == questions[0].limit:
             warn(f"only the first {table.num_rows:,} rows; --limit 0 writes all")
         say_if_empty(lake, data)
         return
     if faces.html and len(questions) == 1 and questions[0].report.name == "weekly":
-        write_text(faces.html, _weekly(lake, questions[0], data, settings))
+        write_text(faces.html, _weekly(lake, questions[0], data, budgets))
     elif faces.html:
-        _write_page(faces.html, [_answered(lake, question, data, settings) for question in questions])
+        _write_page(faces.html, [_answered(lake, question, data, own_prices) for question in questions])
     else:
-        _plot(faces.picture, _answered(lake, questions[0], data, settings))
+        _plot(faces.picture, _answered(lake, questions[0], data, own_prices))
     say_if_empty(lake, data)
 
 
-def _answered(lake: "Lake", question: "Question", data: Path, settings: "Settings") -> Answered:
-    answered = ask(lake, question, data, (), settings.prices)
+def _answered(lake: "Lake", question: "Question", data: Path, own_prices: "Sequence[PriceOverride]") -> Answered:
+    answered = ask(lake, question, data, (), own_prices)
     say_if_none(answered)
     return answered
 
@@ -216,12 +223,12 @@ def _section(answered: Answered) -> "Section":
     return Section(question.report.name, words.title, words.subtitle, local, chart, "\n".join(answered.notes))
 
 
-def _weekly(lake: "Lake", question: "Question", data: Path, settings: "Settings") -> str:
+def _weekly(lake: "Lake", question: "Question", data: Path, budgets: "Sequence[Budget]") -> str:
     from addon.commands.budgets import budgets_table
     from analysis.faces.weekly import week_of
     from analysis.faces.weekly_page import weekly_html
 
-    answered = ask(lake, question, data, settings.budgets)
+    answered = ask(lake, question, data, budgets)
     say_if_none(answered)
     week = week_of(answered.table, question.window)
     return weekly_html(week, budgets_table(answered.budgets, question.window.zone), answered.notes)

@@ -28,7 +28,8 @@ from addon.commands.options import (
     unwritable,
     upstream_options,
 )
-from addon.config.settings import ConfigError, Settings, data_folder
+from addon.config.places import data_folder
+from addon.config.settings import ConfigError, Settings
 from addon.recordings.tape import Tape
 
 # The exit status that a shell gives for a command that it cannot start.

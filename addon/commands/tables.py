@@ -1,19 +1,20 @@
 """What commands that answer from the stored calls share: `--json`, `--csv`, `--tz`, settling first, and the writing."""
 
-import functools
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from addon.config.settings import ConfigError, load_what_can_be_read
-from addon.storage.folders import NotOurs
+from addon.config.places import CONFIG_NAME
+from addon.storage.folders import Folders, NotOurs
 
 if TYPE_CHECKING:
+    from addon.config.settings import Problem, Settings
     from analysis.lake import Lake
     from analysis.reports.zone import Zone
 
@@ -23,7 +24,7 @@ Style = Literal["table", "json", "csv"]
 def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--json` and `--csv` as one argument, `style`. Both at once are wrong usage."""
 
-    @functools.wraps(command)
+    @wraps(command)
     def with_style(*given: Any, as_json: bool, as_csv: bool, **named: Any) -> Any:
         if as_json and as_csv:
             raise click.UsageError("--json and --csv: choose one")
@@ -52,13 +53,17 @@ def read_zone(name: str | None) -> "Zone":
         raise click.UsageError(str(error)) from error
 
 
-def settle(data: Path, config: Path | None) -> None:
-    """What a proxy left that was killed is settled first, so that its calls are in the answer."""
-    from addon.settling.process import settle_leftovers
+def settle(data: Path, config: Path | None) -> "Settings | None":
+    """Settles what a killed proxy left, so that its calls are in the answer. Returns the settings; None: there is no file."""
+    from addon.settling.process import settle_leftovers, unsettled_segments
 
-    _, problems = load_what_can_be_read(data, config)
+    settings, problems = _settings_of_file(data, config)
     for problem in problems:  # the stored rows can be read nevertheless
         warn(problem.text)
+    if not unsettled_segments(Folders(data)):
+        return settings
+    from addon.config.settings import ConfigError
+
     try:
         settle_leftovers(data, config)
     except ConfigError:  # of the prices or budgets: told above
@@ -67,13 +72,27 @@ def settle(data: Path, config: Path | None) -> None:
         raise  # nor may anything else of it be read
     except OSError as error:
         warn(f"{data}: calls that a stopped proxy left cannot be settled, and are not shown: {error}")
+    return settings
+
+
+def _settings_of_file(data: Path, config: Path | None) -> "tuple[Settings | None, tuple[Problem, ...]]":
+    """The settings and the mistakes in them. Their module takes longer to import than a report of an empty folder."""
+    if config is None and not os.path.lexists(data / CONFIG_NAME):
+        return None, ()
+    from addon.config.settings import load_what_can_be_read
+
+    return load_what_can_be_read(data, config)
 
 
 def say_if_empty(lake: "Lake", data: Path) -> bool:
     """Says how to make calls where there are none at all."""
     if empty := lake.is_empty():
-        warn(f"no calls yet in {data}; make some:  heliograph run -- python app.py   or   heliograph up")
+        say_empty(data)
     return empty
+
+
+def say_empty(data: Path) -> None:
+    warn(f"no calls yet in {data}; make some:  heliograph run -- python app.py   or   heliograph up")
 
 
 def write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:

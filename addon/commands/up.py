@@ -24,7 +24,8 @@ from addon.commands.options import (
 )
 from addon.commands.tables import warn
 from addon.commands.tail import shows_colour
-from addon.config.settings import DEFAULT_LISTEN, ConfigError, Settings, data_folder, parse_listen
+from addon.config.places import DEFAULT_LISTEN, data_folder
+from addon.config.settings import ConfigError, Settings, parse_listen
 
 if TYPE_CHECKING:
     from addon.hooks.proxy import Proxy

@@ -6,7 +6,6 @@ may hold is in `addon/config/models.py`, which is imported only where there is a
 
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from addon.config.alerts import Alert, Smtp
 from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
+from addon.config.places import CONFIG_NAME, DEFAULT_LISTEN
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
@@ -29,13 +29,10 @@ from addon.sending.timeouts import HEAD_S, Timeouts
 from addon.storage.folders import is_odd
 from addon.storage.secret_file import secret_in
 
-APP_NAME: Final = "heliograph"
-CONFIG_NAME: Final = "heliograph.toml"
 BUNDLE_NAME: Final = "heliograph-ca-bundle.pem"
 # A name of the user's own for a provider: it is the first segment of a path. These segments are taken.
 OWN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED_NAMES: Final = frozenset({"gateway", "v1", "healthz", "metrics", "custom", "unknown"})
-DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
 
 class ConfigError(Exception):
@@ -89,19 +86,6 @@ class Settings:
     def is_strict(self) -> bool:
         """Keys, limits or budgets are set: what cannot be understood is refused and does not pass unmeasured."""
         return bool(self.keys or self.limits or self.budgets)
-
-
-def data_folder(option: str | Path | None = None) -> Path:
-    """Where everything is kept: `option`, else $HELIOGRAPH_DATA, else the platform's folder for user data."""
-    if option:
-        return Path(option).expanduser().absolute()
-    if named := os.environ.get("HELIOGRAPH_DATA"):
-        return Path(named).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / APP_NAME
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / APP_NAME
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / APP_NAME
 
 
 @dataclass(frozen=True, slots=True)

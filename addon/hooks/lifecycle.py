@@ -11,7 +11,8 @@ from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addon.config.settings import ConfigError, Settings, data_folder, load
+from addon.config.places import data_folder
+from addon.config.settings import ConfigError, Settings, load
 from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
 from addon.hooks.proxy import Proxy

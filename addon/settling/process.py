@@ -7,7 +7,6 @@ what the proxy left, and goes. With several proxies on one folder the holder of 
 others wait for the lock. `docs/reliability.md` tells why no call is lost or doubled, wherever a process is killed.
 """
 
-import argparse
 import contextlib
 import os
 import select
@@ -143,6 +142,8 @@ class _Lifeline:
 
 
 def main() -> int:
+    import argparse  # here, as commands import this module for what is above
+
     parser = argparse.ArgumentParser(prog="addon.settling.process", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", required=True, help="the run of the proxy at the other end of standard input")
@@ -167,8 +168,8 @@ def main() -> int:
 
 def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) -> int:
     """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
+    from addon.config.places import CONFIG_NAME
     from addon.config.reload import FileWatch
-    from addon.config.settings import CONFIG_NAME
     from addon.settling.merge import Merger
     from addon.settling.messages import say
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
 
-from addon.storage.folders import Folders, entries, open_file, parse_day, parse_settled, read_lines
+from addon.storage.folders import Folders, entries, open_file, parse_day, parse_settled, read_lines, refuse_unsafe
 from addon.storage.record import TABLES
 
 _DUCKDB: Final[dict[Any, str]] = {
@@ -99,6 +99,13 @@ def visible_files(data: Path, table: str) -> Listing:
         settled=[path for path, folder, name in settled if (folder, name) not in published],
         foreign=foreign,
     )
+
+
+def has_files(data: Path, table: str) -> bool:
+    """Whether a table may have rows. Raises NotOurs for a folder that others can write to."""
+    refuse_unsafe(data)
+    listing = visible_files(data, table)
+    return bool(listing.parquet or listing.settled or listing.foreign)
 
 
 def visible_day(folder: Path) -> list[Path]:

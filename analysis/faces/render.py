@@ -11,12 +11,6 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, TextIO
 
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from analysis.table import Table, unique
 
 UNKNOWN: Final = "-"  # NULL in a table: not known, never 0
@@ -79,6 +73,13 @@ def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool
 
     They go from the right; with `keep_numbers` only names and times do: numbers are what a report is for.
     """
+    # Imported for a table alone: JSON and CSV need none of it.
+    from rich import box
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
     names = unique(table.columns)
     cells = [[cell(name, value) for name, value in zip(names, row, strict=True)] for row in table.rows]
     columns = list(zip(*table.rows, strict=True)) or [()] * len(names)

@@ -1,12 +1,15 @@
 """A report with all that was asked of it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from analysis.reports import dimensions
 from analysis.reports.grouping import grouped_by
 from analysis.reports.report import DEFAULT_LIMIT, Report
-from analysis.reports.scope import Scope
 from analysis.reports.window import Window, before
+
+if TYPE_CHECKING:
+    from analysis.reports.scope import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +25,15 @@ class Question:
     limit: int = DEFAULT_LIMIT  # rows; 0: all
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> "Scope":
+        from analysis.reports.scope import Scope
+
         return Scope(self.window, self.where, dimensions.properties(self.by))
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it can have no mistake that only DuckDB finds."""
+        return self.where is None and self.report.file is None
 
     @property
     def sql(self) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from analysis.lake import Connection
 from analysis.reports.grouping import grouped_by, own_groups, own_keys
-from analysis.reports.prepared import prepare
-from analysis.reports.scope import NO_LIMIT, set_variables
-from analysis.table import Table, fetch
+
+if TYPE_CHECKING:
+    from analysis.lake import Connection
+    from analysis.table import Table
 
 _FOLDER: Final = Path(__file__).parent
 _FIRST: Final = (  # in this order; the others follow by name
@@ -108,11 +108,15 @@ def parsed(name: str, sql: str, file: Path | None = None) -> Report:
     )
 
 
-def run(connection: Connection, name: str, by: Sequence[str] = (), limit: int = DEFAULT_LIMIT) -> Table:
+def run(connection: "Connection", name: str, by: Sequence[str] = (), limit: int = DEFAULT_LIMIT) -> "Table":
     """The answer to a report on a connection with an open scope, `limit` rows of it, 0 for all.
 
     `by`: columns of `calls`; none: as the report says.
     """
+    from analysis.reports.prepared import prepare
+    from analysis.reports.scope import NO_LIMIT, set_variables
+    from analysis.table import fetch
+
     prepare(connection, name, limit or NO_LIMIT)
     set_variables(connection, {"most": limit or NO_LIMIT})
     return fetch(connection, grouped_by(load(name).sql, by))
@@ -132,7 +136,9 @@ class Totals:
     unread: int  # of the unpriced: calls without an error whose tokens are not known
 
 
-def totals(connection: Connection) -> Totals:
+def totals(connection: "Connection") -> Totals:
     """One row over the open scope."""
+    from analysis.table import fetch
+
     (row,) = fetch(connection, load_internal("totals").sql).rows
     return Totals(*row)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow
 
-from addon.config.settings import data_folder
+from addon.config.places import data_folder
 from analysis.lake import Connection, Lake
-from analysis.reports.asking import read_question, ready
+from analysis.reports.asking import ready
 from analysis.reports.question import Question
+from analysis.reports.reading import read_question
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.shelf import read_shelf
 from analysis.reports.window import parse_window

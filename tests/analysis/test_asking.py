@@ -9,7 +9,8 @@ import pytest
 
 from addon.storage.record import RequestRow
 from analysis.lake import Lake
-from analysis.reports.asking import answer, read_question
+from analysis.reports.asking import answer
+from analysis.reports.reading import read_question
 from analysis.reports.report import REPORTS, load
 from analysis.reports.scope import BadCondition
 from analysis.reports.zone import UTC_ZONE, zone_of

@@ -12,7 +12,7 @@ from addon.metering.price import PriceList
 from addon.providers.fields import parse
 from addon.settling.rows import make_rows
 from addon.settling.settled_files import row_fields
-from analysis.message_views import parts_text
+from analysis.message_texts import parts_text
 from scripts.fuzz_answers import PRICES, answer, cases, dumped, operations, tried
 from tests.providers.cases.reading import FOLDER, read_case
 

@@ -1,0 +1,24 @@
+"""Where the data and the settings are, and the usual address. Apart from settings.py, which most commands need only where there
+is a settings file: it takes longer to import than they run."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+APP_NAME: Final = "heliograph"
+CONFIG_NAME: Final = "heliograph.toml"
+DEFAULT_LISTEN: Final = "127.0.0.1:8787"
+
+
+def data_folder(option: str | Path | None = None) -> Path:
+    """Where everything is kept: `option`, else $HELIOGRAPH_DATA, else the platform's folder for user data."""
+    if option:
+        return Path(option).expanduser().absolute()
+    if named := os.environ.get("HELIOGRAPH_DATA"):
+        return Path(named).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / APP_NAME
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / APP_NAME
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / APP_NAME
