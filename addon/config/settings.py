@@ -4,7 +4,6 @@ All mistakes are in one ConfigError: one line each, with the file, the key, the 
 may hold is in `addon/config/models.py`, which is imported only where there is a file: pydantic takes 10 MB and 0.1 s.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
