@@ -36,6 +36,7 @@ _FACTS: Final = (
     ),
     *("previous_response_id", "conversation"),  # whether a container for code may be an earlier one
     *("n", "size", "quality", "seconds", "duration", "response_format"),
+    *("width", "height", "steps", "num_inference_steps", "samples", "image_num", "num_images"),
     *("imageGenerationConfig", "taskType", "guardrailConfig", "amazon-bedrock-guardrailConfig"),
 )
 # Members of which only the outline is kept: how many there are, which kinds, numbers. No words.

@@ -54,6 +54,8 @@ UNITS: Final = {
     "code_executions": "a run of code in the provider's sandbox",
     "requests": "one call",
     "images": "an image that was made; the factors size and quality choose its price",
+    "image_steps": "a step of making an image, where its size does not matter",
+    "image_pixel_steps": "a pixel of an image that was made, for each step of making it",
     "video_seconds": "a second of video that was made",
     "songs": "a piece of music that was made",
     "guardrail_content_units": "1,000 characters that a guardrail's content filters looked at",

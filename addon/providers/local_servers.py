@@ -160,6 +160,7 @@ LLAMACPP: Final = "https://github.com/ggml-org/llama.cpp/tree/master/tools/serve
 SGLANG: Final = "https://docs.sglang.ai/basic_usage/native_api.html"
 LMSTUDIO: Final = "https://lmstudio.ai/docs/developer/rest"
 TGI: Final = "https://huggingface.co/docs/text-generation-inference/reference/api_reference"
+GENERATED: Final = Terminal(anywhere=rb'"generated_text"\s*:\s*"')
 STOP: Final = Terminal(anywhere=rb'"stop"\s*:\s*true')
 
 PROVIDERS: Final = (
@@ -186,7 +187,7 @@ PROVIDERS: Final = (
             "text_completion",
             "/(?:generate(?:_stream)?)?",
             read_tgi,
-            Terminal(anywhere=rb'"generated_text"\s*:\s*"'),
+            GENERATED,
             TGI,
         ),
     ),

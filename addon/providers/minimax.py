@@ -68,6 +68,13 @@ def read_video(body: Json) -> Reading:
     return replace(reading, error_type=_failure([body]) or reading.error_type)
 
 
+def read_music(body: Json) -> Reading:
+    """`{data: {audio, status}, trace_id, base_resp}`"""
+    failure = _failure([body]) or error_type(body)
+    units: dict[str, Decimal | None] = {} if failure else {"songs": Decimal(1)}
+    return Reading(response_id=string(at(body, "trace_id")), units=units, error_type=failure)
+
+
 def in_china(host: str, _path: str) -> str | None:
     return "cn" if host in _CHINA else None
 
@@ -89,13 +96,16 @@ PROVIDER: Final = Provider(
             read_stream=read_speech_stream,
         ),
         Operation(name="image_generation", path=re.compile("/v1/image_generation/?"), read_json=read_images),
-        # https://platform.minimax.io/docs/api-reference/video-generation-t2v
+        # v1 as in build/api/video.js of npm's minimax-mcp-js 0.0.18, MiniMax's own; v2 by the address of its query:
+        # https://platform.minimax.io/docs/api-reference/video-generation-v2-query
         Operation(
             name="video_generation",
-            path=re.compile("/v1/video_generation/?"),
+            path=re.compile("/v[12]/video_generation/?"),
             read_json=read_video,
             with_request=media.of_video,
         ),
+        # https://platform.minimax.io/docs/api-reference/music-generation
+        Operation(name="music_generation", path=re.compile("/v1/music_generation/?"), read_json=read_music),
         Operation(name="embeddings", path=re.compile("/v1/embeddings/?"), read_json=read_embeddings),
     ),
     prices="minimax",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped, openai_videos
+from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_videos
 from addon.providers.fields import at, items
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_shaped import Complete
@@ -46,12 +46,6 @@ def zais_searches(reading: Reading, chunks: Sequence[Json]) -> Reading:
     if any(at(chunk, "web_search") for chunk in chunks):
         return replace(reading, units=reading.units | {"web_searches": None})
     return reading
-
-
-def hugging_faces_list(_host: str, path: str, model: str | None) -> str | None:
-    """The price list of the provider that the router is told to use: by `model:provider`, or by the path."""
-    name = (model or "").rpartition(":")[2] if ":" in (model or "") else path.split("/")[1]
-    return f"huggingface_{name}" if name not in ("", "v1") else None
 
 
 def row(
@@ -119,7 +113,7 @@ PROVIDERS: Final = (
     row("fireworks", "https://docs.fireworks.ai/api-reference", "https://api.fireworks.ai",
         "audio-prod.us-virginia-1.direct.fireworks.ai", "audio-turbo.us-virginia-1.direct.fireworks.ai",
         base="(?:/inference)?/v1", does=(*ALL, "rerank", "transcription", "translation"), labels=("fireworks",),
-        prices="fireworks", messages="/inference/v1/messages"),
+        prices="fireworks", messages="/inference/v1/messages", others=diffusion.FIREWORKS),
     row("cerebras", "https://inference-docs.cerebras.ai/api-reference", "https://api.cerebras.ai",
         does=COMPLETIONS, labels=("cerebras",), prices="cerebras", messages="/v1/messages"),
     # Nebius Token Factory, once AI Studio.
@@ -128,16 +122,12 @@ PROVIDERS: Final = (
         does=(*EMBEDDINGS, "images", "rerank", "batch_results"), labels=("nebius",)),
     row("novita", "https://novita.ai/docs/api-reference", "https://api.novita.ai",
         base="(?:/v3/openai(?:/v1)?|/openai/v1|/openai)", does=(*EMBEDDINGS, "rerank"), labels=("novita",),
-        prices="novita", messages="/anthropic/v1/messages"),
+        prices="novita", messages="/anthropic/v1/messages", others=diffusion.NOVITA),
     row("hyperbolic", "https://docs.hyperbolic.xyz", "https://api.hyperbolic.xyz",
-        does=COMPLETIONS, labels=("hyperbolic",)),
+        does=COMPLETIONS, labels=("hyperbolic",), others=diffusion.HYPERBOLIC),
     # Free trial credits, or a licence of its own: no price by the token. The retrieval models have hosts' paths below ai.api.
     row("nvidia", "https://docs.api.nvidia.com/nim/reference", "https://integrate.api.nvidia.com", "ai.api.nvidia.com",
         base="(?:/v1|/v1/retrieval/[^/]+(?:/[^/]+)?|/v1/gr/[^/]+/[^/]+)", does=(*EMBEDDINGS, "rerank"), labels=("nvidia",)),
-    # A path may name the provider that the router is to use.
-    row("huggingface", "https://huggingface.co/docs/inference-providers", "https://router.huggingface.co",
-        base="(?:/[^/]+)?(?:/v3/openai|/openai/v1|/inference/v1|/api/v1|/v1)", does=("chat", "responses", "embeddings"),
-        price_list=hugging_faces_list),
     row("sambanova", "https://docs.sambanova.ai/docs/en/api-reference", "https://api.sambanova.ai",
         does=(*ALL, "transcription", "translation"), messages="/v1/messages"),
     # The hosts in China have price lists of their own, in yuan.

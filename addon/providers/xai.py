@@ -106,7 +106,8 @@ PROVIDER: Final = Provider(
         ),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", complete=complete),
-        # https://docs.x.ai/developers/models/text-to-speech: by the character
+        # `{text, voice_id, language}` becomes sound: XAIHttpTTSService of pipecat-ai; charged by the character, at a price that
+        # no source we could read confirms. https://docs.x.ai/developers/model-capabilities/audio/text-to-speech
         replace(media.operations("/v1", "speech", complete=complete)[0], path=re.compile("/v1/tts/?")),
         # litellm/llms/xai/audio_transcription/transformation.py: by the second of sound, which the answer states
         replace(media.operations("/v1", "transcription", complete=complete)[0], path=re.compile("/v1/stt/?")),
