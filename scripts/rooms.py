@@ -27,6 +27,7 @@ ORDER: Final = (
     "analysis.exports",
     "analysis.webhooks",
     "analysis.faces",
+    "analysis.billing",
     "analysis.reports",
     "analysis.conversations",
     "analysis",

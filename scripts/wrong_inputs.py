@@ -19,6 +19,17 @@ from click.testing import CliRunner
 
 _ID: Final = "0199a3f2-7c1e-7b3a-9d2f-3f1d2c4b5a69"
 _DATA: Final = "DATA"  # the data folder, wherever it is
+# Exports for `reconcile`, right or wrong in one thing.
+_BILL: Final = "start_time,end_time,amount_value,amount_currency,line_item\n1793491200,1793577600,0.25,usd,\n"
+_FILES: Final = {
+    "bill.csv": _BILL,
+    "unknown.csv": "when,how much\n2026-11-01,3\n",
+    "cut.csv": _BILL[:-10],
+    "cut.json": '{"object": "page", "data": [{"start_time": 17934',
+    "lacking.csv": _BILL.replace("line_item", "item"),
+    "empty.csv": _BILL.partition("\n")[0] + "\n",
+    "euro.csv": _BILL.replace("usd", "eur"),
+}
 _PROGRAM: Final = "import sys; from addon.commands.cli import main; sys.exit(main(prog_name='heliograph'))"
 
 COMMANDS: Final = (
@@ -116,6 +127,18 @@ COMMANDS: Final = (
     "heliograph prices gpt-4o --on yesterday",
     "heliograph prices gtp-4o",
     "heliograph prices gpt-4o --provider opnai",
+    "heliograph reconcile",
+    "heliograph reconcile no-such-file.csv",
+    "heliograph reconcile bill.csv --by user",
+    "heliograph reconcile unknown.csv",
+    "heliograph reconcile cut.csv",
+    "heliograph reconcile cut.json",
+    "heliograph reconcile lacking.csv",
+    "heliograph reconcile empty.csv",
+    "heliograph reconcile euro.csv",
+    "heliograph reconcile bill.csv bill.csv",
+    "heliograph reconcile bill.csv --by key",
+    "heliograph reconcile bill.csv --since 2027-01-01",
     "heliograph budgets team",
     "heliograph limits house",
     "heliograph limits --limit -1",
@@ -260,6 +283,8 @@ def _empty_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="heliograph-wrong-") as folder:
         home = Path(folder).resolve()
         (home / "data").mkdir(mode=0o700)
+        for name, content in _FILES.items():
+            (home / name).write_text(content)
         os.chdir(home)
         try:
             yield home

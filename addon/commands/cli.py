@@ -27,7 +27,11 @@ _NAMES: Final = (
     "keys",
     "limits",
     "prices",
+<<<<<<< HEAD
     "record",
+=======
+    "reconcile",
+>>>>>>> 6a1c8a6 (heliograph reconcile: exports of OpenAI, Anthropic, Google Cloud, AWS and OpenRouter beside the calls, with the likeliest reason of each difference)
     "reload",
     "replay",
     "report",

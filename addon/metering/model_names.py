@@ -22,11 +22,12 @@ VERSION: Final = re.compile(r"(?:-v\d+)?:\d+$")  # Bedrock's: anthropic.claude-s
 
 def same_model(one: str, other: str) -> bool:
     """`gpt-4o-2024-08-06` is a form of `gpt-4o`, `openai/gpt-4o` too; `gpt-4o-mini` is another model."""
-    return _plain(one) == _plain(other)
+    return plain_name(one) == plain_name(other)
 
 
 @remember_short(1024)
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name without date, version, region, maker and the provider's prefix, in lower case."""
     name = VERSION.sub("", MAKER.sub("", REGION.sub("", PREFIX.sub("", name.strip().lower()))))
     return DATE.sub("", name)
 
