@@ -27,11 +27,8 @@ _NAMES: Final = (
     "keys",
     "limits",
     "prices",
-<<<<<<< HEAD
-    "record",
-=======
     "reconcile",
->>>>>>> 6a1c8a6 (heliograph reconcile: exports of OpenAI, Anthropic, Google Cloud, AWS and OpenRouter beside the calls, with the likeliest reason of each difference)
+    "record",
     "reload",
     "replay",
     "report",
