@@ -1,17 +1,13 @@
 """HTTP/1 as mitmproxy speaks it, with what it lacks: errors in JSON, interim answers, trailers, a caller that left.
 
 Relies on its internals (read on 12.2.3; `internals.py` checks them): `Http1Server.send` and `.read_headers`,
-`Http1Client.read_headers`, that this client and `ChunkedReader` are looked up by name where they are made, and of h11 what
-its `ChunkedReader` keeps of where it is.
+`Http1Client.read_headers`, and that this client and `ChunkedReader` are looked up by name where they are made.
 """
 
 import json
 import re
 from typing import Any, Final
 
-from h11 import Data, EndOfMessage
-from h11._readers import ChunkedReader
-from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.net.http import status_codes
@@ -31,7 +27,9 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
 from addon.hooks.connection import ClientConnection
+from addon.mitm.chunks import BodyReader, chunk
 from addon.mitm.http_limits import LONGEST_HEAD, LONGEST_PIPELINED, too_much
+from addon.mitm.splice import spliced
 from addon.mitm.stream_events import HeadIsLate
 from addon.providers.dialect import openai_error
 
@@ -41,7 +39,7 @@ _WITH_BODY: Final = ("POST", "PUT", "PATCH")
 class JsonHttp1Server(Http1Server):
     """Speaks to an HTTP/1 caller; what mitmproxy would say in HTML is said in JSON."""
 
-    _chunked = False
+    sends_chunks = False  # the answer that is under way
 
     def __init__(self, context: Context, caller: ClientConnection) -> None:
         super().__init__(context)
@@ -58,14 +56,14 @@ class JsonHttp1Server(Http1Server):
         if not self.conn.state & ConnectionState.CAN_WRITE:
             return  # the caller is gone; others may still wait for this answer
         if isinstance(event, ResponseData):  # many to an answer: how it is framed is looked up once
-            data = b"%x\r\n%s\r\n" % (len(event.data), event.data) if self._chunked else event.data
+            data = chunk(event.data) if self.sends_chunks else event.data
             if data:
                 yield commands.SendData(self.conn, data)
             return
         if isinstance(event, ResponseTrailers):
             return  # mitmproxy cannot send them to an HTTP/1 caller
         if isinstance(event, ResponseHeaders):
-            self._chunked = "chunked" in event.response.headers.get("transfer-encoding", "").lower()
+            self.sends_chunks = "chunked" in event.response.headers.get("transfer-encoding", "").lower()
         if isinstance(event, ResponseProtocolError) and not self.response:
             status = event.code.http_status_code()
             if status is not None:
@@ -117,6 +115,21 @@ _INTERIM: Final = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[^\n]*\n(?:[^\r\n][^\n]*\n
 class PatientHttp1Client(Http1Client):
     """Speaks to an HTTP/1 provider. mitmproxy takes an interim answer (100, 103) for the answer, and drops the real one."""
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._layer = next(
+            (above for above in reversed(context.layers) if isinstance(above, http_layers.HttpLayer)), None
+        )
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if type(event) is events.DataReceived and self._layer:
+            data = spliced(self, self._layer, event.data)
+            if data is not None:
+                if data:
+                    yield commands.SendData(self._layer.context.client, data)
+                return
+        yield from super()._handle_event(event)
+
     def send(self, event: Any) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers):
             return  # HTTP/1 servers need not read them (RFC 9110, 6.5.1), and mitmproxy cannot send them
@@ -142,39 +155,6 @@ def _framed(request: http.Request, ends_here: bool) -> http.Request:
     else:
         framed.headers["transfer-encoding"] = "chunked"
     return framed
-
-
-_CHUNK_HEADER: Final = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n")  # without extensions, up to 16 MiB
-
-
-class BodyReader(ChunkedReader):
-    """Reads a chunked body. Chunks that came together are one piece: a piece costs much the same however long it is.
-    Trailers, which may be left out (RFC 9112, 7.1.2), are: mitmproxy crashes on them, and both sides wait for ever."""
-
-    def __call__(self, buffer: ReceiveBuffer) -> Data | EndOfMessage | None:
-        if data := self._whole_chunks(buffer):
-            return Data(data=data)
-        event = super().__call__(buffer)  # part of a chunk, an odd header, the end
-        return EndOfMessage() if isinstance(event, EndOfMessage) else event
-
-    def _whole_chunks(self, buffer: ReceiveBuffer) -> bytes:
-        """Takes the plain chunks that are there up to their end."""
-        if self._bytes_in_chunk or self._reading_trailer:
-            return b""
-        received, at, found = bytes(buffer), len(self._bytes_to_discard), []  # these end the chunk before
-        if not received.startswith(self._bytes_to_discard):
-            return b""
-        while header := _CHUNK_HEADER.match(received, at):
-            begin = header.end()
-            end = begin + int(header[1], base=16)
-            if begin == end or received[end : end + 2] != b"\r\n":
-                break
-            found.append(received[begin:end])
-            at = end + 2
-        if found:
-            buffer.maybe_extract_at_most(at)
-            self._bytes_to_discard = b""
-        return b"".join(found)
 
 
 def mend() -> None:

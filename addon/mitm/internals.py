@@ -17,7 +17,7 @@ _NEEDED: Final[dict[type, str]] = {
     "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
     "state_wait_for_response_headers state_stream_response_body state_done state_errored",
     Http1Server: "send read_headers",
-    Http1Client: "read_headers",
+    Http1Client: "read_headers read_body",
 }
 
 

@@ -10,6 +10,7 @@ Relies on mitmproxy's internals; `internals.py` names them.
 """
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from mitmproxy import http
@@ -235,6 +236,24 @@ class CallStream(HttpStream):
         assert self.flow.response
         yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
         self.server_state = self.state_stream_response_body
+
+    @property
+    def is_passing_on(self) -> bool:
+        """Whether pieces of the answer go through its stream function and out, and nothing else happens to them."""
+        return bool(
+            self.server_state == self.state_stream_response_body
+            and not self._paused
+            and self.flow.response
+            and callable(self.flow.response.stream)
+            and not self.context.options.store_streamed_bodies
+        )
+
+    def pass_on(self, piece: bytes) -> bytes | Iterable[bytes]:
+        """The caller's part of a piece, while `is_passing_on`."""
+        self._deadline.heard_at = time.monotonic()
+        assert self.flow.response
+        assert callable(self.flow.response.stream)
+        return self.flow.response.stream(piece)
 
     def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
         self.leave_out_body()
