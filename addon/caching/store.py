@@ -7,7 +7,7 @@ While the store is down, each call is a miss, and `troubles` counts it.
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from addon.storage.folders import make_folder
-from addon.storage.sqlite import Broken, SqliteFile, transaction
+from addon.storage.sqlite import Broken, SqliteFile, erase_deleted, transaction
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -202,6 +202,25 @@ class CacheStore:
         except FileNotFoundError:
             return 0
 
+    def calls(self) -> set[str]:
+        """The request ids of the calls whose answers are stored. Raises CacheDown."""
+        try:
+            with self._administering() as connection:
+                return {request_id for _, request_id in _entries(connection)}
+        except FileNotFoundError:
+            return set()
+
+    def forget(self, request_ids: Collection[str]) -> int:
+        """Removes the answers of these calls without a trace in the file. Returns how many. Raises CacheDown."""
+        try:
+            with self._administering() as connection:
+                found = [(entry,) for entry, request_id in _entries(connection) if request_id in request_ids]
+                connection.executemany("delete from entries where id = ?", found)
+                erase_deleted(connection)
+                return len(found)
+        except FileNotFoundError:
+            return 0
+
     def close(self) -> None:
         """Writes the times of the last hits and closes the file. The next use opens it again."""
         try:
@@ -273,6 +292,11 @@ def storable_headers(headers: Iterable[tuple[bytes, bytes]], own_prefix: bytes) 
         for field, value in fields
         if (name := field.lower()) not in _NOT_STORED and name not in named and not name.startswith(own_prefix)
     )
+
+
+def _entries(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """The number of each entry, and the id of the call that it answers."""
+    return connection.execute("select id, cast(head as text) ->> 'request_id' from entries").fetchall()
 
 
 def _bytes_in_use(connection: sqlite3.Connection) -> int:

@@ -24,6 +24,7 @@ _NAMES: Final = (
     "export",
     "fake",
     "feedback",
+    "forget",
     "keys",
     "limits",
     "prices",

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-from addon.limits.policy import Policy
+from addon.limits.policy import Policy, Unit
 from addon.wildcard import matches
 
 Period = Literal["day", "month"]
@@ -106,6 +106,13 @@ def per_value(per: str, facts: CallFacts) -> str:
 def storable(key: str) -> str:
     """Replaces header bytes that are not UTF-8 with "?", as in the rows."""
     return key.encode("utf-8", "replace").decode()
+
+
+def belongs_to(key: str, value: str) -> bool:
+    """Whether a bucket or budget is that of this user, property value, ...: the last part of its key, before the unit."""
+    named, _, unit = key.rpartition("|")
+    of_budget = key.startswith(("budget|", "unpriced|budget|"))
+    return (key if of_budget or unit not in get_args(Unit) else named).endswith(f"|{storable(value)}")
 
 
 def budget_state(budget: Budget, spent_nanousd: int) -> BudgetState:

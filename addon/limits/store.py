@@ -11,15 +11,16 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from addon.limits.bucket import Bucket, Decision, charge, seconds_to_full, take
 from addon.limits.policy import Policy
+from addon.limits.rules import belongs_to
 from addon.limits.upper_bound import Rates, RateTable, UpperBound
-from addon.storage.sqlite import SqliteFile, is_broken, transaction
+from addon.storage.sqlite import SqliteFile, erase_deleted, is_broken, transaction
 
 NANOUSD_PER_CENT: Final = 10_000_000
 PATIENCE_S: Final = 0.1  # for the file's lock: the event loop is blocked meanwhile
@@ -55,6 +56,15 @@ create table if not exists rates (
     primary key (provider, model)
 ) without rowid;
 """
+
+
+_KEYED: Final = (
+    ("buckets", "key"),
+    ("spend", "budget_key"),
+    ("charged", "key"),
+    ("reserved", "key"),
+    ("unpriced", "budget_key"),
+)
 
 
 class StoreDown(Exception):
@@ -208,6 +218,24 @@ class LimitStore:
         return Contents(
             buckets=buckets, reserved=reserved, unpriced={(key, period): cost for key, period, cost in unpriced}
         )
+
+    def forget(self, values: Collection[str]) -> int:
+        """Removes the buckets and the spending that belong to these users or property values, without a trace in the file.
+        Returns the number of keys. Makes no file."""
+        if not self.path.exists():
+            return 0
+        with self._connected() as connection:
+            with transaction(connection):
+                keys = {
+                    key
+                    for table, column in _KEYED
+                    for (key,) in connection.execute(f"select distinct {column} from {table}")
+                    if any(belongs_to(key, value) for value in values)
+                }
+                for table, column in _KEYED:
+                    connection.executemany(f"delete from {table} where {column} = ?", [(key,) for key in keys])
+            erase_deleted(connection)
+        return len(keys)
 
     # The settler's side
 

@@ -10,13 +10,14 @@ reader is told so, and may make its row later. A row that is made again gets the
 named after the last response before that.
 """
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from addon.storage.sqlite import SqliteFile
+from addon.storage.sqlite import SqliteFile, erase_deleted
 
 KEEP_S: Final = 60 * 86_400.0  # OpenAI keeps responses for 30 days
 _FORGET_EVERY_S: Final = 86_400.0
@@ -63,6 +64,20 @@ class Chains:
                 return _kept(file, link, self._clock())
         except (sqlite3.Error, OSError):
             return without_chains(link)
+
+    def links(self) -> dict[str, str]:
+        """The session of each response, by the response's key. Raises sqlite3.Error, OSError."""
+        try:
+            with self._file.connection(patient=True) as file:
+                return dict(file.execute("select response, session from chained").fetchall())
+        except FileNotFoundError:
+            return {}
+
+    def remove(self, responses: Iterable[str]) -> None:
+        """Removes responses by their keys, without a trace in the file. Raises sqlite3.Error, OSError."""
+        with contextlib.suppress(FileNotFoundError), self._file.connection(patient=True) as file:
+            file.executemany("delete from chained where response = ?", [(response,) for response in responses])
+            erase_deleted(file)
 
     def close(self) -> None:
         self._file.close()

@@ -8,11 +8,12 @@ work that is looked at once more is then charged once more.
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from addon.storage.folders import open_file
+from addon.storage.sqlite import erase_deleted
 
 KEEP_S: Final = 60 * 86_400.0  # OpenAI keeps the files of a batch for 30 days, as well as responses
 PATIENCE_S: Final = 1.0
@@ -36,6 +37,21 @@ class ChargedOnce:
             self.close()
             return True
         return bool(found is None or found[0] == request_id)
+
+    def calls(self) -> set[str]:
+        """The request ids of the calls that were charged. Raises sqlite3.Error, OSError."""
+        if not self._path.exists():
+            return set()
+        return {request_id for (request_id,) in (self._file or self._open()).execute("select request_id from charged")}
+
+    def remove(self, request_ids: Iterable[str]) -> None:
+        """Removes what is known of these calls, without a trace in the file. Raises sqlite3.Error, OSError."""
+        if not self._path.exists():
+            return
+        file = self._file or self._open()
+        with file:
+            file.executemany("delete from charged where request_id = ?", [(each,) for each in request_ids])
+        erase_deleted(file)
 
     def close(self) -> None:
         file, self._file = self._file, None

@@ -53,7 +53,7 @@ def run(folders: Folders, merge: Merge, stop: threading.Event, told: Callable[[i
 def remove_replaced(folders: Folders, now: float) -> None:
     """Removes the files that merges replaced, whose grace is over at `now` in epoch seconds. Raises OSError."""
     for table, day in tables_and_days(folders):
-        finish_merges(folders.lake_day(table, day), now)
+        finish_merges(folders, table, day, now)
 
 
 @contextlib.contextmanager

@@ -84,7 +84,7 @@ def merge_all(folders: Folders, now: float, stop: threading.Event | None = None)
 
 def _merge_if_due(folders: Folders, table: str, day: date, now: float, stop: threading.Event | None) -> bool:
     folder = folders.lake_day(table, day)
-    finish_merges(folder, now)
+    finish_merges(folders, table, day, now)
     least = 2 if _is_finished(folder, day, now) else MANY_FILES + 1
     if len(list_day(folder)[0]) < least:
         return False
@@ -138,9 +138,11 @@ def _told(parts: Iterator[pa.Table], told: Callable[[int], None]) -> Iterator[pa
         told(part.num_rows)
 
 
-def finish_merges(folder: Path, now: float) -> None:
-    """Removes what published merges replace, after the grace, the notes that have done their work, and what a killed merge
-    left. `now` in epoch seconds; `math.inf`: no query is waited for. The caller holds the lock of all merges. Raises OSError."""
+def finish_merges(folders: Folders, table: str, day: date, now: float) -> None:
+    """Removes what published merges of a day replace, after the grace, the notes that have done their work, and what a
+    killed merge left. `now` in epoch seconds; `math.inf`: no query is waited for. The caller holds the lock of all merges.
+    Raises OSError."""
+    folder = folders.lake_day(table, day)
     for entry in list(entries(folder)):
         if entry.name.startswith(f".{MERGED_PREFIX}"):
             Path(entry.path).unlink()  # of a merge that was killed: nobody else writes one while we hold the lock
@@ -158,6 +160,8 @@ def finish_merges(folder: Path, now: float) -> None:
             for name in set(replaced) - {merged.name}:
                 (folder / name).unlink(missing_ok=True)
             sync_folder(folder)  # before the note goes, or a power cut could bring inputs back that nothing hides
+            if any(is_settled_elsewhere(folders, table, day, folder / name) for name in replaced):
+                continue  # the note also hides these lines, and the file that a settler may make of them once more
             if not pq.read_metadata(merged).num_rows:
                 merged.unlink()  # it only stood for files whose rows have all gone
         if note.is_file() and not note.is_symlink():

@@ -94,13 +94,14 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None,
         settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)))
 
 
-def settle_leftovers(data: Path, config: Path | None = None) -> int:
+def settle_leftovers(data: Path, config: Path | None = None, *, cleans: bool = False) -> int:
     """Settles what dead runs left, if no settler is at work. Returns the number of calls that got their rows.
 
+    `cleans`: also removes the lines of calls that were settled, where a settler was killed before it did.
     Raises ConfigError where the prices of the config cannot be read.
     """
     folders = Folders(data)
-    if not unsettled_segments(folders):
+    if not cleans and not unsettled_segments(folders):
         return 0
     with _locked(folders) as ours:
         if not ours:

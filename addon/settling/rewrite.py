@@ -5,7 +5,7 @@ readers see the new rows instead of the old ones. A killed pass leaves a hidden 
 `finish_merges` removes when the next process takes the lock of all merges. A pass that is repeated finds fewer files left to write.
 
 The caller holds that lock (`compact.only_merger`) for the whole pass, and has had all finished calls settled before
-(`settled_first`): a file whose rows are still among the settled lines too is not touched.
+(`settled_first`). The rows of a file may still be among the settled lines for a while: the note hides these, too.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from addon.settling.merge import is_ours, is_settled_elsewhere
+from addon.settling.merge import is_ours
 from addon.settling.merge_order import Stopped
 from addon.settling.parquet import arrow_schema, read_group, write_parquet
 from addon.storage.folders import Folders, write_note
@@ -47,7 +47,7 @@ def files_with(folders: Folders, table: str, day: date, where: pc.Expression) ->
     schema = arrow_schema(table)
     found = {}
     for path in visible_day(folders.lake_day(table, day)):
-        if is_ours(path, table) and not is_settled_elsewhere(folders, table, day, path):
+        if is_ours(path, table):
             rows = ds.dataset(path, schema=schema, format="parquet").count_rows(filter=where)
             if rows:
                 found[path] = rows

@@ -1,4 +1,4 @@
-"""Before rows of the lake are changed: all calls that have ended until then become Parquet, and no other copy of them stays.
+"""Before rows of the lake are changed: all calls that have ended until then become Parquet. Afterwards: no other copy stays.
 
 A proxy at work goes on meanwhile. Its open segment is finished a few seconds after the first line in it; calls that end
 later are in segments that are not waited for.
@@ -8,49 +8,70 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from addon.settling.process import settle_leftovers
+from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders, entries, parse_segment, parse_settled
 from addon.storage.record import TABLES
 
 POLL_S: Final = 0.25
 
 
-def unfinished_segments(folders: Folders) -> set[str]:
+def settle_first(
+    data: Path, config: Path | None, wait: Callable[[float], None], patience_s: float, told: Callable[[int], None]
+) -> set[str]:
+    """Waits until the rows of all segments that have lines now are Parquet. `told` gets the number of segments that are left.
+
+    Returns the names of those that are not after `patience_s`: they cannot be settled, or the proxy's settler is stuck.
+    Raises ConfigError where the prices of the config cannot be read, OSError.
+    """
+    folders = Folders(data)
+    left = _with_lines(folders, unsettled_segments(folders))
+    waited_s = 0.0
+    while left:
+        settle_leftovers(data, config)  # of dead proxies, if no settler is at work; it may end while we wait
+        left &= unsettled_segments(folders)
+        told(len(left))
+        if not left or waited_s >= patience_s:
+            break
+        wait(POLL_S)
+        waited_s += POLL_S
+    return left
+
+
+def wait_for_lines_to_go(
+    data: Path, config: Path | None, wait: Callable[[float], None], patience_s: float, told: Callable[[int], None]
+) -> set[str]:
+    """Waits until a settler has removed the lines of the segments that are settled now: some seconds beside a proxy, or as
+    long as a call under way needs one. Returns the names of those that are left after `patience_s`. Raises ConfigError,
+    OSError."""
+    folders = Folders(data)
+    left = segments_with_lines(folders) - unsettled_segments(folders)
+    waited_s = 0.0
+    while left:
+        settle_leftovers(data, config, cleans=True)
+        left &= segments_with_lines(folders)
+        told(len(left))
+        if not left or waited_s >= patience_s:
+            break
+        wait(POLL_S)
+        waited_s += POLL_S
+    return left
+
+
+def segments_with_lines(folders: Folders) -> set[str]:
     """Names of the segments with lines that are in the journal, or with rows among the settled lines."""
-    journal = {
-        entry.name.removesuffix(".jsonl")
-        for entry in entries(folders.journal)
-        if entry.name.endswith(".jsonl") and _size(Path(entry.path))
-    }
+    names = {entry.name.removesuffix(".jsonl") for entry in entries(folders.journal) if entry.name.endswith(".jsonl")}
     settled = {
         parsed[0]
         for table in TABLES
         for entry in entries(folders.settled(table))
         if (parsed := parse_settled(entry.name))
     }
-    return {name for name in journal if parse_segment(name)} | settled
+    return _with_lines(folders, {name for name in names if parse_segment(name)}) | settled
 
 
-def settle_first(
-    data: Path, config: Path | None, wait: Callable[[float], None], patience_s: float, told: Callable[[int], None]
-) -> set[str]:
-    """Waits until no line is left of the segments that have lines now. `told` gets the number of segments that are left.
-
-    Returns the names of those that still have lines after `patience_s`: a call under way needs them, or they cannot be
-    settled. Raises ConfigError where the prices of the config cannot be read, OSError.
-    """
-    folders = Folders(data)
-    left = unfinished_segments(folders)
-    waited_s = 0.0
-    while left:
-        settle_leftovers(data, config)  # of dead proxies, if no settler is at work; it may end while we wait
-        left &= unfinished_segments(folders)
-        told(len(left))
-        if not left or waited_s >= patience_s:
-            return left
-        wait(POLL_S)
-        waited_s += POLL_S
-    return left
+def _with_lines(folders: Folders, segments: set[str]) -> set[str]:
+    """Those whose file is not empty: a proxy at work always holds a segment for the calls to come."""
+    return {name for name in segments if _size(folders.journal / f"{name}.jsonl")}
 
 
 def _size(path: Path) -> int:

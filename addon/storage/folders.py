@@ -13,6 +13,7 @@ webhooks.sqlite                      deliveries to webhooks: due, and done
 webhooks-dead.jsonl                  deliveries that were given up
 alerts.sqlite                        which alerts fire, and the messages that are not delivered yet
 redact.key                           the key of the pseudonyms in redacted text
+receipts/<what>-<time>.json          what `heliograph forget` and retention deleted
 limits.sqlite                        buckets of limits, spending of budgets (recounted from the lake at a start)
 """
 
@@ -90,6 +91,11 @@ class Folders:
     @property
     def dead_letters(self) -> Path:
         return self.data / "webhooks-dead.jsonl"
+
+    @property
+    def receipts(self) -> Path:
+        """What was deleted when, and why."""
+        return self.data / "receipts"
 
     def make(self) -> None:
         """Makes what a proxy needs to start. Raises OSError."""

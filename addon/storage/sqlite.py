@@ -174,6 +174,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def erase_deleted(connection: sqlite3.Connection) -> None:
+    """Writes the file again without the bytes of rows that were deleted, now or earlier, and empties its log. Takes seconds
+    for a file of a gigabyte. Raises sqlite3.Error, also where another process reads it all the time."""
+    connection.execute("vacuum")
+    (is_busy, _, _) = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    if is_busy:
+        raise sqlite3.OperationalError("another process is reading it; try again")
+
+
 def is_broken(error: BaseException) -> bool:
     """Whether SQLite says that the file is not a database, or a damaged one."""
     short_read = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHORT_READ

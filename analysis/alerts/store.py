@@ -6,12 +6,12 @@ A message is sent twice only where the process dies between the delivery and the
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from addon.storage.sqlite import SqliteFile, transaction
+from addon.storage.sqlite import SqliteFile, erase_deleted, transaction
 from analysis.alerts.message import Told
 
 CLAIM_S: Final = 120.0  # longer than a delivery takes
@@ -167,6 +167,23 @@ class AlertStore:
         """By alert: why its condition could not be asked."""
         with self._file.connection() as connection:
             return dict(connection.execute("select alert, problem from looked where problem is not null"))
+
+    def forget_subjects(self, subjects: Collection[str]) -> int:
+        """Removes what these subjects fire and the messages about them, without a trace in the file. Returns how many."""
+        named = json.dumps(list(subjects))
+        try:
+            with self._file.connection(patient=True) as connection:
+                with transaction(connection):
+                    removed = [
+                        connection.execute(
+                            f"delete from {table} where {subject} in (select value from json_each(?))", (named,)
+                        ).rowcount
+                        for table, subject in (("firing", "subject"), ("messages", "message ->> 'subject'"))
+                    ]
+                erase_deleted(connection)
+                return sum(removed)
+        except FileNotFoundError:
+            return 0
 
     def close(self) -> None:
         self._file.close()

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from addon.config.webhooks import Webhook
+from addon.storage import dead_letters
 from addon.storage.folders import Folders
 from analysis.lake import Connection, Lake
 from analysis.posting import post_json
@@ -115,10 +116,10 @@ class Dispatcher:
             "error": failure,
             "message": orjson.Fragment(body),
         }
-        descriptor = os.open(self._folders.dead_letters, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(orjson.dumps(letter) + b"\n")
-        _say(f"webhooks: {delivery.url} did not take call {delivery.request_id}: {failure}; see {file.name}")
+        dead_letters.append(self._folders.dead_letters, letter)
+        _say(
+            f"webhooks: {delivery.url} did not take call {delivery.request_id}: {failure}; see {self._folders.dead_letters}"
+        )
 
 
 def _records(connection: Connection, name: str, values: Mapping[str, object]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from addon.storage.sqlite import SqliteFile, transaction
+from addon.storage.sqlite import SqliteFile, erase_deleted, transaction
 
 CLAIM_S: Final = 120.0  # longer than a delivery takes
 _BUSY_S: Final = 5.0
@@ -83,6 +83,29 @@ class Queue:
         """Removes deliveries that are done, or given up, and too old to be taken in again."""
         with self._file.connection(create=True) as connection:
             connection.execute("delete from deliveries where due_at is null and started_at_us < ?", (before_us,))
+
+    def calls(self) -> set[str]:
+        """The request ids of all deliveries, due or done."""
+        try:
+            with self._file.connection(patient=True) as connection:
+                return {request_id for (request_id,) in connection.execute("select request_id from deliveries")}
+        except FileNotFoundError:
+            return set()
+
+    def remove(self, request_ids: Iterable[str]) -> int:
+        """Removes the deliveries of these calls, without a trace in the file. Returns how many were still due."""
+        try:
+            with self._file.connection(patient=True) as connection:
+                due = 0
+                for request_id in request_ids:
+                    due += connection.execute(
+                        "select count(*) from deliveries where request_id = ? and due_at is not null", (request_id,)
+                    ).fetchone()[0]
+                    connection.execute("delete from deliveries where request_id = ?", (request_id,))
+                erase_deleted(connection)
+                return due
+        except FileNotFoundError:
+            return 0
 
     def close(self) -> None:
         self._file.close()

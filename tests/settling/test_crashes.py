@@ -136,7 +136,7 @@ def test_a_merge_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) ->
         for table in ("requests", "scores"):
             for day in (date(2026, 11, 20), date(2026, 11, 21)):
                 merge_day(folders, table, day)
-                finish_merges(folders.lake_day(table, day), finished)
+                finish_merges(folders, table, day, finished)
 
     for step in itertools.count():
         folders = Folders(tmp_path / str(step))

@@ -66,7 +66,7 @@ def merge_in_a_loop(folders: Folders, has_merged: threading.Event, over: threadi
                 merged += 1
                 has_merged.set()
             # As after the grace that is set for proxies.
-            finish_merges(folders.lake_day(table, NOON.date()), time.time() + 60 - GRACE_S)
+            finish_merges(folders, table, NOON.date(), time.time() + 60 - GRACE_S)
         time.sleep(0.1)
     return merged
 

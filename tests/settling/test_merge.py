@@ -80,9 +80,9 @@ def test_inputs_and_note_go_after_the_grace(folders: Folders) -> None:
     merged = merge_day(folders, "requests", DAY)
     assert merged is not None
     at = merged.stat().st_mtime
-    finish_merges(merged.parent, at + 59)
+    finish_merges(folders, "requests", DAY, at + 59)
     assert all(path.exists() for path in inputs)
-    finish_merges(merged.parent, at + 60)
+    finish_merges(folders, "requests", DAY, at + 60)
     assert list(merged.parent.iterdir()) == [merged]
 
 
@@ -98,7 +98,7 @@ def test_a_file_is_not_merged_while_its_settled_rows_or_its_note_exist(folders: 
     assert first is not None
     write(folders, 3, 3)
     assert merge_day(folders, "requests", DAY) is None, "the first merge still has its note"
-    finish_merges(first.parent, first.stat().st_mtime + 60)
+    finish_merges(folders, "requests", DAY, first.stat().st_mtime + 60)
     second = merge_day(folders, "requests", DAY)
     assert second is not None
     assert visible_files(folders.data, "requests").parquet == [second]
@@ -161,7 +161,7 @@ def test_a_merge_that_was_killed_hides_nothing_and_is_done_again(folders: Folder
     assert seen(folders) == Counter(["1/1", "2/2"])
 
     merged.unlink()  # as if the note had been all that came to be
-    finish_merges(merged.parent, merged.parent.stat().st_mtime)
+    finish_merges(folders, "requests", DAY, merged.parent.stat().st_mtime)
     assert visible_files(folders.data, "requests").parquet == inputs
     assert not merged.with_suffix(".replaces").exists()
 

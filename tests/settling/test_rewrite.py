@@ -14,7 +14,7 @@ import pytest
 
 from addon.settling.merge import finish_merges, merge_day
 from addon.settling.merge_order import Stopped
-from addon.settling.parquet import read_parts, write_parquet
+from addon.settling.parquet import read_parts, settled_to_parquet, write_parquet
 from addon.settling.rewrite import files_with, rewrite
 from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
@@ -78,7 +78,7 @@ def test_rows_are_dropped_and_other_files_stay_as_they_are(folders: Folders) -> 
     assert (done.rows_before, done.rows_after) == (3, 1)
     assert seen(folders) == [("1/1", 100), ("2/0", 100)]
     assert mixed.exists(), "a reader may have listed it"
-    finish_merges(mixed.parent, inf)
+    finish_merges(folders, "requests", DAY, inf)
     assert names(folders) == {done.path.name, other.name}
     assert other.stat() == before
     assert rewrite(folders, "requests", DAY, OF_ANN, without_ann) == []
@@ -92,11 +92,11 @@ def test_columns_are_changed_also_in_files_of_an_earlier_version(folders: Folder
 
 
 def test_a_file_whose_rows_all_go_leaves_nothing(folders: Folders) -> None:
-    path = write(folders, 1, "ann", "ann")
+    write(folders, 1, "ann", "ann")
     (done,) = rewrite(folders, "requests", DAY, OF_ANN, without_ann)
     assert done.rows_after == 0
     assert seen(folders) == []
-    finish_merges(path.parent, inf)
+    finish_merges(folders, "requests", DAY, inf)
     assert names(folders) == set()
 
 
@@ -109,20 +109,30 @@ def test_what_a_replaced_file_hides_stays_hidden(folders: Folders) -> None:
     assert seen(folders) == [("1/1", 100)]
     merged.unlink()  # as if the process that removes the old files was killed after the first
     assert seen(folders) == [("1/1", 100)]
-    finish_merges(merged.parent, inf)
-    finish_merges(merged.parent, inf)
+    finish_merges(folders, "requests", DAY, inf)
+    finish_merges(folders, "requests", DAY, inf)
     assert seen(folders) == [("1/1", 100)]
     assert len(names(folders)) == 1
 
 
-def test_a_file_is_left_alone_while_its_rows_are_among_the_settled_lines(folders: Folders) -> None:
-    path = write(folders, 1, "ann")
+@pytest.mark.parametrize("users", [("ann",), ("ann", "bob")])
+def test_rows_that_are_among_the_settled_lines_too_never_come_back(folders: Folders, users: tuple[str, ...]) -> None:
+    path = write(folders, 1, *users)
     lines = folders.settled_file("requests", path.stem, DAY)
     make_folder(lines.parent)
-    lines.touch()
-    assert rewrite(folders, "requests", DAY, OF_ANN, without_ann) == []
+    lines.write_bytes(b"".join(dump_line(row) for row in pq.read_table(path).to_pylist()))
+    left = [(f"1/{minute}", 100) for minute, user in enumerate(users) if user != "ann"]
+    rewrite(folders, "requests", DAY, OF_ANN, without_ann)
+    finish_merges(folders, "requests", DAY, inf)
+    assert not path.exists()
+    assert seen(folders) == left
+    settled_to_parquet(lines, path, "requests")  # as a settler that was killed before its own note does
+    assert seen(folders) == left
     lines.unlink()
-    assert len(rewrite(folders, "requests", DAY, OF_ANN, without_ann)) == 1
+    assert seen(folders) == left
+    finish_merges(folders, "requests", DAY, inf)
+    assert seen(folders) == left
+    assert len(names(folders)) == len(left)
 
 
 def test_a_change_that_fails_or_is_stopped_leaves_the_rows_as_they_were(folders: Folders) -> None:
@@ -165,9 +175,9 @@ def test_a_pass_killed_at_any_step_is_done_again_and_leaves_nothing_old(tmp_path
     bobs, anns = {"1/1", "3/1", "4/0"}, {"1/0", "2/0", "3/0", "3/2"}
 
     def forget(folders: Folders) -> None:
-        finish_merges(folders.lake_day("requests", DAY), inf)
+        finish_merges(folders, "requests", DAY, inf)
         rewrite(folders, "requests", DAY, OF_ANN, without_ann)
-        finish_merges(folders.lake_day("requests", DAY), inf)
+        finish_merges(folders, "requests", DAY, inf)
 
     for step in count():
         folders = Folders(tmp_path / str(step))

@@ -1,0 +1,277 @@
+"""Which calls a `heliograph forget` means, and their removal from everything in the data folder.
+
+The rows of `requests` go last: what is killed in between finds the same calls again. Imports pyarrow and DuckDB.
+"""
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from addon.caching.store import CacheDown, CacheStore
+from addon.commands.options import Failure
+from addon.limits.store import LimitStore, StoreDown
+from addon.settling.chains import Chains
+from addon.settling.charged_once import ChargedOnce
+from addon.settling.drop import Calls, drop_calls, drop_events, dropped
+from addon.settling.merge import finish_merges
+from addon.settling.rewrite import Rewritten
+from addon.storage import dead_letters
+from addon.storage.disk_use import tables_and_days
+from addon.storage.folders import Folders, entries
+from addon.storage.record import CALL_TABLES, EVENT_TABLES
+from analysis.alerts.store import AlertStore
+from analysis.lake import Connection, Lake
+from analysis.quoting import literal
+from analysis.reports.scope import Scope, open_scope
+from analysis.reports.window import EVER
+from analysis.webhooks.queue import Queue
+
+PATIENCE_S = 10.0  # for the lock of the limits: a person's command can wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a person wants to be forgotten: calls that fit all that is given."""
+
+    user: str | None = None
+    session: str | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)  # lower-case names
+    where: str | None = None
+
+    def condition(self) -> str:
+        """As SQL over the columns of `requests`."""
+        parts = [f"user_id = {literal(self.user)}"] if self.user else []
+        parts += [f"session_id = {literal(self.session)}"] if self.session else []
+        parts += [f"properties[{literal(name)}] = {literal(value)}" for name, value in self.properties.items()]
+        parts += [f"(\n{self.where}\n)"] if self.where else []
+        return " and ".join(parts)
+
+    def names(self) -> set[str]:
+        """The user and the property values: what buckets and alerts are named after."""
+        return {name for name in (self.user, *self.properties.values()) if name}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The calls, and what else goes with them. `names`: users and property values of which no call is left."""
+
+    calls: Calls
+    rows: Mapping[str, int]  # by table
+    cost_usd: float | None
+    unpriced: int
+    names: frozenset[str]
+    responses: frozenset[str]  # keys of chains.sqlite
+
+    @property
+    def days(self) -> tuple[date, date] | None:
+        """The first and the last."""
+        return (min(self.calls.by_day), max(self.calls.by_day)) if self.calls.by_day else None
+
+
+def find(folders: Folders, lake: Lake, wanted: Wanted) -> Found:
+    """Raises BadCondition, sqlite3.Error, OSError."""
+    links = _links(folders.chains)
+
+    def ask(connection: Connection) -> Found:
+        open_scope(connection, Scope(EVER, wanted.condition()))
+        calls = connection.sql("select request_id, started_at, date from calls order by date").to_arrow_table()
+        rows, cost, unpriced = _row(
+            connection, "select count(*), sum(cost_usd), count(*) filter (cost_nanousd is null) from calls"
+        )
+        (bodies,) = _row(connection, "select count(*) from bodies semi join calls using (request_id, started_at)")
+        events = {
+            table: _row(connection, f"select count(*) from all_{table} semi join calls using (request_id)")[0]
+            for table in EVENT_TABLES
+        }
+        users = connection.sql("""
+            select user_id from calls where user_id is not null
+            except select user_id from requests anti join calls using (request_id, started_at)
+        """).fetchall()
+        responses = connection.sql(
+            "select provider_name || ' ' || response_id as link from calls where link in (select unnest($links))",
+            params={"links": list(links)},
+        ).fetchall()
+        names = wanted.names() | {user for (user,) in users if user}
+        return Found(
+            Calls(_by_day(calls)),
+            {"requests": rows, "bodies": bodies, **events},
+            cost,
+            unpriced,
+            frozenset(names),
+            frozenset(link for (link,) in responses)
+            | {link for link, session in links.items() if session == wanted.session},
+        )
+
+    return lake.ask(ask)
+
+
+def _row(connection: Connection, sql: str) -> tuple[Any, ...]:
+    (found,) = connection.execute(sql).fetchall()
+    return tuple(found)
+
+
+def _by_day(calls: pa.Table) -> dict[date, pa.Table]:
+    kept = calls.select(["request_id", "started_at"])
+    return {day: kept.filter(pc.equal(calls["date"], pa.scalar(day))) for day in calls["date"].unique().to_pylist()}
+
+
+@dataclass(slots=True)
+class Removed:
+    """What went. Counts by table of the lake and by kind of what is kept beside it."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    beside: dict[str, int] = field(default_factory=dict)
+    files_rewritten: int = 0
+    files_removed: int = 0
+
+    def add(self, table: str, done: list[Rewritten]) -> None:
+        self.rows[table] = self.rows.get(table, 0) + dropped(done)
+        self.files_rewritten += sum(each.rows_after > 0 for each in done)
+        self.files_removed += sum(each.rows_after == 0 for each in done)
+
+
+def remove(folders: Folders, lake: Lake, found: Found, told: Callable[[], None]) -> Removed:
+    """Removes the calls from everything that is kept. The caller holds the lock of all merges. `told` is called once for
+    each day. Raises Failure, OSError, sqlite3.Error, and what pyarrow raises for a damaged file; what is not removed then
+    is found again."""
+    removed = Removed()
+    ids = found.calls.ids()
+    for table in EVENT_TABLES:
+        removed.add(table, _drop_events(folders, lake, found.calls, ids, table))
+    removed.beside = _remove_beside(folders, ids, found.names, found.responses)
+    for day, calls in found.calls.by_day.items():
+        for table in reversed(CALL_TABLES):  # bodies, then requests
+            removed.add(table, drop_calls(folders, table, day, calls))
+        told()
+    remove_old_files(folders)
+    return removed
+
+
+def remove_old_files(folders: Folders) -> None:
+    """At once: what was replaced, what a killed pass left, and the folders of days without a file. Raises OSError."""
+    for table, day in list(tables_and_days(folders)):
+        finish_merges(folders, table, day, math.inf)
+        if not any(entries(folders.lake_day(table, day))):
+            with suppress(OSError):  # a settler puts a file there at this moment
+                folders.lake_day(table, day).rmdir()
+
+
+def _drop_events(folders: Folders, lake: Lake, calls: Calls, ids: pa.ChunkedArray, table: str) -> list[Rewritten]:
+    """What was said of an id stays where another call, which stays, has the same id."""
+
+    def said_of(connection: Connection) -> list[str]:
+        return [each for (each,) in connection.sql(f"select distinct request_id from all_{table}").fetchall()]
+
+    mentioned = _among(lake.ask(said_of), ids)
+
+    def rows_of(connection: Connection) -> pa.Table:
+        return connection.sql(
+            "select request_id, started_at, date from requests where request_id in (select unnest($ids))",
+            params={"ids": list(mentioned)},
+        ).to_arrow_table()
+
+    known = _by_day(lake.ask(rows_of)) if mentioned else {}
+    going = {day: set(_pairs(rows)) for day, rows in calls.by_day.items() if day in known}
+    staying = {pair[0] for day, rows in known.items() for pair in _pairs(rows) if pair not in going.get(day, ())}
+    return drop_events(folders, table, pa.array(sorted(mentioned - staying), pa.string()))
+
+
+def _pairs(calls: pa.Table) -> Iterable[tuple[str, Any]]:
+    return zip(calls["request_id"].to_pylist(), calls["started_at"].to_pylist(), strict=True)
+
+
+def _among(known: Iterable[str], ids: pa.ChunkedArray) -> set[str]:
+    """Those of the known ids that are among these."""
+    array = pa.array(list(known), pa.string())
+    return set(array.filter(pc.is_in(array, value_set=ids)).to_pylist())
+
+
+def _remove_beside(
+    folders: Folders, ids: pa.ChunkedArray, names: frozenset[str], responses: frozenset[str]
+) -> dict[str, int]:
+    """Removes what is kept of the calls beside the lake."""
+    try:
+        return {
+            "cached answers": _from_cache(folders.cache, ids),
+            "buckets and budgets": _from_limits(folders.limits, names),
+            "links of conversations": _from_chains(folders.chains, responses),
+            "charges of batches": _from_charged(folders.charged, ids),
+            "deliveries to webhooks": _from_queue(folders.webhooks, ids),
+            "deliveries that were given up": dead_letters.remove(
+                folders.dead_letters, _among(dead_letters.calls(folders.dead_letters), ids)
+            ),
+            "alerts": _from_alerts(folders.alerts, names),
+        }
+    except (CacheDown, StoreDown) as error:
+        raise Failure(f"{error}; the rows are still there: run this again") from error
+    except sqlite3.Error as error:
+        raise Failure(
+            f"a file of the data folder cannot be written: {error}; the rows are still there: run this again"
+        ) from error
+
+
+def _from_cache(path: Path, ids: pa.ChunkedArray) -> int:
+    store = CacheStore(path)
+    try:
+        return store.forget(_among(store.calls(), ids))
+    finally:
+        store.close()
+
+
+def _from_limits(path: Path, names: frozenset[str]) -> int:
+    store = LimitStore(path, patience_s=PATIENCE_S)
+    try:
+        return store.forget(names)
+    finally:
+        store.close()
+
+
+def _from_chains(path: Path, responses: frozenset[str]) -> int:
+    chains = Chains(path)
+    try:
+        chains.remove(responses)
+        return len(responses)
+    finally:
+        chains.close()
+
+
+def _links(path: Path) -> dict[str, str]:
+    chains = Chains(path)
+    try:
+        return chains.links()
+    finally:
+        chains.close()
+
+
+def _from_charged(path: Path, ids: pa.ChunkedArray) -> int:
+    charged = ChargedOnce(path)
+    try:
+        calls = _among(charged.calls(), ids)
+        charged.remove(calls)
+        return len(calls)
+    finally:
+        charged.close()
+
+
+def _from_queue(path: Path, ids: pa.ChunkedArray) -> int:
+    queue = Queue(path)
+    try:
+        return queue.remove(_among(queue.calls(), ids))
+    finally:
+        queue.close()
+
+
+def _from_alerts(path: Path, names: frozenset[str]) -> int:
+    store = AlertStore(path)
+    try:
+        return store.forget_subjects(names)
+    finally:
+        store.close()
