@@ -91,26 +91,31 @@ def find(folders: Folders, lake: Lake, wanted: Wanted) -> Found:
             table: _row(connection, f"select count(*) from all_{table} semi join calls using (request_id)")[0]
             for table in EVENT_TABLES
         }
-        users = connection.sql("""
-            select user_id from calls where user_id is not null
-            except select user_id from requests anti join calls using (request_id, started_at)
-        """).fetchall()
+        users, sessions = (_gone(connection, column) for column in ("user_id", "session_id"))
         responses = connection.sql(
             "select provider_name || ' ' || response_id as link from calls where link in (select unnest($links))",
             params={"links": list(links)},
         ).fetchall()
-        names = wanted.names() | {user for (user,) in users if user}
         return Found(
             Calls(_by_day(calls)),
             {"requests": rows, "bodies": bodies, **events},
             cost,
             unpriced,
-            frozenset(names),
+            frozenset(wanted.names() | users),
             frozenset(link for (link,) in responses)
-            | {link for link, session in links.items() if session == wanted.session},
+            | {link for link, session in links.items() if session in sessions | {wanted.session}},
         )
 
     return lake.ask(ask)
+
+
+def _gone(connection: Connection, column: str) -> set[str]:
+    """The values of a column that only these calls have."""
+    found = connection.execute(f"""
+        select {column} from calls
+        except select {column} from requests anti join calls using (request_id, started_at)
+    """)
+    return {value for (value,) in found.fetchall() if value}
 
 
 def _row(connection: Connection, sql: str) -> tuple[Any, ...]:
