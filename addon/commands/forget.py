@@ -116,7 +116,7 @@ def forget_calls(
                 found = forget_pass.find(folders, lake, wanted)
                 receipt = Receipt.begin(folders, wanted, found, shows_name, clocks.now())
                 bar = progress.add_task("deleting, day by day", total=len(found.calls.by_day))
-                removed = forget_pass.remove(folders, lake, found, lambda: progress.advance(bar))
+                removed = forget_pass.remove(folders, found, lambda: progress.advance(bar))
                 progress.remove_task(bar)
                 bar = progress.add_task("waiting for the proxy to remove its journal", total=None)
                 lines = wait_for_lines_to_go(data, config, clocks.wait, LINES_PATIENCE_S, lambda left: None)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +34,10 @@ from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER
 from analysis.webhooks.queue import Queue
 
-PATIENCE_S = 10.0  # for the lock of the limits: a person's command can wait
+PATIENCE_S: Final = 10.0  # for the lock of the limits: a person's command can wait
+
+
+_SAID: Final = " union all ".join(f"select request_id, '{table}' as said_in from all_{table}" for table in EVENT_TABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Found:
     unpriced: int
     names: frozenset[str]
     responses: frozenset[str]  # keys of chains.sqlite
+    said_of: frozenset[str]  # request ids with feedback, scores or properties that were set later
 
     @property
     def days(self) -> tuple[date, date] | None:
@@ -87,10 +91,15 @@ def find(folders: Folders, lake: Lake, wanted: Wanted) -> Found:
             connection, "select count(*), sum(cost_usd), count(*) filter (cost_nanousd is null) from calls"
         )
         (bodies,) = _row(connection, "select count(*) from bodies semi join calls using (request_id, started_at)")
-        events = {
-            table: _row(connection, f"select count(*) from all_{table} semi join calls using (request_id)")[0]
-            for table in EVENT_TABLES
-        }
+        # What was said of an id stays where another call, which stays, has the same id.
+        connection.execute(f"""
+            create or replace temp table said as
+            from ({_SAID}) semi join calls using (request_id)
+            anti join (from requests anti join calls using (request_id, started_at)) using (request_id)
+        """)
+        said = dict.fromkeys(EVENT_TABLES, 0)
+        said |= connection.execute("select said_in, count(*) from said group by all").fetchall()
+        said_of = connection.execute("select distinct request_id from said").fetchall()
         users, sessions = (_gone(connection, column) for column in ("user_id", "session_id"))
         responses = connection.sql(
             "select provider_name || ' ' || response_id as link from calls where link in (select unnest($links))",
@@ -98,12 +107,13 @@ def find(folders: Folders, lake: Lake, wanted: Wanted) -> Found:
         ).fetchall()
         return Found(
             Calls(_by_day(calls)),
-            {"requests": rows, "bodies": bodies, **events},
+            {"requests": rows, "bodies": bodies} | said,
             cost,
             unpriced,
             frozenset(wanted.names() | users),
             frozenset(link for (link,) in responses)
             | {link for link, session in links.items() if session in sessions | {wanted.session}},
+            frozenset(request_id for (request_id,) in said_of),
         )
 
     return lake.ask(ask)
@@ -143,14 +153,14 @@ class Removed:
         self.files_removed += sum(each.rows_after == 0 for each in done)
 
 
-def remove(folders: Folders, lake: Lake, found: Found, told: Callable[[], None]) -> Removed:
+def remove(folders: Folders, found: Found, told: Callable[[], None]) -> Removed:
     """Removes the calls from everything that is kept. The caller holds the lock of all merges. `told` is called once for
     each day. Raises Failure, OSError, sqlite3.Error, and what pyarrow raises for a damaged file; what is not removed then
     is found again."""
     removed = Removed()
     ids = found.calls.ids()
     for table in EVENT_TABLES:
-        removed.add(table, _drop_events(folders, lake, found.calls, ids, table))
+        removed.add(table, drop_events(folders, table, pa.array(sorted(found.said_of), pa.string())))
     removed.beside = _remove_beside(folders, ids, found.names, found.responses)
     for day, calls in found.calls.by_day.items():
         for table in reversed(CALL_TABLES):  # bodies, then requests
@@ -167,30 +177,6 @@ def remove_old_files(folders: Folders) -> None:
         if not any(entries(folders.lake_day(table, day))):
             with suppress(OSError):  # a settler puts a file there at this moment
                 folders.lake_day(table, day).rmdir()
-
-
-def _drop_events(folders: Folders, lake: Lake, calls: Calls, ids: pa.ChunkedArray, table: str) -> list[Rewritten]:
-    """What was said of an id stays where another call, which stays, has the same id."""
-
-    def said_of(connection: Connection) -> list[str]:
-        return [each for (each,) in connection.sql(f"select distinct request_id from all_{table}").fetchall()]
-
-    mentioned = _among(lake.ask(said_of), ids)
-
-    def rows_of(connection: Connection) -> pa.Table:
-        return connection.sql(
-            "select request_id, started_at, date from requests where request_id in (select unnest($ids))",
-            params={"ids": list(mentioned)},
-        ).to_arrow_table()
-
-    known = _by_day(lake.ask(rows_of)) if mentioned else {}
-    going = {day: set(_pairs(rows)) for day, rows in calls.by_day.items() if day in known}
-    staying = {pair[0] for day, rows in known.items() for pair in _pairs(rows) if pair not in going.get(day, ())}
-    return drop_events(folders, table, pa.array(sorted(mentioned - staying), pa.string()))
-
-
-def _pairs(calls: pa.Table) -> Iterable[tuple[str, Any]]:
-    return zip(calls["request_id"].to_pylist(), calls["started_at"].to_pylist(), strict=True)
 
 
 def _among(known: Iterable[str], ids: pa.ChunkedArray) -> set[str]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -49,6 +50,7 @@ class Zone:
     def offset(self, moment: datetime) -> timedelta:
         return self.local(moment).utcoffset() or timedelta()
 
+    @lru_cache(64)  # noqa: B019 -- a handful of zones; each view of a scope asks for the same ones
     def offsets(self, start: datetime, end: datetime) -> list[tuple[datetime, timedelta]]:
         """Each offset from UTC between two moments, with the moment from which on it holds; the first holds before, too."""
         moment, end = max(start, _FIRST), min(end, _LAST)

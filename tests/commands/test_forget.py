@@ -3,11 +3,9 @@
 import itertools
 import json
 import shutil
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +16,7 @@ from click.testing import CliRunner, Result
 from addon.caching.store import CacheStore, Stored
 from addon.commands.cli import main
 from addon.commands.forget import Clocks, forget_calls
-from addon.commands.forget_pass import Wanted
+from addon.commands.forget_pass import Found, Wanted, find, remove
 from addon.limits.policy import Policy
 from addon.limits.store import BucketCharge, LimitStore, Spend
 from addon.settling.chains import Chains, Link
@@ -37,6 +35,7 @@ from tests.storage.calls import DAY_US, NOON, NOON_US, OK, call_start, settle_al
 
 ANN: Final = "ann.aalto@example.org"
 NOW: Final = NOON.timestamp() + 3600
+WANTED: Final = Wanted(user=ANN)
 MINUTE: Final = timedelta(minutes=1)
 
 
@@ -107,7 +106,7 @@ def _fill_stores(folders: Folders) -> None:
     cache.close()
 
     limits = LimitStore(folders.limits)
-    policy = Policy(quota=10, window_s=3600, unit="tokens")
+    policy = Policy(quota=Decimal(10), window_s=3600, unit="tokens")
     for user in (ANN, "bob"):
         charges = [
             BucketCharge(f"server|daily|{user}|tokens", policy, 3),
@@ -148,7 +147,7 @@ def _fill_stores(folders: Folders) -> None:
     alerts.close()
 
 
-def forget(data: Path, wanted: Wanted = Wanted(user=ANN)) -> None:
+def forget(data: Path, wanted: Wanted = WANTED) -> None:
     forget_calls(data, None, wanted, is_agreed=True, shows_name=False, clocks=Clocks(lambda: NOW, _nothing_to_wait_for))
 
 
@@ -214,23 +213,106 @@ KILLED_BEFORE: Final = STEPS | {"executemany"}
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forget_killed_at_any_step_is_finished_by_the_next_one(
-    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    for step in itertools.count():
-        copy = tmp_path / str(step)
-        shutil.copytree(data, copy)
-        done = survives(partial(forget, copy), step, KILLED_BEFORE)
-        assert [row for row in users(copy) if row[1] == "bob"] in (
-            [(2, "bob"), (6, "bob")],
-            [(2, "bob"), (6, "bob"), (8, "bob")],
-        )
-        forget(copy)
-        assert traces(copy) == [], f"after step {step}"
-        assert users(copy) == [(2, "bob"), (6, "bob"), (8, "bob")], f"after step {step}"
-        assert rows(copy, "bodies") == rows(copy, "all_feedback") == 3, f"after step {step}"
-        shutil.rmtree(copy)
-        capfd.readouterr()
+@pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.long)])
+def test_what_a_killed_forget_leaves_is_removed_by_the_next_one(tmp_path: Path, stride: int) -> None:
+    template = Folders(tmp_path / "template")
+    settled_run(template.data, (1, ANN, NOON_US), (2, "bob", NOON_US), (3, ANN, NOON_US))
+    merge_day(template, "requests", NOON.date())
+    _fill_stores(template)
+    found = find(template, Lake(template.data), WANTED)
+    for step in itertools.count(step=stride):
+        folders = Folders(tmp_path / str(step))
+        shutil.copytree(template.data, folders.data)
+        done = survives(lambda: removal(folders, found), step, KILLED_BEFORE)  # noqa: B023
+        assert users(folders.data)[-2:-1] == [(2, "bob")] or users(folders.data) == [(2, "bob")], f"after step {step}"
+        removal(folders, find(folders, Lake(folders.data), WANTED))
+        assert traces(folders.data) == [], f"after step {step}"
+        assert users(folders.data) == [(2, "bob")], f"after step {step}"
+        shutil.rmtree(folders.data)
         if done:
             break
     assert step > 50, "the hook sees the steps"
+
+
+def removal(folders: Folders, found: Found) -> None:
+    remove(folders, found, lambda: None)
+
+
+def command(data: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["forget", "--data", str(data), *options])
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_deleted(data: Path) -> None:
+    before = users(data)
+    result = command(data, "--user", ANN)
+    assert result.exit_code == 2
+    assert "2026-11-20 to 2026-11-21 (5 without a price)" in result.stderr
+    assert "requests                    5" in result.stderr
+    assert "--yes deletes without asking" in result.stderr
+    assert users(data) == [*before, (7, ANN), (8, "bob")], "they were settled, to be shown"
+    assert not Folders(data).receipts.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        (["--session", f"session of {ANN}"], {"bob"}),
+        (["--property", f"Owner={ANN}"], {"bob"}),  # a property that was set after the call
+        (["--where", "user_id = 'bob' or model = 'gpt-5'"], {ANN}),
+        (["--user", ANN, "--property", "mail=bob"], {ANN, "bob"}),
+    ],
+)
+def test_calls_are_chosen_by_all_that_is_given(data: Path, options: list[str], left: set[str]) -> None:
+    result = command(data, *options, "--yes")
+    assert result.exit_code == 0, result.output
+    assert {user for _, user in users(data)} == left
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "say which calls: --user, --session, --property NAME=VALUE or --where CONDITION"),
+        (["--user", " "], "--user is empty; it would be about every call"),
+        (["--property", "mail"], "--property 'mail': write NAME=VALUE, e.g. customer=acme"),
+        (["--where", "usr = 'a'"], "--where: \"usr = 'a'\" is not a condition: there is no column 'usr'"),
+    ],
+)
+def test_a_condition_that_is_none_is_wrong_usage(tmp_path: Path, options: list[str], said: str) -> None:
+    result = command(tmp_path, *options, "--yes")
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_the_receipt_has_counts_and_a_hash_in_place_of_the_name_unless_it_is_wanted(data: Path) -> None:
+    result = command(data, "--user", ANN, "--yes")
+    (path,) = Folders(data).receipts.iterdir()
+    receipt = json.loads(path.read_text())
+    assert receipt == json.loads(result.stdout)
+    assert receipt["state"] == "done"
+    assert receipt["removed"] == {"requests": 5, "bodies": 5, "feedback": 5, "scores": 5, "property_changes": 5}
+    assert receipt["removed_beside"]["cached answers"] == 1
+    assert (receipt["first_day"], receipt["last_day"]) == ("2026-11-20", "2026-11-21")
+    assert receipt["condition"] is None
+    command(data, "--user", ANN, "--yes", "--name-in-receipt")
+    receipts = [json.loads(path.read_text()) for path in Folders(data).receipts.iterdir()]
+    assert len(receipts) == 2
+    assert {each["condition_hash"] for each in receipts} == {receipt["condition_hash"]}
+    assert f"user_id = '{ANN}'" in {each["condition"] for each in receipts}
+
+
+def test_what_was_said_of_an_id_stays_where_another_call_has_it(tmp_path: Path) -> None:
+    settled_run(tmp_path, (1, ANN, NOON_US))
+    settled_run(tmp_path, (1, "bob", NOON_US + 5))
+    forget(tmp_path)
+    assert users(tmp_path) == [(1, "bob")]
+    assert rows(tmp_path, "bodies") == 1
+    assert rows(tmp_path, "all_feedback") == 2, "nobody knows which of the two it was said of"
+
+
+def test_files_that_cannot_be_read_are_named(data: Path) -> None:
+    torn = Folders(data).lake_day("requests", NOON.date()) / "torn.parquet"
+    torn.write_bytes(b"PAR1" + b"x" * 20)
+    result = command(data, "--user", ANN, "--yes")
+    assert result.exit_code == 0
+    assert "1 files (lake/requests/date=2026-11-21/torn.parquet) cannot be read" in result.stderr
+    assert json.loads(result.stdout)["unreadable_files"] == ["lake/requests/date=2026-11-21/torn.parquet"]
