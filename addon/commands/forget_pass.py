@@ -54,8 +54,9 @@ class Wanted:
         parts = [f"user_id = {literal(self.user)}"] if self.user else []
         parts += [f"session_id = {literal(self.session)}"] if self.session else []
         parts += [f"properties[{literal(name)}] = {literal(value)}" for name, value in self.properties.items()]
-        parts += [f"(\n{self.where}\n)"] if self.where else []
-        return " and ".join(parts)
+        if self.where and parts:
+            parts.append(f"(\n{self.where}\n)")  # a comment in it ends with its line
+        return " and ".join(parts) or self.where or ""
 
     def names(self) -> set[str]:
         """The user and the property values: what buckets and alerts are named after."""
