@@ -19,7 +19,6 @@ limits.sqlite                        buckets of limits, spending of budgets (rec
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import stat
@@ -176,6 +175,8 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
 @contextlib.contextmanager
 def tried_lock(path: Path) -> Iterator[bool]:
     """Tries the lock of a file, which is made if it is missing, without waiting; yields whether we have it. Raises OSError."""
+    import fcntl  # Windows lacks it, and must be able to say that it is not supported
+
     descriptor = open_file(path, os.O_CREAT | os.O_RDWR)
     try:
         try:
