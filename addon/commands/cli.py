@@ -25,6 +25,7 @@ _NAMES: Final = (
     "fake",
     "feedback",
     "forget",
+    "import",
     "keys",
     "limits",
     "prices",
@@ -40,7 +41,8 @@ _NAMES: Final = (
     "tail",
     "up",
 )
-_MODULES: Final = {"limits": "budgets"}  # where it is not
+_MODULES: Final = {"import": "import_calls", "limits": "budgets"}  # where it is not
+_FUNCTIONS: Final = {"import": "import_calls"}  # where the name is a word of Python's
 
 
 class _Commands(click.Group):
@@ -53,7 +55,7 @@ class _Commands(click.Group):
         if cmd_name not in _NAMES:
             return None
         module = import_module(f"addon.commands.{_MODULES.get(cmd_name, cmd_name)}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, _FUNCTIONS.get(cmd_name, cmd_name))
         return command
 
     def resolve_command(
