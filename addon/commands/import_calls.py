@@ -1,6 +1,5 @@
 """`heliograph import`: the history that other tools kept, as rows."""
 
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from addon.commands.options import Failure, data_options, examples, read_settings, unwritable
+from addon.commands.progress import progress_bar
 from addon.commands.tables import settle, warn, write
 from addon.config.settings import ConfigError, Settings
 
@@ -254,4 +254,3 @@ def _calls(number: int) -> str:
 
 def _day(moment: datetime | None) -> str:
     return moment.date().isoformat() if moment else "-"
-

@@ -101,7 +101,11 @@ def test_one_file_that_is_wrong_takes_nothing_of_the_others(tmp_path: Path, hist
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("other.csv", "other.csv is none of those that are known: session files of Claude Code"), ("none.jsonl", "no such file")]
+    ("name", "says"),
+    [
+        ("other.csv", "other.csv is none of those that are known: session files of Claude Code"),
+        ("none.jsonl", "no such file"),
+    ],
 )
 def test_a_file_of_another_kind_names_what_is_expected(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "other.csv").write_text("name,age\nann,7\n")
