@@ -14,13 +14,14 @@ _LOOKED_AT: Final = 50  # records of a file: a session may begin with lines of o
 
 def source_of(path: Path) -> Source | None:
     """None: the file is empty, or of none of them. Raises HistoryError where it cannot be read."""
-    seen = 0
+    is_other = False  # it has records, of none of them
     try:
-        for seen, record in enumerate(islice(records(path, is_unfinished=True), _LOOKED_AT), 1):
+        for record in islice(records(path, is_unfinished=True), _LOOKED_AT):
+            is_other = True
             if source := next((source for source in SOURCES if source.fits(record.fields)), None):
                 return source
     except HistoryError:
-        if not seen:  # else it is a file of another kind, whatever is wrong with it
+        if not is_other:  # else it does not matter what is wrong with it
             raise
     return None
 
