@@ -5,6 +5,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from addon.commands.export_fine_tuning import fine_tuning
 from addon.commands.export_options import (
     open_lake,
     output_option,
@@ -31,6 +32,9 @@ FORMATS: Final = ("csv", "jsonl", "parquet")
 )
 def export() -> None:
     """Write calls in the forms that other tools read. The data folder is only read."""
+
+
+export.add_command(fine_tuning)
 
 
 @export.command(

@@ -71,14 +71,14 @@ def where(data: Path, condition: str) -> list[Call]:
 def by_id(connection: Connection, request_id: str) -> list[Call]:
     """Oldest first."""
     rows = _asked(connection, "request_id = $id", {"id": request_id.lower()})
-    return sorted(_with_bodies(connection, rows), key=lambda call: call.started_at_us)
+    return sorted(with_bodies(connection, rows), key=lambda call: call.started_at_us)
 
 
 def by_ids(connection: Connection, request_ids: Sequence[str], session_id: str) -> Iterator[Call]:
     """The calls of a session with these ids, in no order."""
     condition = "session_id = $session and request_id in (select unnest(cast($ids as varchar[])))"
     rows = _asked(connection, condition, {"session": session_id, "ids": list(request_ids)})
-    return _with_bodies(connection, rows)
+    return with_bodies(connection, rows)
 
 
 def matching(connection: Connection, condition: str) -> Iterator[Call]:
@@ -87,7 +87,7 @@ def matching(connection: Connection, condition: str) -> Iterator[Call]:
     statement = f"{_SELECT} where (\n{condition}\n) "
     if _statements(connection, statement) != 1:
         raise NotAllowed(f"{condition!r} is not a condition like session_id = 's1'")
-    return _with_bodies(connection, list(fetch_user_sql(connection, statement).records()))
+    return with_bodies(connection, list(fetch_user_sql(connection, statement).records()))
 
 
 def _statements(connection: Connection, sql: str) -> int | None:
@@ -107,7 +107,7 @@ def turn_before(connection: Connection, call: Call) -> Call | None:
     rows = _asked(connection, condition, parameters, f"desc limit {EARLIER_CALLS}")
     found = [
         (same, earlier.started_at_us, earlier)
-        for earlier in _with_bodies(connection, rows)
+        for earlier in with_bodies(connection, rows)
         if earlier.conversation and (same := same_messages(earlier.conversation, call.conversation))
     ]
     return max(found, key=lambda one: one[:2])[2] if found else None  # the later one of two with as much
@@ -123,7 +123,7 @@ def turn_after(connection: Connection, call: Call) -> Call | None:
     whole = len(call.conversation.input_messages)
     after = [
         later
-        for later in _with_bodies(connection, rows)
+        for later in with_bodies(connection, rows)
         if later.conversation
         and len(later.conversation.input_messages) > whole
         and same_messages(call.conversation, later.conversation) == whole
@@ -156,7 +156,7 @@ def session_turns(connection: Connection, session_id: str, offset: int, most: in
         ).records()
     )
     short = [row for row in rows if not row["is_long"]]
-    read = {(call.request_id, call.started_at_us): call for call in _with_bodies(connection, short)}
+    read = {(call.request_id, call.started_at_us): call for call in with_bodies(connection, short)}
     calls = [read.get((row["request_id"], row["started_at_us"])) or _call(row, None, None) for row in rows]
     return [
         SessionTurn(call, _first_new_after(calls[max(0, index - EARLIER_CALLS) : index], call), row["is_long"])
@@ -205,7 +205,7 @@ def _asked(
     return list(fetch(connection, statement, parameters).records())
 
 
-def _with_bodies(connection: Connection, rows: Sequence[dict[str, Any]]) -> Iterator[Call]:
+def with_bodies(connection: Connection, rows: Sequence[dict[str, Any]]) -> Iterator[Call]:
     """The calls of these rows, in no order. One without bodies has None for them."""
     for start in range(0, len(rows), _CALLS_AT_ONCE):
         left = {(row["request_id"], row["started_at_us"]): row for row in rows[start : start + _CALLS_AT_ONCE]}

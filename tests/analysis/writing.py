@@ -91,6 +91,16 @@ def settle(data: Path, rows: Sequence[RequestRow], number: int) -> None:
         file.close()
 
 
+def settle_bodies(data: Path, calls: Sequence[tuple[RequestRow, BodyRow]], number: int) -> None:
+    """Rows with bodies of their own as settled lines of segment `number`."""
+    for day in {row.started_at.date() for row, _ in calls}:
+        file = SettledFile(Folders(data), segment(number), day)
+        for index, (row, body) in enumerate(calls):
+            if row.started_at.date() == day:
+                file.append(f"call-{index}-{row.request_id}", row_fields(row), row_fields(body))
+        file.close()
+
+
 def to_parquet(data: Path, rows: Sequence[RequestRow], number: int) -> list[Path]:
     """The rows as Parquet files of segment `number`, of both tables; returns those of `requests`."""
     targets = []
