@@ -123,6 +123,10 @@ class OwnPrices:
                 return factor
         return None
 
+    def sells(self, provider: str) -> bool:
+        """Whether the table has prices of the provider's models."""
+        return any(price.provider == provider for price in self.prices)
+
     def costs_as_whole(self, provider: str, models: Iterable[str], unit: str) -> bool:
         """Whether this part of the tokens costs what the whole does."""
         names = tuple(models)

@@ -228,9 +228,9 @@ class PriceList:
             counts.pop("output_reasoning_tokens", None)
         for unit, count in counts.items():
             if count and unit not in prices and not (model and model.has(unit)):
-                raise Unpriced(_missing(bill, model, stated_names, unit))
+                raise Unpriced(self._missing(bill, model, stated_names, unit, is_known=bool(prices)))
         if model is None and not prices:
-            raise Unpriced(_missing(bill, model, stated_names, "input_tokens"))
+            raise Unpriced(self._missing(bill, model, stated_names, "input_tokens", is_known=False))
         _refuse_unknown(counts, bill)
         own = [_line(unit, less_parts(unit, counts, prices), price) for unit, price in prices.items()]
         on_list = {
@@ -250,6 +250,18 @@ class PriceList:
         if model:
             _refuse_models(model.model.id, counts)
         return _Found(model, on_list, own, multiply)
+
+    def _missing(self, bill: Bill, model: Listed | None, names: Sequence[str], unit: str, *, is_known: bool) -> str:
+        """`is_known`: our own table has a price for another unit of that model."""
+        if model:
+            return f"no price for {unit} of model {model.model.id}"
+        if not names:
+            return "no model stated"
+        if is_known:
+            return f"no price for {unit} of model {names[0]}"
+        if bill.provider.prices is None and unit.endswith("_tokens") and not self._own.sells(bill.provider.name):
+            return f"no price list for provider {bill.provider.name}"
+        return f"no price for model {names[0]}" + ("" if unit.endswith("_tokens") else f": {unit}")
 
     def _charged(self, provider: str, names: Sequence[str], model: Listed | None, counts: Counts) -> dict[str, Decimal]:
         """Without the parts that are charged as the whole they belong to."""
@@ -345,16 +357,6 @@ def _refuse_unknown(counts: Mapping[str, Decimal], bill: Bill) -> None:
         raise Unpriced("input tokens unknown")
     if "output_tokens" not in counts and bill.operation not in WITHOUT_OUTPUT:
         raise Unpriced("output tokens unknown")
-
-
-def _missing(bill: Bill, model: Listed | None, names: Sequence[str], unit: str) -> str:
-    if model:
-        return f"no price for {unit} of model {model.model.id}"
-    if not names:
-        return "no model stated"
-    if bill.provider.prices is None and unit.endswith("_tokens"):
-        return f"no price list for provider {bill.provider.name}"
-    return f"no price for model {names[0]}" + ("" if unit.endswith("_tokens") else f": {unit}")
 
 
 def _refuse_models(model: str, counts: Mapping[str, Decimal]) -> None:

@@ -70,7 +70,10 @@ def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
     previous = string(at(request, "previous_response_id")) or string(at(request, "previous_interaction_id"))
     agent = string(at(request, "client_metadata", "x-openai-subagent"))
     told = (
-        string(at(request, "client_metadata", "session_id")) or string(conversation) or string(at(conversation, "id"))
+        string(at(request, "client_metadata", "session_id"))
+        or string(conversation)
+        or string(at(conversation, "id"))
+        or string(at(request, "session_id"))  # of OpenRouter: https://openrouter.ai/docs/api-reference/chat-completion
     )
     return RequestFacts(
         model=asked_model(request),

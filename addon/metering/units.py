@@ -43,6 +43,7 @@ UNITS: Final = {
     "classifications": "a text that was classified",
     "input_video_seconds": "a second of video that was sent",
     "input_pixels": "a pixel of an image that was sent",
+    "input_video_pixels": "a pixel of a video that was sent",
     "input_document_pages": "a page of a document that was read",
     "input_annotated_document_pages": "a page that was read and annotated",
     "rerank_searches": "a query that was ranked, of up to 100 documents",

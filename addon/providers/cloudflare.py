@@ -63,6 +63,12 @@ PROVIDER: Final = Provider(
     origin="https://api.cloudflare.com",
     hosts=("api.cloudflare.com/client/v4/accounts/",),
     operations=(
+        replace(
+            RUN,
+            name="embeddings",
+            path=re.compile(rf"{_ACCOUNT}/run/(?P<model>@?[^/]+/.*(?:/bge-(?!reranker)|embed).*)"),
+        ),
+        replace(RUN, name="rerank", path=re.compile(rf"{_ACCOUNT}/run/(?P<model>@?[^/]+/.*/bge-reranker.*)")),
         *openai_shaped.operations(f"{_ACCOUNT}/v1", "chat", "text_completion", "embeddings", "responses"),
         anthropic_shaped.messages(f"{_ACCOUNT}/v1/messages"),
         RUN,

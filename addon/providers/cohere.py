@@ -51,8 +51,12 @@ _TOKENS: Final = ("input_tokens", "output_tokens", "text_tokens", "image_tokens"
 
 
 def units(raw: Json) -> dict[str, Decimal | None]:
+    """Images whose tokens are billed are not billed by the piece."""
     billed = at(raw, "billed_units")
-    return {unit: Decimal(number) for key, unit in _UNITS.items() if (number := whole(at(billed, key)))}
+    found = {unit: Decimal(number) for key, unit in _UNITS.items() if (number := whole(at(billed, key)))}
+    if "input_image_tokens" in found:
+        found.pop("input_images", None)
+    return {**found}
 
 
 def read_json(body: Json) -> Reading:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_videos
-from addon.providers.fields import at, items
+from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_videos, voyage, zai
+from addon.providers.fields import at, error_type, items
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_shaped import Complete
 
@@ -39,13 +39,6 @@ def moonshots_searches(reading: Reading, chunks: Sequence[Json]) -> Reading:
         for call in items(at(choice, side, "tool_calls"))
     )
     return replace(reading, units=reading.units | {"web_searches": Decimal(called)}) if called else reading
-
-
-def zais_searches(reading: Reading, chunks: Sequence[Json]) -> Reading:
-    """Results of a web search stand at the top of an answer; how many searches are charged it does not say."""
-    if any(at(chunk, "web_search") for chunk in chunks):
-        return replace(reading, units=reading.units | {"web_searches": None})
-    return reading
 
 
 def row(
@@ -102,6 +95,14 @@ TOGETHERS_VIDEOS: Final = Operation(
     name="video_generation", path=re.compile("/v2/videos/?"), read_json=openai_videos.read_json
 )
 
+# https://platform.moonshot.ai/docs/api/estimate
+MOONSHOTS_COUNT: Final = Operation(
+    name="count_tokens",
+    path=re.compile("/v1/tokenizers/estimate-token-count/?"),
+    is_free=True,
+    read_json=lambda body: Reading(usage_raw=at(body, "data"), error_type=error_type(body)),
+)
+
 # fmt: off
 PROVIDERS: Final = (
     row("deepseek", "https://api-docs.deepseek.com", "https://api.deepseek.com",
@@ -133,14 +134,14 @@ PROVIDERS: Final = (
     # The hosts in China have price lists of their own, in yuan.
     row("moonshot", "https://platform.moonshot.ai/docs/api/chat", "https://api.moonshot.ai", "api.moonshot.cn",
         does=("chat", "batch_results"), prices="moonshotai", region=in_china, messages="/anthropic/v1/messages",
-        complete=moonshots_searches),
+        complete=moonshots_searches, others=(MOONSHOTS_COUNT,)),
     # The Kimi Code plan.
     row("kimi_code", "https://www.kimi.com/code/docs", "https://api.kimi.com", base="/coding/v1",
         prices="moonshotai", messages="/coding/v1/messages", plan_hosts=("api.kimi.com",)),
     row("zai", "https://docs.z.ai/api-reference", "https://api.z.ai", "open.bigmodel.cn",
         base="/api/(?:coding/)?paas/v4", does=("chat", "embeddings", "images", "speech", "transcription", "rerank", "videos"),
-        prices="zai", region=in_china, messages="/api/(?:coding/)?anthropic/v1/messages", complete=zais_searches,
-        plan_paths=("/api/coding/",)),
+        prices="zai", region=in_china, messages="/api/(?:coding/)?anthropic/v1/messages", complete=zai.complete,
+        others=zai.OPERATIONS, plan_paths=("/api/coding/",)),
     row("github_models", "https://docs.github.com/rest/models/inference", "https://models.github.ai",
         "models.inference.ai.azure.com", base="(?:(?:/orgs/[^/]+)?/inference|/v1)?", does=("chat", "embeddings")),
     # A subscription: https://docs.github.com/en/copilot/reference/copilot-billing/models-and-pricing
@@ -161,7 +162,7 @@ PROVIDERS: Final = (
     row("ovhcloud", "https://help.ovhcloud.com/csm/en-public-cloud-ai-endpoints-capabilities",
         "https://oai.endpoints.kepler.ai.cloud.ovh.net", does=EMBEDDINGS, prices="ovhcloud"),
     row("voyage", "https://docs.voyageai.com/reference/embeddings-api", "https://api.voyageai.com", "ai.mongodb.com",
-        does=("embeddings", "rerank"), prices="voyageai"),
+        does=("embeddings", "rerank"), prices="voyageai", others=voyage.OPERATIONS),
     # Read, without a price list.
     row("ai21", "https://docs.ai21.com/reference", "https://api.ai21.com", base="/studio/v1"),
     row("inception", "https://docs.inceptionlabs.ai", "https://api.inceptionlabs.ai", does=COMPLETIONS),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped
-from addon.providers.fields import amount, at, items, string
+from addon.providers.fields import amount, at, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading
 
 
@@ -26,10 +26,17 @@ def stated_cost(raw: Json) -> Decimal | None:
 
 def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
     kinds = (string(at(chunk, "error", "metadata", "error_type")) for chunk in chunks)
-    kind = next((word for word in kinds if word), None)
-    return replace(
-        reading, stated_cost_usd=stated_cost(reading.usage_raw), error_type=kind if kind else reading.error_type
-    )
+    kind = next((word for word in kinds if word), None) or reading.error_type or _failed_choice(chunks)
+    return replace(reading, stated_cost_usd=stated_cost(reading.usage_raw), error_type=kind)
+
+
+def _failed_choice(chunks: Sequence[Json]) -> str | None:
+    """A choice may carry the error of its provider: `{"error": {"code", "message"}, "finish_reason": "error"}`."""
+    for chunk in chunks:
+        for choice in items(at(chunk, "choices")):
+            if at(choice, "error"):
+                return error_type(choice) or "error"
+    return None
 
 
 def with_request(reading: Reading, asked: Asked) -> Reading:

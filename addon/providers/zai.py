@@ -1,0 +1,72 @@
+"""What Z.ai and Zhipu have beside OpenAI's shape. https://docs.z.ai/api-reference; paths as in zai/api_resource of PyPI's zai-sdk.
+
+A completion that is asked for later answers with its id; the result is looked at until it is there.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import openai_shaped
+from addon.providers.fields import at, error_type, items, string
+from addon.providers.model import Asked, Json, Operation, Reading
+
+_BASE: Final = "/api/(?:coding/)?paas/v4"
+
+
+def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """Results of a web search stand at the top of an answer; how many searches are charged it does not say."""
+    if any(at(chunk, "web_search") for chunk in chunks):
+        return replace(reading, units=reading.units | {"web_searches": None})
+    return reading
+
+
+def read_asked_for(body: Json) -> Reading:
+    """`{id, request_id, model, task_status}`: what it costs is in the answer that is fetched."""
+    return Reading(
+        response_model=string(at(body, "model")),
+        response_id=string(at(body, "id")),
+        error_type=error_type(body),
+        is_free=True,
+    )
+
+
+def read_fetched(body: Json) -> Reading:
+    """A completion, charged once, with `task_status`; or else one that is not done, or a picture or a video, which were
+    charged when they were asked for."""
+    if not items(at(body, "choices")):
+        return read_asked_for(body)
+    reading = openai_shaped.read_json(body)
+    reading = replace(reading, usage=openai_shaped.usage(reading.usage_raw))
+    return complete(reading, [body])
+
+
+def charged_by_path(reading: Reading, asked: Asked) -> Reading:
+    return reading if reading.is_free else replace(reading, charged_once=f"result {asked.path}")
+
+
+def read_search(body: Json) -> Reading:
+    units: dict[str, Decimal | None] = {} if error_type(body) else {"web_searches": Decimal(1)}
+    return Reading(response_id=string(at(body, "id")), units=units, error_type=error_type(body))
+
+
+def read_layout(body: Json) -> Reading:
+    """GLM-OCR: `{id, model, md_results, usage}`, charged by the token."""
+    reading = openai_shaped.read_json(body)
+    return replace(reading, usage=openai_shaped.usage(reading.usage_raw), text=string(at(body, "md_results")))
+
+
+OPERATIONS: Final = (
+    Operation(name="chat", path=re.compile(f"{_BASE}/async/chat/completions/?"), read_json=read_asked_for),
+    Operation(
+        name="chat",
+        method="GET",
+        path=re.compile(f"{_BASE}/async-result/[^/]+"),
+        read_json=read_fetched,
+        with_request=charged_by_path,
+    ),
+    Operation(name="web_search", path=re.compile(f"{_BASE}/web_search/?"), read_json=read_search),
+    Operation(name="ocr", path=re.compile(f"{_BASE}/layout_parsing/?"), read_json=read_layout),
+)
