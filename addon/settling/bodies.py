@@ -55,8 +55,8 @@ def body_row(call: Call, bodies: Bodies, text: str | None) -> BodyRow:
     return BodyRow(
         request_id=start.request_id,
         started_at=start.started_at,
-        request_body=None if start.omit_request else _text(bodies.request, start.content_type, request_cut),
-        response_body=None if start.omit_response else _text(bodies.response, response_type, response_cut),
+        request_body=None if start.omit_request else body_text(bodies.request, start.content_type, request_cut),
+        response_body=None if start.omit_response else body_text(bodies.response, response_type, response_cut),
         response_text=None if start.omit_response else text,
         request_truncated=bodies.request_truncated,
         response_truncated=bodies.response_truncated,
@@ -79,7 +79,7 @@ def _overflowed(body: bytes, is_complete: bool) -> bool:
     return not is_complete and len(body) == LONGEST_BODY_BYTES
 
 
-def _text(body: bytes, content_type: str | None, is_cut: bool) -> str | None:
+def body_text(body: bytes, content_type: str | None, is_cut: bool = False) -> str | None:
     """A body as text, of a cut one without its last half character; what is not UTF-8 as a `data:` URL; b"" as None."""
     if not body:
         return None

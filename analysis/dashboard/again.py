@@ -27,6 +27,7 @@ _ENDINGS: Final = {
 }
 _MESSAGES: Final = ("model", "max_tokens", "messages", "stream")
 _DELIMITER: Final = "HELIOGRAPH"
+_LARGEST_WHOLE: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,49 @@ def _httpx(call: Again, proxy: str) -> str:
             "print(answer.text)",
         ]
     )
+
+
+def as_javascript(call: Again, proxy: str) -> str:
+    """A module for Node, Deno or Bun: `fetch` needs no package. A stream is printed as it comes."""
+    key = f"`Bearer ${{process.env.{call.key_variable}}}`" if call.key_header == "authorization" else None
+    headers = [f"    {_js(call.key_header)}: {key or f'process.env.{call.key_variable}'},"]
+    headers += [f"    {_js(name)}: {_js(value)}," for name, value in call.headers.items()]
+    body = [f"  body: {_js_body(call.body)},"] if call.body else []
+    return "\n".join(
+        [
+            f"const answer = await fetch({_js(proxy + call.path)}, {{",
+            f"  method: {_js(call.method)},",
+            "  headers: {",
+            *headers,
+            "  },",
+            *body,
+            "});",
+            "for await (const text of answer.body.pipeThrough(new TextDecoderStream())) process.stdout.write(text);",
+        ]
+    )
+
+
+def _js(text: str) -> str:
+    """A string of JSON is one of JavaScript."""
+    return orjson.dumps(text).decode()
+
+
+def _js_body(body: str) -> str:
+    """As an object where JavaScript would send the same JSON, else as the text that it is."""
+    found = _object(body)
+    if found is None or not _is_same_in_javascript(found):
+        return _js(body)
+    shown = orjson.dumps(found, option=orjson.OPT_INDENT_2).decode().replace("\n", "\n  ")
+    return f"JSON.stringify({shown})"
+
+
+def _is_same_in_javascript(value: Any) -> bool:
+    """Its whole numbers are exact up to 2**53, and `__proto__` is not a name like others."""
+    if isinstance(value, dict):
+        return "__proto__" not in value and all(map(_is_same_in_javascript, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_same_in_javascript, value))
+    return not isinstance(value, int) or abs(value) <= _LARGEST_WHOLE
 
 
 def _object(body: str) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ MOST_FILTERS: Final = 50
 MOST_VALUE_CHARACTERS: Final = 500
 PROPERTY: Final = "property:"
 NOT: Final = "!"
+WORDS: Final = "words"
 
 type Pairs = Sequence[tuple[str, str]]
 
@@ -84,12 +85,15 @@ class Filters:
     def without_name(self, name: str) -> "Filters":
         return replace(self, filters=tuple(each for each in self.filters if each.name != name))
 
-    def where(self) -> str | None:
-        """The condition over the columns of `requests`, with its values as literals; None: every call fits."""
+    def where(self, *, reads_before: bool = False) -> str | None:
+        """The condition over the columns of `requests`, with its values as literals; None: every call fits.
+
+        `reads_before`: it is asked of the period before, too, so words are looked for in the bodies of both.
+        """
         alternatives: dict[str, list[str]] = {}
         refused: list[str] = []
         for each in self.filters:
-            condition = condition_of(each.name, each.value)
+            condition = _words(each.value, reads_before) if each.name == WORDS else condition_of(each.name, each.value)
             if each.negated:
                 refused.append(f"not coalesce({condition}, false)")
             else:
@@ -126,7 +130,7 @@ def parse_token(text: str) -> Filter:
             return _read(
                 f"{name}{NOT}" if negated else name, (operator if operator in _COMPARISONS else "") + value.strip()
             )
-    return _read("words", text.strip())
+    return _read(WORDS, text.strip())
 
 
 def condition_of(name: str, value: str) -> str:
@@ -214,15 +218,16 @@ def _signed(text: str) -> float:
     return int(text)
 
 
-def _words(value: str) -> str:
-    """The date of the calls bounds the bodies that are read."""
+def _words(value: str, reads_before: bool = False) -> str:
+    """The window bounds the bodies that are read."""
+    since = "before_since" if reads_before else "since"
     words = words_of(value)
     if not words:
         raise NotAFilter("words: write what to look for in prompts and answers; it is left out")
     said = "lower(concat_ws(' ', request_body, response_text, case when response_text is null then response_body end))"
     fits = " and ".join(f"contains({said}, {literal(word)})" for word in words)
     return (
-        "request_id in (select request_id from bodies where date >= cast(getvariable('since') as date)"
+        f"request_id in (select request_id from bodies where date >= cast(getvariable('{since}') as date)"
         f" and date <= cast(getvariable('until') as date) and {fits})"
     )
 
@@ -293,5 +298,5 @@ KINDS: Final[Mapping[str, Kind]] = {
             }
         ),
     ),
-    "words": Kind("words", _words),
+    WORDS: Kind("words", _words),
 }

@@ -234,7 +234,11 @@ def _again(connection: Connection, view: View, row: Row, proxy: str | None) -> M
         file = f"{row['request_id']}-request.txt"
         texts = {"curl, with the body downloaded": again.as_curl(call, address, file)}
     else:
-        texts = {"curl": again.as_curl(call, address), "Python": again.as_python(call, address)}
+        texts = {
+            "curl": again.as_curl(call, address),
+            "Python": again.as_python(call, address),
+            "JavaScript": again.as_javascript(call, address),
+        }
     return {"problem": None, "texts": texts, "proxy": proxy, "call": call}
 
 

@@ -61,21 +61,40 @@ class Site:
         """A part of a page: HTML without a head, put in place by htmx."""
         return HTMLResponse(self.templates.get_template(template).render({"view": view, "site": self} | values))
 
-    async def ask[T](self, view: View, question: Callable[[Connection], T], property_names: Sequence[str] = ()) -> T:
+    async def ask[T](
+        self,
+        view: View,
+        question: Callable[[Connection], T],
+        property_names: Sequence[str] = (),
+        *,
+        reads_before: bool = False,
+    ) -> T:
         """What a question answers on a connection that has the views `calls` and `calls_before` of this page."""
 
         def in_scope(connection: Connection) -> T:
-            open_scope(connection, view.scope(property_names))
+            open_scope(connection, view.scope(property_names, reads_before=reads_before))
             return question(connection)
 
         return await self.dashboard.api.ask(in_scope)
 
     async def table(
-        self, view: View, name: str, by: Sequence[str] = (), property_names: Sequence[str] = (), **variables: object
+        self,
+        view: View,
+        name: str,
+        by: Sequence[str] = (),
+        property_names: Sequence[str] = (),
+        *,
+        reads_before: bool = False,
+        **variables: object,
     ) -> Table:
         """The answer to one .sql file. `by`: SQL in place of its line that ends in `-- by`; `property_names`: like
-        `property:feature`, the properties that `by` names; `variables`: what the file reads by `getvariable`."""
-        return await self.ask(view, lambda connection: run(connection, name, variables, by), property_names)
+        `property:feature`, the properties that `by` names; `reads_before`: it asks `calls_before`, too; `variables`: what the
+        file reads by `getvariable`."""
+
+        def question(connection: Connection) -> Table:
+            return run(connection, name, variables, by)
+
+        return await self.ask(view, question, property_names, reads_before=reads_before)
 
     async def row(self, view: View, name: str) -> dict[str, Any]:
         """The same for a question that has one row."""

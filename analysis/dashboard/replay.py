@@ -6,14 +6,18 @@ nowhere.
 
 import http.client
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from addon.config.controls import AUTH, ID, PROPERTY_PREFIX, spelled
+from addon.conversations.read import Said, conversation
+from addon.settling.bodies import body_text
 from addon.storage.folders import Folders
 from addon.storage.presence import running_proxies
+from analysis.conversations.blocks import Turn, message_turns
 from analysis.dashboard.again import Again
 
 REPLAY_OF: Final = "replay-of"  # the property of the new call
@@ -30,9 +34,19 @@ class NotSent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
+    """`body`: of the answer, as the view `bodies` would have it."""
+
     status: int
     request_id: str | None
     size: int
+    body: str | None
+
+
+def answer_of(row: Mapping[str, Any], sent: Replayed) -> list[Turn]:
+    """The messages of the new answer; empty: it has none, as an error. `row`: of the call that was sent again."""
+    said = {name: row[name] for name in ("provider_name", "operation_name", "method", "host", "path")}
+    found = conversation(Said(**said, status=sent.status, request_body=row["request_body"], response_body=sent.body))
+    return message_turns(found.output_messages) if found else []
 
 
 def proxy_url(data: Path) -> str | None:
@@ -60,10 +74,11 @@ def replay(call: Again, proxy: str, key: str, own_key: str, request_id: str) -> 
     try:
         connection.request(call.method, call.path, call.body.encode("utf-8", "surrogatepass"), headers)
         answer = connection.getresponse()
-        size = 0
-        while (piece := answer.read(_PIECE_BYTES)) and size < _MOST_BYTES:
-            size += len(piece)
-        return Replayed(answer.status, answer.headers.get(spelled(ID)), size)
+        body = bytearray()
+        while (piece := answer.read(_PIECE_BYTES)) and len(body) < _MOST_BYTES:
+            body += piece
+        kept = body_text(bytes(body), answer.headers.get("content-type"))
+        return Replayed(answer.status, answer.headers.get(spelled(ID)), len(body), kept)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotSent(f"The proxy at {proxy} gave no answer: {type(error).__name__}.") from error
     finally:

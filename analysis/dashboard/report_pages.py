@@ -75,12 +75,13 @@ async def report_part(
     """The report as a table. `title`: read aloud by screen readers. The page's option `sort` names a column; with a `-` before
     it the smallest come first."""
     found = load(report)
+    is_compared = view.compares and found.can_compare and not found.reads_before
     question = Question(
         report=found,
         window=view.window,
         by=tuple(by),
-        where=view.filters.where(),
-        is_compared=view.compares and found.can_compare and not found.reads_before,
+        where=view.filters.where(reads_before=is_compared or found.reads_before),
+        is_compared=is_compared,
         limit=MOST_ROWS + 1,  # so that it is known whether there are more
     )
     kind = kind_of(view)

@@ -18,11 +18,12 @@ from analysis.api.feedback import tell_of_call
 from analysis.dashboard import again
 from analysis.dashboard.forms import read_form
 from analysis.dashboard.pages import Site, run
-from analysis.dashboard.replay import NotSent, proxy_url, replay
+from analysis.dashboard.replay import NotSent, answer_of, proxy_url, replay
 from analysis.dashboard.view import view_of
 from analysis.lake import Connection
 
 _PATH: Final = "/requests/{request_id}"
+MOST_SHOWN_CHARS: Final = 20_000  # of an answer as it came
 
 
 def routes(site: Site) -> list[Route]:
@@ -85,13 +86,15 @@ def routes(site: Site) -> list[Route]:
             return {**row, **bodies}
 
         try:
-            call = again.again(await site.ask(view, question))
+            row = await site.ask(view, question)
+            call = again.again(row)
             sent = await run_in_threadpool(
                 replay, call, proxy, form.get("key", ""), form.get("own_key", ""), request_id
             )
         except (again.NotAgain, NotSent) as problem:
             raise ApiError(409, str(problem)) from problem
-        return site.part("request_replayed.html", view, sent=sent)
+        turns = await run_in_threadpool(answer_of, row, sent)
+        return site.part("request_replayed.html", view, sent=sent, turns=turns, most=MOST_SHOWN_CHARS)
 
     return [
         Route(f"{_PATH}/-/notes", notes),

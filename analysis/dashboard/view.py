@@ -66,9 +66,10 @@ class View:
     def since(self) -> str:
         return self.options.get("since") or DEFAULT_SINCE
 
-    def scope(self, properties: Sequence[str] = ()) -> Scope:
-        """For `open_scope`. `properties`: names like `property:feature` that the SQL groups by."""
-        return Scope(self.window, self.filters.where(), tuple(properties))
+    def scope(self, properties: Sequence[str] = (), *, reads_before: bool = False) -> Scope:
+        """For `open_scope`. `properties`: names like `property:feature` that the SQL groups by; `reads_before`: the SQL asks
+        `calls_before`, too."""
+        return Scope(self.window, self.filters.where(reads_before=reads_before), tuple(properties))
 
     def url(self, path: str | None = None, filters: Filters | None = None, **options: str | None) -> str:
         """The address of a page (`/requests`) with these filters and the window of time kept. An option that is None is

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from addon.demo.providers import FakeProviders
-from analysis.dashboard.again import Again, NotAgain, again, as_curl, as_python
+from analysis.dashboard.again import Again, NotAgain, again, as_curl, as_javascript, as_python
 from analysis.dashboard.replay import NotSent, proxy_url, replay
 from tests.proxy.conftest import Proxy
 
@@ -20,6 +21,11 @@ QUOTES = 'it\'s "quoted" $HOME `id` \\ \n HELIOGRAPH\n line ${x} %s {y} שלום
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": QUOTES}], "seed": 7, "made_up": {"a": None}}
 CLAUDE = {"model": "claude-sonnet-4-5", "max_tokens": 20, "messages": [{"role": "user", "content": QUOTES}]}
 KEY = "sk-of-the-person"
+COMMANDS: dict[Any, list[str]] = {
+    as_curl: ["bash", "-c"],
+    as_python: [sys.executable, "-c"],
+    as_javascript: [shutil.which("node") or "", "--input-type=module", "-e"],
+}
 
 
 def row(provider: str, host: str, path: str, body: Any, **more: Any) -> dict[str, Any]:
@@ -54,12 +60,14 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("make", [as_curl, as_python])
+@pytest.mark.parametrize("make", [as_curl, as_python, as_javascript])
 def test_a_copied_text_sends_the_same_body(proxy: Proxy, provider: FakeProviders, name: str, make: Any) -> None:
     kept, body = CALLS[name]
     call = again(kept)
     text = make(call, proxy.url)
-    command = ["bash", "-c", text] if make is as_curl else [sys.executable, "-c", text]
+    command = [*COMMANDS[make], text]
+    if not command[0]:
+        pytest.skip("no node on this machine")
     done = subprocess.run(
         command, env={**os.environ, call.key_variable: KEY}, capture_output=True, text=True, timeout=60, check=False
     )
@@ -99,7 +107,14 @@ def test_a_call_is_replayed_from_its_page(proxy: Proxy, provider: FakeProviders)
         assert len(provider.requests) == 1
         answer = client.post(f"{path}/-/replay", data=form, headers=told).text
     assert "The answer has the status 200" in answer and KEY not in answer
+    assert "<h3>assistant" in answer and "You said: it&#39;s" in answer
     assert [json.loads(each.body) for each in provider.requests] == [CHAT, CHAT]
+
+
+@pytest.mark.parametrize("body", ['{"seed": 9007199254740993}', '{"__proto__": {"a": 1}}', "not JSON"])
+def test_a_body_that_javascript_would_change_is_sent_as_its_text(body: str) -> None:
+    text = as_javascript(again(OPENAI_ROW | {"request_body": body}), "http://127.0.0.1:1")
+    assert f"body: {json.dumps(body)}," in text and "JSON.stringify" not in text
 
 
 def test_a_key_that_would_be_another_header_is_refused() -> None:
