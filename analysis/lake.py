@@ -10,6 +10,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,10 @@ Connection = duckdb.DuckDBPyConnection
 
 # A merge replaces files about once a minute at most; five lost races in a row have another cause.
 ATTEMPTS: Final = 5
+# Of one table, compressed: some 40,000 calls, 20 MB in memory. Bodies may be a hundred times as large as their files.
+HELD_BYTES: Final = 2 * 2**20
+_NEVER_HELD: Final = "bodies"
+_HELD: Final = "held_"
 
 
 # Errors of the statement or of its bounds: no reason to read every value of every file.
@@ -108,7 +113,7 @@ class Lake:
         files = [(listing.parquet, listing.settled, longest_line(listing)) for listing in listings.values()]
         with self._keeping:
             if self._kept is None or self._kept[0] != (files, older):
-                self._kept = (files, older), _connect(self._data, listings, self._memory, older)
+                self._kept = (files, older), _connect(self._data, listings, self._memory, older, holds=True)
             return self._kept[1].cursor()
 
     def connect(self) -> Connection:
@@ -187,9 +192,14 @@ def view_definitions(data: Path) -> str:
 
 
 def _connect(
-    data: Path, listings: dict[str, Listing], memory: str | None, older: Mapping[Path, frozenset[str]]
+    data: Path,
+    listings: dict[str, Listing],
+    memory: str | None,
+    older: Mapping[Path, frozenset[str]],
+    *,
+    holds: bool = False,
 ) -> Connection:
-    """`older`: the columns that some Parquet files lack."""
+    """`older`: the columns that some Parquet files lack. `holds`: small tables are read into memory now."""
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     )
@@ -197,16 +207,10 @@ def _connect(
         connection.execute("set TimeZone = 'UTC'")
         if memory:
             connection.execute(f"set memory_limit = {literal(memory)}")
-        rows = {
-            table: rows_of(
-                table,
-                file_list(file for file in listing.parquet if file not in older),
-                file_list(listing.settled),
-                by_what_they_lack(listing.parquet, older),
-                longest_line=longest_line(listing),
-            )
-            for table, listing in listings.items()
-        }
+        rows = {table: _rows(table, listing, older) for table, listing in listings.items()}
+        for table, listing in listings.items() if holds else ():
+            if table != _NEVER_HELD and listing.parquet and sum(map(size, listing.parquet)) <= HELD_BYTES:
+                rows[table] = _hold(connection, table, listing, older)
         changes = listings["property_changes"]
         connection.execute(views(rows, has_changes=bool(changes.parquet or changes.settled)))
         _confine(connection, data)
@@ -214,6 +218,25 @@ def _connect(
         connection.close()
         raise
     return connection
+
+
+def _rows(table: str, listing: Listing, older: Mapping[Path, frozenset[str]]) -> str:
+    return rows_of(
+        table,
+        file_list(file for file in listing.parquet if file not in older),
+        file_list(listing.settled),
+        by_what_they_lack(listing.parquet, older),
+        longest_line=longest_line(listing),
+    )
+
+
+def _hold(connection: Connection, table: str, listing: Listing, older: Mapping[Path, frozenset[str]]) -> str:
+    """Reads the Parquet files of a table into memory, which are never written again; `select` of all its rows. Opening
+    a file for each day takes most of the time of a question over few calls: 5 in place of 35 ms over 30 days."""
+    stored = _rows(table, replace(listing, settled=[]), older)
+    connection.execute(f"create table {_HELD}{table} as {stored}")
+    newer = f"\nunion all\n{_rows(table, replace(listing, parquet=[]), older)}" if listing.settled else ""
+    return f"select * from {_HELD}{table}{newer}"
 
 
 def _confine(connection: Connection, data: Path) -> None:

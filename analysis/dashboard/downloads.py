@@ -37,7 +37,8 @@ async def download(
     if kind == "sql":
         sql = with_columns(text, by) if by else text
         return sql_file(name, sql, view.scope(property_names), {"most": MOST_ROWS, **variables})
-    return table_file(name, kind, await site.table(view, name, by, property_names, **{"most": MOST_ROWS, **variables}))
+    limited: dict[str, Any] = {"most": MOST_ROWS, **variables}
+    return table_file(name, kind, await site.table(view, name, by, property_names, **limited))
 
 
 def kind_of(view: View) -> str | None:

@@ -4,7 +4,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio.to_thread
 import orjson
@@ -15,11 +15,12 @@ from starlette.routing import Route
 from addon.hooks.endpoint_headers import COUNTS
 from addon.storage.folders import Folders
 from addon.storage.presence import running_proxies
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.pages import Page, Site, run
 from analysis.dashboard.report_pages import report_part
 from analysis.dashboard.view import view_of
 from analysis.health.data_folder import data_findings
 from analysis.health.finding import Finding
+from analysis.lake import Connection
 
 PAGE: Final = Page("/health", "Health", "d", "Data")
 _PACKAGES: Final = ("heliograph", "mitmproxy", "duckdb", "pyarrow", "genai-prices")
@@ -61,12 +62,11 @@ def _findings(data: Path, config: Path | None) -> list[Finding]:
     return list(data_findings(data, config))
 
 
-def _settled(connection: Any, since: float | None) -> int | None:
+def _settled(connection: Connection, since: float | None) -> int | None:
     """Rows of calls that came through since the proxy started; None: no proxy says when."""
     if since is None:
         return None
-    sql = "select count(*) from requests where date >= cast($1 as date) and started_at >= $1 and mode <> 'async'"
-    (count,) = connection.execute(sql, [datetime.fromtimestamp(since, UTC)]).fetchone()
+    ((count,),) = run(connection, "health_settled", {"started": datetime.fromtimestamp(since, UTC)}).rows
     return int(count)
 
 

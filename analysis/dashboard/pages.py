@@ -1,7 +1,7 @@
 """How a page is made: its place in the navigation, its templates, its questions to the lake, and downloads of tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -39,7 +39,10 @@ class Site:
 
     dashboard: Dashboard
     pages: Sequence[Page]
-    templates: jinja2.Environment = field(default_factory=lambda: _templates())
+
+    @property
+    def templates(self) -> jinja2.Environment:
+        return compiled_templates()
 
     def page(self, request: Request, template: str, view: View, status: int = 200, **values: object) -> Response:
         """A whole page. Its template extends `page.html`; its slow parts follow by themselves (macro `part`)."""
@@ -118,7 +121,9 @@ def sql_text(name: str) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _templates() -> jinja2.Environment:
+@cache
+def compiled_templates() -> jinja2.Environment:
+    """All of them, compiled when they are used first."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,

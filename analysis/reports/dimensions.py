@@ -1,7 +1,7 @@
 """What reports can group by: the names that --by takes, each a column of the view `calls`."""
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from addon.config.mistakes import did_you_mean
@@ -58,16 +58,16 @@ def properties(names: Iterable[str]) -> tuple[str, ...]:
 
 def selected(window: Window, property_names: Iterable[str]) -> str:
     """The columns that `calls` has beside those of `requests`, as SQL: one for each short name and each property."""
-    columns = {name: _in_zone(expression, window) for name, expression in EXPRESSIONS.items()}
+    offsets = window.zone.offsets(window.since, window.end)
+    columns = {name: _in_zone(expression, offsets) for name, expression in EXPRESSIONS.items()}
     columns |= {name: f"properties[{literal(name.removeprefix(PROPERTY).lower())}]" for name in property_names}
     return ",\n        ".join(f"{expression} as {quoted(name)}" for name, expression in columns.items())
 
 
-def _in_zone(expression: str, window: Window) -> str:
-    """The expression with the offsets of the window's zone in place."""
+def _in_zone(expression: str, offsets: Sequence[tuple[datetime, timedelta]]) -> str:
+    """The expression with the offsets of the window's zone in place (`Zone.offsets`)."""
     if "{" not in expression:
         return expression
-    offsets = window.zone.offsets(window.since, window.end)
     if all(not offset for _, offset in offsets):  # the column `date` is cheaper, and says the same
         expression = expression.replace("cast({local} as date)", "date")
     offset_us = str(_microseconds(offsets[-1][1]))

@@ -27,6 +27,7 @@ from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.dashboard.app import dashboard_routes
 from analysis.dashboard.state import BASE, dashboard_of
+from analysis.dashboard.warm import warm_up
 from analysis.lake import Lake
 
 HOST: Final = "127.0.0.1"
@@ -93,11 +94,16 @@ def serve(settings: Settings, listener: socket.socket, announce: Callable[[str],
         journal.close()
 
 
-def application(api: Api) -> ASGIApp:
+def application(api: Api, *, warms_up: bool = False) -> ASGIApp:
+    """`warms_up`: what the first page would wait for is done now."""
+    dashboard = dashboard_of(api, has_proxy=False)
+    if warms_up:
+        warm_up(dashboard)
+
     async def start(_: Request) -> Response:
         return RedirectResponse(f"{BASE}/", 302)
 
-    return OnlyOwnPages(Starlette(routes=[Route("/", start), *dashboard_routes(dashboard_of(api, has_proxy=False))]))
+    return OnlyOwnPages(Starlette(routes=[Route("/", start), *dashboard_routes(dashboard)]))
 
 
 class _Server(uvicorn.Server):
@@ -124,7 +130,7 @@ async def _serve(api: Api, listener: socket.socket, announce: Callable[[str], No
             webbrowser.open(url)
 
     config = uvicorn.Config(
-        application(api),
+        application(api, warms_up=True),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -39,6 +39,7 @@ from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.dashboard.app import dashboard_routes
 from analysis.dashboard.state import dashboard_of
+from analysis.dashboard.warm import warm_up
 from analysis.lake import Lake
 from analysis.process_memory import end_process, limit_data, watched
 from analysis.webhooks.dispatch import Dispatcher
@@ -89,9 +90,12 @@ def _give_up(why: str) -> Callable[[], None]:
     return lambda: end_process(f"the API process ends, and starts again with the next request: {why}")
 
 
-def application(api: Api) -> ASGIApp:
-    """The dashboard below its own prefix, and the API."""
-    return Starlette(routes=[*dashboard_routes(dashboard_of(api)), Mount("/", make_app(api))])
+def application(api: Api, *, warms_up: bool = False) -> ASGIApp:
+    """The dashboard below its own prefix, and the API. `warms_up`: what the first page would wait for is done now."""
+    dashboard = dashboard_of(api)
+    if warms_up:
+        warm_up(dashboard)
+    return Starlette(routes=[*dashboard_routes(dashboard), Mount("/", make_app(api))])
 
 
 class OnlyWithToken:
@@ -125,7 +129,7 @@ class _Server(uvicorn.Server):
 async def _serve(api: Api, token: str) -> None:
     """Answers until the lifeline or SIGTERM ends it."""
     config = uvicorn.Config(
-        OnlyWithToken(application(api), token),
+        OnlyWithToken(application(api, warms_up=True), token),
         log_config=None,  # warnings and tracebacks go to stderr as they are
         access_log=False,
         lifespan="off",

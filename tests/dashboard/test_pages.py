@@ -13,7 +13,7 @@ PAGES = tuple(f"{BASE}{module.PAGE.path}" for module in app.PAGES)
 # Beside the parts that these pages fetch by themselves.
 MORE = (
     "/ui/overview/-/over-time?by=property:feature",
-    "/ui/overview/-/top/user",
+    "/ui/overview/-/tops",
     "/ui/properties?name=feature",
     "/ui/models?compare=1",
     "/ui/models?sort=calls",

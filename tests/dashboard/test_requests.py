@@ -1,6 +1,7 @@
 """The table of calls: pages, sorting, columns, words in bodies, files."""
 
 import io
+import json
 import re
 from urllib.parse import unquote_plus
 
@@ -78,3 +79,18 @@ def test_the_sql_of_what_is_shown_has_the_filters_as_text(http: httpx.Client) ->
 def test_links_of_a_row_add_its_value_to_the_filters(http: httpx.Client) -> None:
     text = unquote_plus(http.get(f"{ROWS}?cost=>0").text)
     assert re.search(r'href="/ui/requests\?cost=(>|&gt;)0&amp;user=\w+"', text)
+
+
+def test_words_are_looked_for_in_the_bodies_of_the_period_before_too(http: httpx.Client) -> None:
+    """The demo's calls are older than a day and younger than a month: in a window of the last 15 days half of them are
+    in the period before."""
+    query = "since=15d&words=the"
+    numbers = {}
+    for name, more in (("now", ""), ("before", "&until=15d&since=30d")):
+        text = http.get(f"{ROWS}?words=the{'&since=15d' if not more else more}&as=jsonl").text
+        numbers[name] = len(text.splitlines())
+    assert numbers["before"]
+    report = http.get(f"/ui/models/-/costs?{query}&compare=1&as=jsonl").text
+    rows = [json.loads(line) for line in report.splitlines()]
+    assert sum(row["calls"] for row in rows) == numbers["now"]
+    assert sum(row["before_calls"] for row in rows) == numbers["before"]
