@@ -92,5 +92,5 @@ def test_words_are_looked_for_in_the_bodies_of_the_period_before_too(http: httpx
     assert numbers["before"]
     report = http.get(f"/ui/models/-/costs?{query}&compare=1&as=jsonl").text
     rows = [json.loads(line) for line in report.splitlines()]
-    assert sum(row["calls"] for row in rows) == numbers["now"]
-    assert sum(row["before_calls"] for row in rows) == numbers["before"]
+    assert sum(row["calls"] or 0 for row in rows) == numbers["now"]
+    assert sum(row["before_calls"] or 0 for row in rows) == numbers["before"]
