@@ -84,13 +84,12 @@ def test_links_of_a_row_add_its_value_to_the_filters(http: httpx.Client) -> None
 def test_words_are_looked_for_in_the_bodies_of_the_period_before_too(http: httpx.Client) -> None:
     """The demo's calls are older than a day and younger than a month: in a window of the last 15 days half of them are
     in the period before."""
-    query = "since=15d&words=the"
-    numbers = {}
-    for name, more in (("now", ""), ("before", "&until=15d&since=30d")):
-        text = http.get(f"{ROWS}?words=the{'&since=15d' if not more else more}&as=jsonl").text
-        numbers[name] = len(text.splitlines())
-    assert numbers["before"]
-    report = http.get(f"/ui/models/-/costs?{query}&compare=1&as=jsonl").text
+    windows = {"now": "since=15d", "before": "since=30d&until=15d"}
+    found = {
+        name: len(http.get(f"{ROWS}?words=the&{window}&as=jsonl").text.splitlines()) for name, window in windows.items()
+    }
+    assert found["before"]
+    report = http.get("/ui/models/-/costs?since=15d&words=the&compare=1&as=jsonl").text
     rows = [json.loads(line) for line in report.splitlines()]
-    assert sum(row["calls"] or 0 for row in rows) == numbers["now"]
-    assert sum(row["before_calls"] or 0 for row in rows) == numbers["before"]
+    assert sum(row["calls"] or 0 for row in rows) == found["now"]
+    assert sum(row["before_calls"] or 0 for row in rows) == found["before"]
