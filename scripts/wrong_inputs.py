@@ -195,6 +195,12 @@ SETTINGS: Final = (
     "[[alerts]]\nname = 'spending'\nat_least = 20\nto = ['https://example.org/hook']",
     "[[alerts]]\nname = 'spending'\nwhen = 'spend'\nat_least = 20\nto = ['ops@example.org']",
     "[[alerts]]\nname = 'spending'\nwhen = 'spend'\nat_least = 20\nto = ['mailto:ops@example.org']",
+    "[redact]\npatterns = ['mails']",
+    "[redact]\npatterns = []",
+    "[[redact.own]]\nname = 'employee'\npattern = '(?<=EMP-)[0-9]+'",
+    "[[redact.own]]\nname = 'employee'\npattern = '.*'",
+    "[[redact.own]]\nname = 'employee'\npattern = '.+'",
+    "[[redact.own]]\nname = 'mail'\npattern = 'EMP-[0-9]+'",
     "[usage\ninject = true",
 )  # fmt: skip
 

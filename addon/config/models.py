@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, Strict
 
 from addon.config.keys import Key, Role
 from addon.config.outgoing_models import AlertTable, SmtpTable, WebhookTable
+from addon.config.redaction_models import RedactTable
 from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
 from addon.config.values import (
@@ -357,6 +358,9 @@ class File(Section):
     hosts: HostsTable = Field(default=HostsTable(), description="Under which names this proxy is reached.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long a call may wait.")
     capture: CaptureTable = Field(default=CaptureTable(), description="What is stored of a call.")
+    redact: RedactTable | None = Field(
+        default=None, description="Secrets that become pseudonyms before a call is stored; without the section none do."
+    )
     memory: MemoryTable = Field(default=MemoryTable(), description="How much memory calls may take.")
     cache: CacheTable = Field(default=CacheTable(), description="The cache of answers.")
     limits_store: LimitsStoreTable = Field(

@@ -56,6 +56,7 @@ def _fields(file: File) -> dict[str, Any]:
         "held_bytes": file.memory.max_request_bytes,
         "max_body_bytes": file.capture.max_body_bytes,
         "looks_up_callers": file.capture.client_process,
+        "redact": file.redact.made() if file.redact else None,
         "cache_bytes": file.cache.max_bytes,
         "limits_fail_closed": file.limits_store.fail_closed,
         "inject_usage": file.usage.inject,
@@ -88,6 +89,18 @@ def _of_rules(path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
                     told = f"{name!r} is taken; give each of {section} a name of its own"
                     yield Problem(section, f"{path}: {section}[{index}].name: {told}")
                 names.add(name.strip())
+    own_names: set[str] = set()
+    redact = table.get("redact")
+    for index, item in _tables(redact if isinstance(redact, dict) else {}, "own"):
+        if isinstance(name := item.get("name"), str):
+            if name in own_names:
+                yield Problem(
+                    "redact", f"{path}: redact.own[{index}].name: {name!r} is taken; give each a name of its own"
+                )
+            own_names.add(name)
+    if isinstance(redact, dict) and redact.get("patterns") == [] and not redact.get("own") and not redact.get("users"):
+        told = "nothing would be redacted; name a pattern, or leave the section out"
+        yield Problem("redact", f"{path}: redact.patterns: {told}")
     for index, item in _tables(table, "limits"):
         if ("window" in item) == ("window_s" in item):
             told = 'write one of window = "1h" and window_s = 3600'

@@ -23,6 +23,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     "inject_usage": "usage",
     "max_body_bytes": "capture",
     "looks_up_callers": "capture",
+    "redact": "redact",
     "limits_fail_closed": "limits_store",
 }
 # Sections of the others, where they are not called like the field.

@@ -7,7 +7,7 @@ may hold is in `addon/config/models.py`, which is imported only where there is a
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +22,8 @@ from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
 from addon.metering.overrides import PriceOverride
+from addon.redaction.key import redactor_of
+from addon.redaction.rules import Rules
 from addon.remember import remember_short
 from addon.sending.fallbacks import FallbackRule
 from addon.sending.timeouts import HEAD_S, Timeouts
@@ -66,6 +68,7 @@ class Settings:
     held_bytes: int = MOST_HELD_BYTES  # of request bodies, of all calls under way together
     max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
     looks_up_callers: bool = True  # command, folder and git repository of the calling process on this machine
+    redact: Rules | None = None  # secrets that become pseudonyms before they are stored; None: none
     cache_bytes: int = 2**30  # of `cache.sqlite`; what was used least recently is removed first
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
@@ -147,7 +150,27 @@ def load_what_can_be_read(
         problems.append(Problem("HTTPS_PROXY", str(error)))
     fields |= {"upstreams": named, "timeouts": timeouts}
     settings = Settings(data=data, config=path, upstream_proxy=proxy, upstream_proxy_auth=proxy_auth, **fields)
+    try:
+        settings = _with_redacted_rules(settings)
+    except (OSError, ValueError) as error:
+        problems.append(Problem("redact", f"{path}: redact: {error}"))
     return settings, tuple(problems)
+
+
+def _with_redacted_rules(settings: Settings) -> Settings:
+    """Limits and budgets of one user match that user's pseudonym. Raises OSError, ValueError: there is no key for it."""
+    from addon.limits.redacted import names_somebody, redacted_rule
+
+    rules: list[Limit | Budget] = [*settings.limits, *settings.budgets]
+    if settings.redact is None or not any(names_somebody(rule) for rule in rules):
+        return settings
+    redactor = redactor_of(settings.redact, settings.data)
+    assert redactor
+    return replace(
+        settings,
+        limits=tuple(redacted_rule(redactor, limit) for limit in settings.limits),
+        budgets=tuple(redacted_rule(redactor, budget) for budget in settings.budgets),
+    )
 
 
 def problems_of(problems: Iterable[Problem], sections: Sequence[str]) -> str:

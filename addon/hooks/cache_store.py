@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mitmproxy import http
 
 from addon.caching.policy import CachePolicy
+from addon.caching.secrets import has_secrets
 from addon.caching.store import storable_headers
 from addon.config import controls
 from addon.hooks.call import Call
@@ -110,6 +111,9 @@ class StoreAnswers:
         facts = request_facts(decode(flight.request, start.content_encoding)[0])
         stored = flight.stored(model=facts.model or start.path_model)
         keys = flight.call.sharing.cache_keys
+        redactor = self.services.redactor
+        if redactor and has_secrets(redactor, stored, policy.seed):
+            return
         self.services.cache.put(keys, stored, now=now, max_age_s=policy.max_age_s, seed=policy.seed)
 
     async def caller_left(self, stream: "CallStream") -> None:

@@ -19,6 +19,7 @@ from addon.hooks.call import Call, Calls
 from addon.hooks.request_body import read_body
 from addon.hooks.services import Services
 from addon.limits.admission import Admission, admission, needs_body, needs_repository
+from addon.limits.redacted import redacted_facts
 from addon.limits.refusal import Refusal, closed_refusal, judge_budgets, limit_refusal, standing
 from addon.limits.rules import CallFacts
 from addon.limits.store import StoreDown
@@ -68,6 +69,8 @@ class Limits:
             if body.repeats_model:
                 call.attempts.made, call.attempts.fallback_index = 0, None
                 return Refused(400, "invalid_request_error", _REPEATS_MODEL)
+        if redactor := self.services.redactor:
+            facts = redacted_facts(redactor, facts)
         now = time.time()
         met = admission(facts, policy, settings.limits, settings.budgets, now)
         call.warnings.extend(met.warnings)

@@ -3,7 +3,7 @@
 import logging
 import os
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from mitmproxy.net.server_spec import ServerSpec
 
@@ -14,10 +14,14 @@ from addon.config.alerts import recipient
 from addon.config.settings import ConfigError, Settings, origin_of
 from addon.hooks.api_process import ApiProcess
 from addon.limits.store import LimitStore
+from addon.redaction.key import redactor_of
 from addon.routing.router import Router
 from addon.sending.fallbacks import FallbackRule, with_environment
 from addon.storage.folders import Folders, refuse_unsafe
 from addon.storage.journal import Journal
+
+if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,7 @@ class InUse:
     router: Router
     fallbacks: tuple[FallbackRule, ...]  # of the config, with their keys
     known_addresses: frozenset[tuple[str, int]]  # host and port of every origin that the settings name
+    redactor: "Redactor | None"  # of [redact]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +59,10 @@ class Services:
     def fallbacks(self) -> tuple[FallbackRule, ...]:
         return self.in_use.fallbacks
 
+    @property
+    def redactor(self) -> "Redactor | None":
+        return self.in_use.redactor
+
     def opens(self, host: str, port: int) -> bool:
         """Whether a CONNECT to this host, in lower case, is opened. The answer changes with the settings."""
         return self.router.opens(host, port)
@@ -75,16 +84,18 @@ class Services:
 
 
 def prepare(settings: Settings) -> InUse:
-    """Raises ConfigError where a variable is missing that the settings name."""
+    """Raises ConfigError where a variable is missing that the settings name, or the key of the pseudonyms."""
     try:
         fallbacks = with_environment(settings.fallbacks, os.environ)
-    except ValueError as error:
+        redactor = redactor_of(settings.redact, settings.data)
+    except (ValueError, OSError) as error:
         raise ConfigError(f"{settings.config}: {error}") from error
     return InUse(
         settings=settings,
         router=Router(settings.upstreams, settings.targets),
         fallbacks=fallbacks,
         known_addresses=_known_addresses(settings, fallbacks),
+        redactor=redactor,
     )
 
 

@@ -6,8 +6,6 @@ space, numbers and members that are named twice are kept, and what was valid JSO
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from typing import Final
 
 import orjson
@@ -39,7 +37,7 @@ def redacted(search: SecretSearch, data: bytes, depth: int = 0) -> bytes:
     for at in new:
         texts[at] = b""
     new_outside = dict[int, bytes]()
-    for at, edits in _edits(search, [*outside, *texts]):
+    for at, edits in search.edits_in([*outside, *texts]):
         if at < len(outside):
             new_outside[at] = applied(outside[at], [_quoted(outside[at], edit) for edit in edits])
         else:
@@ -69,25 +67,6 @@ def _replaced_whole(
             if outside[at].strip() == b":" and is_telling_value(value) and _TELLING.fullmatch(name + b":"):
                 found[at] = _escaped(strings[at], search.replacing(value, "key"))
     return found
-
-
-def _edits(search: SecretSearch, texts: Sequence[bytes]) -> Iterable[tuple[int, list[Edit]]]:
-    """What is to be replaced in each text that has something. All are searched at once: one search is cheap, many are not."""
-    joined = _BETWEEN.join(texts)
-    edits = search.edits(joined)
-    if not edits:
-        return []
-    ends = list(accumulate(len(text) + 1 for text in texts))
-    by_text = dict[int, list[Edit]]()
-    at = 0
-    for start, end, pseudonym in edits:
-        while start >= ends[at]:
-            at += 1
-        if end >= ends[at]:  # a pattern of the user's own that takes everything
-            return ((number, found) for number, text in enumerate(texts) if (found := search.edits(text)))
-        begin = ends[at] - len(texts[at]) - 1
-        by_text.setdefault(at, []).append((start - begin, end - begin, pseudonym))
-    return by_text.items()
 
 
 def _unescaped_all(strings: list[bytes]) -> list[bytes]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from addon.limits.policy import Policy
+from addon.limits.redacted import redacted_facts
 from addon.limits.rules import Budget, CallFacts, period_of
 from addon.limits.store import NANOUSD_PER_CENT, BucketCharge, LimitStore, Spend
 from addon.limits.upper_bound import RateTable, rates_of
@@ -20,6 +21,9 @@ from addon.providers import registry
 from addon.settling.recount import LOGGED, recount
 from addon.storage.journal_lines import CallEnd, Charge
 from addon.storage.record import RequestRow
+
+if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
 
 WAITING: Final = 10_000  # calls that wait to be charged while the store is down; more are dropped from the buckets
 
@@ -40,20 +44,21 @@ class Charger:
         budgets: Sequence[Budget],
         say: Callable[[str], None],
         rates: RateTable | None = None,
+        redactor: "Redactor | None" = None,
     ) -> None:
         self._data, self._store, self._budgets, self._say = data, store, budgets, say
-        self._rates = rates or {}
+        self._rates, self._redactor = rates or {}, redactor
         self._rates_written = False
         self._recount_due = False
         self._waiting: deque[_Waiting] = deque(maxlen=WAITING)
         self._charged: set[str] = set()  # their rows are not written yet
         self._settled: list[str] = []  # now they are
 
-    def use(self, budgets: Sequence[Budget], rates: RateTable) -> None:
+    def use(self, budgets: Sequence[Budget], rates: RateTable, redactor: "Redactor | None" = None) -> None:
         """Charges these budgets at these rates from now on; the store is made exact before the next charge."""
         self._rates, self._rates_written = rates, False
-        self._recount_due = self._recount_due or tuple(budgets) != tuple(self._budgets)
-        self._budgets = budgets
+        self._recount_due = self._recount_due or tuple(budgets) != tuple(self._budgets) or redactor != self._redactor
+        self._budgets, self._redactor = budgets, redactor
 
     def recount(self, now: float) -> None:
         """Recounts the budgets from the rows. Only between calls: a call that is charged must have its row."""
@@ -62,8 +67,12 @@ class Charger:
         self._recount_due = True
         self._store.is_recounted()  # raises StoreDown before the lake is read
         self._write_rates()
-        self._store.replace_spend(recount(self._data, self._budgets, datetime.fromtimestamp(now, UTC), self._say), now)
+        at = datetime.fromtimestamp(now, UTC)
+        self._store.replace_spend(recount(self._data, self._budgets, at, self._say, self._as_stored), now)
         self._recount_due = False
+
+    def _as_stored(self, facts: CallFacts) -> CallFacts:
+        return redacted_facts(self._redactor, facts) if self._redactor else facts
 
     def charge(
         self, call_id: str, end: CallEnd | None, row: RequestRow, now: float, *, is_renamed: bool = False

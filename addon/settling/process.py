@@ -22,6 +22,8 @@ from addon.settling.watchdog import Watchdog
 from addon.storage.folders import Folders, entries, make_folder, parse_segment, refuse_unsafe, tried_lock
 
 if TYPE_CHECKING:
+    from addon.config.settings import Settings
+    from addon.redaction.redactor import Redactor
     from addon.settling.settler import Settler
 
 POLL_S: Final = 0.1  # rows must be there a second after the call
@@ -46,7 +48,8 @@ def _new_settler(
     """Imports what prices and estimates need: seconds and 100 MB that only the settler at work spends.
 
     With a mistake in prices or budgets it says so and `goes_on` without them, or raises ConfigError. A proxy refuses to
-    start with one, so beside a proxy the file was broken while it ran.
+    start with one, so beside a proxy the file was broken while it ran. With one in [redact] it raises ConfigError always: what
+    may be a secret waits in the journal.
     """
     from addon.config import settings
     from addon.limits.store import LimitStore
@@ -56,6 +59,7 @@ def _new_settler(
     from addon.settling.charging import Charger
     from addon.settling.messages import say
     from addon.settling.rates import rate_table
+    from addon.settling.redacted import unreadable_rules
     from addon.settling.row_worker import RowMaker
     from addon.settling.rows import bare_rows
     from addon.settling.settler import Settler
@@ -65,14 +69,29 @@ def _new_settler(
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
     for problem in own_prices().problems:
         say(problem)
+    if told := unreadable_rules(problems, folders.data):
+        raise settings.ConfigError(f"{told}\nnothing is settled until it is corrected, so that no secret is stored")
     if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
         if not goes_on:
             raise settings.ConfigError(told)
         say(f"{told}\nrows are made without what is wrong there, until it is corrected")
     prices = PriceList(loaded.prices)
     limits = LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S)
-    charger = Charger(folders.data, limits, loaded.budgets, say, rate_table(loaded.prices, datetime.now(UTC)))
-    return Settler(folders, RowMaker(prices, folders.data, config, watchdog=watchdog), bare_rows, charger=charger)
+    redactor, rates = _redactor(loaded), rate_table(loaded.prices, datetime.now(UTC))
+    charger = Charger(folders.data, limits, loaded.budgets, say, rates, redactor)
+    rows = RowMaker(prices, folders.data, config, watchdog=watchdog, redactor=redactor)
+    return Settler(folders, rows, bare_rows, charger=charger, redactor=redactor)
+
+
+def _redactor(loaded: "Settings") -> "Redactor | None":
+    """Raises ConfigError where the key of the pseudonyms cannot be had."""
+    from addon.config.settings import ConfigError
+    from addon.redaction.key import redactor_of
+
+    try:
+        return redactor_of(loaded.redact, loaded.data)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"[redact]: {error}") from error
 
 
 def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None, watchdog: Watchdog) -> None:
@@ -88,10 +107,11 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None,
     if problem := fetched_list.use(folders.data):
         say(problem)
     loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
-    if not settings.problems_of(problems, ("prices", "budgets")):  # else the proxy has reported it
+    if not settings.problems_of(problems, ("prices", "budgets", "redact")):  # else the proxy has reported it
         # The worker of the old one ends when its pipes are closed, with the last reference to it.
-        rows = RowMaker(PriceList(loaded.prices), folders.data, config, watchdog=watchdog)
-        settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)))
+        redactor = _redactor(loaded)
+        rows = RowMaker(PriceList(loaded.prices), folders.data, config, watchdog=watchdog, redactor=redactor)
+        settler.use(rows, loaded.budgets, rate_table(loaded.prices, datetime.now(UTC)), redactor)
 
 
 def settle_leftovers(data: Path, config: Path | None = None, *, cleans: bool = False) -> int:
@@ -167,6 +187,23 @@ def main() -> int:
         return 1
 
 
+def _settler_of_good_settings(
+    folders: Folders, config: Path | None, lifeline: _Lifeline, watchdog: Watchdog
+) -> "Settler | None":
+    """Waits for settings that tell what is to be redacted; None where the proxy is gone before."""
+    from addon.config.settings import ConfigError
+    from addon.settling.messages import Messages
+
+    messages = Messages(time.monotonic)
+    while not lifeline.gone:
+        try:
+            return _new_settler(folders, config, goes_on=True, watchdog=watchdog)
+        except ConfigError as error:
+            messages(str(error))
+            lifeline.wait(IDLE_AFTER_S)
+    return None
+
+
 def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) -> int:
     """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
     from addon.config.places import CONFIG_NAME
@@ -177,7 +214,9 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     watches = (FileWatch(config or folders.data / CONFIG_NAME), FileWatch(folders.prices))
     watchdog = Watchdog()
     watchdog.start()
-    settler = _new_settler(folders, config, goes_on=True, watchdog=watchdog)
+    settler = _settler_of_good_settings(folders, config, lifeline, watchdog)
+    if settler is None:
+        return 1
     settler.recount_budgets()
     merger = Merger(folders)
     busy_at = time.monotonic()

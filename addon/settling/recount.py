@@ -21,9 +21,14 @@ _KEYS: Final = ("api_key_hash", "helicone_key_hash")
 
 
 def recount(
-    data: Path, budgets: Sequence[Budget], at: datetime, say: Callable[[str], None]
+    data: Path,
+    budgets: Sequence[Budget],
+    at: datetime,
+    say: Callable[[str], None],
+    as_stored: Callable[[CallFacts], CallFacts] = lambda facts: facts,
 ) -> dict[tuple[str, str], int]:
     """Nano-USD by (budget key, period) for the periods that `at` is in. Files that cannot be read are named and skipped.
+    `as_stored`: the facts of a row as a new row has them, where secrets have become pseudonyms since.
 
     Nobody may write rows meanwhile: only the settler does, and it is the one who asks.
     """
@@ -36,7 +41,8 @@ def recount(
             continue
         read = _parquet_groups if path.suffix == ".parquet" else _settled_rows
         try:
-            for budget, facts, nanousd in read(path, due):
+            for budget, given, nanousd in read(path, due):
+                facts = as_stored(given)
                 if budget.match.covers(facts):
                     key = budget.key(facts), period_of(budget.period, at)
                     spent[key] = spent.get(key, 0) + nanousd

@@ -12,18 +12,23 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from addon.metering.content_coding import is_small
 from addon.metering.price import PriceList
-from addon.settling.chains import Chains, ParentUnknown
+from addon.redaction.key import redactor_of
+from addon.settling.chains import Chains, Link, ParentUnknown
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.journal_reader import Call
+from addon.settling.redacted import redacted_link, redacted_rows, unreadable_rules
 from addon.settling.rows import make_rows
 from addon.settling.watchdog import Overtime, Watchdog
 from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, RequestRow
 from addon.worker import Answers, Worker, WorkerFailed, questions
+
+if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
 
 READ_HERE_BYTES: Final = 256 * 2**10
 CPU_S: Final = 5.0
@@ -45,6 +50,27 @@ class ReadingFailed(Exception):
         self.kind = kind
 
 
+class Reader:
+    """Makes the rows of a call, and redacts them where secrets are not to be stored."""
+
+    def __init__(self, data: Path, prices: PriceList, redactor: "Redactor | None") -> None:
+        self._prices, self._redactor = prices, redactor
+        self._charged, self._chains = ChargedOnce(Folders(data).charged), Chains(Folders(data).chains)
+
+    def rows(self, call: Call) -> Rows:
+        """Raises ParentUnknown, and whatever a bug of ours raises."""
+        rows = make_rows(call, self._prices, self._charged, self._session)
+        return redacted_rows(self._redactor, rows) if self._redactor else rows
+
+    def _session(self, link: Link) -> str | None:
+        return self._chains.session(redacted_link(self._redactor, link) if self._redactor else link)
+
+    def close(self) -> None:
+        """Whoever asks next opens its files again."""
+        self._charged.close()
+        self._chains.close()
+
+
 class RowMaker:
     """Makes the rows of a call: here where its decoded bodies are small and quickly read, else in a worker that is started
     when needed."""
@@ -56,10 +82,11 @@ class RowMaker:
         config: Path | None,
         wall_s: float = WALL_S,
         watchdog: Watchdog | None = None,
+        redactor: "Redactor | None" = None,
     ) -> None:
-        self._prices, self._wall_s = prices, wall_s
+        self._wall_s = wall_s
         self._watchdog = watchdog or Watchdog()
-        self._charged, self._chains = ChargedOnce(Folders(data).charged), Chains(Folders(data).chains)
+        self._reader = Reader(data, prices, redactor)
         self._arguments = ["--data", str(data), *(("--config", str(config)) if config else ())]
         self._worker: Worker | None = None
 
@@ -70,18 +97,14 @@ class RowMaker:
             call.response, answer_coding, READ_HERE_BYTES
         ):
             try:
-                return self._watchdog.bounded(lambda: self._rows(call))
+                return self._watchdog.bounded(lambda: self._reader.rows(call))
             except Overtime:
-                self._charged.close()  # it may have been interrupted there
-                self._chains.close()
+                self._reader.close()  # it may have been interrupted within its files
         try:
             return self._ask(pickle.dumps(call))
         except (WorkerFailed, OSError) as error:
             self.close()
             raise TooCostly(str(error)) from error
-
-    def _rows(self, call: Call) -> Rows:
-        return make_rows(call, self._prices, self._charged, self._chains.session)
 
     def _ask(self, question: bytes) -> Rows:
         if self._worker and not self._worker.is_running:  # somebody ended it between two calls
@@ -97,8 +120,7 @@ class RowMaker:
 
     def close(self) -> None:
         """Ends the worker, whatever it is doing."""
-        self._charged.close()
-        self._chains.close()
+        self._reader.close()
         worker, self._worker = self._worker, None
         if worker:
             worker.close()
@@ -115,8 +137,10 @@ def main() -> int:
     answers = Answers()
     config = options.config if options.config and options.config.exists() else None
     fetched_list.use(options.data)  # the settler has told of a list that cannot be used
-    prices = PriceList(settings.load_what_can_be_read(options.data, config)[0].prices)
-    charged, chains = ChargedOnce(Folders(options.data).charged), Chains(Folders(options.data).chains)
+    loaded, problems = settings.load_what_can_be_read(options.data, config)
+    if unreadable_rules(problems, options.data):  # the settler tells of it
+        return 1
+    reader = Reader(options.data, PriceList(loaded.prices), redactor_of(loaded.redact, options.data))
     if sys.platform != "darwin":  # which refuses the call
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     answers.ready()
@@ -125,7 +149,7 @@ def main() -> int:
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         answer: Rows | dict[str, str]  # of this file nothing can be pickled: it is `__main__` here
         try:
-            answer = make_rows(call, prices, charged, chains.session)
+            answer = reader.rows(call)
         except Exception as error:
             answer = {"kind": type(error).__name__, "message": str(error)}
         signal.setitimer(signal.ITIMER_PROF, 0)

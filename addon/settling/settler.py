@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from addon.limits.rules import Budget
 from addon.limits.store import StoreDown
@@ -25,6 +25,7 @@ from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.messages import Messages, say
 from addon.settling.parents import may_wait, parent_may_come
 from addon.settling.parquet import settled_to_parquet
+from addon.settling.redacted import redacted, without_bodies
 from addon.settling.settled_files import EventFile, SettledFile, row_fields
 from addon.storage.folders import (
     Folders,
@@ -37,6 +38,9 @@ from addon.storage.folders import (
     write_note,
 )
 from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
+
+if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
 
 RowMaker = Callable[[Call], tuple[RequestRow, BodyRow]]
 
@@ -56,6 +60,7 @@ class Settler:
         bare_rows: Callable[[Call, str], tuple[RequestRow, BodyRow]],
         *,
         charger: Charger | None = None,
+        redactor: "Redactor | None" = None,
         clock: Callable[[], float] = time.monotonic,
         grace_s: float = GRACE_S,
     ) -> None:
@@ -64,7 +69,7 @@ class Settler:
         self.troubled_since: float | None = None  # since when the disk has refused to write
         self.backlog = False  # a dead run has more to settle
         self._make_rows, self._bare_rows = make_rows, bare_rows
-        self._charger = charger
+        self._charger, self._redactor = charger, redactor
         self._clock, self._grace_s = clock, grace_s
         self._runs: dict[str, Run] = {}
         self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
@@ -74,11 +79,13 @@ class Settler:
         self._retry_at = 0.0
         self._say = Messages(clock)
 
-    def use(self, make_rows: RowMaker, budgets: Sequence[Budget], rates: RateTable) -> None:
-        """Makes and charges rows by new prices and budgets from now on."""
-        self._make_rows = make_rows
+    def use(
+        self, make_rows: RowMaker, budgets: Sequence[Budget], rates: RateTable, redactor: "Redactor | None" = None
+    ) -> None:
+        """Makes, redacts and charges rows by new settings from now on."""
+        self._make_rows, self._redactor = make_rows, redactor
         if self._charger:
-            self._charger.use(budgets, rates)
+            self._charger.use(budgets, rates, redactor)
 
     def step(self) -> bool:
         """Does what can be done now. True: there was something. `backlog` says whether to step again at once."""
@@ -288,6 +295,7 @@ class Settler:
 
     def _settle_event(self, segment: Segment, event_id: str, row: EventRow) -> None:
         """Writes the event's row. Raises OSError: then it is still to be settled."""
+        row = redacted(self._redactor, row) if self._redactor else row
         (table,) = (table for table, record in EVENT_TABLES.items() if isinstance(row, record))
         self._event_file(segment.name, row.created_at.date(), table).append(event_id, row_fields(row))
 
@@ -310,8 +318,12 @@ class Settler:
             raise
         except Exception as error:
             kind = getattr(error, "kind", type(error).__name__)
-            self._say(f"call {call.call_id}: {kind}: {error}; its row keeps the raw bodies", about=kind)
             request, body = self._bare_rows(call, f"heliograph_{kind}")
+            told, kept = str(error), "keeps the raw bodies"
+            if self._redactor:
+                request, body = without_bodies(self._redactor, (request, body))
+                told, kept = self._redactor.text(told), "has no bodies, as there may be secrets in them"
+            self._say(f"call {call.call_id}: {kind}: {told}; its row {kept}", about=kind)
             return request, row_fields(request), row_fields(body)
 
     def _file(self, segment: str, day: date) -> SettledFile:

@@ -140,3 +140,12 @@ def test_pseudonyms_stay_where_text_is_redacted_twice(text: str) -> None:
 def test_a_secret_between_any_words_is_found(before: str, after: str) -> None:
     for kind, secret in SECRETS.items():
         assert secret not in REDACTOR.text(f"{before}\n{secret}\n{after}"), kind
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_an_escape_before_a_secret_is_not_part_of_it(kind: str) -> None:
+    pseudonym = REDACTOR.text(SECRETS[kind])
+    for escape in ("\\n", "\\t", "\\u00a0", "\\\\"):
+        assert (
+            REDACTOR.text(f'{{"a": "x{escape}{SECRETS[kind]}{escape}"}}') == f'{{"a": "x{escape}{pseudonym}{escape}"}}'
+        )

@@ -1,0 +1,96 @@
+"""Rows and events without secrets, before any of them is written.
+
+They are made from the original: tokens and money are what the provider counted. What the settler charges and keeps afterwards
+(budgets, sessions of chains) it takes from the redacted row.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from addon.config.settings import Problem, problems_of
+from addon.redaction.key import has_key
+from addon.settling.chains import Link
+from addon.storage.record import BodyRow, EventRow, RequestRow
+
+if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
+
+Rows = tuple[RequestRow, BodyRow]
+
+# Made by us, or words of a fixed set. Every other text is searched, so that a new column is as well.
+_OURS: Final = frozenset(
+    {
+        *("request_id", "cache_reference_id", "api_key_hash", "helicone_key_hash", "provider_name", "operation_name"),
+        *("method", "mode", "usage_source", "cost_missing", "cache_status", "rate_limit_status"),
+        *("usage_units", "response_piece_times"),
+    }
+)
+_USERS: Final = "user_id"
+_JSON: Final = frozenset({"request_body", "response_body", "usage_raw", "failed_attempts"})
+
+
+@dataclass(slots=True)
+class _Texts:
+    """Short texts of a row, gathered to be searched at once."""
+
+    given: list[str]
+
+    def add(self, value: Any) -> Callable[[Sequence[str]], Any]:
+        """Takes the texts of a column's value. What it returns makes the value of what became of them."""
+        at = len(self.given)
+        if isinstance(value, str):
+            self.given.append(value)
+            return lambda found: found[at]
+        if isinstance(value, tuple):
+            self.given += value
+            return lambda found: tuple(found[at : at + len(value)])
+        self.given += [*value, *value.values()]
+        middle, end = at + len(value), at + 2 * len(value)
+        return lambda found: dict(zip(found[at:middle], found[middle:end], strict=True))
+
+
+def redacted[R: RequestRow | BodyRow | EventRow](redactor: "Redactor", row: R) -> R:
+    """The row without secrets; a body that must not be kept is None."""
+    texts, makers = _Texts([]), dict[str, Callable[[Sequence[str]], Any]]()
+    new = dict[str, Any]()
+    for field in fields(row):
+        name, value = field.name, getattr(row, field.name)
+        if not value or name in _OURS or not isinstance(value, str | tuple | dict):
+            continue
+        if isinstance(value, str) and name == _USERS:
+            new[name] = redactor.user(value)
+        elif isinstance(value, str) and name in _JSON:
+            new[name] = redactor.kept_body(value)
+        else:
+            makers[name] = texts.add(value)
+    found = redactor.texts(texts.given)
+    return replace(row, **new, **{name: make(found) for name, make in makers.items()})
+
+
+def redacted_rows(redactor: "Redactor", rows: Rows) -> Rows:
+    return redacted(redactor, rows[0]), redacted(redactor, rows[1])
+
+
+def without_bodies(redactor: "Redactor", rows: Rows) -> Rows:
+    """Of a call that could not be read: nobody knows what is in its bodies."""
+    request, body = rows
+    body = replace(body, request_body=None, response_body=None, response_text=None)
+    return redacted_rows(redactor, (request, body))
+
+
+def unreadable_rules(problems: Iterable[Problem], data: Path) -> str:
+    """Why nobody knows what is to be redacted, in words; "" where it is known. A file that cannot be read at all may have had
+    the section, where something was redacted before."""
+    problems = tuple(problems)
+    whole_file = problems_of(problems, ()) if has_key(data, os.environ) else ""
+    own = "\n".join(problem.text for problem in problems if problem.section == "redact")
+    return "\n".join(filter(None, (whole_file, own)))
+
+
+def redacted_link(redactor: "Redactor", link: Link) -> Link:
+    """What is kept of a chain of responses: names of sessions may be anything."""
+    session, fallback = redactor.texts((link.session_id or "", link.fallback or ""))
+    return link._replace(session_id=session or None, fallback=fallback or None)
