@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 # From top to bottom. A room may import every room below it, and none above it.
 ORDER: Final = (
     "analysis.scripts",
+    "pytest_plugin",
     "commands",
     "start",
     "analysis.serving",
