@@ -106,7 +106,7 @@ def _heliograph_proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     settings = load(data, configs[0] if configs else None, environ=os.environ)
     settings = replace(settings, keys=(), is_watched=False, looks_up_callers=False)
     if not is_recording:
-        settings = replace(settings, webhooks=(), alerts=(), smtp=None, upstream_proxy=None)
+        settings = settings.offline()
     thread = ProxyThread(settings)
     thread.proxy.tape = _nothing()
     with thread:

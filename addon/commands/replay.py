@@ -88,7 +88,7 @@ def replay(
 def _run(settings: Settings, command: tuple[str, ...], tape: Tape, by_base_url: bool, again: str) -> int:
     """The program's status."""
     if not tape.records:  # nobody is told of calls that were not made, and no other proxy is asked
-        settings = replace(settings, webhooks=(), alerts=(), smtp=None, upstream_proxy=None)
+        settings = settings.offline()
     label = environment.project_name(Path.cwd())
     return run_through_proxy(settings, command, label, by_base_url=by_base_url, again=again, tape=tape)
 

@@ -89,6 +89,10 @@ class Settings:
         """Keys, limits or budgets are set: what cannot be understood is refused and does not pass unmeasured."""
         return bool(self.keys or self.limits or self.budgets)
 
+    def offline(self) -> "Settings":
+        """The same without whatever is told or asked on the network: for replayed calls."""
+        return replace(self, webhooks=(), alerts=(), smtp=None, upstream_proxy=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -13,6 +13,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from addon.config.places import data_folder
 from addon.config.settings import ConfigError, Settings, load
+from addon.hooks import tape_options
 from addon.hooks.api_process import ApiDown
 from addon.hooks.child_process import ChildProcess
 from addon.hooks.proxy import Proxy
@@ -53,6 +54,7 @@ class Lifecycle:
         loader.add_option("heliograph_data", str, "", "Folder of the journal, the lake and the settings.")
         loader.add_option("heliograph_config", str, "", "Settings file; default: heliograph.toml in the data folder.")
         loader.add_option("heliograph_upstreams", Sequence[str], [], "Where providers live: NAME=URL, repeatable.")
+        tape_options.add_options(loader)
         # A call that is answered from here must not open a connection, and the provider may be out of reach.
         ctx.options.update(connection_strategy="lazy")
         self._loaded = True  # mitmproxy calls `configure` for each option above, before it has set any
@@ -64,6 +66,8 @@ class Lifecycle:
             return
         try:
             self._services = open_services(self.settings or self._from_options())
+            if self.settings is None:
+                self.proxy.tape = tape_options.tape_of(ctx.options)
         except (ConfigError, OSError) as error:
             raise exceptions.OptionsError(f"heliograph: {error}") from error
         self.proxy.run = self._services.journal.run
@@ -86,7 +90,8 @@ class Lifecycle:
     def _from_options() -> Settings:
         options = ctx.options
         config = Path(options.heliograph_config).expanduser() if options.heliograph_config else None
-        return load(data_folder(options.heliograph_data), config, options.heliograph_upstreams)
+        settings = load(data_folder(options.heliograph_data), config, options.heliograph_upstreams)
+        return settings.offline() if options.heliograph_replay else settings
 
     def running(self) -> None:
         if unknown := [name for name in ctx.options.deferred if name.startswith(_OPTION_PREFIX)]:
@@ -138,6 +143,8 @@ class Lifecycle:
         deadline = loop.time() + _DRAIN_S
         while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
             await asyncio.sleep(0.05)
+        if self.settings is None and self.proxy.tape:
+            tape_options.save(self.proxy.tape)
         await services.api.stop()
         await services.callers.stop()
         self._stopping = True

@@ -14,7 +14,7 @@ from helicone_helpers import HeliconeManualLogger
 
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import GPT, HELLO, openai_client
-from tests.proxy.conftest import Proxy, environment, wait_for
+from tests.proxy.conftest import HELIOGRAPH, Proxy, environment, wait_for
 
 PACKAGES = Path(__file__).with_name("packages")
 INSTALL_S = 300
@@ -155,3 +155,20 @@ def test_curl_rates_a_call_as_the_readme_says(proxy: Proxy) -> None:
     run("curl", "-sSf", "-X", "POST", f"{proxy.url}/v1/request/{request_id}/feedback", "-d", '{"rating": false}')
     sql = "select rating from feedback where request_id = $id"
     assert wait_for(lambda: proxy._ask(sql, {"id": request_id})) == [{"rating": False}]
+
+
+@pytest.mark.long
+def test_a_program_with_openais_javascript_sdk_is_replayed(node: Path, tmp_path: Path) -> None:
+    def heliograph(*words: str) -> str:
+        program = ["--base-url", "js", "--", "node", str(node / "ask.mjs")]
+        done = subprocess.run(
+            [HELIOGRAPH, *words, *program], cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment()
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    data = ["--data", str(tmp_path / "data")]
+    with FakeProviders() as provider:
+        made = heliograph("record", *data, f"--upstream=openai={provider.url}")
+    assert "Hello" in made
+    assert heliograph("replay", *data, "--strict", "--speed", "0") == made

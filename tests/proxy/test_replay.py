@@ -25,8 +25,8 @@ from addon.recordings.tape import Tape, recording, replaying
 from addon.serve import ProxyThread
 from analysis.lake import Lake
 from analysis.table import fetch
-from tests.proxy.clients import CLAUDE, GPT, HELLO
-from tests.proxy.conftest import HELIOGRAPH, environment, to
+from tests.proxy.clients import CLAUDE, GPT, HELLO, plain
+from tests.proxy.conftest import HELIOGRAPH, environment, run_mitmdump, to
 from tests.waiting import wait_for
 
 WITH_KEY = "my key is sk-test-openai-0123456789"
@@ -219,3 +219,17 @@ def test_the_commands_record_and_replay_a_program_and_pass_its_status_on(tmp_pat
     assert (other.returncode, other.stdout) == (1, "400\n400\n"), other.stderr
     assert 'messages[0].content: recorded "Hello", now "Hallo"' in other.stderr
     assert "2 of 2 recorded calls were not made: 1, 2" in other.stderr
+
+
+def test_plain_mitmdump_records_and_replays(tmp_path: Path) -> None:
+    file = tmp_path / "shop.jsonl"
+    question = {"model": GPT, "messages": HELLO}
+    with FakeProviders() as provider:
+        upstream = f"heliograph_upstreams=openai={provider.url}"
+        with run_mitmdump(tmp_path / "data", "--set", upstream, "--set", f"heliograph_record={file}") as proxy:
+            made = plain(proxy).post("/openai/v1/chat/completions", json=question).content
+        assert any(f"calls recorded in {file}: 1" in line for line in proxy.said), proxy.said
+    options = ("--set", f"heliograph_replay={file}", "--set", "heliograph_replay_speed=0")
+    with run_mitmdump(tmp_path / "data", *options) as proxy:
+        assert plain(proxy).post("/openai/v1/chat/completions", json=question).content == made
+        assert plain(proxy).post("/openai/v1/chat/completions", json={"model": "x"}).status_code == 400
