@@ -1,8 +1,9 @@
 """The rows of a call with the arithmetic of its cost, for `heliograph explain` and for the dashboard."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from addon.storage.record import RequestRow
 from analysis.lake import Connection
@@ -10,12 +11,22 @@ from analysis.lake import Connection
 
 def request_rows(connection: Connection, request_id: str) -> list[RequestRow]:
     """As they were made, oldest first: ids may repeat."""
-    names = [field.name for field in dataclasses.fields(RequestRow)]
-    # A time as DuckDB gives it needs pytz.
-    columns = ["epoch_us(started_at)" if name == "started_at" else name for name in names]
-    select = f"select {', '.join(columns)} from requests where request_id = $id order by requests.started_at"
+    select = f"select {selected_row('requests')} from requests where request_id = $id order by requests.started_at"
     found = connection.execute(select, {"id": request_id.lower()}).fetchall()
-    return [RequestRow(**_known(dict(zip(names, row, strict=True)))) for row in found]
+    return [as_row(row) for row in found]
+
+
+NAMES: Final = tuple(field.name for field in dataclasses.fields(RequestRow))
+
+
+def selected_row(view: str) -> str:
+    """The columns of `view` that `as_row` makes a row of. A time as DuckDB gives it would need pytz."""
+    return ", ".join(f"epoch_us({view}.{name})" if name == "started_at" else f"{view}.{name}" for name in NAMES)
+
+
+def as_row(values: Sequence[Any]) -> RequestRow:
+    """The row of one line of such an answer."""
+    return RequestRow(**_known(dict(zip(NAMES, values, strict=True))))
 
 
 def _known(row: dict[str, Any]) -> dict[str, Any]:

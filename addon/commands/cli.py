@@ -34,6 +34,7 @@ _NAMES: Final = (
     "reload",
     "replay",
     "report",
+    "reprice",
     "run",
     "service",
     "show",

@@ -72,7 +72,22 @@ def lines_of(row: "RequestRow", explanation: "Explanation") -> list[str]:
         lines.append(f"  cost: {usd(row.cost_nanousd)} ({row.cost_source}), rounded once to nano-USD, half to even")
         if explanation.nanousd is not None and explanation.nanousd != row.cost_nanousd:
             lines.append(f"  by today's lists: {usd(explanation.nanousd)} ({explanation.source})")
+    lines += [_former(each) for each in former(row)]
     return lines
+
+
+def former(row: "RequestRow") -> list[dict[str, Any]]:
+    """What `heliograph reprice` has changed, oldest first."""
+    return json.loads(row.repriced) if row.repriced else []
+
+
+def _former(repricing: dict[str, Any]) -> str:
+    was = repricing["was"]
+    cost = "" if "cost_nanousd" not in was else "NULL" if was["cost_nanousd"] is None else usd(was["cost_nanousd"])
+    source = was.get("cost_source") or was.get("cost_missing")
+    others = [f"{name} {value}" for name, value in was.items() if name.endswith("_tokens") or name == "error_type"]
+    about = ", ".join(filter(None, (source, *others)))
+    return f"  until {repricing['at']}: {cost or 'the same cost'}" + (f" ({about})" if about else "")
 
 
 def usd(nanousd: int) -> str:
@@ -95,6 +110,7 @@ def _as_json(row: "RequestRow", explanation: "Explanation") -> dict[str, Any]:
         "usage_source": row.usage_source,
         "usage_quality": row.usage_quality,
         "reason": explanation.reason,
+        "repriced": former(row),
         "lines": [
             {
                 "unit": line.unit,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class RequestRow:
     cost_missing: str | None = None  # why cost_nanousd is None, in words
     list_cost_nanousd: int | None = None  # of a call paid by a subscription: what it would have cost by tokens
     price_factors: dict[str, str] = field(default_factory=dict)  # what changes the price: service_tier, region, ...
+    repriced: str | None = None  # JSON, oldest first: [{"at": time, "was": {column: value until then}}]; None: never
 
     cache_status: str | None = None  # hit | miss | coalesced | unavailable: the store is down
     cache_reference_id: str | None = None  # the row whose answer was given again
@@ -144,6 +145,6 @@ EVENT_TABLES: Final[dict[str, type]] = {
 TABLES: Final[dict[str, type]] = CALL_TABLES | EVENT_TABLES
 # Columns that files of earlier schema versions, from 2 on, do not have. Readers take them as NULL there.
 ADDED_COLUMNS: Final[dict[str, frozenset[str]]] = {
-    "requests": frozenset({"failed_attempts", "agent"}),
+    "requests": frozenset({"failed_attempts", "agent", "repriced"}),
     "bodies": frozenset({"request_headers", "response_headers", "response_piece_times"}),
 }

@@ -1,0 +1,173 @@
+"""`heliograph reprice`: prices stored calls again, by today's rules and the prices of each call's day."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from addon.commands.options import Failure, data_options, examples, read_settings
+from addon.commands.progress import progress_bar
+from addon.commands.tables import Style, read_zone, settle, style_options, tz_option, warn, write
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from addon.storage.folders import Folders
+    from analysis.billing.reprice import Repricing, Scoped
+
+# A proxy at work brings its open segment into Parquet some seconds after the first line in it.
+PATIENCE_S: Final = 30.0
+COLUMNS: Final = (
+    *("provider_name", "model", "calls", "changed", "old_usd", "new_usd", "difference_usd"),
+    *("old_unpriced", "new_unpriced"),
+)
+
+
+@click.command(
+    short_help="Price stored calls again.",
+    epilog=examples(
+        "heliograph reprice --since 2026-11 --dry-run",
+        "heliograph reprice --since 2026-11-01 --until 2026-11-08 --where \"model like 'gpt-5%'\" --yes",
+    ),
+)
+@click.option(
+    "--since", metavar="TIME", required=True, help="From, as of `report`: 7d, 2026-11, 2026-11-01 or an ISO time."
+)
+@click.option("--until", metavar="TIME", help="Up to, exclusive. Default: now.")
+@click.option("--where", metavar="CONDITION", help="Only calls that fit, as of `report`, e.g. \"model = 'gpt-5'\".")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@tz_option
+@style_options
+@data_options
+def reprice(
+    since: str,
+    until: str | None,
+    where: str | None,
+    dry_run: bool,
+    yes: bool,
+    tz: str | None,
+    style: Style,
+    data: Path,
+    config: Path | None,
+) -> None:
+    """Price stored calls again: with today's price lists and your [[prices]], at the prices of each call's day.
+
+    Shows the old and the new cost by model, and asks. What was there stays in the column `repriced`; `heliograph explain ID`
+    shows it. Costs that the provider stated stay. Calls that a bug did not read are read again from their bodies.
+    """
+    from addon.metering import fetched_list
+    from addon.metering.price import PriceList
+    from addon.settling.row_worker import RowMaker
+    from analysis.billing.reprice import Scoped
+    from analysis.lake import Lake
+    from analysis.reports.scope import BadCondition, check_condition
+    from analysis.reports.window import parse_window
+
+    now = datetime.now(UTC)
+    try:
+        window = parse_window(since, until, now, read_zone(tz))
+        if where is not None:
+            check_condition(where)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    settings = read_settings(data, config)
+    if problem := fetched_list.use(data):
+        warn(problem)
+    prices = PriceList(settings.prices)
+    reader = RowMaker(prices, data, config)
+    try:
+        scoped = Scoped(Lake(data, warn), window, where, prices, reader, now)
+        _reprice(scoped, data, config, dry_run=dry_run, yes=yes, style=style)
+    except BadCondition as error:
+        raise click.UsageError(str(error)) from error
+    finally:
+        reader.close()
+
+
+def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool, yes: bool, style: Style) -> None:
+    from analysis.billing.reprice import days_of
+
+    settle(data, config)
+    days = days_of(scoped)
+    found = _all_days(scoped, days)
+    write(COLUMNS, _table(found), style, keep_numbers=True)
+    for why, calls in sorted(found.kept.items()):
+        warn(f"{calls:,} {'call stays' if calls == 1 else 'calls stay'} as they were: {why}")
+    if not found.changed:
+        warn(f"nothing to reprice {scoped.window}: no cost would change")
+        return
+    if dry_run:
+        warn(f"{found.changed:,} calls would change; nothing was written")
+        return
+    if not yes:
+        if style != "table":
+            raise click.UsageError("--json and --csv ask nothing; add --yes or --dry-run")
+        click.confirm(
+            f"Change {found.changed:,} calls? What was there stays in the column `repriced`", abort=True, err=True
+        )
+    changed, missed = _write(scoped, data, config, days)
+    warn(f"{changed:,} calls changed; budgets are counted from the calls again when heliograph starts the next time")
+    if missed:
+        raise Failure(f"{missed:,} calls are still being written by a proxy, and were not changed; run this again")
+
+
+def _all_days(scoped: "Scoped", days: "list[date]") -> "Repricing":
+    from analysis.billing.reprice import Repricing, reprice_day
+
+    whole = Repricing()
+    with progress_bar() as progress:
+        bar = progress.add_task("pricing days", total=len(days))
+        for day in days:
+            whole.merge(reprice_day(scoped, day))
+            progress.advance(bar, 1)
+    return whole
+
+
+def _write(scoped: "Scoped", data: Path, config: Path | None, days: "list[date]") -> tuple[int, int]:
+    """How many calls were changed, and how many could not be found in the files."""
+    from addon.settling import compact as merges
+    from addon.settling.settled_first import settle_first
+    from addon.storage.folders import Folders
+
+    folders = Folders(data)
+    settle_first(data, config, time.sleep, PATIENCE_S, lambda left: None)
+    try:
+        with merges.only_merger(folders):
+            return _write_days(scoped, folders, days)
+    except merges.Busy as error:
+        raise Failure(f"a proxy is merging in {data} just now; run this again when it is done") from error
+
+
+def _write_days(scoped: "Scoped", folders: "Folders", days: "list[date]") -> tuple[int, int]:
+    from analysis.billing.reprice import reprice_day, write_day
+
+    changed = missed = 0
+    with progress_bar() as progress:
+        bar = progress.add_task("writing days", total=len(days))
+        for day in days:
+            wanted = reprice_day(scoped, day).changes
+            written = write_day(folders, day, wanted)
+            changed, missed = changed + written, missed + len(wanted) - written
+            progress.advance(bar, 1)
+    return changed, missed
+
+
+def _table(found: "Repricing") -> list[tuple[object, ...]]:
+    """A row a model, the largest difference first."""
+    sums = sorted(found.models.items(), key=lambda item: -abs(item[1].new_nanousd - item[1].old_nanousd))
+    return [
+        (
+            *model,
+            each.calls,
+            each.changed,
+            each.old_nanousd / 1e9,
+            each.new_nanousd / 1e9,
+            (each.new_nanousd - each.old_nanousd) / 1e9,
+            each.old_unpriced,
+            each.new_unpriced,
+        )
+        for model, each in sums
+    ]
