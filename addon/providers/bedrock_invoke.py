@@ -36,11 +36,11 @@ def read_stream(events: Iterable[Event]) -> Reading:
     inner: list[Event] = []
     failure: str | None = None
     for event in events:
-        if bedrock_converse.is_failure(event.event):
+        if event.event != "chunk" and bedrock_converse.is_failure(event.event):
             failure = event.event
         else:
             told = inner_payload(event.data.encode())
-            inner.append(Event(event=None, data=event.data if told is None else told.decode("utf-8", "replace")))
+            inner.append(event if told is None else Event(event=None, data=told.decode("utf-8", "replace")))
     reading = _read([json_of(event) for event in inner], inner)
     return replace(reading, error_type=failure) if failure else reading
 
@@ -80,8 +80,8 @@ def _is_converse(request: Json) -> bool:
 def _read(chunks: list[Json], events: list[Event]) -> Reading:
     """`events`: the same in text, of a stream."""
     reading = with_guardrail(_of_family(chunks, events), chunks)
-    if reading.usage is not None:
-        return reading
+    if reading.usage is not None and reading.usage.input_tokens is not None and reading.usage.output_tokens is not None:
+        return reading  # it may tell more than the metrics do: cache writes for an hour
     metrics = next((found for chunk in reversed(chunks) if (found := at(chunk, METRICS)) is not None), None)
     return reading if metrics is None else replace(reading, usage=metrics_usage(metrics), usage_raw=metrics)
 
@@ -177,9 +177,10 @@ class _Answer:
     def add(self, chunk: Json) -> None:
         if not isinstance(chunk, dict):
             return
-        self.model = string(chunk.get("model")) or self.model
         # A stream has many chunks, and most have few of these members.
         members = chunk.keys()
+        if "model" in chunk:
+            self.model = string(chunk["model"]) or self.model
         if not members.isdisjoint(_IDS):
             self.response_id = self._id(chunk) or self.response_id
         if not members.isdisjoint(_STATED):
@@ -191,9 +192,8 @@ class _Answer:
                     self._add_result(result)
         if not _IMAGES.isdisjoint(chunk):
             self._add_images(chunk)
-        if self.said or self.stated or self.reasons:
-            return
-        self.failure = string(chunk.get("error")) or self.failure  # of Nova Canvas and Titan Image
+        if "error" in chunk and not (self.said or self.stated or self.reasons):
+            self.failure = string(chunk["error"]) or self.failure  # of Nova Canvas and Titan Image
 
     def _id(self, chunk: dict[str, Json]) -> str | None:
         return next((text for name in _IDS if (text := string(chunk.get(name)))), None)
@@ -201,17 +201,17 @@ class _Answer:
     def _count(self, chunk: dict[str, Json]) -> None:
         """Llama and Titan state running totals in a stream: the last one counts."""
         for name in _STATED:
-            if (number := count(chunk.get(name))) is not None:
+            if name in chunk and (number := count(chunk[name])) is not None:
                 self.stated[name] = number
 
     def _say(self, chunk: dict[str, Json]) -> None:
         """What a chunk says by itself: Llama, Titan streamed, Cohere Command R, Claude 2."""
         # The last event of Cohere has the whole text once more. A `message` is Pegasus's, or else an error's.
-        if chunk.get("event_type") != "stream-end":
+        if "event_type" not in chunk or chunk["event_type"] != "stream-end":
             for name in _WORDS:
                 if name in chunk and (text := string(chunk[name])):
                     self.said.append(text)
-            if string(chunk.get("finishReason")) and (text := string(chunk.get("message"))):
+            if "finishReason" in chunk and chunk["finishReason"] and (text := string(chunk.get("message"))):
                 self.said.append(text)
         self._end(chunk)
 
@@ -231,7 +231,7 @@ class _Answer:
         if not isinstance(told, dict):
             return
         for name in _REASONS:
-            if reason := told.get(name):
+            if name in told and (reason := told[name]):
                 if text := string(reason) or string(at(reason, "reason")):
                     self.reasons.append(text)
                 return
