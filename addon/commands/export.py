@@ -15,6 +15,7 @@ from addon.commands.export_options import (
     scope_options,
     write_output,
 )
+from addon.commands.export_otlp import otlp
 from addon.commands.options import data_options, examples
 from addon.commands.progress import progress_bar
 
@@ -35,6 +36,7 @@ def export() -> None:
 
 
 export.add_command(fine_tuning)
+export.add_command(otlp)
 
 
 @export.command(

@@ -14,7 +14,7 @@ from annotated_types import Gt, Le, MinLen
 from pydantic import AfterValidator, Field, Strict
 
 from addon.config.keys import Key, Role
-from addon.config.outgoing_models import AlertTable, SmtpTable, WebhookTable
+from addon.config.outgoing_models import AlertTable, OtlpTable, SmtpTable, WebhookTable
 from addon.config.redaction_models import RedactTable
 from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
@@ -372,6 +372,9 @@ class File(Section):
     budgets: list[BudgetTable] = Field(default=[], description="Money that may be spent in a period.")
     webhooks: list[WebhookTable] = Field(default=[], description="Addresses that are told of each finished call.")
     alerts: list[AlertTable] = Field(default=[], description="Conditions that people are told of.")
+    otlp: OtlpTable | None = Field(
+        default=None, description="An OpenTelemetry endpoint that is sent a span of each finished call."
+    )
     smtp: SmtpTable | None = Field(
         default=None, description="The mail server that takes the alerts for mailto: addresses."
     )

@@ -1,4 +1,4 @@
-"""The sections of `heliograph.toml` about what is sent to others: webhooks, alerts, and the mail server. As in models.py."""
+"""The sections of `heliograph.toml` about what is sent to others: webhooks, spans, alerts, and the mail server. As in models.py."""
 
 from typing import Annotated
 
@@ -6,8 +6,20 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import AfterValidator, Field, Strict, StringConstraints, ValidationInfo
 
 from addon.config.alerts import ALLOWED_RECIPIENTS, Alert, Condition, Smtp, Tls, recipient
+from addon.config.otlp import Otlp, traces_url
 from addon.config.section import Section
-from addon.config.values import NUMBER, UNIT_S, Flag, Name, Text, says, signing_secret, window_text
+from addon.config.values import (
+    NUMBER,
+    UNIT_S,
+    Flag,
+    HeaderName,
+    HeaderValue,
+    Name,
+    Text,
+    says,
+    signing_secret,
+    window_text,
+)
 from addon.config.webhooks import Webhook
 
 
@@ -46,6 +58,11 @@ class WebhookTable(Section):
 def _recipient(text: str, info: ValidationInfo) -> str:
     recipient(text, (info.context or {}).get("environ"))
     return text
+
+
+def _endpoint(url: str) -> str:
+    traces_url(url)
+    return url
 
 
 class AlertTable(Section):
@@ -104,6 +121,28 @@ class AlertTable(Section):
             min_calls=self.min_calls,
             to=tuple(self.to),
         )
+
+
+class OtlpTable(Section):
+    """
+    [otlp]
+    endpoint = "https://otel.example.org"
+    headers = { Authorization = "Bearer $OTLP_TOKEN" }
+    """
+
+    endpoint: Annotated[
+        str,
+        Strict(),
+        AfterValidator(_endpoint),
+        says("is not an http(s) URL; write e.g. http://127.0.0.1:4318"),
+    ] = Field(description="Takes OTLP over HTTP in protobuf; `/v1/traces` is added to a URL without a path.")
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default={}, description="Headers; `$NAME` in a value is that environment variable, `$$` is a dollar sign."
+    )
+    bodies: Flag = Field(default=False, description="Send what was said, too: messages as attributes.")
+
+    def made(self) -> Otlp:
+        return Otlp(**self.model_dump())
 
 
 class SmtpTable(Section):

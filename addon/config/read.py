@@ -65,6 +65,7 @@ def _fields(file: File) -> dict[str, Any]:
         "budgets": tuple(budget.made() for budget in file.budgets),
         "webhooks": tuple(webhook.made() for webhook in file.webhooks),
         "alerts": tuple(alert.made() for alert in file.alerts),
+        "otlp": file.otlp.made() if file.otlp else None,
         "smtp": file.smtp.made() if file.smtp else None,
         "fallbacks": tuple(fallback.made() for fallback in file.fallbacks),
         "keys": tuple(key.made(name) for name, key in file.keys.items()),

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from addon.config.alerts import Alert, Smtp
 from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
+from addon.config.otlp import Otlp
 from addon.config.places import CONFIG_NAME, DEFAULT_LISTEN
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
@@ -75,6 +76,7 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     webhooks: tuple[Webhook, ...] = ()  # addresses that are told of finished calls
     alerts: tuple[Alert, ...] = ()
+    otlp: Otlp | None = None  # where finished calls are sent as spans
     smtp: Smtp | None = None  # the mail server that alerts go through
     keys: tuple[Key, ...] = ()  # none: every program on this machine may call
     fallbacks: tuple[FallbackRule, ...] = ()  # by model; the variables in their headers are still names

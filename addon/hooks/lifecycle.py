@@ -108,7 +108,8 @@ class Lifecycle:
         if self._services.settings.is_watched:
             self._watch = SettingsWatch(self.proxy, self._services, ctx.master.shutdown)
             self._tasks.append(loop.create_task(self._watch.run()))
-        if self._services.settings.webhooks or self._services.settings.alerts:
+        settings = self._services.settings
+        if settings.webhooks or settings.alerts or settings.otlp:
             self._tasks.append(loop.create_task(self._keep_api(self._services)))
 
     def _start_settler(self, services: Services) -> None:
@@ -128,7 +129,7 @@ class Lifecycle:
                 pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
 
     async def _keep_api(self, services: Services) -> None:
-        """The process of the endpoints sends webhooks and alerts; without them it starts at the first request for an endpoint."""
+        """The process of the endpoints sends webhooks, spans and alerts; without them it starts at the first request for an endpoint."""
         while not self._stopping:
             with contextlib.suppress(ApiDown):  # it has said why
                 await services.api.port()

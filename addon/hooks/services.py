@@ -114,6 +114,8 @@ def open_services(settings: Settings) -> Services:
     try:
         for webhook in settings.webhooks:
             webhook.signing_key(os.environ)
+        if settings.otlp:
+            settings.otlp.sent_headers(os.environ)
         for alert in settings.alerts:
             for text in alert.to:
                 recipient(text, os.environ)

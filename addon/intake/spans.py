@@ -223,7 +223,12 @@ def _usage(attributes: Attributes) -> tuple[Usage | None, dict[str, Any]]:
         return _number(named, *(f"gen_ai.usage.{name}" for name in names[:-1]), f"llm.token_count.{names[-1]}")
 
     read = stated("cache_read.input_tokens", "cache_read_input_tokens", "prompt_details.cache_read")
-    created = stated("cache_creation.input_tokens", "cache_creation_input_tokens", "prompt_details.cache_write")
+    created = stated(
+        "cache_write.input_tokens",
+        "cache_creation.input_tokens",
+        "cache_creation_input_tokens",
+        "prompt_details.cache_write",
+    )
     given = stated("input_tokens", "prompt_tokens", "prompt")
     output = stated("output_tokens", "completion_tokens", "completion")
     if given is None and output is None:

@@ -114,6 +114,13 @@ def variables_in(value: str) -> tuple[str, ...]:
     return tuple(match[2] or match[3] for match in found if not match[1])
 
 
+def with_variables(value: str, environ: Mapping[str, str]) -> str:
+    """A header's value with each $NAME replaced. Raises ValueError that names a variable that is not set."""
+    if unset := [name for name in variables_in(value) if not environ.get(name)]:
+        raise ValueError(f"${unset[0]} is not set; export it before heliograph starts")
+    return _VARIABLE.sub(lambda found: "$" if found[1] else environ[found[2] or found[3]].strip(), value)
+
+
 def find_fallbacks(rules: Sequence[FallbackRule], model: str | None) -> Fallbacks | None:
     """The fallbacks that the config has for `model`; None: there are none."""
     facts = CallFacts(model=model)
@@ -249,10 +256,7 @@ def _put_in(where: str, fallback: Fallback, environ: Mapping[str, str]) -> tuple
         if unset := [variable for variable in variables_in(value) if not environ.get(variable)]:
             raise ValueError(f"{where}.{name}: ${unset[0]} is not set; export it before heliograph starts")
 
-    def value_of(found: re.Match[str]) -> str:
-        return "$" if found[1] else environ[found[2] or found[3]].strip()
-
-    return _at(where, _headers, {name: _VARIABLE.sub(value_of, value) for name, value in fallback.headers})
+    return _at(where, _headers, {name: with_variables(value, environ) for name, value in fallback.headers})
 
 
 def _at[T](where: str, parse: Callable[[Any], T], value: Any) -> T:

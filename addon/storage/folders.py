@@ -10,6 +10,7 @@ settle.lock                          held by the one settler of this data folder
 merge.lock                           held by the process that merges Parquet files
 cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
+otlp.sqlite                          calls whose spans are sent, and to be sent
 webhooks-dead.jsonl                  deliveries that were given up
 alerts.sqlite                        which alerts fire, and the messages that are not delivered yet
 redact.key                           the key of the pseudonyms in redacted text
@@ -82,6 +83,10 @@ class Folders:
     @property
     def webhooks(self) -> Path:
         return self.data / "webhooks.sqlite"
+
+    @property
+    def otlp(self) -> Path:
+        return self.data / "otlp.sqlite"
 
     @property
     def alerts(self) -> Path:
@@ -227,7 +232,7 @@ def is_odd(path: Path) -> bool:
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
 _FOLDERS: Final = ("journal", "lake", "settled", "running")
 _OUR_FILE: Final = re.compile(
-    r"secret|redact\.key|(?:settle|merge)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|redact\.key|(?:settle|merge)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|otlp|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 

@@ -40,6 +40,7 @@ from analysis.api.state import Api
 from analysis.dashboard.app import dashboard_routes
 from analysis.dashboard.state import dashboard_of
 from analysis.dashboard.warm import warm_up
+from analysis.exports.otlp.live import OtlpSender
 from analysis.lake import Lake
 from analysis.process_memory import end_process, limit_data, watched
 from analysis.webhooks.dispatch import Dispatcher
@@ -164,9 +165,11 @@ async def _serve(api: Api, token: str) -> None:
             task.cancel()
 
 
-def _tellers(api: Api) -> Iterator[Dispatcher | AlertWatch]:
+def _tellers(api: Api) -> Iterator[Dispatcher | OtlpSender | AlertWatch]:
     """What tells others by itself."""
     if api.settings.webhooks:
         yield Dispatcher(api.settings.data, api.settings.webhooks)
+    if api.settings.otlp:
+        yield OtlpSender(api.settings.data, api.settings.otlp)
     if api.settings.alerts:
         yield AlertWatch(api.settings)

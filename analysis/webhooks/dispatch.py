@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +17,12 @@ from addon.storage.folders import Folders
 from analysis.lake import Connection, Lake
 from analysis.posting import post_json
 from analysis.table import fetch
+from analysis.webhooks.finished import FinishedCalls
 from analysis.webhooks.message import SIGNATURE, is_wanted, message, signature, wait_s
 from analysis.webhooks.queue import Delivery, Queue
 
 LOOK_EVERY_S: Final = 1.0
 AT_ONCE: Final = 8
-LATE: Final = timedelta(minutes=10)  # a row may come so long after its call's end, when a crash came between
-LONGEST_CALL: Final = timedelta(hours=6)
-LONGEST_GAP: Final = timedelta(days=1)  # of calls that ended while nobody looked, the rest is too old to be news
 _HERE: Final = Path(__file__).parent
 
 
@@ -39,7 +37,7 @@ class Dispatcher:
         self._webhooks = {webhook.url: webhook for webhook in webhooks}
         self._keys = {webhook.url: webhook.signing_key(os.environ) for webhook in webhooks}
         self._queue = Queue(self._folders.webhooks)
-        self._fingerprint: frozenset[tuple[str, int]] | None = None
+        self._finished = FinishedCalls(self._lake, self._queue)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -63,23 +61,10 @@ class Dispatcher:
                 self._settle(delivery, failure, calls)
 
     def _look(self, now: float) -> None:
-        fingerprint = self._lake.fingerprint()
-        if fingerprint == self._fingerprint:
-            return
-        moment = datetime.fromtimestamp(now, UTC)
-        began, upto = (datetime.fromtimestamp(each / 1e6, UTC) for each in self._queue.looked_us(now))
-        since = max(began, upto - LATE, moment - LONGEST_GAP)
-        bounds = {"since": since, "started_since": since - LONGEST_CALL}
-        found = self._lake.ask(lambda connection: _records(connection, "new", bounds))
-        wanted = [
-            (webhook.url, call["request_id"], call["started_at_us"])
-            for call in found
-            for webhook in self._webhooks.values()
-            if is_wanted(webhook, call)
-        ]
-        self._queue.take_in(wanted, now)
-        self._queue.forget(int((moment - LONGEST_GAP - LONGEST_CALL).timestamp() * 1e6))
-        self._fingerprint = fingerprint
+        self._finished.take_in(now, self._wanted)
+
+    def _wanted(self, call: Mapping[str, Any]) -> list[str]:
+        return [webhook.url for webhook in self._webhooks.values() if is_wanted(webhook, call)]
 
     def _calls(self, due: Sequence[Delivery]) -> dict[tuple[str, int], Mapping[str, Any]]:
         since = datetime.fromtimestamp(min(each.started_at_us for each in due) / 1e6, UTC)

@@ -1,4 +1,4 @@
-"""The deliveries that are due: `DATA/webhooks.sqlite`, so that neither a restart nor a dead receiver loses a message.
+"""The deliveries that are due: `DATA/webhooks.sqlite` (of spans `otlp.sqlite`), so that neither a restart nor a dead receiver loses a message.
 
 A call is delivered to a webhook once, unless the process dies between the delivery and the note of it.
 """
@@ -78,6 +78,22 @@ class Queue:
     def failed(self, delivery: Delivery, due_at: float | None) -> None:
         with self._file.connection(create=True) as connection:
             _set(connection, delivery, delivery.failures + 1, due_at)
+
+    def settle(self, deliveries: Iterable[Delivery], due_at: float | None) -> None:
+        """Several at once, whose failures do not count. None: they are done."""
+        with self._file.connection(create=True) as connection, transaction(connection):
+            for each in deliveries:
+                _set(connection, each, each.failures, due_at)
+
+    def give_up_beyond(self, most: int) -> int:
+        """Keeps the newest deliveries that are not done. Returns how many older ones are given up."""
+        with self._file.connection(create=True) as connection:
+            return connection.execute(
+                "update deliveries set due_at = null where due_at is not null and (url, request_id, started_at_us) in ("
+                "select url, request_id, started_at_us from deliveries where due_at is not null"
+                " order by started_at_us desc limit -1 offset ?)",
+                (most,),
+            ).rowcount
 
     def forget(self, before_us: int) -> None:
         """Removes deliveries that are done, or given up, and too old to be taken in again."""

@@ -59,6 +59,7 @@ def test_a_section_that_can_be_used_at_once_is_taken_over(tmp_path: Path, text: 
         ("[memory]\nmax_request_bytes = 100000000\n", "[memory]"),
         ('[upstreams]\nopenai = "http://127.0.0.1:1"\n', "[upstreams]"),
         ('[[webhooks]]\nurl = "https://example.org"\nsecret = "s"\n', "[webhooks]"),
+        ('[otlp]\nendpoint = "http://127.0.0.1:4318"\n', "[otlp]"),
     ],
 )
 def test_a_section_that_needs_a_restart_is_named_each_time(tmp_path: Path, text: str, section: str) -> None:
