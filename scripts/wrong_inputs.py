@@ -87,6 +87,8 @@ COMMANDS: Final = (
     "heliograph export otlp",
     "heliograph export otlp --endpoint 127.0.0.1:4318",
     "heliograph export otlp --endpoint http://127.0.0.1:9 --header token",
+    "heliograph export har",
+    "heliograph export har --session nobody",
     "heliograph report modles",
     "heliograph report costs models --json",
     "heliograph report --json --html page.html",

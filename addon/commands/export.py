@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING, Final
 import click
 
 from addon.commands.export_fine_tuning import fine_tuning
+from addon.commands.export_har import har
 from addon.commands.export_options import (
     open_lake,
     output_option,
@@ -37,6 +38,7 @@ def export() -> None:
 
 export.add_command(fine_tuning)
 export.add_command(otlp)
+export.add_command(har)
 
 
 @export.command(

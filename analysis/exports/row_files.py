@@ -82,6 +82,8 @@ def _values(table: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def _column(column: pa.ChunkedArray) -> list[Any]:
+    if column.null_count == len(column):  # half of the columns of most calls
+        return [None] * len(column)
     if pa.types.is_timestamp(column.type):
         return list(column.cast(pa.timestamp("us")).to_pylist())
     return list(column.to_pylist(maps_as_pydicts="strict"))
