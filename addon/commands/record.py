@@ -66,6 +66,10 @@ def record(
     path = path_of(name)
     try:
         tape = recording(path)
+        if settings.redact:
+            warn(
+                f"[redact] does not apply to recordings: keys are masked, all other words stay; read {path} before it is shared"
+            )
         again = command_line("record", data, config, upstreams, project, [name], command)
         label = project or environment.project_name(Path.cwd())
         status = run_through_proxy(settings, command, label, by_base_url=by_base_url, again=again, tape=tape)

@@ -15,15 +15,14 @@ rust/crates/ccusage/src/adapter/claude/README.md, for repeated lines.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from addon.callers.repository import repository_of
 from addon.intake.importing.files import records
 from addon.intake.importing.model import Imported, Source, moment
+from addon.intake.importing.working_folder import repository_there
 from addon.intake.placing import Place, Shape, place_at
 from addon.metering.reading import read_answer
 from addon.metering.terminal import answer_framing
@@ -110,7 +109,7 @@ class _Answer:
             agent=f"{NAME}/sub-agent" if is_side else NAME,
             client=f"claude-cli/{version}" if version else None,
             cwd=cwd,
-            repository=_repository(cwd) if cwd else None,
+            repository=repository_there(cwd),
             stated_cost_usd=str(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None,
         )
 
@@ -125,12 +124,6 @@ def _place(message_id: str) -> Place:
         if message_id.startswith(prefix):
             return Place(provider_name=provider, operation_name=_CHAT.operation)
     return place_at(_ANTHROPIC, _CHAT)
-
-
-@lru_cache(1024)
-def _repository(cwd: str) -> str | None:
-    """Where the folder is still on this machine."""
-    return repository_of(Path(cwd))
 
 
 SOURCE: Final = Source(NAME, "session files of Claude Code (~/.claude/projects)", fits, read, is_unfinished=True)

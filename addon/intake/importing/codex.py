@@ -17,15 +17,14 @@ RolloutLine), and https://github.com/ryoppippi/ccusage, rust/crates/ccusage/src/
 """
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from addon.callers.repository import repository_of
 from addon.intake.importing.files import Record, records
 from addon.intake.importing.model import Imported, Source, moment
+from addon.intake.importing.working_folder import repository_there
 from addon.intake.placing import Place, Shape, place_at
 from addon.providers import registry
 from addon.providers.fields import at, string
@@ -109,7 +108,7 @@ def _call(
         agent=NAME,
         client=f"codex_cli/{version}" if version else None,
         cwd=cwd,
-        repository=_repository(cwd) if cwd else None,
+        repository=repository_there(cwd),
         properties={"plan": plan} if plan else {},
         paid_by_plan=plan is not None,
     )
@@ -121,12 +120,6 @@ def _counts(usage: Any) -> _Counts | None:
     names = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
     found = [usage.get(name, 0) for name in names]
     return _Counts(*found) if all(isinstance(count, int) and count >= 0 for count in found) else None
-
-
-@lru_cache(1024)
-def _repository(cwd: str) -> str | None:
-    """Where the folder is still on this machine."""
-    return repository_of(Path(cwd))
 
 
 SOURCE: Final = Source(NAME, "session files of Codex (~/.codex/sessions)", fits, read, is_unfinished=True)
