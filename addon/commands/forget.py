@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from addon.commands.forget_expired import forget_expired
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.tables import settle, warn
 
@@ -39,6 +40,7 @@ class Clocks:
         "heliograph forget --user ann@example.org",
         "heliograph forget --session 0199a3f2-7c1e-7b3a-9d2f-3f1d2c4b5a69 --yes",
         "heliograph forget --property customer=acme",
+        "heliograph forget --expired",
         "heliograph forget --where \"model = 'gpt-5' and started_at < '2026-01-01'\"",
     ),
 )
@@ -48,6 +50,7 @@ class Clocks:
     "--property", "properties", multiple=True, metavar="NAME=VALUE", help="Calls with this property. Repeatable."
 )
 @click.option("--where", metavar="CONDITION", help="Calls that fit, as in reports: \"model = 'gpt-5'\".")
+@click.option("--expired", is_flag=True, help="What [retention] keeps no longer; a running proxy does it once a day.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--name-in-receipt", is_flag=True, help="Write the condition into the receipt as it is, not only its keyed hash."
@@ -58,6 +61,7 @@ def forget(
     session: str | None,
     properties: tuple[str, ...],
     where: str | None,
+    expired: bool,
     yes: bool,
     name_in_receipt: bool,
     data: Path,
@@ -74,10 +78,17 @@ def forget(
         if value is not None and not value.strip():
             raise click.UsageError(f"{option} is empty; it would be about every call")
     wanted = Wanted(user=user, session=session, properties=dict(map(_property, properties)), where=where)
-    if not wanted.condition():
-        raise click.UsageError("say which calls: --user, --session, --property NAME=VALUE or --where CONDITION")
+    if expired and wanted.condition():
+        raise click.UsageError("--expired is about the times of [retention]; leave the other conditions out")
+    if not expired and not wanted.condition():
+        raise click.UsageError(
+            "say which calls: --user, --session, --property NAME=VALUE, --where CONDITION or --expired"
+        )
     if not data.is_dir():
         raise Failure(f"{data} does not exist; name the folder of your calls with --data or $HELIOGRAPH_DATA")
+    if expired:
+        forget_expired(data, config, lambda: None if yes else _ask(), _progress(), time.time)
+        return
     forget_calls(data, config, wanted, is_agreed=yes, shows_name=name_in_receipt, clocks=Clocks())
 
 
@@ -166,9 +177,8 @@ class Receipt:
     def begin(folders: "Folders", wanted: "Wanted", found: "Found", shows_name: bool, now: float) -> "Receipt":
         from addon.config.settings import secret
         from addon.ids import keyed_hash
-        from addon.storage.folders import make_folder
+        from addon.storage.receipts import new_receipt
 
-        make_folder(folders.receipts)
         at = datetime.fromtimestamp(now, UTC)
         first, last = found.days or (None, None)
         condition = wanted.condition()
@@ -184,7 +194,7 @@ class Receipt:
             "cost_usd": found.cost_usd,
             "unpriced_calls": found.unpriced,
         }
-        receipt = Receipt(_free_name(folders.receipts, f"forget-{at:%Y%m%dT%H%M%SZ}"), content)
+        receipt = Receipt(new_receipt(folders, "forget", at), content)
         receipt._write()
         return receipt
 
@@ -202,17 +212,9 @@ class Receipt:
         self._write()
 
     def _write(self) -> None:
-        from addon.commands.files import replace_file
+        from addon.storage.receipts import write_receipt
 
-        replace_file(self.path, json.dumps(self.content, indent=2).encode() + b"\n")
-
-
-def _free_name(folder: Path, stem: str) -> Path:
-    path, number = folder / f"{stem}.json", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.json"
-    return path
+        write_receipt(self.path, self.content)
 
 
 def _unreadable(data: Path) -> list[str]:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, Strict
 from addon.config.keys import Key, Role
 from addon.config.outgoing_models import AlertTable, OtlpTable, SmtpTable, WebhookTable
 from addon.config.redaction_models import RedactTable
+from addon.config.retention_table import RetentionTable
 from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
 from addon.config.values import (
@@ -370,6 +371,7 @@ class File(Section):
     prices: list[PriceTable] = Field(default=[], description="Prices of your own; they win over the list of prices.")
     limits: list[LimitTable] = Field(default=[], description="Rate limits that no caller can loosen.")
     budgets: list[BudgetTable] = Field(default=[], description="Money that may be spent in a period.")
+    retention: RetentionTable = Field(default=RetentionTable(), description="How long calls are kept.")
     webhooks: list[WebhookTable] = Field(default=[], description="Addresses that are told of each finished call.")
     alerts: list[AlertTable] = Field(default=[], description="Conditions that people are told of.")
     otlp: OtlpTable | None = Field(

@@ -14,6 +14,8 @@ from addon.config.alerts import Condition
 from addon.config.keys import ROLES
 from addon.config.mistakes import did_you_mean, shown
 from addon.config.models import File, PriceTable
+from addon.config.retention import too_short_for_budgets
+from addon.config.retention_table import RetentionTable
 from addon.config.settings import Problem, parse_origin
 
 # Values under these keys are never shown: they may be secrets.
@@ -63,6 +65,7 @@ def _fields(file: File) -> dict[str, Any]:
         "prices": tuple(price.made() for price in file.prices),
         "limits": tuple(limit.made() for limit in file.limits),
         "budgets": tuple(budget.made() for budget in file.budgets),
+        "retention": file.retention.made(),
         "webhooks": tuple(webhook.made() for webhook in file.webhooks),
         "alerts": tuple(alert.made() for alert in file.alerts),
         "otlp": file.otlp.made() if file.otlp else None,
@@ -70,6 +73,27 @@ def _fields(file: File) -> dict[str, Any]:
         "fallbacks": tuple(fallback.made() for fallback in file.fallbacks),
         "keys": tuple(key.made(name) for name, key in file.keys.items()),
     }
+
+
+def _of_retention(path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules that say nothing, and rows that would go while a budget still counts them."""
+    section = table.get("retention")
+    if not isinstance(section, dict):
+        return
+    for index, item in _tables(section, "rules"):
+        if "requests" not in item and "bodies" not in item:
+            told = 'neither requests nor bodies; write e.g. bodies = "7d"'
+            yield Problem("retention", f"{path}: retention.rules[{index}]: {told}")
+        if not item.get("provider") and not item.get("properties"):
+            told = "fits every call; write these times under [retention], or name a provider or properties"
+            yield Problem("retention", f"{path}: retention.rules[{index}]: {told}")
+    try:
+        retention = RetentionTable.model_validate(section).made()
+    except ValidationError:
+        return  # told already
+    periods = {str(item.get("name")): str(item.get("period")) for _, item in _tables(table, "budgets")}
+    if short := too_short_for_budgets(retention, periods):
+        yield Problem("retention", f"{path}: retention.requests: {short}")
 
 
 def _of_fields(path: Path, table: Mapping[str, Any], environ: Mapping[str, str] | None) -> Iterator[Problem]:
@@ -116,6 +140,7 @@ def _of_rules(path: Path, table: Mapping[str, Any]) -> Iterator[Problem]:
         mails = isinstance(to := item.get("to"), list) and any(str(each).startswith("mailto:") for each in to)
         if mails and "smtp" not in table:
             yield Problem("alerts", f"{path}: alerts[{index}].to: mailto: needs a section [smtp] with host and sender")
+    yield from _of_retention(path, table)
     for index, item in _tables(table, "fallbacks"):
         if "target_url" not in item and "body" not in item:
             told = "neither target_url nor body: it would send the same call again; for that see Helicone-Retry-Enabled"

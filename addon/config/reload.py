@@ -17,6 +17,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     "limits": "limits",
     "budgets": "budgets",
     "fallbacks": "fallbacks",
+    "retention": "retention",
     "targets": "targets",
     "page_origins": "browser",
     "hosts": "hosts",

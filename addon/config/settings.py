@@ -19,6 +19,7 @@ from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
 from addon.config.otlp import Otlp
 from addon.config.places import CONFIG_NAME, DEFAULT_LISTEN
+from addon.config.retention import Retention
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
@@ -74,6 +75,7 @@ class Settings:
     prices: tuple[PriceOverride, ...] = ()  # the user's own, before any list
     limits: tuple[Limit, ...] = ()  # that no caller can loosen
     budgets: tuple[Budget, ...] = ()
+    retention: Retention = field(default_factory=Retention)  # how long calls are kept
     webhooks: tuple[Webhook, ...] = ()  # addresses that are told of finished calls
     alerts: tuple[Alert, ...] = ()
     otlp: Otlp | None = None  # where finished calls are sent as spans

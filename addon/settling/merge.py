@@ -35,10 +35,15 @@ EVERY_S: Final = 30.0
 
 
 class Merger:
-    """Merges in a thread beside the settler's loop; a merge may take longer than a row may wait."""
+    """Merges in a thread beside the settler's loop; a merge may take longer than a row may wait.
 
-    def __init__(self, folders: Folders) -> None:
+    `daily` is called once in each day of UTC, with the lock of all merges held. It raises as `merge_all` does.
+    """
+
+    def __init__(self, folders: Folders, daily: Callable[[datetime, threading.Event], object]) -> None:
         self.folders = folders
+        self._daily = daily
+        self._done_on: date | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._next_at = time.monotonic() + EVERY_S
@@ -60,10 +65,16 @@ class Merger:
             with tried_lock(self.folders.merge_lock) as ours:
                 if ours:
                     merge_all(self.folders, time.time(), self._stop)
+                    self._do_daily(datetime.now(UTC))
         except Stopped:
             return
         except OSError as error:
             say(f"cannot merge: {error}; the files stay as they are")
+
+    def _do_daily(self, now: datetime) -> None:
+        if self._done_on != now.date():
+            self._done_on = now.date()  # a failure is told once a day
+            self._daily(now, self._stop)
 
 
 def merge_all(folders: Folders, now: float, stop: threading.Event | None = None) -> int:

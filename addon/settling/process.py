@@ -8,6 +8,7 @@ others wait for the lock. `docs/reliability.md` tells why no call is lost or dou
 """
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -210,6 +211,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     from addon.config.reload import FileWatch
     from addon.settling.merge import Merger
     from addon.settling.messages import say
+    from addon.settling.retention import apply_settings
 
     watches = (FileWatch(config or folders.data / CONFIG_NAME), FileWatch(folders.prices))
     watchdog = Watchdog()
@@ -218,7 +220,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     if settler is None:
         return 1
     settler.recount_budgets()
-    merger = Merger(folders)
+    merger = Merger(folders, functools.partial(apply_settings, folders, config, say))
     busy_at = time.monotonic()
     try:
         while True:

@@ -10,7 +10,7 @@ The caller holds that lock (`compact.only_merger`) for the whole pass, and has h
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -72,28 +72,35 @@ def rewrite(
     written then are as they were.
     """
     return [
-        rewrite_file(folders, table, day, path, change, stop=stop, told=told)
-        for path in files_with(folders, table, day, where)
+        rewrite_file(path, table, day, change, stop=stop, told=told) for path in files_with(folders, table, day, where)
     ]
 
 
 def rewrite_file(
-    folders: Folders,
+    path: Path,
     table: str,
     day: date,
-    path: Path,
     change: Change,
     *,
     stop: threading.Event | None = None,
     told: Callable[[int], None] | None = None,
 ) -> Rewritten:
     """The same for one file that `files_with` found."""
+    return _replace(path, table, day, _changed(path, table, change, stop, told))
+
+
+def empty(path: Path, table: str, day: date) -> Rewritten:
+    """Replaces a file by one without rows, which goes with it."""
+    return _replace(path, table, day, ())
+
+
+def _replace(path: Path, table: str, day: date, parts: Iterable[pa.Table]) -> Rewritten:
     stem = MERGED_PREFIX + hashlib.sha256(path.name.encode()).hexdigest()[:16]
     target = path.with_name(f"{stem}.parquet")
     # What the old file hides is hidden by the new one too, or it would come back when the old one goes first.
     write_note(path.with_name(f"{stem}.replaces"), [path.name, *(read_note(path.with_suffix(".replaces")) or [])])
     rows_before = pq.read_metadata(path).num_rows
-    rows_after = write_parquet(target, table, _changed(path, table, change, stop, told), is_final=True)
+    rows_after = write_parquet(target, table, parts, is_final=True)
     return Rewritten(table, day, target, rows_before, rows_after)
 
 

@@ -28,6 +28,7 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield from _cache(data)
         yield from _without_price(data)
         yield from _alerts(data, config)
+        yield from _retention(data, config)
 
 
 def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
@@ -217,3 +218,34 @@ def _alerts(data: Path, config: Path | None) -> Iterator[Finding]:
     for waiting in held.waiting[:MOST_NAMED]:
         said = f"{shown_recipient(waiting.recipient)} did not take a message of {waiting.alert}: {waiting.failure}"
         yield Finding(BAD, "alerts", f"{said}; try `heliograph alerts --test {waiting.alert}`")
+
+
+def _retention(data: Path, config: Path | None) -> Iterator[Finding]:
+    """What is due, and what went last."""
+    from addon.settling.retention import Expiry
+    from addon.storage.folders import Folders
+    from addon.storage.receipts import receipts
+
+    settings, _ = load_what_can_be_read(data, config)
+    if not settings.retention.rules:
+        return
+    folders = Folders(data)
+    rules = "; ".join(map(str, settings.retention.rules))
+    try:
+        last = next(receipts(folders, "retention"), None)
+        due = list(Expiry(folders, settings.retention, datetime.now(UTC).date()).due())
+    except Exception as error:  # a damaged file makes pyarrow raise nearly anything
+        yield Finding(BAD, "retention", f"{rules}; what is due cannot be read: {error!r:.200}")
+        return
+    went = ", ".join(f"{rows:,} {table}" for table, rows in last["removed"].items()) if last else ""
+    yield Finding(
+        GOOD, "retention", f"{rules}; last deleted: {f'{went} at {last["ended_at"]}' if last else 'nothing yet'}"
+    )
+    if due:
+        rows = {table: sum(each.rows for each in due if each.table == table) for table in ("requests", "bodies")}
+        counts = ", ".join(f"{count:,} {table}" for table, count in rows.items() if count)
+        yield Finding(
+            NOTE,
+            "retention",
+            f"due: {counts}; a running proxy deletes them within a day, `heliograph forget --expired` now",
+        )
