@@ -13,11 +13,10 @@ import click
 
 from addon.commands.forget_expired import forget_expired
 from addon.commands.options import Failure, data_options, examples
+from addon.commands.progress import progress_bar
 from addon.commands.tables import settle, warn
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from addon.commands.forget_pass import Found, Removed, Wanted
     from addon.storage.folders import Folders
 
@@ -87,7 +86,7 @@ def forget(
     if not data.is_dir():
         raise Failure(f"{data} does not exist; name the folder of your calls with --data or $HELIOGRAPH_DATA")
     if expired:
-        forget_expired(data, config, lambda: None if yes else _ask(), _progress(), time.time)
+        forget_expired(data, config, lambda: None if yes else _ask(), time.time)
         return
     forget_calls(data, config, wanted, is_agreed=yes, shows_name=name_in_receipt, clocks=Clocks())
 
@@ -113,7 +112,7 @@ def forget_calls(
     _show(found)
     if found.calls.by_day and not is_agreed:
         _ask()
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task("waiting for calls that have just ended", total=None)
         unsettled = settle_first(data, config, clocks.wait, SETTLE_PATIENCE_S, lambda left: None)
         progress.remove_task(bar)
@@ -240,11 +239,3 @@ def _tell(receipt: Receipt) -> None:
 def _named(names: "set[str] | list[str]", kind: str) -> str:
     few = ", ".join(sorted(names)[:3])
     return f"{len(names):,} {kind} ({few}{', ...' if len(names) > 3 else ''})"
-
-
-def _progress() -> "Progress":
-    """Bars on stderr, where it is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from addon.commands.options import Failure, read_settings
+from addon.commands.progress import progress_bar
 from addon.commands.tables import settle, warn
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from addon.config.retention import Retention
     from addon.settling.retention import Due
     from addon.storage.folders import Folders
 
 
-def forget_expired(
-    data: Path, config: Path | None, ask: Callable[[], None], progress: "Progress", now: Callable[[], float]
-) -> None:
+def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now: Callable[[], float]) -> None:
     """Shows what is due, calls `ask`, which may raise, and deletes. `now` in epoch seconds. Raises Failure, UsageError."""
     from addon.commands.forget_pass import remove_old_files
     from addon.settling import compact as merges
@@ -42,7 +39,7 @@ def forget_expired(
         click.echo(line, err=True)
     ask()
     try:
-        with merges.only_merger(folders), progress:
+        with merges.only_merger(folders), progress_bar() as progress:
             bar = progress.add_task("deleting, day by day", total=len(found))
             gone = delete_expired(folders, retention, moment, told=lambda due: progress.advance(bar))
             remove_old_files(folders)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,7 +17,9 @@ from click.testing import CliRunner, Result
 from addon.caching.store import CacheStore, Stored
 from addon.commands.cli import main
 from addon.commands.forget import Clocks, forget_calls
+from addon.commands.forget_expired import forget_expired
 from addon.commands.forget_pass import Found, Wanted, find, remove
+from addon.commands.options import Failure
 from addon.limits.policy import Policy
 from addon.limits.store import BucketCharge, LimitStore, Spend
 from addon.settling.chains import Chains, Link
@@ -28,6 +31,7 @@ from addon.storage.journal import Journal
 from addon.storage.record import FeedbackRow, PropertyChangeRow, ScoreRow
 from analysis.alerts.message import Told
 from analysis.alerts.store import AlertStore, Change, Firing
+from analysis.health.data_folder import data_findings
 from analysis.lake import Lake
 from analysis.webhooks.queue import Queue
 from tests.settling.test_crashes import STEPS, survives
@@ -271,7 +275,7 @@ def test_calls_are_chosen_by_all_that_is_given(data: Path, options: list[str], l
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "say which calls: --user, --session, --property NAME=VALUE or --where CONDITION"),
+        ([], "say which calls: --user, --session, --property NAME=VALUE, --where CONDITION or --expired"),
         (["--user", " "], "--user is empty; it would be about every call"),
         (["--property", "mail"], "--property 'mail': write NAME=VALUE, e.g. customer=acme"),
         (["--where", "usr = 'a'"], "--where: \"usr = 'a'\" is not a condition: there is no column 'usr'"),
@@ -316,3 +320,48 @@ def test_files_that_cannot_be_read_are_named(data: Path) -> None:
     assert result.exit_code == 0
     assert "1 files (lake/requests/date=2026-11-21/torn.parquet) cannot be read" in result.stderr
     assert json.loads(result.stdout)["unreadable_files"] == ["lake/requests/date=2026-11-21/torn.parquet"]
+
+
+def test_what_retention_keeps_no_longer_is_shown_and_deleted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settled_run(tmp_path, (1, "ann", NOON_US - 3 * DAY_US), (2, "bob", NOON_US))
+    assert command(tmp_path, "--expired", "--yes").stderr.endswith(
+        "heliograph.toml has no [retention]; docs/keep.md shows how to write one\n"
+    )
+    (tmp_path / "heliograph.toml").write_text('[retention]\nbodies = "2d"\n')
+
+    def expired(ask: Callable[[], None]) -> str:
+        forget_expired(tmp_path, None, ask, lambda: NOW)
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    def refuse() -> None:
+        raise Failure("nothing was deleted")
+
+    with pytest.raises(Failure, match="nothing was deleted"):
+        expired(refuse)
+    capsys.readouterr()
+    assert rows(tmp_path, "bodies") == 2
+    said = expired(lambda: None).splitlines()
+    assert said[0] == "deleted 1 rows of bodies (2026-11-18 to 2026-11-18)"
+    assert "  bodies                      1 rows of 1 days, 2026-11-18 to 2026-11-18" in said
+    assert (rows(tmp_path, "requests"), rows(tmp_path, "bodies")) == (2, 1)
+    assert expired(refuse) == "nothing is due\n"
+    assert not Folders(tmp_path).lake_day("bodies", (NOON - timedelta(days=3)).date()).exists()
+
+
+def test_the_doctor_tells_what_is_due_and_what_went_last(tmp_path: Path) -> None:
+    settled_run(tmp_path, (1, "ann", NOON_US - 4000 * DAY_US))
+    (tmp_path / "heliograph.toml").write_text('[retention]\nbodies = "8y"\n')
+
+    def told() -> list[str]:
+        return [each.says for each in data_findings(tmp_path, None) if each.subject == "retention"]
+
+    assert told() == [
+        "all: bodies 2,920 d; last deleted: nothing yet",
+        "due: 1 bodies; a running proxy deletes them within a day, `heliograph forget --expired` now",
+    ]
+    assert command(tmp_path, "--expired", "--yes").exit_code == 0
+    (last,) = told()
+    assert last.startswith("all: bodies 2,920 d; last deleted: 1 bodies at ")
