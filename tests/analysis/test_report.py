@@ -222,9 +222,9 @@ def test_usage_that_is_stated_and_not_read_is_not_called_unstated(tmp_path: Path
     )
 
 
-def test_a_missing_price_says_which_calls_an_added_one_counts_for(data: Path) -> None:
+def test_a_missing_price_says_how_to_add_one(data: Path) -> None:
     (why, *_) = {group.why for group in unpriced(data) if group.why.startswith("no price known")}
-    assert "[[prices]]" in why and why.endswith("counts for later calls only")
+    assert "[[prices]]" in why and why.endswith("stored ones by heliograph reprice")
 
 
 def test_a_window_takes_its_start_and_leaves_its_end(data: Path, rows: list[RequestRow]) -> None:

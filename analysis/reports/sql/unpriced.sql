@@ -10,7 +10,7 @@ select
         when input_tokens is null or output_tokens is null
             then 'heliograph does not read all of the usage that the provider stated; the column usage_raw has it'
         when model is null then 'names no model'
-        else 'no price known; one that you add under [[prices]] in heliograph.toml counts for later calls only'
+        else 'no price known; add one under [[prices]] in heliograph.toml: later calls have it at once, stored ones by heliograph reprice'
     end as why, -- key
     count(*) as calls,
     count(error_type) as errors,
