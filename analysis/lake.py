@@ -16,11 +16,12 @@ from typing import Final
 
 import duckdb
 
+from addon.storage import summary
 from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, visible_files
 from addon.storage.record import TABLES
 from analysis import message_views
-from analysis.lake_files import damaged, older_files, unreadable
+from analysis.lake_files import damaged, damaged_summaries, older_files, unreadable
 from analysis.quoting import literal
 from analysis.view_text import (
     by_what_they_lack,
@@ -33,6 +34,7 @@ from analysis.view_text import (
     rows_of,
     settled_rows,
     size,
+    summary_views,
     views,
 )
 
@@ -81,16 +83,17 @@ class Lake:
         The views `messages` and `conversations` are there for `table.fetch` and `table.fetch_user_sql` alone."""
         for attempt in range(1, ATTEMPTS + 1):
             listings, known = self._list(), self._older
+            summaries = self._summaries(listings)
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             longest = [longest_line(listing) for listing in listings.values()]
             try:
-                with self._open(listings, known) as connection:
+                with self._open(listings, known, summaries) as connection:
                     return question(connection)
             except duckdb.Error as error:
                 if stopped := message_views.python_error(error):
                     raise stopped from error
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
-                vanished = any(not file.exists() for file in files)
+                vanished = any(not file.exists() for file in (*files, *summaries.values()))
                 grown = longest != [longest_line(listing) for listing in listings.values()]
                 # Another thread may have found the same meanwhile: what counts is what this attempt did not know.
                 self._name(unreadable(listings))
@@ -100,26 +103,35 @@ class Lake:
                 torn = any(file in self._named for file in files)
                 if not torn and not older and not isinstance(error, STATEMENT_ERRORS):
                     self._name(damaged(listings))
-                    torn = any(file in self._named for file in files)
+                    self._name(damaged_summaries(summaries.values()))
+                    torn = any(file in self._named for file in (*files, *summaries.values()))
                 if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _open(self, listings: dict[str, Listing], older: Mapping[Path, frozenset[str]]) -> Connection:
+    def _summaries(self, listings: dict[str, Listing]) -> Mapping[Path, Path]:
+        """By file of `requests`; without those that cannot be read."""
+        found = summary.found(self._data, listings["requests"].parquet)
+        return {file: path for file, path in found.items() if path not in self._named}
+
+    def _open(
+        self, listings: dict[str, Listing], older: Mapping[Path, frozenset[str]], summaries: Mapping[Path, Path]
+    ) -> Connection:
         """A connection with variables and temporary views of its own. Settled files that only grew are the same files: they
         are read when a question asks for them."""
         if not self._keeps:
-            return _connect(self._data, listings, self._memory, older)
+            return _connect(self._data, listings, self._memory, older, summaries)
         files = [(listing.parquet, listing.settled, longest_line(listing)) for listing in listings.values()]
         with self._keeping:
-            if self._kept is None or self._kept[0] != (files, older):
-                self._kept = (files, older), _connect(self._data, listings, self._memory, older, holds=True)
+            if self._kept is None or self._kept[0] != (files, older, summaries):
+                connection = _connect(self._data, listings, self._memory, older, summaries, holds=True)
+                self._kept = (files, older, summaries), connection
             return self._kept[1].cursor()
 
     def connect(self) -> Connection:
         """A connection of its own with all views, to be closed by the caller; they are of this moment."""
         listings = self._list()
-        connection = _connect(self._data, listings, self._memory, older_files(listings))
+        connection = _connect(self._data, listings, self._memory, older_files(listings), {})
         message_views.add(connection)
         return connection
 
@@ -196,15 +208,17 @@ def _connect(
     listings: dict[str, Listing],
     memory: str | None,
     older: Mapping[Path, frozenset[str]],
+    summaries: Mapping[Path, Path],
     *,
     holds: bool = False,
 ) -> Connection:
-    """`older`: the columns that some Parquet files lack. `holds`: small tables are read into memory now."""
+    """`older`: the columns that some Parquet files lack. `summaries`: by file of `requests`. `holds`: small tables are read
+    into memory now."""
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     )
     try:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set TimeZone = 'UTC'; set parquet_metadata_cache = true")
         if memory:
             connection.execute(f"set memory_limit = {literal(memory)}")
         rows = {table: _rows(table, listing, older) for table, listing in listings.items()}
@@ -212,7 +226,10 @@ def _connect(
             if table != _NEVER_HELD and listing.parquet and sum(map(size, listing.parquet)) <= HELD_BYTES:
                 rows[table] = _hold(connection, table, listing, older)
         changes = listings["property_changes"]
-        connection.execute(views(rows, has_changes=bool(changes.parquet or changes.settled)))
+        has_changes = bool(changes.parquet or changes.settled)
+        connection.execute(views(rows, has_changes=has_changes))
+        if summaries:
+            connection.execute(summary_views(listings["requests"], older, summaries, has_changes=has_changes))
         _confine(connection, data)
     except BaseException:
         connection.close()

@@ -3,11 +3,12 @@ every Parquet file."""
 
 import contextlib
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
 
+from addon.storage import summary
 from addon.storage.lake import Listing, duckdb_columns, is_whole, visible_files
 from addon.storage.record import ADDED_COLUMNS, TABLES
 from analysis.view_text import file_list, longest_line, parquet_rows, pattern, rows_of
@@ -96,6 +97,22 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
                 except duckdb.Error as error:
                     if file.exists():
                         found.append((file, str(error).partition("\n")[0]))
+    return found
+
+
+def damaged_summaries(summaries: Iterable[Path]) -> list[tuple[Path, str]]:
+    """Those that are not Parquet, or whose contents are bad: found by reading every value."""
+    found: list[tuple[Path, str]] = []
+    with duckdb.connect() as connection:
+        for file in summaries:
+            try:
+                names = ", ".join(f'"{name}"' for name in summary.COLUMNS)
+                connection.execute(f"select bit_xor(hash({names})) from read_parquet({file_list([file])})").fetchall()
+            except duckdb.OutOfMemoryException:
+                continue  # says nothing of the file
+            except duckdb.Error as error:
+                if file.exists():
+                    found.append((file, str(error).partition("\n")[0]))
     return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from addon.storage import summary
 from addon.storage.lake import Listing, duckdb_columns, time_column
 from addon.storage.record import CALL_TABLES, EVENT_TABLES
 from analysis.quoting import literal
@@ -40,6 +41,32 @@ def views(rows: Mapping[str, str], *, has_changes: bool) -> str:
         select = ", ".join([*names, *columns])
         views.append(f"create or replace view {table} as\nselect {select} from (\n{rows[table]}\n){joined};")
     return "\n\n".join([*views, GROUPED_VIEWS])
+
+
+def summary_views(
+    calls: Listing, older: Mapping[Path, frozenset[str]], summaries: Mapping[Path, Path], *, has_changes: bool
+) -> str:
+    """What `calls_summed` (reports/summed.py) is made of: the summaries, the calls of their files, and all other calls."""
+
+    def rows(parquet: Iterable[Path], settled: Iterable[Path]) -> str:
+        files = list(parquet)
+        new = file_list(file for file in files if file not in older)
+        return rows_of(
+            "requests", new, file_list(settled), by_what_they_lack(files, older), longest_line=longest_line(calls)
+        )
+
+    # A property that was set after the call is not in the summary of its file.
+    known = [name for name in summary.COLUMNS if not (has_changes and name == "properties")]
+    files = file_list(summaries.values()) or "[]"
+    hive = files.count("=") == files.count(".parquet'")  # as in `parquet_rows`
+    date = "date" if hive else "cast(started_at as date) as date"
+    options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+    others = [file for file in calls.parquet if file not in summaries]
+    return f"""
+create or replace macro lake_summary_columns() as [{", ".join(map(literal, known))}];
+create or replace view lake_summaries as select {", ".join(summary.COLUMNS)}, {date} from read_parquet({files}, {options});
+create or replace view lake_summarised as {rows(summaries, [])};
+create or replace view lake_not_summarised as {rows(others, calls.settled)};"""
 
 
 def by_what_they_lack(parquet: Iterable[Path], older: Mapping[Path, frozenset[str]]) -> dict[frozenset[str], str]:

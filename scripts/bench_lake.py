@@ -125,7 +125,9 @@ def _cpu_s(whose: int) -> float:
 
 
 def _run(connection: Connection, name: str) -> object:
-    open_scope(connection, Scope(parse_window(SINCE, None, datetime.now(UTC))))
+    report = reports.load(name)
+    groups = (*(report.by or ()), *(("properties",) if name == "properties" else ()))
+    open_scope(connection, Scope(parse_window(SINCE, None, datetime.now(UTC)), groups=groups))
     return reports.run(connection, name)
 
 

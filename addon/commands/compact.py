@@ -38,6 +38,7 @@ def compact_folder(data: Path, now: Callable[[], float], wait: Callable[[float],
     """Merges, says what changed, and removes the replaced files after their grace. `now` in epoch seconds. Raises Failure,
     NotOurs."""
     from addon.settling import compact as merges
+    from addon.settling.summarise import summarise_all
     from addon.storage.folders import Folders, refuse_unsafe
 
     refuse_unsafe(data)
@@ -47,10 +48,12 @@ def compact_folder(data: Path, now: Callable[[], float], wait: Callable[[float],
             merges.remove_replaced(folders, now())
             planned = merges.planned(folders)
             if not planned:
+                summarise_all(folders)
                 click.echo("nothing to merge: each day of each table is one file")
                 return
             before = _use(folders, planned)
             failed = _merge(folders, planned)
+            summarise_all(folders)
             after = _use(folders, planned)
             click.echo(
                 f"{before.files:,} files of {len({merge.day for merge in planned}):,} days became {after.files:,}:"

@@ -49,8 +49,7 @@ def ask(
     """The answer, or wrong usage where the condition or the comparison is."""
     from analysis.faces.footer import footer
     from analysis.reports.asking import answer
-    from analysis.reports.report import totals
-    from analysis.reports.unpriced import unpriced_in
+    from analysis.reports.unpriced import told_under
 
     now = datetime.now(UTC)
     if budgets:  # else the process starts sooner without these
@@ -61,8 +60,7 @@ def ask(
 
     def asked(connection: "Connection") -> Answered:
         table = answer(connection, question, own_prices)
-        total = totals(connection)
-        without_price = unpriced_in(connection, total)
+        total, without_price = told_under(connection)
         spent = budgets_now(connection, budgets, stored, now) if stored else []
         return Answered(question, table, list(footer(total, without_price)), total.calls, spent)
 

@@ -11,6 +11,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from addon.settling.merge import finish_merges, merge_files, mergeable
+from addon.settling.summarise import remove_orphans
 from addon.storage.disk_use import tables_and_days
 from addon.storage.folders import Folders, tried_lock
 from addon.storage.lake import column_types
@@ -54,6 +55,7 @@ def remove_replaced(folders: Folders, now: float) -> None:
     """Removes the files that merges replaced, whose grace is over at `now` in epoch seconds. Raises OSError."""
     for table, day in tables_and_days(folders):
         finish_merges(folders, table, day, now)
+    remove_orphans(folders)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from addon.settling.merge_order import Stopped, by_session, sorted_rows
 from addon.settling.messages import say
 from addon.settling.parquet import write_parquet
+from addon.settling.summarise import summarise_all
 from addon.storage.disk_use import tables_and_days
 from addon.storage.folders import Folders, entries, sync_folder, tried_lock, write_note
 from addon.storage.lake import MERGED_PREFIX, column_types, is_whole, list_day, read_note, replaced_names, visible_day
@@ -90,6 +91,7 @@ def merge_all(folders: Folders, now: float, stop: threading.Event | None = None)
             raise
         except Exception as error:  # a damaged file makes pyarrow raise nearly anything
             say(f"{folders.lake_day(table, day)}: cannot be merged: {error!r:.300}; its files stay as they are")
+    summarise_all(folders, stop)
     return merged
 
 

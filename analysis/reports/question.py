@@ -28,7 +28,16 @@ class Question:
     def scope(self) -> "Scope":
         from analysis.reports.scope import Scope
 
-        return Scope(self.window, self.where, dimensions.properties(self.by))
+        return Scope(self.window, self.where, dimensions.properties(self.by), self._groups)
+
+    @property
+    def _groups(self) -> tuple[str, ...] | None:
+        """The columns that its rows are of, as far as the file does not fix them; None: a person's file, which may ask for any."""
+        if self.report.file:
+            return None
+        every = (self.every,) if self.every else ()
+        own = ("properties",) if "properties" in self.report.sql else ()
+        return (*(self.by or self.report.by or ()), *every, *own)
 
     @property
     def is_checked(self) -> bool:

@@ -42,6 +42,7 @@ STANDING: Final[Mapping[str, str]] = {
 SUMMARY: Final = "summary"  # a page of its own: always beside the period before, with fixed parts
 
 DEFAULT_LIMIT: Final = 100
+_BEFORE: Final = re.compile(r"\bcalls(_summed)?_before\b")
 _SINCE: Final = re.compile(r"^-- since: (\S+)$", re.MULTILINE)
 _UNTIL: Final = re.compile(r"^-- until: (\S+)$", re.MULTILINE)
 _LIMIT: Final = re.compile(r"^-- limit: (\d+)$", re.MULTILINE)
@@ -67,7 +68,7 @@ class Report:
     @property
     def reads_before(self) -> bool:
         """Whether it looks at the period before by itself, so that its rows belong to no part of the window."""
-        return "calls_before" in self.sql
+        return bool(_BEFORE.search(self.sql))
 
     @property
     def takes_times(self) -> bool:
@@ -136,9 +137,9 @@ class Totals:
     unread: int  # of the unpriced: calls without an error whose tokens are not known
 
 
-def totals(connection: "Connection") -> Totals:
-    """One row over the open scope."""
+def totals(connection: "Connection", calls: str = "calls_summed") -> Totals:
+    """One row over the open scope. `calls`: a table like that view."""
     from analysis.table import fetch
 
-    (row,) = fetch(connection, load_internal("totals").sql).rows
+    (row,) = fetch(connection, load_internal("totals").sql.replace("calls_summed", calls)).rows
     return Totals(*row)

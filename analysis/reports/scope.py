@@ -15,6 +15,7 @@ from addon.config.mistakes import did_you_mean
 from addon.storage.lake import duckdb_columns
 from analysis.column_hints import MEANT, UNKNOWN_COLUMN
 from analysis.lake import Connection
+from analysis.reports import summed
 from analysis.reports.dimensions import DIMENSIONS, selected
 from analysis.reports.window import EVER, Window, before
 
@@ -49,6 +50,8 @@ class Scope:
     window: Window
     where: str | None = None
     properties: tuple[str, ...] = ()
+    # The names that its questions group by. Where they are told, `calls_summed` may be the summaries of the lake; None: it is the calls.
+    groups: tuple[str, ...] | None = None
 
 
 def open_scope(connection: Connection, scope: Scope) -> None:
@@ -69,14 +72,23 @@ def open_scope(connection: Connection, scope: Scope) -> None:
         check_condition(scope.where)
     for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
         connection.execute(_view(name, prefix, period, Scope(window, None, scope.properties)))
-    if scope.where is None:
-        return
-    try:
-        for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
-            connection.execute(_view(name, prefix, period, scope))
-        connection.execute("explain select count(*) from calls")  # finds text in place of a number
-    except OF_THE_SQL as error:
-        raise BadCondition(scope.where, error) from error
+    if scope.where is not None:
+        try:
+            for name, prefix, period in (("calls", "", window), ("calls_before", "before_", earlier)):
+                connection.execute(_view(name, prefix, period, scope))
+            connection.execute("explain select count(*) from calls")  # finds text in place of a number
+        except OF_THE_SQL as error:
+            raise BadCondition(scope.where, error) from error
+    has = summed.columns(connection) if scope.groups is not None else frozenset()
+    for name, of_calls, period in (("calls_summed", "calls", window), ("calls_summed_before", "calls_before", earlier)):
+        connection.execute(_summed(connection, name, of_calls, period, scope, has))
+
+
+def _summed(connection: Connection, name: str, of_calls: str, period: Window, scope: Scope, has: frozenset[str]) -> str:
+    groups = (*(scope.groups or ()), *scope.properties)
+    if has and summed.can_answer(connection, period, groups, scope.where, has):
+        return summed.view_of_summaries(name, period, scope.properties, scope.where, has)
+    return summed.view_of_calls(name, of_calls)
 
 
 def check_condition(where: str) -> None:
@@ -107,7 +119,11 @@ set variable most = 100;
 
 {_view("calls", "", EVER, Scope(EVER))};
 
-{_view("calls_before", "before_", EVER, Scope(EVER))};"""
+{_view("calls_before", "before_", EVER, Scope(EVER))};
+
+{summed.view_of_calls("calls_summed", "calls")};
+
+{summed.view_of_calls("calls_summed_before", "calls_before")};"""
 
 
 def _reason(error: duckdb.Error) -> str:
@@ -134,6 +150,8 @@ def printed_scope(scope: Scope) -> str:
     views = (
         _view("calls", "", scope.window, scope),
         _view("calls_before", "before_", earlier, scope),
+        summed.view_of_calls("calls_summed", "calls"),
+        summed.view_of_calls("calls_summed_before", "calls_before"),
     )
     return f"{sets}\n{';\n\n'.join(views)};\n"
 

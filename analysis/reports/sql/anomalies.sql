@@ -8,14 +8,14 @@ with daily as (
         "user", -- by
         day as on_day,
         bool_or(is_now) as is_now,
-        count(*) as calls,
-        count(error_type) as errors,
+        cast(sum(call_count) as bigint) as calls,
+        cast(sum(error_count) as bigint) as errors,
         cast(sum(coalesce(input_tokens + output_tokens, input_tokens, output_tokens)) as bigint) as tokens,
         cast(sum(cost_nanousd) as bigint) as nanousd
     from (
-        select *, true as is_now from calls
+        select *, true as is_now from calls_summed
         union all by name
-        select *, false as is_now from calls_before
+        select *, false as is_now from calls_summed_before
     )
     group by all
 ),

@@ -4,17 +4,17 @@
 -- `by_tokens_usd` is NULL). Calls without a price are in neither cost; `unpriced` and `before_unpriced` count them.
 -- since: 7d
 with periods as (
-    select *, true as is_now from calls
+    select *, true as is_now from calls_summed
     union all by name
-    select *, false as is_now from calls_before
+    select *, false as is_now from calls_summed_before
 ),
 groups as (
     select
         model, -- by
-        count(*) filter (where is_now) as calls,
-        count(*) filter (where not is_now) as before_calls,
-        count(cost_nanousd) filter (where is_now) as n1,
-        count(cost_nanousd) filter (where not is_now) as n0,
+        cast(coalesce(sum(call_count) filter (where is_now), 0) as bigint) as calls,
+        cast(coalesce(sum(call_count) filter (where not is_now), 0) as bigint) as before_calls,
+        cast(coalesce(sum(call_count - unpriced_count) filter (where is_now), 0) as bigint) as n1,
+        cast(coalesce(sum(call_count - unpriced_count) filter (where not is_now), 0) as bigint) as n0,
         sum(cost_nanousd) filter (where is_now) as known1,
         sum(cost_nanousd) filter (where not is_now) as known0,
         sum(coalesce(input_tokens + output_tokens, input_tokens, output_tokens)) filter (where is_now and cost_nanousd is not null) as t1,

@@ -4,14 +4,14 @@ with agents as ( -- there are few user agents: taken apart once each
     select
         client as agent,
         command,
-        count(*) as calls,
-        count(error_type) as errors,
+        cast(sum(call_count) as bigint) as calls,
+        cast(sum(error_count) as bigint) as errors,
         sum(input_tokens) as input_tokens,
         sum(output_tokens) as output_tokens,
         sum(cost_nanousd) as nanousd,
-        count(*) - count(cost_nanousd) as unpriced,
-        max(started_at) as last_call_at
-    from calls
+        cast(sum(unpriced_count) as bigint) as unpriced,
+        max(last_started_at) as last_call_at
+    from calls_summed
     group by all
 )
 select

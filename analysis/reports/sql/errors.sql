@@ -5,14 +5,14 @@ with groups as (
         provider_name, -- by
         error_type,
         status,
-        count(*) as errors,
+        cast(sum(call_count) as bigint) as errors,
         count(distinct user_id) filter (where error_type is not null) as users,
         cast(sum(input_tokens) as bigint) as input_tokens,
         cast(sum(output_tokens) as bigint) as output_tokens,
         sum(cost_nanousd) / 1e9 as cost_usd,
-        count(*) - count(cost_nanousd) as unpriced,
-        max(started_at) as last_at
-    from calls
+        cast(sum(unpriced_count) as bigint) as unpriced,
+        max(last_started_at) as last_at
+    from calls_summed
     group by all
 )
 select

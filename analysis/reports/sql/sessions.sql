@@ -3,15 +3,15 @@
 select
     session_id, -- by
     any_value(session_name) as session_name,
-    count(*) as calls,
-    count(error_type) as errors,
+    cast(sum(call_count) as bigint) as calls,
+    cast(sum(error_count) as bigint) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,
     cast(sum(output_tokens) as bigint) as output_tokens,
     sum(cost_nanousd) / 1e9 as cost_usd,
-    count(*) - count(cost_nanousd) as unpriced,
-    max(epoch_ms(started_at) + coalesce(duration_ms, 0)) - min(epoch_ms(started_at)) as duration_ms,
-    min(started_at) as first_call_at
-from calls
+    cast(sum(unpriced_count) as bigint) as unpriced,
+    max(last_ended_ms) - min(epoch_ms(first_started_at)) as duration_ms,
+    min(first_started_at) as first_call_at
+from calls_summed
 where session_id is not null
 group by all
 order by cost_usd desc nulls last, calls desc, 1

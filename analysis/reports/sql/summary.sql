@@ -4,28 +4,28 @@
 -- since: this-month
 -- limit: 10
 with both_periods as (
-    select model, user_id, true as is_now, error_type, input_tokens, output_tokens, cost_nanousd
-    from calls
+    select model, user_id, true as is_now, call_count, error_count, unpriced_count, input_tokens, output_tokens, cost_nanousd
+    from calls_summed
     union all
-    select model, user_id, false, error_type, input_tokens, output_tokens, cost_nanousd
-    from calls_before
+    select model, user_id, false, call_count, error_count, unpriced_count, input_tokens, output_tokens, cost_nanousd
+    from calls_summed_before
 ),
 grouped as (
     select
         case grouping(model, user_id) when 3 then 'total' when 1 then 'model' else 'user' end as part,
         coalesce(model, user_id) as name,
-        count(*) filter (is_now) as calls,
-        count(error_type) filter (is_now) as errors,
+        cast(coalesce(sum(call_count) filter (is_now), 0) as bigint) as calls,
+        cast(coalesce(sum(error_count) filter (is_now), 0) as bigint) as errors,
         cast(sum(input_tokens) filter (is_now) as bigint) as input_tokens,
         cast(sum(output_tokens) filter (is_now) as bigint) as output_tokens,
         sum(cost_nanousd) filter (is_now) / 1e9 as cost_usd,
-        count(*) filter (is_now and cost_nanousd is null) as unpriced,
-        count(*) filter (not is_now) as before_calls,
-        count(error_type) filter (not is_now) as before_errors,
+        cast(coalesce(sum(unpriced_count) filter (is_now), 0) as bigint) as unpriced,
+        cast(coalesce(sum(call_count) filter (not is_now), 0) as bigint) as before_calls,
+        cast(coalesce(sum(error_count) filter (not is_now), 0) as bigint) as before_errors,
         cast(sum(input_tokens) filter (not is_now) as bigint) as before_input_tokens,
         cast(sum(output_tokens) filter (not is_now) as bigint) as before_output_tokens,
         sum(cost_nanousd) filter (not is_now) / 1e9 as before_cost_usd,
-        count(*) filter (not is_now and cost_nanousd is null) as before_unpriced
+        cast(coalesce(sum(unpriced_count) filter (not is_now), 0) as bigint) as before_unpriced
     from both_periods
     group by grouping sets ((), (model), (user_id))
 )
