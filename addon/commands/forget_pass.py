@@ -22,6 +22,7 @@ from addon.settling.chains import Chains
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.drop import Calls, drop_calls, drop_events, dropped
 from addon.settling.merge import finish_merges
+from addon.settling.summarise import remove_orphans
 from addon.settling.rewrite import Rewritten
 from addon.storage import dead_letters
 from addon.storage.disk_use import tables_and_days
@@ -178,6 +179,7 @@ def remove_old_files(folders: Folders) -> None:
         if not any(entries(folders.lake_day(table, day))):
             with suppress(OSError):  # a settler puts a file there at this moment
                 folders.lake_day(table, day).rmdir()
+    remove_orphans(folders)  # of what was replaced: they name users and sessions
 
 
 def _among(known: Iterable[str], ids: pa.ChunkedArray) -> set[str]:

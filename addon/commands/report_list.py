@@ -38,6 +38,6 @@ def _options(report: "Report") -> list[str]:
         "--by": report.by is not None,
         "--every": report.takes_times,
         "--where": True,
-        "--compare": report.can_compare or report.reads_before,
+        "--compare": report.can_compare,
     }
     return [option for option, applies in takes.items() if applies]

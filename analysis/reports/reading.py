@@ -87,9 +87,9 @@ def _read_compare(report: Report, with_what: str | None) -> bool:
         return False
     if with_what != PREVIOUS:
         raise ValueError(f"--compare: {with_what!r} is not a period to compare with; write {PREVIOUS}")
-    if not report.can_compare and not report.reads_before:
-        able = _those(lambda one: one.can_compare)
-        raise ValueError(f"report {report.name} has no groups to compare; --compare is for {able}")
+    if not report.can_compare:
+        why = "compares each day with the days before already" if report.reads_before else "has no groups to compare"
+        raise ValueError(f"report {report.name} {why}; --compare is for {_those(lambda one: one.can_compare)}")
     return True
 
 

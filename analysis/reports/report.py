@@ -43,6 +43,7 @@ SUMMARY: Final = "summary"  # a page of its own: always beside the period before
 
 DEFAULT_LIMIT: Final = 100
 _BEFORE: Final = re.compile(r"\bcalls(_summed)?_before\b")
+_SHOWN_BEFORE: Final = re.compile(r"\bas before_")
 _SINCE: Final = re.compile(r"^-- since: (\S+)$", re.MULTILINE)
 _UNTIL: Final = re.compile(r"^-- until: (\S+)$", re.MULTILINE)
 _LIMIT: Final = re.compile(r"^-- limit: (\d+)$", re.MULTILINE)
@@ -71,12 +72,17 @@ class Report:
         return bool(_BEFORE.search(self.sql))
 
     @property
+    def shows_before(self) -> bool:
+        """Whether its rows say what they were in the period before."""
+        return self.reads_before and bool(_SHOWN_BEFORE.search(self.sql))
+
+    @property
     def takes_times(self) -> bool:
         return self.by is not None and not self.reads_before
 
     @property
     def can_compare(self) -> bool:
-        return self.by is not None or bool(self.keys)
+        return self.shows_before or (not self.reads_before and (self.by is not None or bool(self.keys)))
 
 
 @cache

@@ -1,6 +1,7 @@
 """Reports for scripts and notebooks, as rows, Arrow, pandas or Polars. `analysis/__init__.py` is the way in."""
 
 import importlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow
 
 from addon.config.places import data_folder
+from addon.config.settings import ConfigError, load_what_can_be_read
+from addon.metering.overrides import PriceOverride
+from addon.settling.process import settle_leftovers
+from addon.storage.folders import NotOurs
 from analysis.lake import Connection, Lake
 from analysis.reports.asking import ready
 from analysis.reports.question import Question
@@ -71,10 +76,28 @@ def report(name: str, *, tz: str | None, data: Folder, sql_dir: Folder, limit: i
     shelf = read_shelf(folder, Path(sql_dir) if sql_dir else None)
     question = read_question(name, shelf=shelf, now=datetime.now(UTC), zone=zone_of(tz), limit=limit, **options)
 
+    own_prices = _settled(folder)
+
     def ask(connection: Connection) -> pyarrow.Table:
-        return connection.sql(ready(connection, question)).to_arrow_table()
+        return connection.sql(ready(connection, question, own_prices)).to_arrow_table()
 
     return Answer(question, Lake(folder).ask(ask))
+
+
+def _settled(data: Path) -> tuple[PriceOverride, ...]:
+    """Settles what a killed proxy left, as the command does, and returns the folder's own prices. Warns of what it cannot read."""
+    settings, problems = load_what_can_be_read(data)
+    for problem in problems:
+        warnings.warn(problem.text, stacklevel=4)
+    try:
+        settle_leftovers(data)
+    except ConfigError:
+        warnings.warn("calls that a stopped proxy left are missing until the settings are mended", stacklevel=4)
+    except NotOurs:
+        raise
+    except OSError as error:
+        warnings.warn(f"{data}: calls that a stopped proxy left cannot be settled: {error}", stacklevel=4)
+    return settings.prices
 
 
 def _folder(data: Folder) -> Path:

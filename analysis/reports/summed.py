@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import duckdb
 
-from addon.storage.summary import COLUMNS, OTHERS, STEP, of_calls
+from addon.storage.summary import COLUMNS, GROUPS, OTHERS, STEP, of_calls
 from analysis.lake import Connection
 from analysis.reports.dimensions import EXPRESSIONS, PROPERTY, TIMES, selected
 from analysis.reports.window import Window
@@ -69,7 +69,7 @@ def can_answer(
     ):
         return False
     plain = {"properties" if name.startswith(PROPERTY) else name for name in names}
-    return plain <= (has - {"started_at"} | EXPRESSIONS.keys() | {"date"}) and _floor(window.since) + STEP < _floor(
+    return plain <= (has & set(GROUPS) | EXPRESSIONS.keys() | {"date"}) and _floor(window.since) + STEP < _floor(
         window.end
     )
 

@@ -135,7 +135,12 @@ def test_a_limit_of_a_comparison_is_of_its_rows_and_not_of_what_is_compared(data
         ("errors", {"by": "status"}, "report errors has the column status already"),
         ("costs", {"every": "dya"}, "'dya' is not a period; did you mean 'day'; write hour, day, week or month"),
         ("costs", {"compare": "before"}, "'before' is not a period to compare with; write previous"),
-        ("requests", {"compare": "previous"}, "requests has no groups to compare; --compare is for costs, "),
+        ("requests", {"compare": "previous"}, "requests has no groups to compare; --compare is for summary, costs, "),
+        (
+            "anomalies",
+            {"compare": "previous"},
+            "anomalies compares each day with the days before already; --compare is for ",
+        ),
         ("costs", {"where": "model ="}, "'model =' is not a condition: syntax error"),
         ("costs", {"where": "model = $1"}, "it has a parameter"),
     ],

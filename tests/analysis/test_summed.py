@@ -1,0 +1,210 @@
+"""Summaries against the scan: whatever is asked, the answer is that of the calls themselves."""
+
+import random
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from addon.settling.merge import merge_day, merge_files
+from addon.settling.summarise import summarise_all
+from addon.storage import summary
+from addon.storage.folders import Folders
+from addon.storage.record import PropertyChangeRow, RequestRow
+from analysis.lake import Connection, Lake
+from analysis.reports import summed
+from analysis.reports.asking import answer
+from analysis.reports.question import Question
+from analysis.reports.reading import read_question
+from analysis.reports.report import REPORTS, load
+from analysis.reports.unpriced import told_under
+from analysis.reports.zone import zone_of
+from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
+
+NOW = FIRST_DAY + timedelta(days=2)
+DAYS = (FIRST_DAY.date(), FIRST_DAY.date() + timedelta(days=1))
+SUMMED = tuple(name for name in REPORTS if "calls_summed" in load(name).sql)
+
+
+def alike(rows: list[RequestRow], seed: int) -> list[RequestRow]:
+    """As many calls, each like one of the first ten in all but its id, time and numbers, within six short times."""
+    dice = random.Random(seed)
+    moments = [FIRST_DAY + timedelta(minutes=dice.randrange(2 * 24 * 60)) for _ in range(6)]
+    return [_like(dice.choice(rows[:10]), row.request_id, dice.choice(moments), dice) for row in rows]
+
+
+def _like(row: RequestRow, request_id: str, moment: datetime, dice: random.Random) -> RequestRow:
+    return replace(
+        row,
+        request_id=request_id,
+        started_at=min(moment + timedelta(seconds=dice.randrange(1500)), NOW - timedelta(seconds=1)),
+        session_id=row.session_id and "one session",
+        duration_ms=dice.randrange(9000),
+        input_tokens=None if row.input_tokens is None else dice.randrange(2000),
+        output_tokens=None if row.output_tokens is None else dice.randrange(500),
+        cost_nanousd=None if row.cost_nanousd is None else dice.randrange(10**7),
+        saved_nanousd=dice.choice([None, 5]) if row.cache_status else None,
+    )
+
+
+def merged(data: Path, rows: list[RequestRow]) -> None:
+    """The rows as one merged file a day, with its summary."""
+    to_parquet(data, rows[::2], 1)
+    to_parquet(data, rows[1::2], 2)
+    folders = Folders(data)
+    for day in DAYS:
+        merge_day(folders, "requests", day)
+        for replaced in folders.lake_day("requests", day).glob("2*.parquet"):
+            replaced.unlink()
+    summarise_all(folders, least_bytes=0)
+
+
+def summaries(data: Path) -> list[Path]:
+    return sorted(summary.folder(data).glob("*/*.parquet"))
+
+
+def ask(data: Path, question: Question) -> tuple[object, object, bool]:
+    """The rows, the footer, and whether summaries were asked."""
+
+    def asked(connection: Connection) -> tuple[object, object, bool]:
+        table = answer(connection, question)
+        ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
+        return table, told_under(connection), "lake_summaries" in sql
+
+    return Lake(data).ask(asked)
+
+
+def check(data: Path, question: Question, *, uses_summaries: bool = True) -> None:
+    *with_them, used = ask(data, question)
+    assert used == uses_summaries
+    aside = data / "aside"
+    shutil.move(summary.folder(data), aside)
+    try:
+        *without, _ = ask(data, question)
+    finally:
+        shutil.move(aside, summary.folder(data))
+    assert with_them == without
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("summed")
+    merged(data, alike(made_up_rows(600), 1))
+    assert len(summaries(data)) == 2
+    return data
+
+
+def asked(name: str, *, tz: str = "UTC", **words: Any) -> Question:
+    return read_question(name, now=NOW, zone=zone_of(tz), limit=0, **words)
+
+
+@pytest.mark.parametrize("name", SUMMED)
+@pytest.mark.parametrize("since", ["2026-11-19", "2026-11-19T23:52:13Z", "2026-11-20"])
+def test_every_report_that_sums_says_the_same_over_summaries(lake: Path, name: str, since: str) -> None:
+    check(lake, asked(name, since=since, until="2026-11-20T21:01:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("costs", {"by": "model,user,property:feature", "tz": "Asia/Kathmandu"}),
+        ("costs", {"every": "hour", "tz": "America/New_York"}),
+        ("models", {"where": "model = 'gpt-4o' and \"user\" is null or properties['feature'] = 'chat'"}),
+        ("models", {"where": "error_type is null", "compare": "previous"}),
+        ("sessions", {"where": "status = 429 and date = '2026-11-20'"}),
+        ("users", {"by": "is_stream,attempts", "every": "week"}),
+    ],
+)
+def test_groups_and_conditions(lake: Path, name: str, words: dict[str, str]) -> None:
+    check(lake, asked(name, since="2026-11-19T05:00:00Z", **words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"where": "duration_ms > 4000"},
+        {"where": "cost_nanousd is null"},
+        {"where": "started_at > '2026-11-20'"},
+        {"where": "request_id in (select request_id from bodies)"},
+        {"by": "session_path"},
+    ],
+)
+def test_what_summaries_do_not_know_is_asked_of_the_calls(lake: Path, words: dict[str, str]) -> None:
+    check(lake, asked("costs", since="2026-11-19", **words), uses_summaries=False)
+
+
+def test_a_window_shorter_than_a_quarter_of_an_hour_is_asked_of_the_calls(lake: Path) -> None:
+    check(lake, asked("costs", since="2026-11-19T05:01:00Z", until="2026-11-19T05:09:00Z"), uses_summaries=False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_lakes_with_late_rows_and_missing_summaries(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    merged(tmp_path, alike(made_up_rows(400, seed), seed))
+    late = [replace(row, request_id=f"1{row.request_id[1:]}") for row in alike(made_up_rows(30, seed + 100), seed)]
+    to_parquet(tmp_path, late[:15], 3)
+    settle(tmp_path, late[15:], 4)
+    if seed % 2:
+        dice.choice(summaries(tmp_path)).unlink()
+    for name in SUMMED:
+        since = (FIRST_DAY + timedelta(seconds=dice.randrange(86_400))).isoformat()
+        check(tmp_path, asked(name, since=since), uses_summaries=True)
+
+
+def test_a_merge_of_late_rows_makes_a_new_summary_and_removes_the_old(tmp_path: Path) -> None:
+    merged(tmp_path, alike(made_up_rows(400), 1))
+    before = summaries(tmp_path)
+    folders, day = Folders(tmp_path), DAYS[0]
+    late = [replace(row, request_id=f"1{row.request_id[1:]}") for row in alike(made_up_rows(60, 5), 1)]
+    to_parquet(tmp_path, [row for row in late if row.started_at.date() == day], 3)
+    names = sorted(file.name for file in folders.lake_day("requests", day).glob("*.parquet"))
+    merge_files(folders, "requests", day, names)
+    check(tmp_path, asked("costs", since="2026-11-19"))  # the summary of the replaced file counts no more
+    for name in names:
+        (folders.lake_day("requests", day) / name).unlink()
+    assert summarise_all(folders, least_bytes=0) == 1
+    assert len(summaries(tmp_path)) == 2
+    assert len(set(before) & set(summaries(tmp_path))) == 1, "that of the other day"
+    check(tmp_path, asked("costs", since="2026-11-19"))
+
+
+def test_a_property_that_was_set_after_the_call_is_not_in_summaries(tmp_path: Path) -> None:
+    rows = alike(made_up_rows(300), 1)
+    merged(tmp_path, rows)
+    change = PropertyChangeRow(
+        request_id=rows[0].request_id, created_at=datetime(2026, 11, 20, tzinfo=UTC), name="feature", value="new"
+    )
+    tell(tmp_path, [change], 9)
+    check(tmp_path, asked("properties", since="2026-11-19"), uses_summaries=False)
+    check(tmp_path, asked("costs", by="property:feature", since="2026-11-19"), uses_summaries=False)
+    check(tmp_path, asked("costs", since="2026-11-19"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 half of it", b"PAR1 damaged PAR1"])
+def test_a_summary_that_was_half_copied_is_left_out(tmp_path: Path, content: bytes) -> None:
+    merged(tmp_path, alike(made_up_rows(300), 1))
+    expected = ask(tmp_path, asked("users", since="2026-11-19"))
+    summaries(tmp_path)[0].write_bytes(content)
+    assert ask(tmp_path, asked("users", since="2026-11-19")) == expected
+
+
+def test_calls_that_are_all_different_get_no_summary(tmp_path: Path) -> None:
+    rows = [replace(row, user_id=f"user-{number}") for number, row in enumerate(made_up_rows(100))]
+    merged(tmp_path, rows)
+    assert not summaries(tmp_path)
+    assert len(list(summary.folder(tmp_path).glob("*/*.none"))) == 2, "it is not tried again"
+    assert summarise_all(Folders(tmp_path), least_bytes=0) == 0
+
+
+def test_a_summary_goes_with_its_file(tmp_path: Path) -> None:
+    merged(tmp_path, alike(made_up_rows(300), 1))
+    shutil.rmtree(Folders(tmp_path).lake_day("requests", date(2026, 11, 19)))
+    summarise_all(Folders(tmp_path), least_bytes=0)
+    assert [file.parent.name for file in summaries(tmp_path)] == ["date=2026-11-20"]
+
+
+def test_the_columns_of_summaries_can_be_asked_for(lake: Path) -> None:
+    assert Lake(lake).ask(summed.columns) == frozenset(summary.COLUMNS)
