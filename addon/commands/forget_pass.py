@@ -22,8 +22,8 @@ from addon.settling.chains import Chains
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.drop import Calls, drop_calls, drop_events, dropped
 from addon.settling.merge import finish_merges
-from addon.settling.summarise import remove_orphans
 from addon.settling.rewrite import Rewritten
+from addon.settling.summarise import remove_orphans
 from addon.storage import dead_letters
 from addon.storage.disk_use import tables_and_days
 from addon.storage.folders import Folders, entries
