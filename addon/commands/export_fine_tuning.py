@@ -12,6 +12,7 @@ from addon.commands.export_options import (
     open_lake,
     output_option,
     question_mistakes,
+    redactor_for,
     say,
     say_if_nothing,
     scope_options,
@@ -50,6 +51,11 @@ _SCORE: Final = re.compile(r"(?P<name>.+?)\s*(?P<sign>>=|<=|>|<|=)\s*(?P<number>
     help="Only calls with such a score: >=, >, <=, < or =. Repeatable.",
 )
 @click.option("--property", "properties", multiple=True, metavar="NAME=VALUE", help="Only calls with it. Repeatable.")
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Put pseudonyms in the place of secrets: by [redact] of the settings, else the usual patterns.",
+)
 @scope_options
 @data_options
 def fine_tuning(
@@ -58,6 +64,7 @@ def fine_tuning(
     rating: str | None,
     scores: tuple[str, ...],
     properties: tuple[str, ...],
+    redact: bool,
     scope: "Scope",
     data: Path,
     config: Path | None,
@@ -70,6 +77,7 @@ def fine_tuning(
     from analysis.exports.fine_tuning.sets import Counts, days, write_set
 
     chosen = replace(scope, where=_with_choices(scope.where, rating, scores, properties))
+    redactor = redactor_for(data, config) if redact else None
     lake = open_lake(data, config)
     counts = Counts()
 
@@ -85,6 +93,7 @@ def fine_tuning(
                 form,
                 file,
                 advance=lambda calls: progress.advance(bar, calls),
+                redact=redactor.body if redactor else None,
                 spool_folder=target.parent if target else None,
             )
 

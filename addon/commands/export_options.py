@@ -10,11 +10,12 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from addon.commands.options import Failure
+from addon.commands.options import Failure, read_settings
 from addon.commands.report_faces import refuse, said, unwritable
 from addon.commands.tables import read_zone, say_if_empty, settle, tz_option, warn
 
 if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
     from analysis.lake import Lake
     from analysis.reports.scope import Scope
 
@@ -135,6 +136,21 @@ def write_output(target: Path | None, write: Callable[[IO[bytes]], None]) -> Non
         raise
     except OSError as error:
         raise unwritable(target or Path("standard output"), error) from error
+
+
+def redactor_for(data: Path, config: Path | None) -> "Redactor":
+    """By the rules of [redact], else with the usual patterns; its key is that of the data folder."""
+    from addon.redaction.key import redactor_of
+    from addon.redaction.rules import Rules
+
+    try:
+        found = redactor_of(read_settings(data, config).redact or Rules(), data)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise Failure(f"the key of pseudonyms: {error}") from error
+    assert found
+    return found
 
 
 def say(target: Path | None, what: str) -> None:

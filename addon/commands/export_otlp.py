@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from addon.commands.export_options import open_lake, question_mistakes, say_if_nothing, scope_options
+from addon.commands.export_options import open_lake, question_mistakes, redactor_for, say_if_nothing, scope_options
 from addon.commands.options import Failure, data_options, examples, read_settings
 from addon.commands.progress import progress_bar
 from addon.commands.tables import warn
@@ -48,6 +48,7 @@ def otlp(
         receiver = Endpoint(chosen.url, chosen.sent_headers(os.environ))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    redactor = redactor_for(data, config) if read_settings(data, config).redact else None
     lake = open_lake(data, config)
     told = Progress()
     try:
@@ -60,6 +61,7 @@ def otlp(
                 [day for day, _ in found],
                 receiver,
                 bodies=chosen.bodies,
+                redactor=redactor,
                 progress=told,
                 advance=lambda calls: bars.advance(bar, calls),
                 wait=time.sleep,

@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from addon.config.settings import ConfigError, load, secret
 from addon.hooks.endpoint_headers import TOKEN, TOKEN_VARIABLE
+from addon.redaction.key import redactor_of
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.alerts.watch import AlertWatch
@@ -170,6 +171,7 @@ def _tellers(api: Api) -> Iterator[Dispatcher | OtlpSender | AlertWatch]:
     if api.settings.webhooks:
         yield Dispatcher(api.settings.data, api.settings.webhooks)
     if api.settings.otlp:
-        yield OtlpSender(api.settings.data, api.settings.otlp)
+        redactor = redactor_of(api.settings.redact, api.settings.data)
+        yield OtlpSender(api.settings.data, api.settings.otlp, redactor)
     if api.settings.alerts:
         yield AlertWatch(api.settings)

@@ -1,6 +1,7 @@
 """Fine-tuning sets: each conversation once, in the shapes that the trainers document."""
 
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -319,3 +320,13 @@ def test_the_tokens_that_it_names_are_about_those_of_the_texts(tmp_path: Path) -
     tokens = int(told.partition("about ")[2].partition(" tokens")[0].replace(",", ""))
     assert 3000 <= tokens <= 3030
     assert Counter(told.split())["calls,"] == 1
+
+
+@pytest.mark.parametrize("form", ["openai", "anthropic", "sharegpt"])
+def test_redact_puts_pseudonyms_in_the_place_of_secrets(tmp_path: Path, form: str) -> None:
+    settle_bodies(tmp_path, [call(1, chat(("user", "Mail ann@example.org")), answer("To ann@example.org?"))], 1)
+    plain, redacted = set_of(tmp_path, form=form).stdout, set_of(tmp_path, "--redact", form=form).stdout
+    assert plain.count("ann@example.org") == 2
+    pseudonyms = re.findall(r"<[a-z]+:[0-9a-f]{12}>", redacted)
+    assert (len(pseudonyms), len(set(pseudonyms)), "ann@example.org" in redacted) == (2, 1, False)
+    assert json.loads(redacted).keys() == json.loads(plain).keys()

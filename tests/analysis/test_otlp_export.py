@@ -294,6 +294,25 @@ def test_only_what_may_pass_is_tried_again(status: int, headers: dict[str, str],
     assert outcome_of(Answer(status, headers, b"")) == outcome
 
 
+@pytest.mark.parametrize("is_set", [True, False])
+def test_calls_from_before_redact_was_set_are_redacted(tmp_path: Path, collector: Collector, is_set: bool) -> None:
+    if is_set:
+        (tmp_path / "heliograph.toml").write_text("[redact]\nusers = true\n")
+    request = chat(("user", "I am ann@example.org"))
+    more: dict[str, Any] = {"user_id": "ann", "properties": {"mail": "ann@example.org", "feature": "chat"}}
+    settle_bodies(tmp_path, [call(1, request, answer("Hello"), **more)], 1)
+    assert otlp(tmp_path, "--endpoint", collector.url, "--bodies").exit_code == 0
+    attributes = collector.named()["chat a-model"][1]
+    told = str(attributes)
+    assert ("ann@example.org" in told, "<mail:" in told, attributes["user.id"] == "ann") == (
+        not is_set,
+        is_set,
+        not is_set,
+    )
+    assert attributes["heliograph.property.feature"] == "chat"
+    assert json.loads(attributes["gen_ai.input.messages"])[0]["role"] == "user"
+
+
 # Live
 
 

@@ -17,6 +17,8 @@ import httpx
 import pytest
 
 from addon.demo.providers import FakeProviders
+from addon.intake.spans import attributes_of
+from tests.analysis.test_otlp_export import Collector
 from tests.analysis.test_webhooks import Receiver
 from tests.processes import cpu_s
 from tests.proxy.clients import CHAT, GPT, HELLO, openai_client, plain
@@ -189,7 +191,7 @@ def test_a_slow_question_delays_no_call(proxy: Proxy, provider: FakeProviders) -
 
 
 def has_looked(queue: Path) -> bool:
-    """Whether the sender of webhooks knows since when calls are news."""
+    """Whether the sender of webhooks, or of spans, knows since when calls are news."""
     if not queue.exists():
         return False
     with contextlib.closing(sqlite3.connect(queue)) as connection, contextlib.suppress(sqlite3.OperationalError):
@@ -197,14 +199,15 @@ def has_looked(queue: Path) -> bool:
     return False
 
 
-def test_finished_calls_are_told_to_webhooks(shared_provider: FakeProviders, tmp_path: Path) -> None:
-    receiver = Receiver()
+def test_finished_calls_are_told_to_webhooks_and_sent_as_spans(shared_provider: FakeProviders, tmp_path: Path) -> None:
+    receiver, collector = Receiver(), Collector()
     (tmp_path / "heliograph.toml").write_text(
         f'[[webhooks]]\nurl = "{receiver.url}"\nsecret = "s"\nproperties = {{ feature = "chat" }}\n'
+        f'[otlp]\nendpoint = "{collector.url}"\n'
     )
     try:
         with run_up(tmp_path, *to(shared_provider)) as proxy:
-            wait_for(lambda: has_looked(tmp_path / "webhooks.sqlite"))
+            wait_for(lambda: has_looked(tmp_path / "webhooks.sqlite") and has_looked(tmp_path / "otlp.sqlite"))
             call(proxy)
             client = openai_client(proxy, headers={"Helicone-Property-Feature": "chat"})
             answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
@@ -213,8 +216,13 @@ def test_finished_calls_are_told_to_webhooks(shared_provider: FakeProviders, tmp
             told = json.loads(receiver.taken[0][1])
             assert json.loads(told["request_body"])["model"] == GPT
             assert told["metadata"]["cost"] > 0
+            wait_for(lambda: len(collector.spans) == 2)
+            attributes = [attributes_of(span.attributes) for span in collector.spans]
+            assert answer.headers["helicone-id"] in [given["heliograph.request_id"] for given in attributes]
+            assert all(given["heliograph.cost_usd"] > 0 for given in attributes)
     finally:
         receiver.stop()
+        collector.stop()
 
 
 def test_a_webhook_without_its_secret_is_named_at_the_start(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from addon.config.otlp import Otlp
+from addon.redaction.redactor import Redactor
 from addon.storage.folders import Folders
 from analysis.exports.otlp.read import spans_of
 from analysis.exports.otlp.sending import Endpoint, Outcome
@@ -29,9 +30,11 @@ LONGEST_PAUSE_S: Final = 300.0
 class OtlpSender:
     """Sends to the endpoint of the settings, until it is cancelled."""
 
-    def __init__(self, data: Path, otlp: Otlp, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, data: Path, otlp: Otlp, redactor: Redactor | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         """`clock` gives seconds since 1970. Raises ValueError where a variable of the headers is missing."""
-        self._clock, self._bodies = clock, otlp.bodies
+        self._clock, self._bodies, self._redactor = clock, otlp.bodies, redactor
         self._endpoint = Endpoint(otlp.url, otlp.sent_headers(os.environ))
         self._lake = Lake(data, memory="512MiB")  # it runs beside the questions of callers
         self._queue = Queue(Folders(data).otlp)
@@ -64,7 +67,10 @@ class OtlpSender:
     def _send(self, due: Sequence[Delivery]) -> Outcome:
         # An endpoint that was named in earlier settings is owed nothing.
         calls = [(each.request_id, each.started_at_us) for each in due if each.url == self._endpoint.url]
-        return self._endpoint.send(self._lake.ask(lambda connection: spans_of(connection, calls, bodies=self._bodies)))
+        found = self._lake.ask(
+            lambda connection: spans_of(connection, calls, bodies=self._bodies, redactor=self._redactor)
+        )
+        return self._endpoint.send(found)
 
     def _settle(self, due: Sequence[Delivery], outcome: Outcome, now: float) -> None:
         if outcome.try_again:

@@ -6,6 +6,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from addon.redaction.redactor import Redactor
 from analysis.exports.otlp.read import Key, spans_of
 from analysis.exports.otlp.sending import Endpoint, Outcome
 from analysis.lake import Connection, Lake
@@ -49,6 +52,7 @@ def send_past(
     endpoint: Endpoint,
     *,
     bodies: bool,
+    redactor: Redactor | None,
     progress: Progress,
     advance: Callable[[int], None],
     wait: Callable[[float], None],
@@ -57,7 +61,8 @@ def send_past(
     for day in dates:
         keys = lake.ask(partial(_keys, scope=scope, day=day))
         for some in _groups(keys, AT_ONCE_WITH_BODIES if bodies else AT_ONCE):
-            outcome = _send(lake, some, endpoint, bodies, wait)
+            spans = lake.ask(partial(spans_of, calls=some, bodies=bodies, redactor=redactor))
+            outcome = _send(spans, endpoint, wait, some[0])
             progress.sent += len(some)
             if outcome.error:
                 progress.refused += len(some)
@@ -65,15 +70,14 @@ def send_past(
             advance(len(some))
 
 
-def _send(lake: Lake, keys: Sequence[Key], endpoint: Endpoint, bodies: bool, wait: Callable[[float], None]) -> Outcome:
-    spans = lake.ask(lambda connection: spans_of(connection, keys, bodies=bodies))
+def _send(spans: Sequence[Span], endpoint: Endpoint, wait: Callable[[float], None], first: Key) -> Outcome:
     for attempt in range(TRIES):
         outcome = endpoint.send(spans)
         if not outcome.try_again:
             return outcome
         if attempt + 1 < TRIES:
             wait(outcome.wait_s or 2.0**attempt)
-    raise Away(outcome.error or "", datetime.fromtimestamp(keys[0][1] / 1e6, UTC))
+    raise Away(outcome.error or "", datetime.fromtimestamp(first[1] / 1e6, UTC))
 
 
 def _keys(connection: Connection, scope: Scope, day: date) -> list[Key]:

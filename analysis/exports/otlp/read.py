@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from addon.redaction.redactor import Redactor
 from analysis.conversations.messages import with_bodies
 from analysis.exports.otlp.spans import call_span, has_path_spans, path_span, path_spans
 from analysis.lake import Connection
@@ -17,7 +18,9 @@ LONGEST_SESSION: Final = timedelta(days=7)  # before and after a call: so far it
 _HERE: Final = Path(__file__).parent
 
 
-def spans_of(connection: Connection, calls: Sequence[Key], *, bodies: bool) -> list[Span]:
+def spans_of(
+    connection: Connection, calls: Sequence[Key], *, bodies: bool, redactor: Redactor | None = None
+) -> list[Span]:
     """A span for each call, and for each part of its session's path that begins with one of these calls."""
     if not calls:
         return []
@@ -31,7 +34,7 @@ def spans_of(connection: Connection, calls: Sequence[Key], *, bodies: bool) -> l
         said = {(call.request_id, call.started_at_us): call.conversation for call in with_bodies(connection, rows)}
     return [
         *_paths(connection, rows, bounds),
-        *(call_span(row, said.get((row["request_id"], row["started_at_us"]))) for row in rows),
+        *(call_span(row, said.get((row["request_id"], row["started_at_us"])), redactor) for row in rows),
     ]
 
 

@@ -17,6 +17,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from addon.conversations.model import Conversation, dumped
+from addon.redaction.redactor import Redactor
 
 SERVICE: Final = "heliograph"  # spans.sql knows it, too
 Row = Mapping[str, Any]  # the columns of spans.sql
@@ -33,6 +34,7 @@ _PROVIDERS: Final = {
     "xai": "x_ai",
 }
 _OPERATIONS: Final = {"responses": "chat", "converse": "chat"}
+_PROPERTY: Final = "heliograph.property."
 _MESSAGES: Final = {
     "input_messages": "gen_ai.input.messages",
     "output_messages": "gen_ai.output.messages",
@@ -60,8 +62,8 @@ def export_request(spans: Iterable[Span]) -> ExportTraceServiceRequest:
     return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[scope])])
 
 
-def call_span(row: Row, conversation: Conversation | None = None) -> Span:
-    """`conversation`: its messages become attributes, as JSON."""
+def call_span(row: Row, conversation: Conversation | None = None, redactor: Redactor | None = None) -> Span:
+    """`conversation`: its messages become attributes, as JSON. `redactor`: for rows from before [redact] was set."""
     trace_id, parent_id = _place(row)
     model = row["request_model"] or row["model"]
     operation: str = row["operation_name"]
@@ -69,6 +71,8 @@ def call_span(row: Row, conversation: Conversation | None = None) -> Span:
     started_ns = row["started_at_us"] * 1000
     failed = row["error_type"] is not None
     attributes = {**_of_call(row, operation), **(_messages(conversation) if conversation else {})}
+    if redactor:
+        attributes = _redacted(attributes, redactor)
     return Span(
         trace_id=trace_id,
         span_id=_id(8, "call", row["request_id"], str(row["started_at_us"])),
@@ -185,13 +189,25 @@ def _of_call(row: Row, operation: str) -> dict[str, Any]:
         "heliograph.cache_status": row["cache_status"],
         "heliograph.attempts": row["attempts"],
         "heliograph.session_path": row["session_path"],
-        **{f"heliograph.property.{name}": value for name, value in (row["properties"] or {}).items()},
+        **{f"{_PROPERTY}{name}": value for name, value in (row["properties"] or {}).items()},
     }
 
 
 def _messages(conversation: Conversation) -> dict[str, str]:
     told = {item.name: getattr(conversation, item.name) for item in fields(conversation) if item.name in _MESSAGES}
     return {_MESSAGES[name]: dumped(list(value)).decode() for name, value in told.items() if value}
+
+
+def _redacted(attributes: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """Messages, the user and properties without secrets. The other attributes are ours and the provider's."""
+    found = dict(attributes)
+    if found["user.id"] is not None:
+        found["user.id"] = redactor.user(found["user.id"])
+    for name in found.keys() & _MESSAGES.values():
+        body = redactor.body(found[name].encode())
+        found[name] = None if body is None else body.decode("utf-8", "replace")
+    named = [name for name in found if name.startswith(_PROPERTY)]
+    return found | dict(zip(named, redactor.texts([found[name] for name in named]), strict=True))
 
 
 def _attributes(values: Mapping[str, Any]) -> Iterator[KeyValue]:
