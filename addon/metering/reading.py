@@ -163,8 +163,10 @@ def settle_usage(
     stated or else counted, the output the larger of the two. Nothing is estimated of an answer that never began, or
     where the provider's own numbers are there and we cannot read them.
     """
-    # A reason to stop and a usage are an answer's last words, also if the terminal event was lost on the way.
-    if reading.usage and (complete or reading.finish_reasons or not is_stream):
+    # A reason to stop and a usage are an answer's last words, also if the terminal event was lost on the way. After an
+    # error what was stated so far may leave out the last words.
+    is_last = complete and reading.error_type is None
+    if reading.usage and (is_last or reading.finish_reasons or not is_stream):
         return reading.usage, "provider"
     began = reading.usage or reading.response_id or reading.text or reading.other_output
     if not is_stream or not began or operation.prompt_text is None or (reading.usage_raw and not reading.usage):

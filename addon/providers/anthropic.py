@@ -11,7 +11,7 @@ from addon.providers.fields import at, count, dumped, error_type, items, json_of
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import completion_prompt, operations
 
-TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
+TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:message_stop|error)(?=["\s]|$)')
 
 
 _TOOL_UNITS: Final = {"web_search_requests": "web_searches", "code_execution_requests": "code_executions"}
@@ -103,7 +103,11 @@ def read_stream(events: Iterable[Event]) -> Reading:
                 raw = merged(raw, at(data, "usage"))
             case "error":
                 failure = error_type(data) or "error"
-    return _reading(message, raw, stop_reason, "".join(said), "".join(other), failure, _code_runs(blocks))
+    reading = _reading(message, raw, stop_reason, "".join(said), "".join(other), failure, _code_runs(blocks))
+    if failure and reading.usage and not (reading.text or reading.other_output or stop_reason):
+        # `message_start` counts a token before there is any.
+        return replace(reading, usage=replace(reading.usage, output_tokens=None))
+    return reading
 
 
 def _code_runs(blocks: Iterable[Json]) -> int:
