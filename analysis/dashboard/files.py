@@ -49,5 +49,5 @@ def _palette() -> str:
 :root{{color-scheme:light;{light}}}
 @media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}
 :root[data-theme=dark]{{color-scheme:dark;{dark}}}
-@media print{{:root,:root[data-theme=dark]{{color-scheme:light;{light}}}}}
+@media print{{:root:root,:root[data-theme=dark]{{color-scheme:light;{light}}}}}
 """

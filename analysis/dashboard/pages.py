@@ -57,8 +57,14 @@ class Site:
             "names": suggested_names(),
             "has_proxy": self.dashboard.has_proxy,
             "status": status,
+            "missing_folder": self._missing_folder(),
         }
         return HTMLResponse(self.templates.get_template(template).render(shown | values), status)
+
+    def _missing_folder(self) -> Path | None:
+        """The data folder, where it is not there (any more): without a word its pages would look as if no call was made."""
+        data = self.dashboard.api.settings.data
+        return None if data.is_dir() else data
 
     def part(self, template: str, view: View, **values: object) -> Response:
         """A part of a page: HTML without a head, put in place by htmx."""

@@ -65,13 +65,21 @@ def routes(site: Site) -> list[Route]:
         return site.part("requests_summary.html", view, row=await site.row(view, "requests_summary"))
 
     async def rows(request: Request) -> Response:
-        view = view_of(request)
-        if file := await download(site, view, "requests_export"):
+        """The table, or the file that the address asks for."""
+        if file := await download(site, view_of(request), "requests_export"):
             return file
+        return await page_of_rows(request, "requests_rows.html")
+
+    async def more(request: Request) -> Response:
+        """The rows of the next page, for the table that is there."""
+        return await page_of_rows(request, "requests_more.html")
+
+    async def page_of_rows(request: Request, template: str) -> Response:
+        view = view_of(request)
         found, where = await site.dashboard.api.ask(lambda connection: _page(connection, view))
         shown = found[:_MOST]
         return site.part(
-            "requests_more.html" if view.options.get("after") else "requests_rows.html",
+            template,
             view,
             rows=shown,
             excerpts=where,
@@ -82,7 +90,12 @@ def routes(site: Site) -> list[Route]:
         )
 
     part = f"{PAGE.path}/-"
-    return [Route(PAGE.path, page), Route(f"{part}/summary", summary), Route(f"{part}/rows", rows)]
+    return [
+        Route(PAGE.path, page),
+        Route(f"{part}/summary", summary),
+        Route(f"{part}/rows", rows),
+        Route(f"{part}/more", more),
+    ]
 
 
 def _page(connection: Connection, view: View) -> tuple[list[Row], dict[str, str]]:

@@ -1,5 +1,6 @@
 """The page before the first call, and the made-up call that its button makes."""
 
+import shutil
 from pathlib import Path
 
 import httpx
@@ -46,3 +47,17 @@ def test_the_button_makes_a_call_without_a_price(server: Server) -> None:
     assert (row["status"], row["response_model"], row["cost_nanousd"]) == (200, "house-model-7b", None)
     assert row["properties"] == {"made-up": "yes"}
     assert row["output_tokens"] > 0
+
+
+def test_pages_say_that_the_data_folder_vanished_and_go_on_once_it_is_back(demo: Path, tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    shutil.copytree(demo, data)
+    with serving(data) as url, httpx.Client(base_url=url, timeout=30) as http:
+        assert "200" in http.get("/ui/requests/-/summary").text
+        data.rename(elsewhere)
+        text = http.get("/ui/requests").text
+        assert "does not exist" in text and str(data) in text
+        assert http.get("/ui/requests/-/summary").status_code == 200
+        elsewhere.rename(data)
+        assert "does not exist" not in http.get("/ui/requests").text
+        assert "200" in http.get("/ui/requests/-/summary").text

@@ -1,12 +1,16 @@
 """The pages in a real browser: they draw, they are accessible, and they can be walked with the keyboard alone."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from addon.config.keys import new_key, section
 from analysis.dashboard import app
 from analysis.dashboard.state import BASE
 from tests.dashboard.browsing import open_page, violations
 from tests.dashboard.conftest import watched
+from tests.dashboard.served import serving
 
 pytestmark = pytest.mark.long
 
@@ -29,6 +33,34 @@ def test_every_page_is_accessible_and_fits_its_window(
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+def test_nothing_moves_on_a_page_that_was_open_before(page: Page) -> None:
+    """Parts have the heights of the last time until they arrive."""
+    page.add_init_script(
+        "window.shifts = 0; new PerformanceObserver((list) => { for (const each of list.getEntries()) window.shifts += each.value; })"
+        ".observe({ type: 'layout-shift', buffered: true });"
+    )
+    open_page(page, "/ui/cache")
+    assert page.locator(".part").first.evaluate("part => part.offsetHeight - part.firstElementChild.offsetHeight") < 40
+    open_page(page, "/ui/cache")
+    page.wait_for_timeout(200)  # the observer is told after the frame
+    assert page.evaluate("window.shifts") < 0.01
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_sign_in_is_accessible_and_says_what_is_wrong(browser: Browser, tmp_path: Path, theme: str) -> None:
+    (tmp_path / "heliograph.toml").write_text(section("reader", new_key(), ("read",)), encoding="utf-8")
+    with serving(tmp_path) as url:
+        context = browser.new_context(base_url=url, viewport={"width": 360, "height": 700}, color_scheme=theme)  # type: ignore[arg-type]
+        with watched(context, url) as page:
+            page.goto("/ui/requests")
+            assert violations(page) == []
+            page.get_by_label("Key").fill("wrong")
+            page.keyboard.press("Enter")
+            expect(page.get_by_text("This key is unknown")).to_be_visible()
+            assert violations(page) == []
+        context.close()
 
 
 def test_a_filter_is_typed_with_suggestions_and_removed_again(page: Page) -> None:

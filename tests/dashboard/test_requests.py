@@ -61,6 +61,15 @@ def test_a_place_that_makes_no_sense_is_the_first_page(http: httpx.Client) -> No
     assert ids(http.get(f"{ROWS}?after=x~y~z").text) == ids(http.get(ROWS).text)
 
 
+def test_an_address_with_a_place_is_a_whole_table_that_begins_there(http: httpx.Client) -> None:
+    first = http.get(ROWS).text
+    after = re.search(r"after=([^&\"]+)", first)
+    assert after
+    later = http.get(f"{ROWS}?after={after[1]}").text
+    assert "<thead" in later and ids(later) and not set(ids(later)) & set(ids(first))
+    assert "<thead" not in http.get(f"/ui/requests/-/more?after={after[1]}").text
+
+
 def test_what_is_shown_can_be_taken_along(http: httpx.Client) -> None:
     csv = http.get(f"{ROWS}?as=csv&user=ada")
     assert csv.headers["content-disposition"] == 'attachment; filename="heliograph-requests-export.csv"'

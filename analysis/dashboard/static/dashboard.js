@@ -185,35 +185,14 @@
     location.assign(url);
   });
 
-  // Until a part of a page arrives it is as high as it was the last time, so that nothing below it moves; then as high as
-  // what is in it. Kept for the parts of the pages of the navigation, at about this width of the window.
-  const HEIGHTS = "heliograph.heights";
-  const heights = (() => { try { return JSON.parse(localStorage.getItem(HEIGHTS) ?? "{}") ?? {}; } catch { return {}; } })();
-  const keyOf = (part) => {
-    const path = new URL(part.getAttribute("hx-get"), location.href).pathname.slice(base.length);
-    return /^\/[^/]+\/-\//.test(path) ? `${path} ${Math.round(innerWidth / 160)}` : null;
-  };
-  for (const part of document.querySelectorAll(".part[hx-get]")) {
-    const height = heights[keyOf(part)];
-    if (Number.isFinite(height)) part.style.minHeight = `${height}px`;
-  }
-  function arrived(part) {
-    part.removeAttribute("aria-busy");
-    if (!part.matches(".part[hx-get]")) return;
-    part.classList.add("arrived");
-    part.style.minHeight = "";
-    const key = keyOf(part);
-    if (!key || heights[key] === part.offsetHeight) return;
-    heights[key] = part.offsetHeight;
-    try { localStorage.setItem(HEIGHTS, JSON.stringify(heights)); } catch { /* full, or not allowed: the usual heights do */ }
-  }
-  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target?.matches) arrived(event.detail.target); });
+  document.addEventListener("htmx:afterSettle", (event) => event.detail.target.removeAttribute?.("aria-busy"));
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
       const words = document.createElement("p");
       words.className = "notice error";
       words.setAttribute("role", "alert");
       words.textContent = "heliograph does not answer. Is it running? Load the page again to try once more.";
+      event.detail.target?.classList.add("arrived");
       event.detail.target?.replaceChildren(words);
     });
   }
