@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -96,6 +96,8 @@ def forget_calls(
 ) -> None:
     """Shows, asks unless `is_agreed`, deletes and writes the receipt. Raises Failure, UsageError, NotOurs."""
     from addon.commands import forget_pass
+    from addon.config.settings import load_what_can_be_read
+    from addon.redaction.key import redactor_of
     from addon.settling import compact as merges
     from addon.settling.settled_first import settle_first, wait_for_lines_to_go
     from addon.storage.folders import Folders, refuse_unsafe
@@ -103,6 +105,8 @@ def forget_calls(
     from analysis.reports.scope import BadCondition
 
     refuse_unsafe(data)
+    if redactor := redactor_of(load_what_can_be_read(data, config)[0].redact, data):
+        wanted = wanted.redacted(redactor)
     folders, lake = Folders(data), Lake(data, warn)
     try:
         settle(data, config)
@@ -180,7 +184,7 @@ class Receipt:
 
         at = datetime.fromtimestamp(now, UTC)
         first, last = found.days or (None, None)
-        condition = wanted.condition()
+        condition = replace(wanted, pseudonyms={}).condition()  # the same with and without [redact]
         content = {
             "what": "forget",
             "state": "begun",

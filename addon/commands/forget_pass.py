@@ -7,10 +7,10 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +35,9 @@ from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER
 from analysis.webhooks.queue import Queue
 
+if TYPE_CHECKING:
+    from addon.redaction.redactor import Redactor
+
 PATIENCE_S: Final = 10.0  # for the lock of the limits: a person's command can wait
 
 
@@ -43,25 +46,40 @@ _SAID: Final = " union all ".join(f"select request_id, '{table}' as said_in from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a person wants to be forgotten: calls that fit all that is given."""
+    """What a person wants to be forgotten: calls that fit all that is given. `pseudonyms`: what [redact] makes of the user,
+    the session and the property values."""
 
     user: str | None = None
     session: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)  # lower-case names
     where: str | None = None
+    pseudonyms: Mapping[str, str] = field(default_factory=dict)
+
+    def redacted(self, redactor: "Redactor") -> "Wanted":
+        """The same, which also finds rows whose texts were redacted."""
+        texts = [text for text in (self.session, *self.properties.values()) if text]
+        pseudonyms = {text: redactor.text(text) for text in texts}
+        return replace(self, pseudonyms=pseudonyms | ({self.user: redactor.user(self.user)} if self.user else {}))
 
     def condition(self) -> str:
         """As SQL over the columns of `requests`."""
-        parts = [f"user_id = {literal(self.user)}"] if self.user else []
-        parts += [f"session_id = {literal(self.session)}"] if self.session else []
-        parts += [f"properties[{literal(name)}] = {literal(value)}" for name, value in self.properties.items()]
+        parts = [self._equals("user_id", self.user)] if self.user else []
+        parts += [self._equals("session_id", self.session)] if self.session else []
+        parts += [self._equals(f"properties[{literal(name)}]", value) for name, value in self.properties.items()]
         if self.where and parts:
             parts.append(f"(\n{self.where}\n)")  # a comment in it ends with its line
         return " and ".join(parts) or self.where or ""
 
     def names(self) -> set[str]:
         """The user and the property values: what buckets and alerts are named after."""
-        return {name for name in (self.user, *self.properties.values()) if name}
+        given = [name for name in (self.user, *self.properties.values()) if name]
+        return {*given, *(self.pseudonyms.get(name, name) for name in given)}
+
+    def _equals(self, column: str, value: str) -> str:
+        either = dict.fromkeys([value, self.pseudonyms.get(value, value)])
+        return (
+            f"{column} = {literal(value)}" if len(either) == 1 else f"{column} in ({', '.join(map(literal, either))})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +132,11 @@ def find(folders: Folders, lake: Lake, wanted: Wanted) -> Found:
             unpriced,
             frozenset(wanted.names() | users),
             frozenset(link for (link,) in responses)
-            | {link for link, session in links.items() if session in sessions | {wanted.session}},
+            | {
+                link
+                for link, session in links.items()
+                if session in sessions | {wanted.session, wanted.pseudonyms.get(wanted.session or "")}
+            },
             frozenset(request_id for (request_id,) in said_of),
         )
 
@@ -199,6 +221,7 @@ def _remove_beside(
             "links of conversations": _from_chains(folders.chains, responses),
             "charges of batches": _from_charged(folders.charged, ids),
             "deliveries to webhooks": _from_queue(folders.webhooks, ids),
+            "spans to be sent": _from_queue(folders.otlp, ids),
             "deliveries that were given up": dead_letters.remove(
                 folders.dead_letters, _among(dead_letters.calls(folders.dead_letters), ids)
             ),

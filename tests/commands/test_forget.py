@@ -20,8 +20,10 @@ from addon.commands.forget import Clocks, forget_calls
 from addon.commands.forget_expired import forget_expired
 from addon.commands.forget_pass import Found, Wanted, find, remove
 from addon.commands.options import Failure
+from addon.config.settings import load
 from addon.limits.policy import Policy
 from addon.limits.store import BucketCharge, LimitStore, Spend
+from addon.redaction.key import redactor_of
 from addon.settling.chains import Chains, Link
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.merge import merge_day
@@ -130,6 +132,9 @@ def _fill_stores(folders: Folders) -> None:
     queue = Queue(folders.webhooks)
     queue.take_in([(f"https://example.org/{number}", request_id(number), NOON_US + number) for number in (1, 2)], NOW)
     queue.close()
+    spans = Queue(folders.otlp)
+    spans.take_in([("https://example.org", request_id(number), NOON_US + number) for number in (1, 2)], NOW)
+    spans.close()
     for number, user in ((1, ANN), (2, "bob")):
         dead_letters.append(folders.dead_letters, {"request_id": request_id(number), "message": f"I am {user}"})
 
@@ -204,7 +209,7 @@ def test_nothing_of_a_user_is_left_in_any_file_and_all_of_others(data: Path) -> 
     assert CacheStore(folders.cache).calls() == {request_id(2)}
     assert ChargedOnce(folders.charged).calls() == {request_id(2)}
     assert Chains(folders.chains).links() == {"openai resp of bob": "session of bob"}
-    assert Queue(folders.webhooks).calls() == {request_id(2)}
+    assert Queue(folders.webhooks).calls() == Queue(folders.otlp).calls() == {request_id(2)}
     assert dead_letters.calls(folders.dead_letters) == {request_id(2)}
     assert [each.subject for each in AlertStore(folders.alerts).firing()] == ["bob"]
     limits = LimitStore(folders.limits)
@@ -302,6 +307,15 @@ def test_the_receipt_has_counts_and_a_hash_in_place_of_the_name_unless_it_is_wan
     assert len(receipts) == 2
     assert {each["condition_hash"] for each in receipts} == {receipt["condition_hash"]}
     assert f"user_id = '{ANN}'" in {each["condition"] for each in receipts}
+
+
+def test_a_user_is_found_under_the_pseudonym_that_redaction_made(tmp_path: Path) -> None:
+    (tmp_path / "heliograph.toml").write_text("[redact]\nusers = true\n")
+    redactor = redactor_of(load(tmp_path).redact, tmp_path)
+    assert redactor
+    settled_run(tmp_path, (1, redactor.user("ann"), NOON_US), (2, redactor.user("bob"), NOON_US), (3, "ann", NOON_US))
+    assert command(tmp_path, "--user", "ann", "--yes").exit_code == 0
+    assert users(tmp_path) == [(2, redactor.user("bob"))]
 
 
 def test_what_was_said_of_an_id_stays_where_another_call_has_it(tmp_path: Path) -> None:
