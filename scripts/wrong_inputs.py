@@ -154,7 +154,6 @@ COMMANDS: Final = (
     "heliograph reconcile bill.csv --by key",
     "heliograph reconcile bill.csv --since 2027-01-01",
     "heliograph reprice",
-    "heliograph reprice --since 2126-01-01",
     "heliograph reprice --since 2026-11-02 --until 2026-11-01",
     "heliograph reprice --since 7d --where 'modle = 1' --dry-run",
     "heliograph budgets team",

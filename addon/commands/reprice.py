@@ -95,23 +95,27 @@ def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool
     found = _all_days(scoped, days)
     write(COLUMNS, _table(found), style, keep_numbers=True)
     for why, calls in sorted(found.kept.items()):
-        warn(f"{calls:,} {'call stays' if calls == 1 else 'calls stay'} as they were: {why}")
+        warn(f"{calls:,} {'call stays as it was' if calls == 1 else 'calls stay as they were'}: {why}")
     if not found.changed:
         warn(f"nothing to reprice {scoped.window}: no cost would change")
         return
     if dry_run:
-        warn(f"{found.changed:,} calls would change; nothing was written")
+        warn(f"{counted(found.changed)} would change; nothing was written")
         return
     if not yes:
         if style != "table":
             raise click.UsageError("--json and --csv ask nothing; add --yes or --dry-run")
         click.confirm(
-            f"Change {found.changed:,} calls? What was there stays in the column `repriced`", abort=True, err=True
+            f"Change {counted(found.changed)}? What was there stays in the column `repriced`", abort=True, err=True
         )
     changed, missed = _write(scoped, data, config, days)
-    warn(f"{changed:,} calls changed; budgets are counted from the calls again when heliograph starts the next time")
+    warn(f"{counted(changed)} changed; budgets are counted from the calls again when heliograph starts the next time")
     if missed:
         raise Failure(f"{missed:,} calls are still being written by a proxy, and were not changed; run this again")
+
+
+def counted(calls: int) -> str:
+    return f"{calls:,} {'call' if calls == 1 else 'calls'}"
 
 
 def _all_days(scoped: "Scoped", days: "list[date]") -> "Repricing":

@@ -143,7 +143,7 @@ def test_costs_that_no_list_made_stay(tmp_path: Path) -> None:
     store(tmp_path, [*rows, call(9, response_model="gone-1", request_model="gone-1")])
     answered = run(tmp_path, "--yes")
     assert "3 calls stay as they were: stated by the provider, free or cached" in answered.stderr
-    assert "1 call stays as they were: no price today" in answered.stderr
+    assert "1 call stays as it was: no price today" in answered.stderr
     assert [stored(tmp_path, number) for number in range(3)] == rows
 
 
@@ -176,7 +176,7 @@ def test_calls_that_a_bug_did_not_read_are_read_again(tmp_path: Path) -> None:
         assert (row.error_type, row.cost_nanousd, row.input_tokens) == (None, PRICE, 1000)
         assert row.response_model == "gpt-4o-mini-2024-07-18"
         assert json.loads(row.repriced or "")[0]["was"]["error_type"] == "heliograph_ValueError"
-    assert "1 call stays as they were: no body to read again" in answered.stderr
+    assert "1 call stays as it was: no body to read again" in answered.stderr
     assert stored(tmp_path, 3) == unread[2]
     assert stored(tmp_path, 4).error_type == "heliograph_interrupted"
 
@@ -200,7 +200,7 @@ def test_it_asks_first(tmp_path: Path) -> None:
     store(tmp_path, [call(1)])
     refused = run(tmp_path, input="n\n")
     assert refused.exit_code == 1
-    assert "Change 1 calls?" in refused.output
+    assert "Change 1 call?" in refused.output
     assert stored(tmp_path, 1).cost_nanousd == 999
     assert run(tmp_path, input="y\n").exit_code == 0
     assert stored(tmp_path, 1).cost_nanousd == PRICE
