@@ -30,6 +30,7 @@ from addon.storage.journal_lines import CallStart, Charge
 
 if TYPE_CHECKING:
     from addon.hooks.flights import Flight
+    from addon.redaction.redactor import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,9 @@ class Copied:
     response_truncated: bool = False
     piece_times: PieceTimes = field(default_factory=PieceTimes)  # of a stream
     scanner: TerminalScanner | None = None  # of a stream: looks for the event that ends it
-    withheld: bytearray = field(default_factory=bytearray)  # an answer that must be in no file, until it is read
+    # An answer that must be in no file, until it is read; with `redactor`, until it is redacted.
+    withheld: bytearray = field(default_factory=bytearray)
+    redactor: "Redactor | None" = None  # of all that the journal gets of this call
     finished_at: float | None = None  # its terminal event or last byte went by
     closed: bool = False  # the final line is in the journal
 

@@ -19,6 +19,7 @@ from addon.hooks.call import Call
 from addon.hooks.call_life import CallState
 from addon.hooks.failures import Failure
 from addon.hooks.proxy import Proxy
+from addon.hooks.redacted_capture import journal_redactor, redacted_body, redacted_end, redacted_start
 from addon.hooks.request_body import READ_HERE_BYTES, read_body
 from addon.hooks.services import Services
 from addon.metering.content_coding import is_small
@@ -44,7 +45,9 @@ class Capture:
             self.begin(call)
 
     def begin(self, call: Call) -> None:
-        self.journal.start(call.id, call.asked.start)
+        call.copied.redactor = redactor = journal_redactor(self.services)
+        start = call.asked.start
+        self.journal.start(call.id, redacted_start(redactor, start) if redactor else start)
         if self.proxy.request_ids is not None:
             self.proxy.request_ids.append(call.asked.start.request_id)
 
@@ -56,14 +59,27 @@ class Capture:
         """The request is whole."""
         call.move_to(CallState.ASKED)
         call.copied.request_bytes = len(body)
-        if call.asked.controls.omit_request:
-            return self._keep_facts(call, body)
+        if call.asked.controls.omit_request or call.copied.redactor:
+            return self._keep_part(call, body)
         self._keep_request(call, body)
         return None
 
-    async def _keep_facts(self, call: Call, body: bytes) -> None:
-        encoding = call.asked.start.content_encoding
-        self._keep_request(call, await read_body(lambda body: facts_only(body, encoding), body, encoding))
+    async def _keep_part(self, call: Call, body: bytes) -> None:
+        """The facts of an omitted body; what is not a secret."""
+        start, redactor = call.asked.start, call.copied.redactor
+        encoding, most = start.content_encoding, self.services.settings.max_body_bytes
+
+        def read(body: bytes) -> bytes:
+            if call.asked.controls.omit_request:
+                facts = facts_only(body, encoding)
+                return redacted_body(redactor, facts, None, "application/json", most) if redactor else facts
+            assert redactor
+            return redacted_body(redactor, body, encoding, start.content_type, most)
+
+        try:
+            self._keep_request(call, await read_body(read, body, encoding))
+        except Exception:  # the call goes on
+            logger.exception("heliograph: the request of call %s was not kept", call.id)
 
     def _keep_request(self, call: Call, body: bytes) -> None:
         kept = body[: self.services.settings.max_body_bytes]
@@ -124,7 +140,7 @@ class Capture:
         room = self.services.settings.max_body_bytes - copied.response_bytes
         copied.response_bytes += len(piece)
         copied.response_truncated = copied.response_truncated or len(piece) > room
-        if room > 0 and call.asked.controls.omit_response:
+        if room > 0 and (call.asked.controls.omit_response or copied.redactor):
             copied.withheld += piece[:room]
         elif room > 0:
             self.journal.piece(call.id, "response", piece[:room])
@@ -152,9 +168,9 @@ class Capture:
             call.move_to(CallState.FINISHED)
             call.copied.finished_at = time.time()
         line = closing_line(call, failure)
-        if call.asked.controls.omit_response and call.copied.withheld:
+        if call.copied.withheld:
             if is_small(bytes(call.copied.withheld), call.answer.content_encoding, READ_HERE_BYTES):
-                line.reading = _reading_of(call)
+                self._take_withheld(call, line)
             elif final:
                 self._read_withheld(call, line)
                 return
@@ -165,26 +181,46 @@ class Capture:
         """The end goes into the journal; where the caller's process is still looked for, that amends it."""
         answer = call.connection.caller_process
         is_known = answer is None or answer.done()
-        self.journal.end(call.id, line, final and is_known)
+        self._write_end(call, line, final and is_known)
         if final and answer and not is_known:
 
             def amend(_: object) -> None:
                 _tell_process(line, call)
-                self.journal.end(call.id, line, True)
+                self._write_end(call, line, True)
 
             answer.add_done_callback(amend)
 
     def _read_withheld(self, call: Call, line: CallEnd) -> None:
-        """Closes a call whose omitted answer takes a while to read: the end goes into the journal now, what the answer
-        says of itself amends it."""
+        """Closes a call whose withheld answer takes a while to read: the end goes into the journal now, what the answer
+        says of itself, or what of it may be kept, amends it."""
         call.copied.closed = True
-        self.journal.end(call.id, line, False)
+        self._write_end(call, line, False)
 
         def amend() -> None:
-            line.reading = _reading_of(call)
-            self.journal.end(call.id, line, True)
+            self._take_withheld(call, line)
+            self._write_end(call, line, True)
 
         asyncio.get_running_loop().run_in_executor(None, amend)
+
+    def _take_withheld(self, call: Call, line: CallEnd) -> None:
+        """What the journal may have of the answer: of an omitted one what it says of itself, else all but the secrets."""
+        copied, answer = call.copied, call.answer
+        if call.asked.controls.omit_response:
+            line.reading = _reading_of(call)
+        elif copied.redactor:
+            withheld, copied.withheld = bytes(copied.withheld), bytearray()  # more may follow a terminal event
+            most = self.services.settings.max_body_bytes
+            try:
+                kept = redacted_body(copied.redactor, withheld, answer.content_encoding, answer.content_type, most)
+            except Exception:
+                logger.exception("heliograph: the answer of call %s could not be redacted", call.id)
+                kept = b""
+            if kept:
+                self.journal.piece(call.id, "response", kept)
+
+    def _write_end(self, call: Call, line: CallEnd, final: bool) -> None:
+        redactor = call.copied.redactor
+        self.journal.end(call.id, redacted_end(redactor, line) if redactor else line, final)
 
 
 def closing_line(call: Call, failure: Failure | None) -> CallEnd:

@@ -5,13 +5,14 @@ They are made from the original: tokens and money are what the provider counted.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from addon.config.settings import Problem, problems_of
 from addon.redaction.key import has_key
+from addon.redaction.records import without_secrets
 from addon.settling.chains import Link
 from addon.storage.record import BodyRow, EventRow, RequestRow
 
@@ -28,46 +29,12 @@ _OURS: Final = frozenset(
         *("usage_units", "response_piece_times"),
     }
 )
-_USERS: Final = "user_id"
 _JSON: Final = frozenset({"request_body", "response_body", "usage_raw", "failed_attempts"})
-
-
-@dataclass(slots=True)
-class _Texts:
-    """Short texts of a row, gathered to be searched at once."""
-
-    given: list[str]
-
-    def add(self, value: Any) -> Callable[[Sequence[str]], Any]:
-        """Takes the texts of a column's value. What it returns makes the value of what became of them."""
-        at = len(self.given)
-        if isinstance(value, str):
-            self.given.append(value)
-            return lambda found: found[at]
-        if isinstance(value, tuple):
-            self.given += value
-            return lambda found: tuple(found[at : at + len(value)])
-        self.given += [*value, *value.values()]
-        middle, end = at + len(value), at + 2 * len(value)
-        return lambda found: dict(zip(found[at:middle], found[middle:end], strict=True))
 
 
 def redacted[R: RequestRow | BodyRow | EventRow](redactor: "Redactor", row: R) -> R:
     """The row without secrets; a body that must not be kept is None."""
-    texts, makers = _Texts([]), dict[str, Callable[[Sequence[str]], Any]]()
-    new = dict[str, Any]()
-    for field in fields(row):
-        name, value = field.name, getattr(row, field.name)
-        if not value or name in _OURS or not isinstance(value, str | tuple | dict):
-            continue
-        if isinstance(value, str) and name == _USERS:
-            new[name] = redactor.user(value)
-        elif isinstance(value, str) and name in _JSON:
-            new[name] = redactor.kept_body(value)
-        else:
-            makers[name] = texts.add(value)
-    found = redactor.texts(texts.given)
-    return replace(row, **new, **{name: make(found) for name, make in makers.items()})
+    return without_secrets(redactor, row, _OURS, _JSON)
 
 
 def redacted_rows(redactor: "Redactor", rows: Rows) -> Rows:

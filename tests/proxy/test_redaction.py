@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import httpx
 import pytest
 
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import plain
-from tests.proxy.conftest import Proxy, run_up, to
+from tests.proxy.conftest import Proxy, run_up, to, wait_for
 
 RULES = """
 [redact]
@@ -40,8 +41,8 @@ def redacting(shared_provider: FakeProviders, tmp_path_factory: pytest.TempPathF
 class Secrets:
     """New ones at each call, each of a kind that the rules name."""
 
-    def __init__(self) -> None:
-        self._random = random.Random(14)
+    def __init__(self, seed: int = 14) -> None:
+        self._random = random.Random(seed)
         self.made: list[str] = []
 
     def some(self) -> list[str]:
@@ -95,38 +96,20 @@ def json_of(text: str) -> bytes:
 
 
 def test_no_file_has_a_secret_and_what_passes_is_untouched(redacting: Proxy, provider: FakeProviders) -> None:
-    secrets = Secrets()
-    ids = []
+    secrets, ids = Secrets(), list[str]()
     with plain(redacting) as client:
-        for number in range(12):
-            asked, answered, named = (", ".join(secrets.some()) for _ in range(3))
-            stream = number % 2 == 1
-            answer = stream_of(answered, 1 + number % 4) if stream else json_of(answered)
-            kind = "text/event-stream" if stream else "application/json"
-            provider.script(Behaviour(body=answer, content_type=kind, encoding="gzip" if number % 3 == 0 else None))
-            question = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": asked}], "stream": stream}
-            body = json.dumps(question).replace("@", "\\u0040").encode()
-            packed = gzip.compress(body) if number % 4 == 0 else body
-            headers = {
-                "authorization": "Bearer sk-test",
-                "content-type": "application/json",
-                "helicone-user-id": named,
-                "helicone-session-id": f"session {named}",
-                "helicone-session-name": named,
-                "helicone-session-path": f"/{named}",
-                "helicone-property-customer": named,
-                "helicone-cache-enabled": "true",
-                "user-agent": f"program/1 {named}",
-                "helicone-prompt-id": named,
-            } | ({"content-encoding": "gzip"} if packed is not body else {})
-            response = client.post("/openai/v1/chat/completions", content=packed, headers=headers)
-            assert response.content == answer
-            assert provider.requests[-1].body == packed
-            ids.append(response.headers["helicone-id"])
-            told = client.put(f"/v1/request/{ids[-1]}/property", json={"key": "note", "value": secrets.some()[0]})
+        ids += [one_call(number, client, provider, secrets) for number in range(8)]
+        for request_id in ids:
+            told = client.put(f"/v1/request/{request_id}/property", json={"key": "note", "value": secrets.some()[0]})
             assert told.status_code == 200
         provider.script(Behaviour(status=400, body=json_of(", ".join(secrets.some())), content_type="application/json"))
         client.post("/openai/v1/chat/completions", content=b"{}", headers={"authorization": "Bearer sk-test"})
+        (redacting.data / "heliograph.toml").write_text(RULES.replace("[redact]", "[redact]\nbefore_journal = true"))
+        wait_for(lambda: any("settings read again: redact" in line for line in redacting.said))
+        private = Secrets(seed=15)
+        ids += [one_call(number, client, provider, private) for number in range(8)]
+    journal = "".join(path.read_text() for path in (redacting.data / "journal").glob("*.jsonl"))
+    assert [secret for secret in private.made if secret in journal] == []
     for number, request_id in enumerate(ids):
         row, said = redacting.row(request_id), redacting.body(request_id)
         assert (row["input_tokens"], row["output_tokens"], row["usage_source"]) == (7, 9, "provider"), number
@@ -137,8 +120,39 @@ def test_no_file_has_a_secret_and_what_passes_is_untouched(redacting: Proxy, pro
     assert redacting.stop() == 0
     texts = list(texts_in(redacting.data))
     assert {kind for kind in KINDS for _, text in texts if f"<{kind}:" in text} == set(KINDS)
-    assert [name for name, text in texts for secret in secrets.made if secret in text] == []
-    assert not [line for line in redacting.said if "Traceback" in line or any(each in line for each in secrets.made)]
+    made = [*secrets.made, *private.made]
+    assert [name for name, text in texts for secret in made if secret in text] == []
+    assert not [line for line in redacting.said if "Traceback" in line or any(each in line for each in made)]
+
+
+def one_call(number: int, client: httpx.Client, provider: FakeProviders, secrets: Secrets) -> str:
+    """Secrets wherever a caller or a provider can put text. Returns the request id."""
+    asked, answered, named = (", ".join(secrets.some()) for _ in range(3))
+    stream = number % 2 == 1
+    answer = stream_of(answered, 1 + number % 4) if stream else json_of(answered)
+    kind = "text/event-stream" if stream else "application/json"
+    provider.script(Behaviour(body=answer, content_type=kind, encoding="gzip" if number % 3 == 0 else None))
+    question = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": asked}], "stream": stream}
+    body = json.dumps(question).replace("@", "\\u0040").encode()
+    packed = gzip.compress(body) if number % 4 == 0 else body
+    headers = {
+        "authorization": "Bearer sk-test",
+        "content-type": "application/json",
+        "helicone-user-id": named,
+        "helicone-session-id": f"session {named}",
+        "helicone-session-name": named,
+        "helicone-session-path": f"/{named}",
+        "helicone-property-customer": named,
+        "helicone-cache-enabled": "true",
+        "user-agent": f"program/1 {named}",
+        "helicone-prompt-id": named,
+    }
+    if packed is not body:
+        headers["content-encoding"] = "gzip"
+    response = client.post("/openai/v1/chat/completions", content=packed, headers=headers)
+    assert response.content == answer
+    assert provider.requests[-1].body == packed
+    return str(response.headers["helicone-id"])
 
 
 KINDS = ("mail", "card", "iban", "key", "phone", "employee")
