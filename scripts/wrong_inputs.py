@@ -166,6 +166,7 @@ COMMANDS: Final = (
     "heliograph limits house",
     "heliograph limits --limit -1",
     "heliograph alerts --test spending",
+    "heliograph redact no-such-file.txt",
     "heliograph reload now",
     "heliograph reload --config none.toml",
     "heliograph service instal",

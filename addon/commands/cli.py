@@ -31,6 +31,7 @@ _NAMES: Final = (
     "prices",
     "reconcile",
     "record",
+    "redact",
     "reload",
     "replay",
     "report",
