@@ -128,7 +128,9 @@ def _files(paths: Sequence[Path]) -> list[tuple[Path, "Source"]]:
             elif path.is_dir():
                 others.append(file)
             else:
-                raise click.UsageError(f"nothing was taken: {file} is none of those that are known: {expected()}")
+                raise click.UsageError(
+                    f"nothing was taken: {file} is not a file that is known; expected are: {expected()}"
+                )
     if not found:
         raise click.UsageError(f"{', '.join(map(str, paths))}: no file that is known; expected are: {expected()}")
     if others:

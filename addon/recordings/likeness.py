@@ -15,7 +15,7 @@ from typing import Any, Final
 from addon.providers.fields import string
 from addon.recordings.model import Question
 
-# Members of a request that say who asks or help a cache, and do not change the answer; `stream_options` may be ours.
+# Members of a request that name the user, the run or a cache, and do not change the answer. `stream_options` may be set by us.
 _IGNORED: Final = frozenset(
     {"metadata", "client_metadata", "user", "safety_identifier", "prompt_cache_key", "stream_options"}
 )

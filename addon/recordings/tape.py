@@ -188,7 +188,7 @@ def question(
 
 
 def without_secrets(taken: Taken) -> RecordedCall:
-    """The call as it may be in a file. An answer that came compressed all the same is decoded, which makes it one piece."""
+    """The call as it may be in a file. A compressed answer is decoded, which makes it one piece."""
     call, asked = taken.call, taken.call.question
     pieces, headers = call.pieces, dict(call.headers)
     if (encoding := headers.get("content-encoding")) and call.cut is None:

@@ -103,7 +103,7 @@ def test_one_file_that_is_wrong_takes_nothing_of_the_others(tmp_path: Path, hist
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("other.csv", "other.csv is none of those that are known: session files of Claude Code"),
+        ("other.csv", "other.csv is not a file that is known; expected are: session files of Claude Code"),
         ("none.jsonl", "no such file"),
     ],
 )
