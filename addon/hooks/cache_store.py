@@ -19,7 +19,8 @@ from addon.hooks.failures import Failure
 from addon.hooks.flights import Flight
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
-from addon.metering.reading import decode, request_facts
+from addon.metering.reading import decode, read_answer, request_facts
+from addon.metering.terminal import answer_framing
 
 if TYPE_CHECKING:
     from addon.mitm.stream import CallStream
@@ -114,6 +115,8 @@ class StoreAnswers:
         redactor = self.services.redactor
         if redactor and has_secrets(redactor, stored, policy.seed):
             return
+        if _has_failed(flight):
+            return
         self.services.cache.put(keys, stored, now=now, max_age_s=policy.max_age_s, seed=policy.seed)
 
     async def caller_left(self, stream: "CallStream") -> None:
@@ -124,6 +127,13 @@ class StoreAnswers:
             call.sharing.leads.left_stream = stream
             if not call.sharing.leads.followers:
                 await abandon(self.proxy.flights, call.sharing.leads)
+
+
+def _has_failed(flight: Flight) -> bool:
+    """Whether an answer with status 200 tells of an error: a stream may end in one, and some providers answer so."""
+    answer, operation = flight.call.answer, flight.call.attempts.operation
+    body, _ = decode(b"".join(flight.pieces), answer.content_encoding)
+    return read_answer(operation, body, answer_framing(operation, answer.content_type)).error_type is not None
 
 
 def _is_whole(flight: Flight) -> bool:

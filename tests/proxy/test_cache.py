@@ -175,9 +175,13 @@ def test_only_whole_successes_are_stored(proxy: Proxy, provider: FakeProviders) 
         pytest.raises(httpx.RemoteProtocolError),
     ):
         cut.read()
+    broken = cached()
+    provider.script(Behaviour(error_after=2))
+    assert b'"error"' in post(proxy, broken, stream=True).content
     until_earlier_answers_are_stored(proxy)
     assert post(proxy, mine).headers["helicone-cache"] == "MISS"
     assert post(proxy, mine, stream=True).headers["helicone-cache"] == "MISS"
+    assert post(proxy, broken, stream=True).headers["helicone-cache"] == "MISS"
 
 
 def test_a_bucket_gathers_so_many_answers_before_it_gives_one(proxy: Proxy, provider: FakeProviders) -> None:
