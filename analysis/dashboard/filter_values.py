@@ -37,7 +37,9 @@ async def _suggestions(site: Site, view: View, typed: str) -> list[dict[str, Any
         words = {"text": f"words:{text}", "label": f"bodies with “{text}”", "is_whole": True}
         return [*shown, words] if text else shown
     if name == PROPERTY:
-        rows = (await site.table(view, "property_names", typed=value.lower(), most=_MOST)).records()
+        rows = (
+            await site.table(view, "property_names", groups=["properties"], typed=value.lower(), most=_MOST)
+        ).records()
         return [
             {"text": f"{minus}{PROPERTY}{row['name']}=", "label": row["name"], "note": short(row["calls"])}
             for row in rows

@@ -26,7 +26,8 @@ async def over_time(site: Site, view: View, by: str, token: str | None, sums: Su
     properties = [by] if by.startswith(PROPERTY) else []
     if file := await download(site, view, "overview_over_time", columns, properties):
         return file
-    rows = list((await site.table(view, "overview_over_time", columns, properties)).records())
+    groups = (steps.name, by)
+    rows = list((await site.table(view, "overview_over_time", columns, properties, groups=groups)).records())
     colours = partial(site.dashboard.colours.of, by)
     colours(charts.ranked(rows))
     made = {

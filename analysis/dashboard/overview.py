@@ -31,6 +31,7 @@ _PROPERTY_TOPS: Final = 2  # of the most frequent properties; charts can be stac
 _MOST_CHANGES: Final = 6
 _MOST_BUDGETS: Final = 8
 _SUMS: Final = (*SPEND_AND_CALLS, ("Tokens", "tokens", "count"), ("Errors", "errors", "count"))
+_TOTALS: Final = ("user_id", "cache_status")  # what the totals ask beside numbers
 _TOPS: Final[Mapping[str, str]] = {"model": "Models", "user": "Users", "repository": "Repositories", "error": "Errors"}
 
 
@@ -67,9 +68,9 @@ async def _page(site: Site, request: Request) -> Response:
 
 async def _totals(site: Site, request: Request) -> Response:
     view = view_of(request)
-    now = await site.row(view, "overview_totals")
+    now = await site.row(view, "overview_totals", _TOTALS)
     earlier = replace(view, window=view.earlier)
-    before = await site.row(earlier, "overview_totals") if view.compares else None
+    before = await site.row(earlier, "overview_totals", _TOTALS) if view.compares else None
     return site.part("overview_totals.html", view, now=now, before=before, share=_share_rated_good)
 
 
@@ -97,7 +98,9 @@ async def _latency(site: Site, request: Request) -> Response:
 async def _changes(site: Site, request: Request) -> Response:
     view = view_of(request)
     by = _stack(view)
-    table = await site.table(view, "changes", [quoted(by)], _properties(by), reads_before=True, most=_MOST_CHANGES)
+    table = await site.table(
+        view, "changes", [quoted(by)], _properties(by), reads_before=True, groups=[by], most=_MOST_CHANGES
+    )
     return site.part("overview_changes.html", view, by=by, rows=list(table.records()))
 
 
@@ -112,20 +115,24 @@ async def _budgets(site: Site, request: Request) -> Response:
 async def _tops(site: Site, request: Request) -> Response:
     """All of them on one connection: in a part each they would open as many."""
     view = view_of(request)
-    tops = await site.ask(view, lambda connection: [_top(connection, by, title) for by, title in _TOPS.items()])
+
+    def question(connection: Connection) -> list[_Top]:
+        return [_top(connection, by, title) for by, title in _TOPS.items()]
+
+    tops = await site.ask(view, question, groups=tuple(_TOPS))
     return site.part("overview_tops.html", view, tops=tops)
 
 
 async def _property_tops(site: Site, request: Request) -> Response:
     view = view_of(request)
-    found = await site.table(view, "property_names", typed="", most=_MOST_PROPERTIES)
+    found = await site.table(view, "property_names", groups=["properties"], typed="", most=_MOST_PROPERTIES)
     names = [name for name, _ in found.rows]
     shown = [f"{PROPERTY}{name}" for name in names[:_PROPERTY_TOPS]]
 
     def question(connection: Connection) -> list[_Top]:
         return [_top(connection, by, by.removeprefix(PROPERTY)) for by in shown]
 
-    tops = await site.ask(view, question, shown) if shown else []
+    tops = await site.ask(view, question, shown, groups=shown) if shown else []
     return site.part("overview_properties.html", view, by=_stack(view), names=names, tops=tops)
 
 

@@ -77,11 +77,12 @@ class Site:
         property_names: Sequence[str] = (),
         *,
         reads_before: bool = False,
+        groups: Sequence[str] | None = None,
     ) -> T:
-        """What a question answers on a connection that has the views `calls` and `calls_before` of this page."""
+        """What a question answers on a connection that has the views of this page (see `View.scope`)."""
 
         def in_scope(connection: Connection) -> T:
-            open_scope(connection, view.scope(property_names, reads_before=reads_before))
+            open_scope(connection, view.scope(property_names, reads_before=reads_before, groups=groups))
             return question(connection)
 
         return await self.dashboard.api.ask(in_scope)
@@ -94,20 +95,21 @@ class Site:
         property_names: Sequence[str] = (),
         *,
         reads_before: bool = False,
+        groups: Sequence[str] | None = None,
         **variables: object,
     ) -> Table:
         """The answer to one .sql file. `by`: SQL in place of its line that ends in `-- by`; `property_names`: like
-        `property:feature`, the properties that `by` names; `reads_before`: it asks `calls_before`, too; `variables`: what the
-        file reads by `getvariable`."""
+        `property:feature`, the properties that `by` names; `reads_before`: it asks `calls_before`, too; `groups`: see
+        `View.scope`; `variables`: what the file reads by `getvariable`."""
 
         def question(connection: Connection) -> Table:
             return run(connection, name, variables, by)
 
-        return await self.ask(view, question, property_names, reads_before=reads_before)
+        return await self.ask(view, question, property_names, reads_before=reads_before, groups=groups)
 
-    async def row(self, view: View, name: str) -> dict[str, Any]:
+    async def row(self, view: View, name: str, groups: Sequence[str] | None = None) -> dict[str, Any]:
         """The same for a question that has one row."""
-        (row,) = (await self.table(view, name)).records()
+        (row,) = (await self.table(view, name, groups=groups)).records()
         return row
 
 

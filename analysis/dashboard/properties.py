@@ -23,7 +23,7 @@ def routes(site: Site) -> list[Route]:
 
     async def names(request: Request) -> Response:
         view = view_of(request)
-        table = await site.table(view, "property_names", typed="", most=_MOST)
+        table = await site.table(view, "property_names", groups=["properties"], typed="", most=_MOST)
         return site.part("properties_names.html", view, rows=list(table.records()), name=_name(view))
 
     async def charts(request: Request) -> Response:

@@ -62,7 +62,7 @@ def routes(site: Site) -> list[Route]:
 
     async def summary(request: Request) -> Response:
         view = view_of(request)
-        return site.part("requests_summary.html", view, row=await site.row(view, "requests_summary"))
+        return site.part("requests_summary.html", view, row=await site.row(view, "requests_summary", groups=()))
 
     async def rows(request: Request) -> Response:
         """The table, or the file that the address asks for."""

@@ -66,10 +66,13 @@ class View:
     def since(self) -> str:
         return self.options.get("since") or DEFAULT_SINCE
 
-    def scope(self, properties: Sequence[str] = (), *, reads_before: bool = False) -> Scope:
+    def scope(
+        self, properties: Sequence[str] = (), *, reads_before: bool = False, groups: Sequence[str] | None = None
+    ) -> Scope:
         """For `open_scope`. `properties`: names like `property:feature` that the SQL groups by; `reads_before`: the SQL asks
-        `calls_before`, too."""
-        return Scope(self.window, self.filters.where(reads_before=reads_before), tuple(properties))
+        `calls_before`, too; `groups`: all columns of `calls_summed` that it asks, beside numbers."""
+        where = self.filters.where(reads_before=reads_before)
+        return Scope(self.window, where, tuple(properties), None if groups is None else tuple(groups))
 
     def url(self, path: str | None = None, filters: Filters | None = None, **options: str | None) -> str:
         """The address of a page (`/requests`) with these filters and the window of time kept. An option that is None is

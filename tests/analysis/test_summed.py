@@ -14,12 +14,14 @@ from addon.settling.summarise import summarise_all
 from addon.storage import summary
 from addon.storage.folders import Folders
 from addon.storage.record import PropertyChangeRow, RequestRow
+from analysis.dashboard.pages import run
 from analysis.lake import Connection, Lake
 from analysis.reports import summed
 from analysis.reports.asking import answer
 from analysis.reports.question import Question
 from analysis.reports.reading import read_question
 from analysis.reports.report import REPORTS, load
+from analysis.reports.scope import Scope, open_scope
 from analysis.reports.unpriced import told_under
 from analysis.reports.zone import zone_of
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
@@ -208,3 +210,34 @@ def test_a_summary_goes_with_its_file(tmp_path: Path) -> None:
 
 def test_the_columns_of_summaries_can_be_asked_for(lake: Path) -> None:
     assert Lake(lake).ask(summed.columns) == frozenset(summary.COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "groups"),
+    [
+        ("overview_totals", (), ("user_id", "cache_status")),
+        ("overview_over_time", ('"day" as at', '"model" as series'), ("day", "model")),
+        ("overview_top", ('"user" as name',), ("user",)),
+        ("requests_summary", (), ()),
+        ("property_names", (), ("properties",)),
+    ],
+)
+def test_the_dashboards_sums_say_the_same_over_summaries(
+    lake: Path, name: str, by: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    window = asked("costs", since="2026-11-19", until="2026-11-20T21:01:00Z").window
+
+    def numbers(connection: Connection, told: tuple[str, ...] | None) -> tuple[bool, list[tuple[object, ...]]]:
+        open_scope(connection, Scope(window, groups=told))
+        ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
+        rows = run(connection, name, {"typed": "", "most": 100}, by).rows
+        return "lake_summaries" in sql, sorted(rows, key=str)
+
+    def both(connection: Connection) -> None:
+        used, over_summaries = numbers(connection, groups)
+        scanned, over_calls = numbers(connection, None)
+        assert (used, scanned) == (True, False)
+        assert over_summaries == over_calls
+        assert over_calls
+
+    Lake(lake).ask(both)
