@@ -154,7 +154,7 @@ def _show(found: "Found") -> None:
         warn("no stored call fits")
         return
     first, last = found.days
-    money = "" if found.cost_usd is None else f", {found.cost_usd:,.4f} USD"
+    money = "" if found.cost_nanousd is None else f", {found.cost_nanousd / 1e9:,.4f} USD"
     unpriced = f" ({found.unpriced:,} without a price)" if found.unpriced else ""
     click.echo(f"{first} to {last}{money}{unpriced}:", err=True)
     for table, rows in found.rows.items():
@@ -194,7 +194,7 @@ class Receipt:
             "first_day": first and first.isoformat(),
             "last_day": last and last.isoformat(),
             "found": dict(found.rows),
-            "cost_usd": found.cost_usd,
+            "cost_nanousd": found.cost_nanousd,
             "unpriced_calls": found.unpriced,
         }
         receipt = Receipt(new_receipt(folders, "forget", at), content)

@@ -88,7 +88,7 @@ class Found:
 
     calls: Calls
     rows: Mapping[str, int]  # by table
-    cost_usd: float | None
+    cost_nanousd: int | None
     unpriced: int
     names: frozenset[str]
     responses: frozenset[str]  # keys of chains.sqlite
@@ -108,7 +108,7 @@ def find(folders: Folders, lake: Lake, wanted: Wanted) -> Found:
         open_scope(connection, Scope(EVER, wanted.condition()))
         calls = connection.sql("select request_id, started_at, date from calls order by date").to_arrow_table()
         rows, cost, unpriced = _row(
-            connection, "select count(*), sum(cost_usd), count(*) filter (cost_nanousd is null) from calls"
+            connection, "select count(*), sum(cost_nanousd), count(*) filter (cost_nanousd is null) from calls"
         )
         (bodies,) = _row(connection, "select count(*) from bodies semi join calls using (request_id, started_at)")
         # What was said of an id stays where another call, which stays, has the same id.
