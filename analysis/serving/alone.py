@@ -26,7 +26,7 @@ from analysis.api.envelope import error_answer
 from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.dashboard.app import dashboard_routes
-from analysis.dashboard.state import BASE, dashboard_of
+from analysis.dashboard.state import BASE, Dashboard, dashboard_of
 from analysis.dashboard.warm import warm_up
 from analysis.lake import Lake
 
@@ -94,12 +94,7 @@ def serve(settings: Settings, listener: socket.socket, announce: Callable[[str],
         journal.close()
 
 
-def application(api: Api, *, warms_up: bool = False) -> ASGIApp:
-    """`warms_up`: what the first page would wait for is done now."""
-    dashboard = dashboard_of(api, has_proxy=False)
-    if warms_up:
-        warm_up(dashboard)
-
+def application(dashboard: Dashboard) -> ASGIApp:
     async def start(_: Request) -> Response:
         return RedirectResponse(f"{BASE}/", 302)
 
@@ -129,8 +124,9 @@ async def _serve(api: Api, listener: socket.socket, announce: Callable[[str], No
         if opens_browser:
             webbrowser.open(url)
 
+    dashboard = dashboard_of(api, has_proxy=False)
     config = uvicorn.Config(
-        application(api, warms_up=True),
+        application(dashboard),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -147,4 +143,6 @@ async def _serve(api: Api, listener: socket.socket, announce: Callable[[str], No
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
+    warming = asyncio.create_task(warm_up(dashboard))
     await server.serve([listener])
+    warming.cancel()

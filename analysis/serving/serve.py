@@ -39,7 +39,7 @@ from analysis.api.envelope import error_answer
 from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.dashboard.app import dashboard_routes
-from analysis.dashboard.state import dashboard_of
+from analysis.dashboard.state import Dashboard, dashboard_of
 from analysis.dashboard.warm import warm_up
 from analysis.exports.otlp.live import OtlpSender
 from analysis.lake import Lake
@@ -92,12 +92,9 @@ def _give_up(why: str) -> Callable[[], None]:
     return lambda: end_process(f"the API process ends, and starts again with the next request: {why}")
 
 
-def application(api: Api, *, warms_up: bool = False) -> ASGIApp:
-    """The dashboard below its own prefix, and the API. `warms_up`: what the first page would wait for is done now."""
-    dashboard = dashboard_of(api)
-    if warms_up:
-        warm_up(dashboard)
-    return Starlette(routes=[*dashboard_routes(dashboard), Mount("/", make_app(api))])
+def application(dashboard: Dashboard) -> ASGIApp:
+    """The dashboard below its own prefix, and the API."""
+    return Starlette(routes=[*dashboard_routes(dashboard), Mount("/", make_app(dashboard.api))])
 
 
 class OnlyWithToken:
@@ -130,8 +127,9 @@ class _Server(uvicorn.Server):
 
 async def _serve(api: Api, token: str) -> None:
     """Answers until the lifeline or SIGTERM ends it."""
+    dashboard = dashboard_of(api)
     config = uvicorn.Config(
-        OnlyWithToken(application(api, warms_up=True), token),
+        OnlyWithToken(application(dashboard), token),
         log_config=None,  # warnings and tracebacks go to stderr as they are
         access_log=False,
         lifespan="off",
@@ -160,7 +158,8 @@ async def _serve(api: Api, token: str) -> None:
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         threading.Thread(target=watch_lifeline, name="lifeline", daemon=True).start()
-        tasks = [asyncio.create_task(each.run()) for each in _tellers(api)]
+        tasks = [asyncio.create_task(warm_up(dashboard))]
+        tasks += [asyncio.create_task(each.run()) for each in _tellers(api)]
         await server.serve([listener])
         for task in tasks:
             task.cancel()

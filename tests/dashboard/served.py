@@ -13,6 +13,7 @@ from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
+from analysis.dashboard.state import dashboard_of
 from analysis.lake import Lake
 from analysis.serving.alone import application
 from tests.waiting import wait_for
@@ -24,7 +25,9 @@ def serving(data: Path) -> Iterator[str]:
     journal = Journal(Folders(data).journal)
     sql = SqlWorkers(data)
     api = Api(settings=load(data), secret=secret(data), lake=Lake(data), sql=sql, journal=journal)
-    config = uvicorn.Config(application(api), log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        application(dashboard_of(api, has_proxy=False)), log_config=None, access_log=False, lifespan="off", ws="none"
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), name="dashboard")

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.addons import proxyserver
 from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.options import Options
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import tflow
 
 from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
@@ -25,8 +26,8 @@ from addon.mitm.http1 import mend
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
 
-with taddons.context(proxyserver.Proxyserver()) as ready:
-    OPTIONS: Final = ready.options
+OPTIONS: Final = Options()
+proxyserver.Proxyserver().load(OPTIONS)  # adds its options
 
 type PassOn = Callable[[bytes], bytes | list[bytes]]
 
