@@ -24,8 +24,8 @@ from tests.docs.conftest import Desk
 from tests.docs.fences import PAGES, ROOT, Block, blocks, commands, sample_output, shape
 
 BLOCKS: Final = [block for page in PAGES for block in blocks(page)]
-# Commands that go on until Ctrl-C, or that other tests run as a whole: their options are checked.
-PARSED_ONLY: Final = ("up", "demo", "fake", "dashboard")
+# Commands that go on until Ctrl-C, wait a minute, or that other tests run as a whole: their options are checked.
+PARSED_ONLY: Final = ("up", "demo", "fake", "dashboard", "compact")
 
 
 def of(*languages: str, not_run: bool = False) -> pytest.MarkDecorator:

@@ -16,14 +16,20 @@ from addon.providers.anthropic import TERMINAL
 from addon.providers.framing.table import SSE
 from addon.providers.openai_shaped import DONE
 
+
+def quick_brotli(data: bytes) -> bytes:
+    """The best quality takes a minute for some hundred megabytes."""
+    return bytes(brotli.compress(data, quality=4))
+
+
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "identity": bytes,
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
     "deflate": zlib.compress,
-    "br": brotli.compress,
+    "br": quick_brotli,
     "zstd": zstandard.compress,
-    "br, gzip": lambda body: gzip.compress(brotli.compress(body)),
+    "br, gzip": lambda body: gzip.compress(quick_brotli(body)),
 }
 STREAM = b"".join(b'data: {"choices":[{"delta":{"content":"%d"}}]}\n\n' % n for n in range(50)) + b"data: [DONE]\n\n"
 
