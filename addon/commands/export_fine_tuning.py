@@ -41,7 +41,7 @@ _SCORE: Final = re.compile(r"(?P<name>.+?)\s*(?P<sign>>=|<=|>|<|=)\s*(?P<number>
     ),
 )
 @output_option("A new file of JSON lines.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), required=True, help="Who trains with it.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), required=True, help="The form that its trainer reads.")
 @click.option("--rating", type=click.Choice(("positive", "negative")), help="Only calls that were rated so.")
 @click.option(
     "--score",

@@ -66,7 +66,7 @@ class Reader:
         return self._chains.session(redacted_link(self._redactor, link) if self._redactor else link)
 
     def close(self) -> None:
-        """Whoever asks next opens its files again."""
+        """The next question opens its files again."""
         self._charged.close()
         self._chains.close()
 

@@ -83,7 +83,7 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
     except (
         pa.ArrowException,
         duckdb.Error,
-    ) as error:  # e.g. sums that no column holds; the calls can be asked all the same
+    ) as error:  # e.g. sums that no column holds; reports then read the calls
         say(f"{file}: has no summary, reports read its calls: {error!r:.300}")
         parts = []
     rows = pa.concat_tables(parts) if parts else None

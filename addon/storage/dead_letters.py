@@ -1,6 +1,6 @@
 """`DATA/webhooks-dead.jsonl`: deliveries that were given up, one JSON object a line, with the id of the call.
 
-The file is replaced where calls are removed from it; whoever appends holds its lock, and looks whether it is still the file.
+The file is replaced where calls are removed from it; a process that appends holds its lock, and looks whether it is still the file.
 """
 
 import fcntl
