@@ -90,30 +90,32 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
                     if as_parquet
                     else rows_of(table, None, as_lines, {}, longest_line=longest_line(listing))
                 )
-                try:
-                    connection.execute(f"select bit_xor(hash({names}, date)) from ({rows})").fetchall()
-                except duckdb.OutOfMemoryException:
-                    continue  # says nothing of the file
-                except duckdb.Error as error:
-                    if file.exists():
-                        found.append((file, str(error).partition("\n")[0]))
+                if why := _why_damaged(connection, file, f"select bit_xor(hash({names}, date)) from ({rows})"):
+                    found.append((file, why))
     return found
 
 
 def damaged_summaries(summaries: Iterable[Path]) -> list[tuple[Path, str]]:
     """Those that are not Parquet, or whose contents are bad: found by reading every value."""
     found: list[tuple[Path, str]] = []
+    names = ", ".join(f'"{name}"' for name in summary.COLUMNS)
     with duckdb.connect() as connection:
         for file in summaries:
-            try:
-                names = ", ".join(f'"{name}"' for name in summary.COLUMNS)
-                connection.execute(f"select bit_xor(hash({names})) from read_parquet({file_list([file])})").fetchall()
-            except duckdb.OutOfMemoryException:
-                continue  # says nothing of the file
-            except duckdb.Error as error:
-                if file.exists():
-                    found.append((file, str(error).partition("\n")[0]))
+            sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"
+            if why := _why_damaged(connection, file, sql):
+                found.append((file, why))
     return found
+
+
+def _why_damaged(connection: duckdb.DuckDBPyConnection, file: Path, reads_all: str) -> str | None:
+    """What DuckDB says where it cannot read every value of the file; None: it can, or the file is gone."""
+    try:
+        connection.execute(reads_all).fetchall()
+    except duckdb.OutOfMemoryException:
+        return None  # says nothing of the file
+    except duckdb.Error as error:
+        return str(error).partition("\n")[0] if file.exists() else None
+    return None
 
 
 def _why_foreign(file: Path) -> str:

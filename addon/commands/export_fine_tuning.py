@@ -74,7 +74,8 @@ def fine_tuning(
     Each example is written once, and of a conversation that went on only the longest: agents send it again each turn. Reasoning
     is left out. What was left out, and why, is on stderr.
     """
-    from analysis.exports.fine_tuning.sets import Counts, days, write_set
+    from analysis.exports.fine_tuning.sets import Counts, write_set
+    from analysis.exports.slices import days
 
     chosen = replace(scope, where=_with_choices(scope.where, rating, scores, properties))
     redactor = redactor_for(data, config) if redact else None

@@ -40,8 +40,9 @@ def otlp(
     """
     import os
 
-    from analysis.exports.otlp.past import Away, Progress, days, send_past
+    from analysis.exports.otlp.past import Away, Progress, send_past
     from analysis.exports.otlp.sending import Endpoint
+    from analysis.exports.slices import days
 
     chosen = _chosen(endpoint, headers, bodies, data, config)
     try:

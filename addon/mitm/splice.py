@@ -16,7 +16,7 @@ from addon.mitm.stream import CallStream
 
 def spliced(provider: Http1Client, layer: HttpLayer, data: bytes) -> bytes | None:
     """What the caller is sent for this data from its provider; None: the data has to take the layers' way."""
-    if provider.state != provider.read_body or provider.buf:
+    if provider.state != provider.read_body or provider.buf or not data.endswith(b"\r\n"):
         return None
     reader, stream = provider.body_reader, layer.streams.get(provider.stream_id or 0)
     if not (isinstance(reader, BodyReader) and reader.is_between_chunks):

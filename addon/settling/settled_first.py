@@ -24,17 +24,12 @@ def settle_first(
     Raises ConfigError where the prices of the config cannot be read, OSError.
     """
     folders = Folders(data)
-    left = _with_lines(folders, unsettled_segments(folders))
-    waited_s = 0.0
-    while left:
+
+    def those_left(before: set[str]) -> set[str]:
         settle_leftovers(data, config)  # of dead proxies, if no settler is at work; it may end while we wait
-        left &= unsettled_segments(folders)
-        told(len(left))
-        if not left or waited_s >= patience_s:
-            break
-        wait(POLL_S)
-        waited_s += POLL_S
-    return left
+        return before & unsettled_segments(folders)
+
+    return _wait_until_none(_with_lines(folders, unsettled_segments(folders)), those_left, wait, patience_s, told)
 
 
 def wait_for_lines_to_go(
@@ -44,11 +39,26 @@ def wait_for_lines_to_go(
     long as a call under way needs one. Returns the names of those that are left after `patience_s`. Raises ConfigError,
     OSError."""
     folders = Folders(data)
-    left = segments_with_lines(folders) - unsettled_segments(folders)
+
+    def those_left(before: set[str]) -> set[str]:
+        settle_leftovers(data, config, cleans=True)
+        return before & segments_with_lines(folders)
+
+    settled = segments_with_lines(folders) - unsettled_segments(folders)
+    return _wait_until_none(settled, those_left, wait, patience_s, told)
+
+
+def _wait_until_none(
+    left: set[str],
+    those_left: Callable[[set[str]], set[str]],
+    wait: Callable[[float], None],
+    patience_s: float,
+    told: Callable[[int], None],
+) -> set[str]:
+    """Asks again and again which segments are left, and returns those that are after `patience_s`."""
     waited_s = 0.0
     while left:
-        settle_leftovers(data, config, cleans=True)
-        left &= segments_with_lines(folders)
+        left = those_left(left)
         told(len(left))
         if not left or waited_s >= patience_s:
             break

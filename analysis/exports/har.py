@@ -4,7 +4,7 @@ HAR 1.2: http://www.softwareishard.com/blog/har-12-spec/. Members that begin wit
 are those of a list without secrets, paths have no secrets, and cookies are not kept at all.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from addon.conversations.model import dumped
 from addon.metering.reading import begins_stream
 from addon.providers.fields import at, count, parse
+from analysis.exports.slices import of_size
 from analysis.lake import Connection, Lake
 from analysis.table import fetch
 
@@ -179,7 +180,7 @@ def write_har(
     }
     file.write(b'{"log":' + dumped(head).removesuffix(b"}") + b',"entries":[')
     separator = b"\n"
-    for group in _groups(calls):
+    for group in of_size(calls, _MOST_CALLS, _MOST_BYTES):
         for row in lake.ask(partial(_rows, calls=group)):
             file.write(separator + dumped(entry(row, session_id)))
             separator = b",\n"
@@ -193,16 +194,3 @@ def _rows(connection: Connection, calls: Sequence[Row]) -> list[dict[str, Any]]:
     wanted = {(call["request_id"], call["started_at_us"]) for call in calls}
     found = fetch(connection, _SQL, bounds).records()
     return [row for row in found if (row["request_id"], row["started_at_us"]) in wanted]
-
-
-def _groups(calls: Sequence[Row]) -> Iterator[list[Row]]:
-    group: list[Row] = []
-    size = 0
-    for call in calls:
-        if group and (len(group) == _MOST_CALLS or size + call["bytes"] > _MOST_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(call)
-        size += call["bytes"]
-    if group:
-        yield group

@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from addon.storage.lake import duckdb_columns
+from analysis.exports.slices import days
 from analysis.lake import Connection, Lake
 from analysis.reports.scope import Scope, open_scope
 
@@ -42,9 +43,7 @@ class Slice:
 
 def slices(connection: Connection, scope: Scope, most: int = SLICE_ROWS) -> list[Slice]:
     """The calls of a scope, oldest first, cut into pieces of about `most` rows."""
-    open_scope(connection, scope)
-    counted = connection.execute("select date, count(*) from calls group by date order by date").fetchall()
-    return [piece for day, rows in counted for piece in _of_day(connection, day, rows, most)]
+    return [piece for day, rows in days(connection, scope) for piece in _of_day(connection, day, rows, most)]
 
 
 def _of_day(connection: Connection, day: date, rows: int, most: int) -> Iterator[Slice]:

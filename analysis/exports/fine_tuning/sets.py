@@ -17,6 +17,7 @@ from analysis.exports.fine_tuning import anthropic, openai, sharegpt
 from analysis.exports.fine_tuning.example import Example, LeftOut, example_of
 from analysis.exports.fine_tuning.repeats import Repeats
 from analysis.exports.fine_tuning.tool_schemas import tools_of
+from analysis.exports.slices import of_size
 from analysis.lake import Connection, Lake
 from analysis.reports.scope import Scope, open_scope
 from analysis.table import fetch
@@ -79,12 +80,6 @@ class _Spooled:
     size: int  # bytes
     characters: int  # of text
     remark: str | None
-
-
-def days(connection: Connection, scope: Scope) -> list[tuple[date, int]]:
-    """The days of a scope with their calls."""
-    open_scope(connection, scope)
-    return connection.execute("select date, count(*) from calls group by date order by date").fetchall()
 
 
 def write_set(
@@ -178,7 +173,7 @@ def _calls(
         counts.left_out.update(row["why_not"] for row in rows if row["why_not"])
         wanted = [row for row in rows if not row["why_not"]]
         advance(len(rows) - len(wanted))
-        for group in _groups(wanted):
+        for group in of_size(wanted, _MOST_CALLS, _MOST_BYTES):
             yield from lake.ask(partial(_read, group=group))
             advance(len(group))
 
@@ -190,16 +185,3 @@ def _rows(connection: Connection, scope: Scope, day: date) -> list[dict[str, Any
 
 def _read(connection: Connection, group: Sequence[dict[str, Any]]) -> list[Call]:
     return sorted(with_bodies(connection, group), key=lambda call: (call.started_at_us, call.request_id))
-
-
-def _groups(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        if group and (len(group) == _MOST_CALLS or size + row["bytes"] > _MOST_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += row["bytes"]
-    if group:
-        yield group

@@ -1,9 +1,10 @@
 """Sends spans of stored calls, oldest first."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
+from itertools import batched
 from typing import Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -39,12 +40,6 @@ class Away(Exception):
         self.at = at
 
 
-def days(connection: Connection, scope: Scope) -> list[tuple[date, int]]:
-    """The days of a scope with their calls."""
-    open_scope(connection, scope)
-    return connection.execute("select date, count(*) from calls group by date order by date").fetchall()
-
-
 def send_past(
     lake: Lake,
     scope: Scope,
@@ -60,7 +55,7 @@ def send_past(
     """Raises Away after TRIES tries of one request. `wait`: of seconds."""
     for day in dates:
         keys = lake.ask(partial(_keys, scope=scope, day=day))
-        for some in _groups(keys, AT_ONCE_WITH_BODIES if bodies else AT_ONCE):
+        for some in batched(keys, AT_ONCE_WITH_BODIES if bodies else AT_ONCE):
             spans = lake.ask(partial(spans_of, calls=some, bodies=bodies, redactor=redactor))
             outcome = _send(spans, endpoint, wait, some[0])
             progress.sent += len(some)
@@ -83,7 +78,3 @@ def _send(spans: Sequence[Span], endpoint: Endpoint, wait: Callable[[float], Non
 def _keys(connection: Connection, scope: Scope, day: date) -> list[Key]:
     open_scope(connection, scope)
     return connection.execute(_KEYS, {"day": day}).fetchall()
-
-
-def _groups(keys: Sequence[Key], most: int) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + most] for start in range(0, len(keys), most))
