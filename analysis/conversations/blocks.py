@@ -50,9 +50,9 @@ class Turn:
     finish_reason: str = ""
 
 
-def turns_of(conversation: Conversation, start: int = 0, with_answer: bool = True) -> list[Turn]:
+def turns_of(conversation: Conversation, start: int = 0) -> list[Turn]:
     """The system's words, the request's messages from `start`, the answer; all together of bounded size."""
-    found = list(_turns(conversation, start, with_answer))
+    found = list(_turns(conversation, start))
     return list(_bounded(found, _names(conversation)))
 
 
@@ -61,14 +61,13 @@ def message_turns(messages: Iterable[Message]) -> list[Turn]:
     return list(_bounded([_turn(message) for message in messages], {}))
 
 
-def _turns(conversation: Conversation, start: int, with_answer: bool) -> Iterator[Turn]:
+def _turns(conversation: Conversation, start: int) -> Iterator[Turn]:
     if conversation.system_instructions and not start:
         yield Turn("system", tuple(map(block_of, conversation.system_instructions)))
     for place, message in enumerate(conversation.input_messages[start:], start):
         yield replace(_turn(message), place=place)
-    if with_answer:
-        for message in conversation.output_messages:
-            yield replace(_turn(message), is_answer=True)
+    for message in conversation.output_messages:
+        yield replace(_turn(message), is_answer=True)
 
 
 def _turn(message: Message) -> Turn:

@@ -1,7 +1,6 @@
 """The page of one request: what was said, how it came, what it cost, and what can be done with it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +15,7 @@ from analysis.conversations.messages import by_id, new_from, turn_after, turn_be
 from analysis.conversations.turn_diff import turn_diff
 from analysis.dashboard import again, request_notes
 from analysis.dashboard.json_tree import hits, json_tree
+from analysis.dashboard.one_call import Row, asked_id, bodies_of, row_of
 from analysis.dashboard.pages import Site, run
 from analysis.dashboard.prices import price_list
 from analysis.dashboard.replay import proxy_url
@@ -39,7 +39,6 @@ MOST_TURNS: Final = 300  # messages of one page
 MOST_COPIED_CHARS: Final = 100_000  # of a body inside a text to copy
 MOST_RAW_CHARS: Final = 200_000  # of a body that is not JSON
 
-type Row = Mapping[str, Any]
 type Part = Callable[[Connection, View, Row], Mapping[str, Any]]
 
 
@@ -48,7 +47,7 @@ def routes(site: Site) -> list[Route]:
         view = view_of(request)
 
         def question(connection: Connection) -> dict[str, Any]:
-            row = _row(connection, request)
+            row = row_of(connection, asked_id(request))
             variables = {"id": row["request_id"], "started_us": row["started_us"]}
             (beside,) = run(connection, "one_request_beside", variables).records()
             return {"row": row, "beside": beside}
@@ -70,28 +69,32 @@ def routes(site: Site) -> list[Route]:
             view = view_of(request)
 
             def question(connection: Connection) -> Mapping[str, Any]:
-                row = _row(connection, request)
+                row = row_of(connection, asked_id(request))
                 return {"row": row, **answer(connection, view, row)}
 
-            return site.part(f"request_{name}.html", view, **await site.ask(view, question))
+            return site.part(f"request_{name}.html", view, **await site.dashboard.api.ask(question))
 
         return Route(f"{PATH}/-/{name}", asked)
 
     async def cost(request: Request) -> Response:
         view = view_of(request)
-        row = await site.ask(view, partial(_row, request=request))
         prices = await run_in_threadpool(price_list, site.dashboard.settings())
 
         def question(connection: Connection) -> Mapping[str, Any]:
-            rows = request_rows(connection, row["request_id"])
-            return {"explained": explain_row(rows[-1], prices), "kept": rows[-1]}
+            row = row_of(connection, asked_id(request))
+            kept = request_rows(connection, row["request_id"])[-1]
+            return {"row": row, "explained": explain_row(kept, prices), "kept": kept}
 
-        return site.part("request_cost.html", view, row=row, **await site.ask(view, question))
+        return site.part("request_cost.html", view, **await site.dashboard.api.ask(question))
 
     async def body(request: Request) -> Response:
         """A whole body, to keep as a file: never shown as a page."""
         side = request.path_params["side"]
-        found = await site.ask(view_of(request), lambda connection: _bodies(connection, _row(connection, request)))
+
+        def question(connection: Connection) -> Row:
+            return bodies_of(connection, row_of(connection, asked_id(request)))
+
+        found = await site.dashboard.api.ask(question)
         text = found[f"{side}_body"]
         if text is None:
             raise ApiError(404, f"the body of this {side} was not kept, or is empty")
@@ -104,10 +107,10 @@ def routes(site: Site) -> list[Route]:
         view = view_of(request)
 
         def question(connection: Connection) -> Mapping[str, Any]:
-            row = _row(connection, request)
+            row = row_of(connection, asked_id(request))
             return {"row": row, **_again(connection, view, row, proxy_url(site.dashboard.api.settings.data))}
 
-        return site.part("request_again.html", view, **await site.ask(view, question))
+        return site.part("request_again.html", view, **await site.dashboard.api.ask(question))
 
     return [
         Route(PATH, page),
@@ -130,22 +133,6 @@ def _only_sides(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[R
         return await answer(request)
 
     return asked
-
-
-def _row(connection: Connection, request: Request) -> Row:
-    """Raises ApiError 404."""
-    request_id = request.path_params["request_id"].lower()
-    found = list(run(connection, "one_request", {"id": request_id}).records())
-    if not found:
-        raise ApiError(404, f"There is no call {request_id[:100]}. A call is found a second after it ended.")
-    return found[0]
-
-
-def _bodies(connection: Connection, row: Row) -> Row:
-    """None for each where the row of the bodies is gone: they may be kept for less time."""
-    variables = {"id": row["request_id"], "started_us": row["started_us"]}
-    table = run(connection, "one_request_bodies", variables)
-    return next(table.records(), dict.fromkeys(table.columns))
 
 
 def _conversation(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
@@ -192,7 +179,7 @@ def _turns(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
 
 
 def _raw(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
-    bodies = _bodies(connection, row)
+    bodies = bodies_of(connection, row)
     words = view.options.get("q", "")
     sides = []
     for side in ("request", "response"):
@@ -213,21 +200,21 @@ def _raw(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
 
 
 def _stream(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
-    bodies = _bodies(connection, row)
+    bodies = bodies_of(connection, row)
     coding = (bodies["response_headers"] or {}).get("content-encoding")
     pieces = pieces_of(bodies["response_piece_times"], bodies["response_body"], coding)
     return {"found": pieces, "coding": coding, "width": WIDTH, "height": HEIGHT}
 
 
 def _http(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
-    bodies = _bodies(connection, row)
+    bodies = bodies_of(connection, row)
     return {"bodies": bodies, "attempts": request_notes.attempts_of(row)}
 
 
 def _again(connection: Connection, view: View, row: Row, proxy: str | None) -> Mapping[str, Any]:
     address = proxy or "http://127.0.0.1:8787"
     try:
-        call = again.again({**row, **_bodies(connection, row)})
+        call = again.again({**row, **bodies_of(connection, row)})
     except again.NotAgain as problem:
         return {"problem": str(problem), "texts": {}, "proxy": proxy, "call": None}
     if len(call.body) > MOST_COPIED_CHARS:

@@ -36,7 +36,7 @@ def routes(site: Site) -> list[Route]:
 
 async def _page(site: Site, request: Request) -> Response:
     view, session_id = view_of(request), _session_id(request)
-    rows = await site.ask(view, lambda connection: _calls(connection, session_id))
+    rows = await site.dashboard.api.ask(lambda connection: _calls(connection, session_id))
     tab = view.options.get("tab", "")
     return site.page(
         request,
@@ -62,7 +62,7 @@ async def _tree(site: Site, request: Request) -> Response:
         shown = [row for node in _nodes(whole) for row in node.own[:MOST_CALLS]]
         return {"whole": whole, "shown": shown, "tools": tools_between(connection, session_id, rows, shown)}
 
-    found = await site.ask(view, question)
+    found = await site.dashboard.api.ask(question)
     colours = _colours(site, found["shown"])
     return site.part("session_tree.html", view, most=MOST_CALLS, width=WIDTH, colours=colours, **found)
 
@@ -80,7 +80,7 @@ async def _more(site: Site, request: Request) -> Response:
         shown = node.own[start : start + MOST_CALLS]
         return {"node": node, "shown": shown, "tools": tools_between(connection, session_id, rows, shown)}
 
-    found = await site.ask(view, question)
+    found = await site.dashboard.api.ask(question)
     return site.part(
         "session_more.html",
         view,
@@ -102,7 +102,7 @@ async def _conversation(site: Site, request: Request) -> Response:
         ((count,),) = run(connection, "session_count", {"session": session_id}).rows
         return {"said": [_said(turn) for turn in turns], "calls": count}
 
-    found = await site.ask(view, question)
+    found = await site.dashboard.api.ask(question)
     return site.part("session_conversation.html", view, start=start, most=TURNS_A_PAGE, **found)
 
 

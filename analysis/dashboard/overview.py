@@ -108,7 +108,7 @@ async def _budgets(site: Site, request: Request) -> Response:
     view, now = view_of(request), datetime.now(UTC)
     settings = site.dashboard.settings()
     contents, _ = await limits_store(site, now)  # the page of the limits says what is not known
-    found = await site.ask(view, lambda connection: budgets_now(connection, settings.budgets, contents, now))
+    found = await site.dashboard.api.ask(lambda connection: budgets_now(connection, settings.budgets, contents, now))
     return site.part("overview_budgets.html", view, budgets=found[:_MOST_BUDGETS])
 
 

@@ -17,6 +17,7 @@ from analysis.api.envelope import ApiError
 from analysis.api.feedback import tell_of_call
 from analysis.dashboard import again
 from analysis.dashboard.forms import read_form
+from analysis.dashboard.one_call import asked_id, bodies_of, row_of
 from analysis.dashboard.pages import Site, run
 from analysis.dashboard.replay import NotSent, answer_of, proxy_url, replay
 from analysis.dashboard.view import view_of
@@ -60,19 +61,19 @@ def routes(site: Site) -> list[Route]:
 
     async def show(request: Request, *, told: bool = False, problem: str | None = None) -> Response:
         view = view_of(request)
-        request_id = request.path_params["request_id"].lower()
+        request_id = asked_id(request)
 
         def question(connection: Connection) -> dict[str, Any]:
             (found,) = run(connection, "one_request_notes", {"id": request_id}).records()
             rows = list(run(connection, "one_request", {"id": request_id}).records())
             return {**found, "properties": dict(rows[0]["properties"] or {}) if rows else {}}
 
-        found = await site.ask(view, question)
+        found = await site.dashboard.api.ask(question)
         return site.part("request_notes.html", view, request_id=request_id, told=told, problem=problem, **found)
 
     async def send(request: Request) -> Response:
         view, form = view_of(request), await read_form(request)
-        request_id = request.path_params["request_id"].lower()
+        request_id = asked_id(request)
         proxy = proxy_url(site.dashboard.api.settings.data)
         if proxy is None:
             raise ApiError(409, "No proxy runs on this data folder.")
@@ -80,13 +81,11 @@ def routes(site: Site) -> list[Route]:
             raise ApiError(400, "Tick the box first: sending the call again costs money.")
 
         def question(connection: Connection) -> dict[str, Any]:
-            (row,) = run(connection, "one_request", {"id": request_id}).records()
-            variables = {"id": request_id, "started_us": row["started_us"]}
-            (bodies,) = run(connection, "one_request_bodies", variables).records()
-            return {**row, **bodies}
+            row = row_of(connection, request_id)
+            return {**row, **bodies_of(connection, row)}
 
         try:
-            row = await site.ask(view, question)
+            row = await site.dashboard.api.ask(question)
             call = again.again(row)
             sent = await run_in_threadpool(
                 replay, call, proxy, form.get("key", ""), form.get("own_key", ""), request_id

@@ -17,7 +17,7 @@ from addon.metering.overrides import PriceOverride
 from addon.settling.process import settle_leftovers
 from addon.storage.folders import NotOurs
 from analysis.lake import Connection, Lake
-from analysis.reports.asking import ready
+from analysis.reports.asking import answer_as_arrow
 from analysis.reports.question import Question
 from analysis.reports.reading import read_question
 from analysis.reports.scope import Scope, open_scope
@@ -78,10 +78,7 @@ def report(name: str, *, tz: str | None, data: Folder, sql_dir: Folder, limit: i
 
     own_prices = _settled(folder)
 
-    def ask(connection: Connection) -> pyarrow.Table:
-        return connection.sql(ready(connection, question, own_prices)).to_arrow_table()
-
-    return Answer(question, Lake(folder).ask(ask))
+    return Answer(question, Lake(folder).ask(lambda connection: answer_as_arrow(connection, question, own_prices)))
 
 
 def _settled(data: Path) -> tuple[PriceOverride, ...]:
