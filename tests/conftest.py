@@ -17,9 +17,12 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, databas
 settings.load_profile("repeatable")
 
 
+_MEMORY = resource.getrlimit(resource.RLIMIT_DATA)
+
+
 @pytest.fixture(autouse=True)
 def _memory_of_its_own() -> Iterator[None]:
-    """`heliograph sql` bounds the memory of its process, which in some tests is this one."""
-    before = resource.getrlimit(resource.RLIMIT_DATA)
+    """`heliograph sql` bounds the memory of its process, which in some tests, and in fixtures of modules, is this one."""
+    resource.setrlimit(resource.RLIMIT_DATA, _MEMORY)
     yield
-    resource.setrlimit(resource.RLIMIT_DATA, before)
+    resource.setrlimit(resource.RLIMIT_DATA, _MEMORY)

@@ -84,6 +84,7 @@ class Settings:
     fallbacks: tuple[FallbackRule, ...] = ()  # by model; the variables in their headers are still names
     inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage; remove it for callers that did not ask
     limits_fail_closed: bool = False  # refuse calls that cannot be checked, else let them pass unlimited
+    is_offline: bool = False  # for replayed calls: nobody is told, nothing is asked on the network
     is_watched: bool = True  # a running proxy reads the file again when it changes
     upstream_proxy: Origin | None = None  # the proxy that this shell used before; our calls go through it
     upstream_proxy_auth: str | None = field(default=None, repr=False)  # user:password of its URL
@@ -95,7 +96,7 @@ class Settings:
 
     def offline(self) -> "Settings":
         """The same without whatever is told or asked on the network: for replayed calls."""
-        return replace(self, webhooks=(), alerts=(), smtp=None, upstream_proxy=None)
+        return replace(self, is_offline=True, webhooks=(), alerts=(), otlp=None, smtp=None, upstream_proxy=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class ApiProcess:
         process = self._process = ChildProcess(
             "analysis.serving",
             *("--data", str(self.settings.data), "--config", str(self.settings.config)),
+            *(["--offline"] if self.settings.is_offline else []),
             variables={TOKEN_VARIABLE: self.token},
             pipe_output=True,
         )

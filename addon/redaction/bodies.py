@@ -5,7 +5,6 @@ compression) is not kept at all: nobody knows what is in it.
 """
 
 import base64
-import binascii
 import json
 import re
 from typing import Final
@@ -42,18 +41,23 @@ def body_without_secrets(search: SecretSearch, body: bytes, content_type: str | 
 def kept_body_without_secrets(search: SecretSearch, body: str) -> str | None:
     """A body as the table `bodies` has it: text, or a `data:` URL of what is not UTF-8. None: it must not be kept."""
     url = _KEPT_URL.match(body)
-    if url is None:
+    data = _decoded(body[url.end() :]) if url else None
+    if url is None or data is None:
         text = body.encode("utf-8", "surrogatepass")
         found = _text(search, text)
         return body if found is text else found.decode("utf-8", "surrogatepass")
-    try:
-        data = binascii.a2b_base64(body[url.end() :])
-    except binascii.Error:
-        return None
     kept = body_without_secrets(search, data, url[1])
     if kept is None or kept is data:
         return None if kept is None else body
     return f"data:{url[1]};base64,{base64.b64encode(kept).decode()}"
+
+
+def _decoded(coded: str) -> bytes | None:
+    """None: it is text that only begins as such a URL does."""
+    try:
+        return base64.b64decode(coded, validate=True)
+    except ValueError:
+        return None
 
 
 def _as_utf8(body: bytes) -> bytes | None:

@@ -57,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="analysis.serving", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path)
+    parser.add_argument("--offline", action="store_true", help="tell nobody of calls: they are replayed")
     options = parser.parse_args()
     token = os.environ.pop(TOKEN_VARIABLE, "")
     if not token:
@@ -65,6 +66,8 @@ def main() -> int:
     config: Path | None = options.config
     try:
         settings = load(options.data, config if config and config.exists() else None)
+        if options.offline:
+            settings = settings.offline()
         api = Api(
             settings=settings,
             secret=secret(options.data),

@@ -22,12 +22,12 @@ class FinishedCalls:
         self._lake, self._queue = lake, queue
         self._fingerprint: frozenset[tuple[str, int]] | None = None
 
-    def take_in(self, now: float, receivers: Callable[[Mapping[str, Any]], Iterable[str]]) -> None:
-        """Puts what is new into the queue. `now`: epoch seconds; `receivers`: the URLs that are told of a call of new.sql.
-        Raises duckdb.Error, sqlite3.Error, OSError."""
+    def take_in(self, now: float, receivers: Callable[[Mapping[str, Any]], Iterable[str]]) -> bool:
+        """Puts what is new into the queue; False: the lake is as it was. `now`: epoch seconds; `receivers`: the URLs that
+        are told of a call of new.sql. Raises duckdb.Error, sqlite3.Error, OSError."""
         fingerprint = self._lake.fingerprint()
         if fingerprint == self._fingerprint:
-            return
+            return False
         moment = datetime.fromtimestamp(now, UTC)
         began, upto = (datetime.fromtimestamp(each / 1e6, UTC) for each in self._queue.looked_us(now))
         since = max(began, upto - LATE, moment - LONGEST_GAP)
@@ -38,3 +38,4 @@ class FinishedCalls:
         )
         self._queue.forget(int((moment - LONGEST_GAP - LONGEST_CALL).timestamp() * 1e6))
         self._fingerprint = fingerprint
+        return True

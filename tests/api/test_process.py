@@ -38,9 +38,9 @@ def start(data: Path, *options: str, token: str | None = TOKEN) -> subprocess.Po
 
 
 @contextmanager
-def started(data: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def started(data: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The process and its URL. It is gone after the block."""
-    process = start(data)
+    process = start(data, *options)
     try:
         assert process.stdout
         line = process.stdout.readline()
@@ -178,3 +178,14 @@ def test_its_memory_has_a_bound_whatever_is_asked(data: Path) -> None:
         ask("select 1 as a")
         assert answers[-1].json()["data"]["rows"] == [{"a": 1}]
         assert most_resident_bytes(process.pid) < MOST_RESIDENT_BYTES
+
+
+def test_offline_it_tells_nobody(data: Path, tmp_path: Path) -> None:
+    """A webhook without its secret ends the process, unless there is nothing to tell."""
+    settings = tmp_path / "heliograph.toml"
+    settings.write_text('[[webhooks]]\nurl = "http://127.0.0.1:9/"\nsecret = "$NOT_SET"\n')
+    refused = start(data, "--config", str(settings))
+    assert b"NOT_SET" in refused.communicate(timeout=30)[1]
+    with started(data, "--config", str(settings), "--offline") as (_, url):
+        count = f"{url}/v1/request/count/query"
+        assert httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN}).status_code == 200

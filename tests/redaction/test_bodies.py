@@ -209,3 +209,9 @@ def test_no_secret_survives_however_a_stream_is_cut(kind: str, data: st.DataObje
     cuts = sorted(data.draw(st.sets(st.integers(1, len(text) - 1))))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert streamed_text(redacted(sse(pieces), "text/event-stream")) == REDACTOR.text(text)
+
+
+@pytest.mark.parametrize("coded", ["aGk= ", "aGk=", "not base64 ", "aGk"])
+def test_text_that_begins_like_a_kept_file_is_searched_as_text(coded: str) -> None:
+    body = f"data:text/plain;base64,{coded} and {MAIL}"
+    assert REDACTOR.kept_body(body) == body.replace(MAIL, MAIL_PSEUDONYM)

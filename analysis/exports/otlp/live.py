@@ -55,14 +55,17 @@ class OtlpSender:
 
     async def step(self, now: float) -> None:
         """Takes in what ended, and sends what is due."""
-        await asyncio.to_thread(self._finished.take_in, now, lambda call: [self._endpoint.url])
-        if lost := self._queue.give_up_beyond(MOST_WAITING):
-            _say(
-                f"{self._endpoint.url} takes no spans: {lost:,} older calls are given up; `heliograph export otlp` sends them"
-            )
+        await asyncio.to_thread(self._take_in, now)
         most = AT_ONCE_WITH_BODIES if self._bodies else AT_ONCE
         while now >= self._not_before and (due := self._queue.claim(now, most)):
             self._settle(due, await asyncio.to_thread(self._send, due), now)
+
+    def _take_in(self, now: float) -> None:
+        is_new = self._finished.take_in(now, lambda call: [self._endpoint.url])
+        if is_new and (lost := self._queue.give_up_beyond(MOST_WAITING)):
+            _say(
+                f"{self._endpoint.url} takes no spans: {lost:,} older calls are given up; `heliograph export otlp` sends them"
+            )
 
     def _send(self, due: Sequence[Delivery]) -> Outcome:
         # An endpoint that was named in earlier settings is owed nothing.
