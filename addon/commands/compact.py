@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.progress import progress_bar
 
@@ -43,25 +44,22 @@ def compact_folder(data: Path, now: Callable[[], float], wait: Callable[[float],
 
     refuse_unsafe(data)
     folders = Folders(data)
-    try:
-        with merges.only_merger(folders):
-            merges.remove_replaced(folders, now())
-            planned = merges.planned(folders)
-            if not planned:
-                summarise_all(folders)
-                click.echo("nothing to merge: each day of each table is one file")
-                return
-            before = _use(folders, planned)
-            failed = _merge(folders, planned)
+    with merging_alone(folders):
+        merges.remove_replaced(folders, now())
+        planned = merges.planned(folders)
+        if not planned:
             summarise_all(folders)
-            after = _use(folders, planned)
-            click.echo(
-                f"{before.files:,} files of {len({merge.day for merge in planned}):,} days became {after.files:,}:"
-                f" {before.size / 1e6:,.1f} MB became {after.size / 1e6:,.1f} MB"
-            )
-            _remove(folders, now, wait)
-    except merges.Busy as error:
-        raise Failure(f"a proxy is merging in {data} just now; run this again when it is done") from error
+            click.echo("nothing to merge: each day of each table is one file")
+            return
+        before = _use(folders, planned)
+        failed = _merge(folders, planned)
+        summarise_all(folders)
+        after = _use(folders, planned)
+        click.echo(
+            f"{before.files:,} files of {len({merge.day for merge in planned}):,} days became {after.files:,}:"
+            f" {before.size / 1e6:,.1f} MB became {after.size / 1e6:,.1f} MB"
+        )
+        _remove(folders, now, wait)
     if failed:
         raise Failure("\n".join(failed))
 

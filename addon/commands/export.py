@@ -19,6 +19,7 @@ from addon.commands.export_options import (
 from addon.commands.export_otlp import otlp
 from addon.commands.options import data_options, examples
 from addon.commands.progress import progress_bar
+from addon.commands.tables import calls_in_words
 
 if TYPE_CHECKING:
     from analysis.reports.scope import Scope
@@ -89,7 +90,7 @@ def requests(
                 rows.export(lake, scope, pieces, take, with_bodies=with_bodies)
 
     write_output(target, write)
-    say(target, f"{count:,} {'call' if count == 1 else 'calls'} {scope.window}")
+    say(target, f"{calls_in_words(count)} {scope.window}")
     say_if_nothing(lake, data, scope, count)
 
 

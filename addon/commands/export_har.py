@@ -8,6 +8,7 @@ import click
 from addon.commands.export_options import open_lake, output_option, say, write_output
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.progress import progress_bar
+from addon.commands.tables import calls_in_words
 
 
 @click.command(
@@ -38,4 +39,4 @@ def har(session_id: str, target: Path | None, data: Path, config: Path | None) -
             write_har(lake, session_id, calls, file, lambda count: progress.advance(bar, count))
 
     write_output(target, write)
-    say(target, f"{len(calls):,} {'call' if len(calls) == 1 else 'calls'}")
+    say(target, calls_in_words(len(calls)))

@@ -9,7 +9,7 @@ import click
 from addon.commands.export_options import open_lake, question_mistakes, redactor_for, say_if_nothing, scope_options
 from addon.commands.options import Failure, data_options, examples, read_settings
 from addon.commands.progress import progress_bar
-from addon.commands.tables import warn
+from addon.commands.tables import calls_in_words, warn
 
 if TYPE_CHECKING:
     from addon.config.otlp import Otlp
@@ -72,7 +72,7 @@ def otlp(
         raise Failure(f"{chosen.url}: {error}; {told.sent:,} calls were sent; go on with --since {since}") from error
     if told.refused:
         raise Failure(f"{chosen.url} did not take the spans of {told.refused:,} of {told.sent:,} calls: {told.why}")
-    warn(f"{chosen.url}: {told.sent:,} {'call' if told.sent == 1 else 'calls'} {scope.window}")
+    warn(f"{chosen.url}: {calls_in_words(told.sent)} {scope.window}")
     say_if_nothing(lake, data, scope, told.sent)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from addon.commands.forget_expired import forget_expired
+from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.progress import progress_bar
 from addon.commands.tables import settle, warn
@@ -98,7 +99,6 @@ def forget_calls(
     from addon.commands import forget_pass
     from addon.config.settings import load_what_can_be_read
     from addon.redaction.key import redactor_of
-    from addon.settling import compact as merges
     from addon.settling.settled_first import settle_first, wait_for_lines_to_go
     from addon.storage.folders import Folders, refuse_unsafe
     from analysis.lake import Lake
@@ -125,18 +125,15 @@ def forget_calls(
                 f"{_named(unsettled, 'segments of the journal')} cannot be settled; `heliograph doctor` says why."
                 " Nothing was deleted."
             )
-        try:
-            with merges.only_merger(folders):
-                found = forget_pass.find(folders, lake, wanted)
-                receipt = Receipt.begin(folders, wanted, found, shows_name, clocks.now())
-                bar = progress.add_task("deleting, day by day", total=len(found.calls.by_day))
-                removed = forget_pass.remove(folders, found, lambda: progress.advance(bar))
-                progress.remove_task(bar)
-                bar = progress.add_task("waiting for the proxy to remove its journal", total=None)
-                lines = wait_for_lines_to_go(data, config, clocks.wait, LINES_PATIENCE_S, lambda left: None)
-                forget_pass.remove_old_files(folders)
-        except merges.Busy as error:
-            raise Failure(f"a proxy is merging in {data} just now; run this again when it is done") from error
+        with merging_alone(folders):
+            found = forget_pass.find(folders, lake, wanted)
+            receipt = Receipt.begin(folders, wanted, found, shows_name, clocks.now())
+            bar = progress.add_task("deleting, day by day", total=len(found.calls.by_day))
+            removed = forget_pass.remove(folders, found, lambda: progress.advance(bar))
+            progress.remove_task(bar)
+            bar = progress.add_task("waiting for the proxy to remove its journal", total=None)
+            lines = wait_for_lines_to_go(data, config, clocks.wait, LINES_PATIENCE_S, lambda left: None)
+            forget_pass.remove_old_files(folders)
     receipt.end(removed, lines, _unreadable(data), clocks.now())
     _tell(receipt)
 

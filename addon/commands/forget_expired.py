@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, read_settings
 from addon.commands.progress import progress_bar
 from addon.commands.tables import settle, warn
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now: Callable[[], float]) -> None:
     """Shows what is due, calls `ask`, which may raise, and deletes. `now` in epoch seconds. Raises Failure, UsageError."""
     from addon.commands.forget_pass import remove_old_files
-    from addon.settling import compact as merges
     from addon.settling.retention import delete_expired
     from addon.storage.folders import Folders, refuse_unsafe
 
@@ -38,13 +38,10 @@ def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now
     for line in due_lines(found):
         click.echo(line, err=True)
     ask()
-    try:
-        with merges.only_merger(folders), progress_bar() as progress:
-            bar = progress.add_task("deleting, day by day", total=len(found))
-            gone = delete_expired(folders, retention, moment, told=lambda due: progress.advance(bar))
-            remove_old_files(folders)
-    except merges.Busy as error:
-        raise Failure(f"a proxy is merging in {data} just now; run this again when it is done") from error
+    with merging_alone(folders), progress_bar() as progress:
+        bar = progress.add_task("deleting, day by day", total=len(found))
+        gone = delete_expired(folders, retention, moment, told=lambda due: progress.advance(bar))
+        remove_old_files(folders)
     click.echo(f"deleted {gone}")
     warn(f"receipt in {folders.receipts}")
 

@@ -11,7 +11,7 @@ import click
 
 from addon.commands.options import Failure, data_options, examples, read_settings, unwritable
 from addon.commands.progress import progress_bar
-from addon.commands.tables import settle, warn, write
+from addon.commands.tables import calls_in_words, settle, warn, write
 from addon.config.settings import ConfigError, Settings
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def import_calls(data: Path, config: Path | None, dry_run: bool, paid_by_plan: b
         raise Failure(str(error)) from error
     except OSError as error:
         raise unwritable(data, error) from error
-    warn(f"{_calls(len(plan.taken))} taken; see them with heliograph report models --since {_day(plan.first)}")
+    warn(f"{calls_in_words(len(plan.taken))} taken; see them with heliograph report models --since {_day(plan.first)}")
 
 
 def _prices(settings: Settings) -> "PriceList":
@@ -245,13 +245,13 @@ def _show(plan: _Plan) -> None:
     if rows:
         write(columns, rows, "table", keep_numbers=False)
     when = f", {_day(plan.first)} to {_day(plan.last)}" if plan.first else ""
-    warn(f"{_calls(len(plan.taken))} in {len(plan.files):,} files{when}, ${sum(plan.nanousd.values()) / 1e9:,.2f}")
+    warn(
+        f"{calls_in_words(len(plan.taken))} in {len(plan.files):,} files{when}, ${sum(plan.nanousd.values()) / 1e9:,.2f}"
+    )
     if plan.there:
-        warn(f"{_calls(plan.there)} not taken: imported before, measured by the proxy, or repeated in these files")
-
-
-def _calls(number: int) -> str:
-    return f"{number:,} {'call' if number == 1 else 'calls'}"
+        warn(
+            f"{calls_in_words(plan.there)} not taken: imported before, measured by the proxy, or repeated in these files"
+        )
 
 
 def _day(moment: datetime | None) -> str:

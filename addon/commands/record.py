@@ -18,7 +18,7 @@ from addon.commands.options import (
     upstream_options,
 )
 from addon.commands.run import command_line, run_through_proxy
-from addon.commands.tables import warn
+from addon.commands.tables import calls_in_words, warn
 from addon.config.settings import ConfigError
 from addon.recordings.recording_file import RecordingError
 from addon.recordings.tape import Tape, path_of, recording
@@ -100,7 +100,7 @@ def saved(tape: Tape) -> int:
         warn(f"{tape.path}: {error.strerror}; nothing is recorded")
         return 1
     if tape.added:
-        warn(f"{tape.added} {'call' if tape.added == 1 else 'calls'} recorded in {tape.path}")
+        warn(f"{calls_in_words(tape.added)} recorded in {tape.path}")
     elif not tape.plays:
         warn(f"no call was recorded; {tape.path} is {'as it was' if tape.path.exists() else 'not made'}")
     return 0

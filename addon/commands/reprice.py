@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples, read_settings
 from addon.commands.progress import progress_bar
-from addon.commands.tables import Style, read_zone, settle, style_options, tz_option, warn, write
+from addon.commands.tables import Style, calls_in_words, read_zone, settle, style_options, tz_option, warn, write
 
 if TYPE_CHECKING:
     from datetime import date
@@ -100,22 +101,22 @@ def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool
         warn(f"nothing to reprice {scoped.window}: no cost would change")
         return
     if dry_run:
-        warn(f"{counted(found.changed)} would change; nothing was written")
+        warn(f"{calls_in_words(found.changed)} would change; nothing was written")
         return
     if not yes:
         if style != "table":
             raise click.UsageError("--json and --csv ask nothing; add --yes or --dry-run")
         click.confirm(
-            f"Change {counted(found.changed)}? What was there stays in the column `repriced`", abort=True, err=True
+            f"Change {calls_in_words(found.changed)}? What was there stays in the column `repriced`",
+            abort=True,
+            err=True,
         )
     changed, missed = _write(scoped, data, config, days)
-    warn(f"{counted(changed)} changed; budgets are counted from the calls again when heliograph starts the next time")
+    warn(
+        f"{calls_in_words(changed)} changed; budgets are counted from the calls again when heliograph starts the next time"
+    )
     if missed:
         raise Failure(f"{missed:,} calls are still being written by a proxy, and were not changed; run this again")
-
-
-def counted(calls: int) -> str:
-    return f"{calls:,} {'call' if calls == 1 else 'calls'}"
 
 
 def _all_days(scoped: "Scoped", days: "list[date]") -> "Repricing":
@@ -132,17 +133,13 @@ def _all_days(scoped: "Scoped", days: "list[date]") -> "Repricing":
 
 def _write(scoped: "Scoped", data: Path, config: Path | None, days: "list[date]") -> tuple[int, int]:
     """How many calls were changed, and how many could not be found in the files."""
-    from addon.settling import compact as merges
     from addon.settling.settled_first import settle_first
     from addon.storage.folders import Folders
 
     folders = Folders(data)
     settle_first(data, config, time.sleep, PATIENCE_S, lambda left: None)
-    try:
-        with merges.only_merger(folders):
-            return _write_days(scoped, folders, days)
-    except merges.Busy as error:
-        raise Failure(f"a proxy is merging in {data} just now; run this again when it is done") from error
+    with merging_alone(folders):
+        return _write_days(scoped, folders, days)
 
 
 def _write_days(scoped: "Scoped", folders: "Folders", days: "list[date]") -> tuple[int, int]:

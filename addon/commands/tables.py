@@ -36,6 +36,11 @@ def style_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return json_option(csv_option(with_style))
 
 
+def calls_in_words(number: int) -> str:
+    """`1 call`, `2,400 calls`."""
+    return f"{number:,} {'call' if number == 1 else 'calls'}"
+
+
 def tz_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--tz ZONE`."""
     return click.option("--tz", metavar="ZONE", help="Time zone, e.g. Europe/Berlin or UTC. Default: this machine's.")(

@@ -1,6 +1,7 @@
 """Dropping the rows of calls from the lake, given the calls: what `forget` and retention have in common."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -25,7 +26,7 @@ class Calls:
 
 
 def drop_calls(
-    folders: Folders, table: str, day: date, calls: pa.Table, told: Callable[[int], None] | None = None
+    folders: Folders, table: str, day: date, calls: pa.Table, stop: threading.Event | None = None
 ) -> list[Rewritten]:
     """Drops the rows of these calls of one day from `requests` or `bodies`; see `rewrite`."""
     keys = _keys(calls)
@@ -36,7 +37,7 @@ def drop_calls(
     def kept(rows: pa.Table) -> pa.Table:
         return rows.filter(pc.invert(pc.is_in(_keys(rows), value_set=keys)))
 
-    return rewrite(folders, table, day, where, kept, told=told)
+    return rewrite(folders, table, day, where, kept, stop=stop)
 
 
 def drop_events(folders: Folders, table: str, request_ids: pa.Array) -> list[Rewritten]:

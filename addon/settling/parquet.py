@@ -1,5 +1,6 @@
 """Parquet files: their schema, and how settled lines become one. The columns are those of `record`, always all of them."""
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,8 @@ _ARROW: Final[dict[Any, pa.DataType]] = {
 # Ids share their first half with the previous row (UUIDv7), and bodies are all different: a dictionary helps neither.
 _DELTA_TEXT: Final = ("request_id", "response_id", "cache_reference_id")
 _PLAIN: Final = ("request_body", "response_body", "response_text", "usage_raw")
+# orjson asks for 12 times the length of its text, which a small machine does not give for a long body.
+_LONG_LINE_BYTES: Final = 2**23
 # The leaf column of a nested one; for a map, that of its keys.
 _LEAVES: Final = {tuple[str, ...]: ".list.element", dict[str, str]: ".key_value.key"}
 
@@ -61,13 +64,17 @@ def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
 
 def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
     """Settled lines as one table in order of time. Raises ValueError for a line that is not a row."""
-    rows = list(map(orjson.loads, lines))
+    rows = list(map(_row, lines))
     schema = arrow_schema(table)
     columns = [
         _column([row.get(name) for row in rows], kind, schema.field(name).type)
         for name, kind in column_types(table).items()
     ]
     return pa.table(columns, schema=schema).sort_by(time_column(table))
+
+
+def _row(line: bytes) -> Any:
+    return json.loads(line) if len(line) > _LONG_LINE_BYTES else orjson.loads(line)
 
 
 def _column(values: list[Any], kind: Any, arrow: pa.DataType) -> pa.Array:

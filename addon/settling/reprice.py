@@ -69,17 +69,18 @@ def repriced(row: RequestRow, reread: Callable[[], RequestRow | None], prices: P
         return Outcome(_with_history(row, new, _READ, now))
     if row.cost_source in STATED:
         return Outcome(row, "stated by the provider, free or cached")
-    new = _priced(_with_usage(row, reread()), prices)
+    new = _priced(_with_usage(row, reread), prices)
     if row.cost_nanousd is not None and new.cost_nanousd is None:
         return Outcome(row, "no price today")
     return Outcome(_with_history(row, new, (*_USAGE, *_COST, "price_factors"), now))
 
 
-def _with_usage(row: RequestRow, again: RequestRow | None) -> RequestRow:
+def _with_usage(row: RequestRow, reread: Callable[[], RequestRow | None]) -> RequestRow:
     """The row with the tokens that today's rules read out of the same usage object."""
-    if again is None or row.usage_source != "provider" or again.usage_source != "provider":
+    if row.usage_source != "provider" or row.usage_raw is None:
         return row
-    if row.usage_raw is None or not _same_json(row.usage_raw, again.usage_raw):
+    again = reread()
+    if again is None or again.usage_source != "provider" or not _same_json(row.usage_raw, again.usage_raw):
         return row
     # What only a header told is not in the bodies: the row knows it still.
     factors = again.price_factors | row.price_factors

@@ -7,7 +7,7 @@ killed is finished by the next one.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -132,18 +132,17 @@ def delete_expired(
     gone = Gone()
     if not retention.rules:
         return gone
-    expiry = Expiry(folders, retention, now.astimezone(UTC).date())
+    found = list(Expiry(folders, retention, now.astimezone(UTC).date()).due())
     mentioned = {table: _mentioned(folders, table) for table in EVENT_TABLES}
     for table in EVENT_TABLES:
         if len(mentioned[table]):
-            said_of = [_among(mentioned[table], folders, due) for due in expiry.due() if due.table == "requests"]
+            said_of = [_among(mentioned[table], folders, due) for due in found if due.table == "requests"]
             gone.add(table, drop_events(folders, table, pa.concat_arrays([pa.array([], pa.string()), *said_of])))
-    for due in expiry.due():
+    gone.beside = _delete_beside(folders, [due for due in found if due.table == "bodies"])
+    for due in found:
         if stop and stop.is_set():
             raise Stopped
-        if due.table == "bodies":
-            _add(gone.beside, _delete_beside(folders, due))
-        gone.add(due.table, _delete(folders, due))
+        gone.add(due.table, _delete(folders, due, stop))
         if told:
             told(due)
     if gone.rows or any(gone.beside.values()):
@@ -151,26 +150,30 @@ def delete_expired(
     return gone
 
 
-def _delete(folders: Folders, due: Due) -> list[Rewritten]:
+def _delete(folders: Folders, due: Due, stop: threading.Event | None) -> list[Rewritten]:
     if due.calls is not None:
-        return drop_calls(folders, due.table, due.day, due.calls)
+        return drop_calls(folders, due.table, due.day, due.calls, stop)
     return [empty(path, due.table, due.day) for path in _files(folders, due.table, due.day)]
 
 
-def _delete_beside(folders: Folders, due: Due) -> dict[str, int]:
-    """Cached answers and deliveries that were given up: both have bodies."""
+def _delete_beside(folders: Folders, due: list[Due]) -> dict[str, int]:
+    """Cached answers and deliveries that were given up: both have bodies. Once for all days: each takes a look at the
+    whole file."""
     cache = CacheStore(folders.cache)
     try:
-        cached = _among(pa.array(sorted(cache.calls()), pa.string()), folders, due).to_pylist()
-        letters = _among(
-            pa.array(sorted(dead_letters.calls(folders.dead_letters)), pa.string()), folders, due
-        ).to_pylist()
+        cached = _all_among(cache.calls(), folders, due)
+        letters = _all_among(dead_letters.calls(folders.dead_letters), folders, due)
         return {
-            "cached answers": cache.forget(set(cached)) if cached else 0,
-            "deliveries that were given up": dead_letters.remove(folders.dead_letters, set(letters)) if letters else 0,
+            "cached answers": cache.forget(cached) if cached else 0,
+            "deliveries that were given up": dead_letters.remove(folders.dead_letters, letters) if letters else 0,
         }
     finally:
         cache.close()
+
+
+def _all_among(ids: set[str], folders: Folders, due: list[Due]) -> set[str]:
+    known = pa.array(sorted(ids), pa.string())
+    return {found for each in due for found in _among(known, folders, each).to_pylist()}
 
 
 def _receipt(retention: Retention, gone: Gone, now: datetime) -> dict[str, Any]:
@@ -244,11 +247,6 @@ def _files(folders: Folders, table: str, day: date) -> list[Path]:
 
 def _count(path: Path, table: str) -> int:
     return int(ds.dataset(path, schema=arrow_schema(table), format="parquet").count_rows())
-
-
-def _add(to: dict[str, int], counts: Mapping[str, int]) -> None:
-    for name, count in counts.items():
-        to[name] = to.get(name, 0) + count
 
 
 def apply_settings(

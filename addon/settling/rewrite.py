@@ -62,18 +62,15 @@ def rewrite(
     change: Change,
     *,
     stop: threading.Event | None = None,
-    told: Callable[[int], None] | None = None,
 ) -> list[Rewritten]:
     """Writes each file of a day again that has rows that fit `where`. `change` gets all its rows, the others too, a row
-    group at a time. `told` gets the number of rows that were read since it was last called.
+    group at a time.
 
     Readers see the rows of a file before or after the change, whenever they look. The old files stay until `finish_merges`.
     Raises OSError, Stopped, what `change` raises, and what pyarrow raises for a damaged file; the files that are not
     written then are as they were.
     """
-    return [
-        rewrite_file(path, table, day, change, stop=stop, told=told) for path in files_with(folders, table, day, where)
-    ]
+    return [rewrite_file(path, table, day, change, stop=stop) for path in files_with(folders, table, day, where)]
 
 
 def rewrite_file(
@@ -83,10 +80,9 @@ def rewrite_file(
     change: Change,
     *,
     stop: threading.Event | None = None,
-    told: Callable[[int], None] | None = None,
 ) -> Rewritten:
     """The same for one file that `files_with` found."""
-    return _replace(path, table, day, _changed(path, table, change, stop, told))
+    return _replace(path, table, day, _changed(path, table, change, stop))
 
 
 def empty(path: Path, table: str, day: date) -> Rewritten:
@@ -104,9 +100,7 @@ def _replace(path: Path, table: str, day: date, parts: Iterable[pa.Table]) -> Re
     return Rewritten(table, day, target, rows_before, rows_after)
 
 
-def _changed(
-    path: Path, table: str, change: Change, stop: threading.Event | None, told: Callable[[int], None] | None
-) -> Iterator[pa.Table]:
+def _changed(path: Path, table: str, change: Change, stop: threading.Event | None) -> Iterator[pa.Table]:
     schema = arrow_schema(table)
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
@@ -115,5 +109,3 @@ def _changed(
             rows = read_group(file, number, schema)
             if (changed := change(rows)).num_rows:
                 yield changed.select(schema.names).cast(schema)
-            if told:
-                told(rows.num_rows)

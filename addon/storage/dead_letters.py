@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from addon.storage.folders import open_file, sync_folder, write_all
+from addon.storage.folders import open_file, write_all, write_whole
 
 
 def append(path: Path, letter: dict[str, Any]) -> None:
@@ -33,8 +33,7 @@ def calls(path: Path) -> set[str]:
 def remove(path: Path, request_ids: Collection[str]) -> int:
     """Writes the file again without the deliveries of these calls, where it has such. Returns how many there were.
     Raises OSError."""
-    hidden = path.with_name(f".{path.name}.tmp")
-    hidden.unlink(missing_ok=True)  # of a removal that was killed
+    path.with_name(f".{path.name}.tmp").unlink(missing_ok=True)  # of a removal that was killed
     if not path.exists():
         return 0
     with _locked(path, os.O_RDWR) as file:
@@ -42,14 +41,7 @@ def remove(path: Path, request_ids: Collection[str]) -> int:
         kept = [line for line in lines if _call_of(line) not in request_ids]
         if len(kept) == len(lines):
             return 0
-        descriptor = open_file(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-        try:
-            write_all(descriptor, b"".join(kept))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        hidden.rename(path)
-    sync_folder(path.parent)
+        write_whole(path, b"".join(kept))
     return len(lines) - len(kept)
 
 

@@ -308,11 +308,16 @@ def read_lines(path: Path) -> list[str] | None:
 
 
 def write_note(path: Path, lines: Iterable[str]) -> None:
-    """Writes a file of lines durably: complete, or not at all."""
+    """Writes a file of lines as `write_whole` does."""
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file durably: complete, or not at all. Raises OSError."""
     hidden = path.parent / f".{path.name}.tmp"
     descriptor = open_file(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
     try:
-        write_all(descriptor, "".join(f"{line}\n" for line in lines).encode())
+        write_all(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

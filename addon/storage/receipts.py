@@ -1,13 +1,12 @@
 """`DATA/receipts/<what>-<time>.json`: what was deleted, when and why."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from addon.storage.folders import Folders, entries, make_folder, open_file, sync_folder, write_all
+from addon.storage.folders import Folders, entries, make_folder, write_whole
 
 
 def new_receipt(folders: Folders, what: str, at: datetime) -> Path:
@@ -23,15 +22,7 @@ def new_receipt(folders: Folders, what: str, at: datetime) -> Path:
 
 def write_receipt(path: Path, content: dict[str, Any]) -> None:
     """Complete, or not at all. Raises OSError."""
-    hidden = path.with_name(f".{path.name}.tmp")
-    descriptor = open_file(hidden, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-    try:
-        write_all(descriptor, json.dumps(content, indent=2).encode() + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    hidden.rename(path)
-    sync_folder(path.parent)
+    write_whole(path, json.dumps(content, indent=2).encode() + b"\n")
 
 
 def receipts(folders: Folders, what: str) -> Iterator[dict[str, Any]]:

@@ -4,11 +4,13 @@ import gc
 import gzip
 import os
 import re
+import resource
 import signal
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 import zstandard
 
@@ -16,12 +18,14 @@ from addon.metering.price import PriceList
 from addon.settling.bodies import LONGEST_BODY_BYTES
 from addon.settling.chains import ParentUnknown
 from addon.settling.journal_reader import Call
+from addon.settling.parquet import read_rows
 from addon.settling.process import settle_leftovers
 from addon.settling.row_worker import ReadingFailed, RowMaker, TooCostly
 from addon.settling.watchdog import Overtime, Watchdog
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd
+from analysis.process_memory import limit_data
 from tests.storage.calls import OK, call_start, stored
 from tests.waiting import wait_for
 
@@ -164,3 +168,17 @@ def test_a_regular_expression_without_end_is_interrupted_and_the_next_call_is_no
         assert watchdog.bounded(lambda: re.fullmatch(r"a*", "a" * 60))
     finally:
         watchdog.stop()
+
+
+def test_a_settled_line_of_a_hundred_megabytes_needs_little_memory() -> None:
+    """A body of zero bytes has six letters for each in JSON."""
+    line = orjson.dumps(
+        {"request_id": "a", "started_at": "2026-11-20T00:00:00Z", "request_body": "\0" * LONGEST_BODY_BYTES}
+    )
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limit_data(600 * MIB)
+    try:
+        (body,) = read_rows([line], "bodies")["request_body"].to_pylist()
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+    assert len(body) == LONGEST_BODY_BYTES
