@@ -6,6 +6,7 @@ provider, write the journal) is not among them. Times are the shortest of many r
 does not count.
 """
 
+import asyncio
 import json
 import tempfile
 import time
@@ -124,7 +125,7 @@ def _services() -> Iterator[Services]:
         try:
             yield services
         finally:
-            services.close()
+            asyncio.run(services.close())
 
 
 def main() -> None:

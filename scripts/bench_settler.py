@@ -22,7 +22,7 @@ import orjson
 
 from addon.demo import anthropic_answers, openai_answers
 from addon.ids import uuid7
-from addon.limits.store import LimitStore
+from addon.limits.sqlite_store import SqliteLimits
 from addon.metering.price import PriceList
 from addon.metering.terminal import terminal_scanner
 from addon.providers import registry
@@ -261,7 +261,7 @@ def _end(form: Form, request: bytes) -> CallEnd:
 def settle(data: Path) -> int:
     """Settles all that is there, as the settler's process does. Returns the number of calls."""
     folders = Folders(data)
-    charger = Charger(data, LimitStore(folders.limits), (), print)
+    charger = Charger(data, SqliteLimits(folders.limits), (), print)
     settler = Settler(folders, RowMaker(PriceList(), data, None), bare_rows, charger=charger)
     settler.step()
     while settler.unsettled():

@@ -31,11 +31,12 @@ def cache() -> None:
 @data_options
 def stats(as_json: bool, data: Path, config: Path | None) -> None:
     """How many answers the cache has, what space they take, and how old they are. Times are UTC."""
-    from addon.caching.store import CacheDown, CacheStore
+    from addon.caching.sqlite_store import SqliteCache
+    from addon.caching.store import CacheDown
     from addon.storage.folders import Folders
 
     try:
-        found = CacheStore(Folders(data).cache).stats()
+        found = SqliteCache(Folders(data).cache).stats()
     except CacheDown as error:
         raise Failure(str(error)) from error
     facts: dict[str, int | str | None] = {
@@ -78,10 +79,11 @@ def clear(
     config: Path | None,
 ) -> None:
     """Remove the answers that match every option given; without options, all. A proxy may run meanwhile."""
-    from addon.caching.store import CacheDown, CacheStore
+    from addon.caching.sqlite_store import SqliteCache
+    from addon.caching.store import CacheDown
     from addon.storage.folders import Folders
 
-    store = CacheStore(Folders(data).cache)
+    store = SqliteCache(Folders(data).cache)
     try:
         removed = store.clear(now=time.time(), seed=seed, model=model, older_than_s=older_than_s)
     except CacheDown as error:

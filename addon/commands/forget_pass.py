@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from addon.caching.store import CacheDown, CacheStore
+from addon.caching.sqlite_store import SqliteCache
+from addon.caching.store import CacheDown
 from addon.commands.options import Failure
-from addon.limits.store import LimitStore, StoreDown
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import StoreDown
 from addon.settling.chains import Chains
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.drop import Calls, drop_calls, drop_events, dropped
@@ -236,7 +238,7 @@ def _remove_beside(
 
 
 def _from_cache(path: Path, ids: pa.ChunkedArray) -> int:
-    store = CacheStore(path)
+    store = SqliteCache(path)
     try:
         return store.forget(_among(store.calls(), ids))
     finally:
@@ -244,7 +246,7 @@ def _from_cache(path: Path, ids: pa.ChunkedArray) -> int:
 
 
 def _from_limits(path: Path, names: frozenset[str]) -> int:
-    store = LimitStore(path, patience_s=PATIENCE_S)
+    store = SqliteLimits(path, patience_s=PATIENCE_S)
     try:
         return store.forget(names)
     finally:

@@ -41,7 +41,7 @@ class Cache:
         if not policy.read:
             return
         troubles = self.services.cache.troubles
-        hit = self.services.cache.get(call.sharing.cache_keys, time.time(), self._dice)
+        hit = await self.services.cache.get(call.sharing.cache_keys, time.time(), self._dice)
         if hit and await give(flow, call, hit):
             return
         if not await answer_from_flight(self.proxy.flights, flow, call):

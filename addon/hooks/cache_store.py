@@ -11,7 +11,7 @@ from mitmproxy import http
 
 from addon.caching.policy import CachePolicy
 from addon.caching.secrets import has_secrets
-from addon.caching.store import storable_headers
+from addon.caching.store import Stored, storable_headers
 from addon.config import controls
 from addon.hooks.call import Call
 from addon.hooks.coalesce import abandon, answer_from_flight, flight_key
@@ -101,23 +101,26 @@ class StoreAnswers:
 
     async def _store(self, flight: Flight) -> None:
         try:
-            await asyncio.to_thread(self._put, flight)
+            await self._put(flight)
         finally:
             self.proxy.flights.close(flight)
 
-    def _put(self, flight: Flight) -> None:
-        """In a thread: reads the request for the model's name, and writes."""
-        start, policy, now = flight.call.asked.start, flight.policy, flight.ended_at
+    async def _put(self, flight: Flight) -> None:
+        policy, now = flight.policy, flight.ended_at
         assert now is not None
+        if stored := await asyncio.to_thread(self._storable, flight):
+            keys = flight.call.sharing.cache_keys
+            await self.services.cache.put(keys, stored, now=now, max_age_s=policy.max_age_s, seed=policy.seed)
+
+    def _storable(self, flight: Flight) -> Stored | None:
+        """In a thread: reads the request for the model's name, and the answer for an error. None: it may not be stored."""
+        start = flight.call.asked.start
         facts = request_facts(decode(flight.request, start.content_encoding)[0])
         stored = flight.stored(model=facts.model or start.path_model)
-        keys = flight.call.sharing.cache_keys
         redactor = self.services.redactor
-        if redactor and has_secrets(redactor, stored, policy.seed):
-            return
-        if _has_failed(flight):
-            return
-        self.services.cache.put(keys, stored, now=now, max_age_s=policy.max_age_s, seed=policy.seed)
+        if (redactor and has_secrets(redactor, stored, flight.policy.seed)) or _has_failed(flight):
+            return None
+        return stored
 
     async def caller_left(self, stream: "CallStream") -> None:
         """The stream goes on without its caller, for the callers that follow."""

@@ -153,7 +153,7 @@ class Lifecycle:
             task.cancel()
         if self._watch:
             self._watch.close()
-        services.close()
+        await services.close()
         if self._settler and self._settler.exit_status is not None:
             self._start_settler(services)  # it died a moment ago, and calls are left to settle
         if self._settler and not await self._settler.end(_SETTLE_S):

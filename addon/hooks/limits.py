@@ -75,7 +75,7 @@ class Limits:
         met = admission(facts, policy, settings.limits, settings.budgets, now)
         call.warnings.extend(met.warnings)
         try:
-            refusal = self._decide(call, met, body or _Body(), now)
+            refusal = await self._decide(call, met, body or _Body(), now)
         except StoreDown as error:
             call.limits.status = "unchecked"
             refusal = closed_refusal(str(error)) if settings.limits_fail_closed else None
@@ -98,29 +98,29 @@ class Limits:
 
         return await read_body(read, raw, start.content_encoding)
 
-    def _bound(self, call: Call, body: "_Body") -> UpperBound:
+    async def _bound(self, call: Call, body: "_Body") -> UpperBound:
         """What the call may cost at most, at the price of the model that will really be asked."""
         provider = call.attempts.route.provider
         model = (
             model_of_override(_sent_overrides(call)) or (body.facts and body.facts.model) or call.asked.start.path_model
         )
-        table = self._rates()
+        table = await self._rates()
         seller = provider if provider.name in table else registry.seller_of(provider, model)
         rates = rates_of(table, seller.name, model, has_price_list=seller.prices is not None)
         return upper_bound(rates, body.facts.body if body.facts else None, body.bytes)
 
-    def _rates(self) -> RateTable:
+    async def _rates(self) -> RateTable:
         """The settler writes them when it starts. Raises StoreDown."""
         now = time.monotonic()
         if now >= self._rates_due:
-            self._rate_table = self.services.limits.rates()
+            self._rate_table = await self.services.limits.rates()
             self._rates_due = now + (_RATES_S if self._rate_table else _NO_RATES_S)
         return self._rate_table
 
-    def _decide(self, call: Call, met: Admission, body: "_Body", now: float) -> Refusal | None:
+    async def _decide(self, call: Call, met: Admission, body: "_Body", now: float) -> Refusal | None:
         """Money first: a call that a budget refuses takes nothing from a limit. Raises StoreDown."""
-        reservation = met.reservation(call.id, self._bound(call, body)) if met.needs_bound else None
-        verdict = self.services.limits.decide(met.checks, now, reservation)
+        reservation = met.reservation(call.id, await self._bound(call, body)) if met.needs_bound else None
+        verdict = await self.services.limits.decide(met.checks, now, reservation)
         refusal, warnings = judge_budgets(met, verdict.spent, now)
         call.warnings.extend(warnings)
         if refusal:

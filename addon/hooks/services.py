@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 from mitmproxy.net.server_spec import ServerSpec
 
-from addon.caching.store import CacheStore
+from addon.caching.sqlite_store import LocalAnswers, SqliteCache
+from addon.caching.store import AnswerStore
 from addon.callers.lookup import CallerLookup
 from addon.config import settings as settings_module
 from addon.config.alerts import recipient
 from addon.config.settings import ConfigError, Settings, origin_of
 from addon.hooks.api_process import ApiProcess
-from addon.limits.store import LimitStore
+from addon.limits.sqlite_store import LocalGate, SqliteLimits
+from addon.limits.store import LimitGate
 from addon.redaction.key import redactor_of
 from addon.routing.router import Router
 from addon.sending.fallbacks import FallbackRule, with_environment
@@ -42,8 +44,8 @@ class Services:
     in_use: InUse
     secret: bytes  # of the data folder: keys are kept as hashes made with it
     journal: Journal
-    cache: CacheStore
-    limits: LimitStore
+    cache: AnswerStore
+    limits: LimitGate
     api: ApiProcess
     callers: CallerLookup
 
@@ -77,10 +79,10 @@ class Services:
         before = self.settings.upstream_proxy
         return cast(ServerSpec, (before.scheme, (before.host, before.port))) if before else None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.journal.close()
-        self.cache.close()
-        self.limits.close()
+        await self.cache.close()
+        await self.limits.close()
 
 
 def prepare(settings: Settings) -> InUse:
@@ -127,8 +129,8 @@ def open_services(settings: Settings) -> Services:
         in_use=in_use,
         secret=secret,
         journal=journal,
-        cache=CacheStore(folders.cache, settings.cache_bytes, on_trouble=_warn),
-        limits=LimitStore(folders.limits),
+        cache=LocalAnswers(SqliteCache(folders.cache, settings.cache_bytes, on_trouble=_warn)),
+        limits=LocalGate(SqliteLimits(folders.limits)),
         api=ApiProcess(settings),
         callers=CallerLookup(),
     )

@@ -26,7 +26,7 @@ class BudgetDue:
 class Admission:
     """The limits and budgets that must allow the call, and that it is charged to."""
 
-    checks: tuple[Check, ...] = ()  # for LimitStore.decide: the operator's limits, then the caller's policy
+    checks: tuple[Check, ...] = ()  # for LimitGate.decide: the operator's limits, then the caller's policy
     charges: tuple[Charge, ...] = ()  # for the closing line of the journal
     budgets: tuple[BudgetDue, ...] = ()
     policy: Policy | None = None  # the caller's, also if it does not apply
@@ -38,7 +38,7 @@ class Admission:
         return bool(self.budgets or self.charges)
 
     def reservation(self, call_id: str, bound: UpperBound) -> Reservation:
-        """For LimitStore.decide."""
+        """For LimitGate.decide."""
         lines = (
             BudgetLine(due.key, due.period, math.ceil(due.budget.usd * NANO) if due.budget.hard else None)
             for due in self.budgets

@@ -77,7 +77,7 @@ def limit_refusal(admission: Admission, verdict: Verdict) -> Refusal | None:
 
 
 def judge_budgets(admission: Admission, spent: Sequence[Spent], now: float) -> tuple[Refusal | None, tuple[str, ...]]:
-    """(the refusal by the first hard budget that is used up, warnings of the others). `spent` as LimitStore.decide gives
+    """(the refusal by the first hard budget that is used up, warnings of the others). `spent` as LimitGate.decide gives
     it; `now` in epoch seconds."""
     refusal, warnings = None, []
     at = datetime.fromtimestamp(now, UTC)

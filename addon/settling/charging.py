@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from addon.limits.policy import Policy
 from addon.limits.redacted import redacted_facts
 from addon.limits.rules import Budget, CallFacts, period_of
-from addon.limits.store import NANOUSD_PER_CENT, BucketCharge, LimitStore, Spend
+from addon.limits.store import NANOUSD_PER_CENT, BucketCharge, LimitLedger, Spend
 from addon.limits.upper_bound import RateTable, rates_of
 from addon.providers import registry
 from addon.settling.recount import LOGGED, recount
@@ -40,7 +40,7 @@ class Charger:
     def __init__(
         self,
         data: Path,
-        store: LimitStore,
+        store: LimitLedger,
         budgets: Sequence[Budget],
         say: Callable[[str], None],
         rates: RateTable | None = None,

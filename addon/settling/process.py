@@ -53,7 +53,7 @@ def _new_settler(
     may be a secret waits in the journal.
     """
     from addon.config import settings
-    from addon.limits.store import LimitStore
+    from addon.limits.sqlite_store import SqliteLimits
     from addon.metering import fetched_list
     from addon.metering.own_prices import own_prices
     from addon.metering.price import PriceList
@@ -77,7 +77,7 @@ def _new_settler(
             raise settings.ConfigError(told)
         say(f"{told}\nrows are made without what is wrong there, until it is corrected")
     prices = PriceList(loaded.prices)
-    limits = LimitStore(folders.limits, patience_s=CHARGE_PATIENCE_S)
+    limits = SqliteLimits(folders.limits, patience_s=CHARGE_PATIENCE_S)
     redactor, rates = _redactor(loaded), rate_table(loaded.prices, datetime.now(UTC))
     charger = Charger(folders.data, limits, loaded.budgets, say, rates, redactor)
     rows = RowMaker(prices, folders.data, config, watchdog=watchdog, redactor=redactor)

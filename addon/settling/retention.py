@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from addon.caching.store import CacheStore
+from addon.caching.sqlite_store import SqliteCache
 from addon.config import settings
 from addon.config.retention import Kept, Retention, Rule
 from addon.settling.drop import drop_calls, drop_events, dropped
@@ -159,7 +159,7 @@ def _delete(folders: Folders, due: Due, stop: threading.Event | None) -> list[Re
 def _delete_beside(folders: Folders, due: list[Due]) -> dict[str, int]:
     """Cached answers and deliveries that were given up: both have bodies. Once for all days: each takes a look at the
     whole file."""
-    cache = CacheStore(folders.cache)
+    cache = SqliteCache(folders.cache)
     try:
         cached = _all_among(cache.calls(), folders, due)
         letters = _all_among(dead_letters.calls(folders.dead_letters), folders, due)

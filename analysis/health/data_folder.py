@@ -169,12 +169,13 @@ def _journal(data: Path) -> Iterator[Finding]:
 
 
 def _cache(data: Path) -> Iterator[Finding]:
-    from addon.caching.store import CacheDown, CacheStore
+    from addon.caching.sqlite_store import SqliteCache
+    from addon.caching.store import CacheDown
     from addon.storage.folders import Folders
 
     if not Folders(data).cache.exists():
         return
-    store = CacheStore(Folders(data).cache)
+    store = SqliteCache(Folders(data).cache)
     try:
         yield Finding(GOOD, "cache", f"{store.stats().entries} answers")
     except CacheDown as error:

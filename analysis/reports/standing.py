@@ -27,7 +27,8 @@ from addon.limits.rules import (
     period_end,
     period_of,
 )
-from addon.limits.store import NANOUSD_PER_CENT, Contents, LimitStore
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import NANOUSD_PER_CENT, Contents
 from addon.storage.folders import Folders
 from analysis.lake import Connection
 from analysis.quoting import literal
@@ -97,7 +98,7 @@ class _Used:
 
 def stored_contents(data: Path, now: datetime) -> Contents:
     """What the store of the limits holds: reserved amounts, calls without a price, buckets. Raises StoreDown."""
-    store = LimitStore(Folders(data).limits, patience_s=_PATIENCE_S)
+    store = SqliteLimits(Folders(data).limits, patience_s=_PATIENCE_S)
     try:
         return store.contents(now.timestamp())
     finally:

@@ -11,7 +11,8 @@ from addon.limits.admission import admission
 from addon.limits.bucket import Bucket
 from addon.limits.policy import Policy
 from addon.limits.rules import Budget, CallFacts, Limit, Match
-from addon.limits.store import Contents, LimitStore
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import Contents
 from addon.limits.upper_bound import UpperBound
 from addon.settling.recount import recount
 from addon.storage.record import RequestRow
@@ -117,7 +118,7 @@ def call(number: int, user: str, minutes_ago: float, **fields: object) -> Reques
 
 def test_a_limit_has_what_its_bucket_has_left(tmp_path: Path) -> None:
     limit = Limit(name="house", policy=HOUR, per="user")
-    store = LimitStore(tmp_path / "limits.sqlite")
+    store = SqliteLimits(tmp_path / "limits.sqlite")
     for user in ("ann",) * 4 + ("bob",) * 10:
         asked = admission(CallFacts(user=user), None, [limit], [], NOW.timestamp())
         assert store.decide(asked.checks, NOW.timestamp()).allowed
@@ -138,7 +139,7 @@ def test_a_limit_has_what_its_bucket_has_left(tmp_path: Path) -> None:
 def test_reserved_amounts_count_as_used(tmp_path: Path, unit: str, in_window: float) -> None:
     policy = Policy(quota=Decimal(100), window_s=3600, unit=unit)  # type: ignore[arg-type]
     limit = Limit(name="house", policy=policy)
-    store = LimitStore(tmp_path / "limits.sqlite")
+    store = SqliteLimits(tmp_path / "limits.sqlite")
     asked = admission(CallFacts(), None, [limit], [], NOW.timestamp())
     bound = UpperBound(nanousd=40 * 10_000_000, tokens=40)
     store.decide(asked.checks, NOW.timestamp(), asked.reservation("call", bound))
@@ -157,5 +158,5 @@ def test_a_limit_that_is_used_faster_than_it_refills_has_an_end(tmp_path: Path) 
 
 
 def test_no_store_is_made_by_a_question(tmp_path: Path) -> None:
-    assert LimitStore(tmp_path / "limits.sqlite").contents(NOW.timestamp()) == Contents()
+    assert SqliteLimits(tmp_path / "limits.sqlite").contents(NOW.timestamp()) == Contents()
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from addon.caching.store import CacheStore, Stored
+from addon.caching.sqlite_store import SqliteCache
+from addon.caching.store import Stored
 
 NOW = 1_800_000_000.0
 SPAWN = multiprocessing.get_context("spawn")
@@ -23,17 +24,17 @@ def answer(text: str = "hello", model: str | None = "m") -> Stored:
     )
 
 
-def put(store: CacheStore, key: str, stored: Stored | None = None, now: float = NOW, max_age_s: float = 60) -> bool:
+def put(store: SqliteCache, key: str, stored: Stored | None = None, now: float = NOW, max_age_s: float = 60) -> bool:
     return store.put([key], stored or answer(), now=now, max_age_s=max_age_s, seed=None)
 
 
-def has(store: CacheStore, *keys: str, now: float = NOW) -> bool:
+def has(store: SqliteCache, *keys: str, now: float = NOW) -> bool:
     return store.get(keys, now, lambda n: 0) is not None
 
 
 def fill_slots(path: str, name: str, keys: Sequence[str], tries: int) -> None:
     """In another process: tries to fill the slots; exits with how many it filled."""
-    store = CacheStore(Path(path))
+    store = SqliteCache(Path(path))
     filled = 0
     for number in range(tries):
         troubles = store.troubles

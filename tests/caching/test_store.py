@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from addon.caching.store import CacheDown, CacheStore, storable_headers
+from addon.caching.sqlite_store import SqliteCache
+from addon.caching.store import CacheDown, storable_headers
 from tests.caching.answers import NOW, SPAWN, answer, fill_slots, has, put
 
 
@@ -20,13 +21,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[CacheStore]:
-    store = CacheStore(path)
+def store(path: Path) -> Iterator[SqliteCache]:
+    store = SqliteCache(path)
     yield store
     store.close()
 
 
-def test_an_answer_comes_back_as_it_was(store: CacheStore) -> None:
+def test_an_answer_comes_back_as_it_was(store: SqliteCache) -> None:
     assert put(store, "k")
     hit = store.get(["k"], NOW, lambda n: 0)
     assert hit is not None
@@ -37,7 +38,7 @@ def test_an_answer_comes_back_as_it_was(store: CacheStore) -> None:
     assert store.troubles == 0
 
 
-def test_looking_makes_no_file_and_storing_makes_a_private_one(store: CacheStore, path: Path) -> None:
+def test_looking_makes_no_file_and_storing_makes_a_private_one(store: SqliteCache, path: Path) -> None:
     assert not has(store, "k")
     assert store.stats().entries == 0
     assert store.clear(now=NOW) == 0
@@ -48,16 +49,16 @@ def test_looking_makes_no_file_and_storing_makes_a_private_one(store: CacheStore
 
 
 def test_an_answer_outlives_the_process_and_expires(path: Path) -> None:
-    first = CacheStore(path)
+    first = SqliteCache(path)
     assert put(first, "k", max_age_s=60)
     first.close()
-    second = CacheStore(path)
+    second = SqliteCache(path)
     assert has(second, "k", now=NOW + 59.9)
     assert not has(second, "k", now=NOW + 60)
     second.close()
 
 
-def test_nothing_is_stored_for_no_time_and_a_fresh_answer_is_never_replaced(store: CacheStore) -> None:
+def test_nothing_is_stored_for_no_time_and_a_fresh_answer_is_never_replaced(store: SqliteCache) -> None:
     assert not put(store, "k", max_age_s=0)
     assert put(store, "k", answer("first"))
     assert not put(store, "k", answer("second"))
@@ -65,7 +66,7 @@ def test_nothing_is_stored_for_no_time_and_a_fresh_answer_is_never_replaced(stor
     assert hit and hit.stored == answer("first")
 
 
-def test_an_expired_answer_is_replaced(store: CacheStore) -> None:
+def test_an_expired_answer_is_replaced(store: SqliteCache) -> None:
     assert put(store, "k", answer("first"), max_age_s=60)
     assert put(store, "k", answer("second"), now=NOW + 60)
     hit = store.get(["k"], NOW + 61, lambda n: 0)
@@ -73,7 +74,7 @@ def test_an_expired_answer_is_replaced(store: CacheStore) -> None:
     assert store.stats().entries == 1
 
 
-def test_a_bucket_hits_only_when_every_slot_is_fresh_and_then_the_dice_choose(store: CacheStore) -> None:
+def test_a_bucket_hits_only_when_every_slot_is_fresh_and_then_the_dice_choose(store: SqliteCache) -> None:
     keys = ["k0", "k1", "k2"]
     for number in range(3):
         assert not has(store, *keys)
@@ -91,7 +92,7 @@ def test_a_bucket_hits_only_when_every_slot_is_fresh_and_then_the_dice_choose(st
 
 
 def test_the_answer_given_longest_ago_goes_first(path: Path) -> None:
-    store = CacheStore(path, max_bytes=1_000_000)
+    store = SqliteCache(path, max_bytes=1_000_000)
     for number in range(8):
         assert put(store, f"k{number}", answer("x" * 100_000), now=NOW + number, max_age_s=1000)
     assert has(store, "k0", now=NOW + 10)
@@ -105,7 +106,7 @@ def test_the_answer_given_longest_ago_goes_first(path: Path) -> None:
 
 
 def test_the_file_stays_within_its_size_and_expired_answers_go_before_fresh_ones(path: Path) -> None:
-    store = CacheStore(path, max_bytes=1_000_000)
+    store = SqliteCache(path, max_bytes=1_000_000)
     assert put(store, "fresh", answer("x" * 100_000), now=NOW - 1, max_age_s=10_000)
     for number in range(200):
         assert put(store, f"k{number}", answer("x" * (number * 1000)), now=NOW + number * 10, max_age_s=10)
@@ -116,25 +117,25 @@ def test_the_file_stays_within_its_size_and_expired_answers_go_before_fresh_ones
 
 
 def test_an_answer_that_would_fill_a_quarter_of_the_cache_is_not_stored(path: Path) -> None:
-    store = CacheStore(path, max_bytes=100_000)
+    store = SqliteCache(path, max_bytes=100_000)
     assert not put(store, "k", answer("x" * 25_001))
     assert store.troubles == 0
 
 
 def test_what_was_used_is_known_after_a_restart(path: Path) -> None:
-    first = CacheStore(path, max_bytes=1_000_000)
+    first = SqliteCache(path, max_bytes=1_000_000)
     for number in range(8):
         assert put(first, f"k{number}", answer("x" * 100_000), now=NOW + number, max_age_s=1000)
     assert has(first, "k0", now=NOW + 10)
     first.close()
-    second = CacheStore(path, max_bytes=1_000_000)
+    second = SqliteCache(path, max_bytes=1_000_000)
     for number in range(8, 12):
         assert put(second, f"k{number}", answer("x" * 100_000), now=NOW + 10 + number, max_age_s=1000)
     assert has(second, "k0", now=NOW + 50)
     second.close()
 
 
-def test_clear_removes_what_meets_every_condition_and_gives_the_space_back(store: CacheStore, path: Path) -> None:
+def test_clear_removes_what_meets_every_condition_and_gives_the_space_back(store: SqliteCache, path: Path) -> None:
     def fill() -> None:
         for number, (seed, model) in enumerate([("a", "m"), ("a", "n"), (None, "m"), ("b", None)]):
             stored = answer("x" * 200_000, model=model)
@@ -152,7 +153,7 @@ def test_clear_removes_what_meets_every_condition_and_gives_the_space_back(store
     assert store.stats().entries == 4
 
 
-def test_two_processes_fill_each_slot_once(store: CacheStore, path: Path) -> None:
+def test_two_processes_fill_each_slot_once(store: SqliteCache, path: Path) -> None:
     keys = [f"k{number}" for number in range(12)]
     workers = [SPAWN.Process(target=fill_slots, args=(str(path), name, keys, 40)) for name in ("one", "other")]
     for worker in workers:
@@ -164,7 +165,7 @@ def test_two_processes_fill_each_slot_once(store: CacheStore, path: Path) -> Non
     assert len({stored.chunks[0] for stored in given}) == 12
 
 
-def test_another_process_sees_what_this_one_stores(store: CacheStore, path: Path) -> None:
+def test_another_process_sees_what_this_one_stores(store: SqliteCache, path: Path) -> None:
     assert put(store, "k0")
     worker = SPAWN.Process(target=fill_slots, args=(str(path), "other", ["k0", "k1"], 1))
     worker.start()
@@ -174,7 +175,7 @@ def test_another_process_sees_what_this_one_stores(store: CacheStore, path: Path
     assert hit and hit.stored == answer("other 0")
 
 
-def test_threads_share_a_store(store: CacheStore) -> None:
+def test_threads_share_a_store(store: SqliteCache) -> None:
     wrong: list[str] = []
 
     def work(name: int) -> None:
@@ -196,7 +197,7 @@ def test_threads_share_a_store(store: CacheStore) -> None:
 
 @pytest.mark.parametrize("pattern", ["cache.sqlite", "cache.sqlite*"])
 def test_it_may_be_deleted_while_several_use_it(path: Path, pattern: str) -> None:
-    first, second = CacheStore(path), CacheStore(path)
+    first, second = SqliteCache(path), SqliteCache(path)
     for round_number in range(5):
         assert put(first, f"a{round_number}")
         assert has(second, f"a{round_number}")
@@ -214,7 +215,7 @@ def test_it_may_be_deleted_while_several_use_it(path: Path, pattern: str) -> Non
     second.close()
 
 
-def test_the_whole_folder_may_be_deleted(store: CacheStore, path: Path) -> None:
+def test_the_whole_folder_may_be_deleted(store: SqliteCache, path: Path) -> None:
     assert put(store, "k")
     for file in path.parent.iterdir():
         file.unlink()
@@ -225,7 +226,7 @@ def test_the_whole_folder_may_be_deleted(store: CacheStore, path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"x" * 100_000, b"SQLite format 3\0" + b"\xff" * 9000])
-def test_a_garbage_file_costs_one_miss_and_is_replaced(store: CacheStore, path: Path, content: bytes) -> None:
+def test_a_garbage_file_costs_one_miss_and_is_replaced(store: SqliteCache, path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     assert not has(store, "k")
@@ -237,7 +238,7 @@ def test_a_garbage_file_costs_one_miss_and_is_replaced(store: CacheStore, path: 
 
 
 def test_a_file_that_is_scribbled_over_never_gives_a_wrong_answer(path: Path) -> None:
-    first = CacheStore(path)
+    first = SqliteCache(path)
     for number in range(50):
         assert put(first, f"k{number}", answer(str(number) * 3000))
     first.close()
@@ -247,7 +248,7 @@ def test_a_file_that_is_scribbled_over_never_gives_a_wrong_answer(path: Path) ->
         for _ in range(200):
             file.seek(dice.randrange(4096, path.stat().st_size))
             file.write(b"9")
-    store = CacheStore(path)
+    store = SqliteCache(path)
     for number in range(50):
         hit = store.get([f"k{number}"], NOW, lambda n: 0)
         assert hit is None or hit.stored == answer(str(number) * 3000)
@@ -263,7 +264,7 @@ def test_a_file_that_is_scribbled_over_never_gives_a_wrong_answer(path: Path) ->
     store.close()
 
 
-def test_a_database_of_another_shape_costs_one_miss_and_is_replaced(store: CacheStore, path: Path) -> None:
+def test_a_database_of_another_shape_costs_one_miss_and_is_replaced(store: SqliteCache, path: Path) -> None:
     path.parent.mkdir()
     other = sqlite3.connect(path)
     other.executescript("create table entries (something)")
@@ -276,7 +277,7 @@ def test_a_database_of_another_shape_costs_one_miss_and_is_replaced(store: Cache
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
 def test_side_files_may_be_deleted_as_well(path: Path, suffix: str) -> None:
-    first, second = CacheStore(path), CacheStore(path)
+    first, second = SqliteCache(path), SqliteCache(path)
     assert put(first, "k")
     assert has(second, "k")
     path.with_name(path.name + suffix).unlink()
@@ -289,7 +290,7 @@ def test_side_files_may_be_deleted_as_well(path: Path, suffix: str) -> None:
     second.close()
 
 
-def test_a_store_that_is_locked_still_reads_and_does_not_store(store: CacheStore, path: Path) -> None:
+def test_a_store_that_is_locked_still_reads_and_does_not_store(store: SqliteCache, path: Path) -> None:
     assert put(store, "k")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("begin exclusive")
@@ -303,13 +304,13 @@ def test_a_store_that_is_locked_still_reads_and_does_not_store(store: CacheStore
 
 
 def test_a_store_held_by_one_alone_is_a_miss(path: Path) -> None:
-    maker = CacheStore(path)
+    maker = SqliteCache(path)
     assert put(maker, "k")
     maker.close()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("pragma locking_mode = exclusive")
     other.execute("update entries set seed = 'x'")
-    store = CacheStore(path)
+    store = SqliteCache(path)
     assert not has(store, "k")
     assert not put(store, "l")
     assert store.troubles == 2
@@ -322,7 +323,7 @@ def test_a_folder_in_its_place_or_a_place_that_cannot_be_is_a_miss(tmp_path: Pat
     (tmp_path / "cache.sqlite").mkdir()
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "cache.sqlite", tmp_path / "file" / "cache.sqlite"):
-        store = CacheStore(path)
+        store = SqliteCache(path)
         assert not has(store, "k")
         assert not put(store, "k")
         assert store.troubles == 2
@@ -331,7 +332,7 @@ def test_a_folder_in_its_place_or_a_place_that_cannot_be_is_a_miss(tmp_path: Pat
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
-def test_no_file_is_left_open_by_files_that_come_and_go(store: CacheStore, path: Path) -> None:
+def test_no_file_is_left_open_by_files_that_come_and_go(store: SqliteCache, path: Path) -> None:
     def open_files() -> int:
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 

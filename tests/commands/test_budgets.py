@@ -14,7 +14,7 @@ from addon.commands.cli import main
 from addon.limits.admission import admission
 from addon.limits.policy import parse_policy
 from addon.limits.rules import CallFacts, Limit
-from addon.limits.store import LimitStore
+from addon.limits.sqlite_store import SqliteLimits
 from tests.analysis.writing import made_up_rows, settle
 
 RULES = """
@@ -48,7 +48,7 @@ def data(tmp_path: Path) -> Path:
     (tmp_path / "heliograph.toml").write_text(RULES)
     now = datetime.now(UTC)
     settle(tmp_path, [replace(row, started_at=now) for row in made_up_rows(40)], 1)
-    store = LimitStore(tmp_path / "limits.sqlite")
+    store = SqliteLimits(tmp_path / "limits.sqlite")
     limit = Limit(name="team", policy=parse_policy("10;w=86400"), per="property:team")
     asked = admission(CallFacts(properties={"team": "blue"}), None, [limit], [], time.time())
     assert all(store.decide(asked.checks, time.time()).allowed for _ in range(2))

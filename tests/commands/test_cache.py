@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from addon.caching.store import CacheStore
+from addon.caching.sqlite_store import SqliteCache
 from addon.commands.cache import cache
 from addon.storage.folders import Folders
 from tests.caching.answers import answer
@@ -20,7 +20,7 @@ def heliograph(data: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    store = CacheStore(Folders(tmp_path).cache)
+    store = SqliteCache(Folders(tmp_path).cache)
     now = time.time()
     for number, (seed, model, age_s) in enumerate([("a", "m", 0), ("b", "m", 0), (None, "n", 8 * 86400)]):
         stored = answer(model=model)

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from addon.caching.store import CacheStore, Stored
+from addon.caching.sqlite_store import SqliteCache
+from addon.caching.store import Stored
 from addon.commands.cli import main
 from addon.commands.forget import Clocks, forget_calls
 from addon.commands.forget_expired import forget_expired
@@ -22,7 +23,8 @@ from addon.commands.forget_pass import Found, Wanted, find, remove
 from addon.commands.options import Failure
 from addon.config.settings import load
 from addon.limits.policy import Policy
-from addon.limits.store import BucketCharge, LimitStore, Spend
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import BucketCharge, Spend
 from addon.redaction.key import redactor_of
 from addon.settling.chains import Chains, Link
 from addon.settling.charged_once import ChargedOnce
@@ -98,7 +100,7 @@ def filled(data: Path) -> None:
 
 
 def _fill_stores(folders: Folders) -> None:
-    cache = CacheStore(folders.cache)
+    cache = SqliteCache(folders.cache)
     for number, user in ((1, ANN), (2, "bob")):
         answer = Stored(
             status=200,
@@ -111,7 +113,7 @@ def _fill_stores(folders: Folders) -> None:
         assert cache.put([f"key {number}"], answer, now=NOW, max_age_s=3600, seed=user)
     cache.close()
 
-    limits = LimitStore(folders.limits)
+    limits = SqliteLimits(folders.limits)
     policy = Policy(quota=Decimal(10), window_s=3600, unit="tokens")
     for user in (ANN, "bob"):
         charges = [
@@ -206,13 +208,13 @@ def test_nothing_of_a_user_is_left_in_any_file_and_all_of_others(data: Path) -> 
     for table in ("bodies", "all_feedback", "all_scores", "all_property_changes"):
         assert rows(data, table) == 3, table
     folders = Folders(data)
-    assert CacheStore(folders.cache).calls() == {request_id(2)}
+    assert SqliteCache(folders.cache).calls() == {request_id(2)}
     assert ChargedOnce(folders.charged).calls() == {request_id(2)}
     assert Chains(folders.chains).links() == {"openai resp of bob": "session of bob"}
     assert Queue(folders.webhooks).calls() == Queue(folders.otlp).calls() == {request_id(2)}
     assert dead_letters.calls(folders.dead_letters) == {request_id(2)}
     assert [each.subject for each in AlertStore(folders.alerts).firing()] == ["bob"]
-    limits = LimitStore(folders.limits)
+    limits = SqliteLimits(folders.limits)
     assert set(limits.contents(NOW).buckets) == {"server|daily|bob|tokens", "0a|user|bob|tokens"}
     assert limits.spent([("budget|team|bob", "2026-11"), (f"budget|team|{ANN}", "2026-11")]) == [5, 0]
     assert not folders.lake_day("requests", (NOON - timedelta(days=1)).date()).exists(), "an empty day"

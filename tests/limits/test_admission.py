@@ -8,7 +8,8 @@ from addon.limits.admission import Admission, admission, needs_body
 from addon.limits.policy import parse_policy
 from addon.limits.refusal import Refusal, Standing, closed_refusal, judge_budgets, limit_refusal, standing
 from addon.limits.rules import Budget, CallFacts, Limit, Match
-from addon.limits.store import LimitStore, Spent, Verdict
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import Spent, Verdict
 from addon.storage.journal_lines import Charge
 
 NOW = 1_795_262_400.0  # 2026-11-21 12:00 UTC
@@ -92,7 +93,7 @@ def test_where_money_or_tokens_are_limited_the_body_tells_what_a_call_may_cost()
 
 
 def test_answers_have_the_state_of_the_callers_policy_else_of_the_operators_tightest_limit(tmp_path: Path) -> None:
-    store = LimitStore(tmp_path / "limits.sqlite")
+    store = SqliteLimits(tmp_path / "limits.sqlite")
     small = Limit(name="small", policy=parse_policy("4;w=60;s=user"), per="user")
     admitted = admission(FACTS, parse_policy("10;w=60"), (TEAM, small), (), NOW)
     verdict = store.decide(admitted.checks, NOW)
@@ -105,7 +106,7 @@ def test_answers_have_the_state_of_the_callers_policy_else_of_the_operators_tigh
 
 
 def test_a_refusal_says_which_limit_for_whom_and_when(tmp_path: Path) -> None:
-    store = LimitStore(tmp_path / "limits.sqlite")
+    store = SqliteLimits(tmp_path / "limits.sqlite")
     one = Limit(name="one", policy=parse_policy("1;w=3600;s=user"), per="user")
     admitted = admission(FACTS, parse_policy("10;w=60"), (one,), (), NOW)
     assert store.decide(admitted.checks, NOW).allowed
@@ -153,7 +154,7 @@ def test_fail_closed_says_why() -> None:
 def test_an_sdk_is_told_not_to_try_again_where_the_limit_opens_after_more_than_a_minute(
     tmp_path: Path, window_s: int, should_retry: bool
 ) -> None:
-    store = LimitStore(tmp_path / "limits.sqlite")
+    store = SqliteLimits(tmp_path / "limits.sqlite")
     admitted = admission(FACTS, parse_policy(f"1;w={window_s}"), (), (), NOW)
     store.decide(admitted.checks, NOW)
     refusal = limit_refusal(admitted, store.decide(admitted.checks, NOW))

@@ -8,17 +8,8 @@ from pathlib import Path
 import pytest
 
 from addon.limits.policy import parse_policy
-from addon.limits.store import (
-    RESERVED_S,
-    BucketCharge,
-    BudgetLine,
-    Check,
-    LimitStore,
-    Reservation,
-    Spend,
-    Spent,
-    StoreDown,
-)
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import RESERVED_S, BucketCharge, BudgetLine, Check, Reservation, Spend, Spent, StoreDown
 from addon.limits.upper_bound import UpperBound
 from tests.storage.calls import Clock
 
@@ -33,11 +24,11 @@ def path(tmp_path: Path) -> Path:
 
 
 def left(path: Path, check: Check, now: float = NOW) -> float:
-    return LimitStore(path).decide([check], now).decisions[0].bucket.tokens
+    return SqliteLimits(path).decide([check], now).decisions[0].bucket.tokens
 
 
 def test_all_checks_must_allow_or_none_is_taken_from(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     one = Check(key="k|user|u|request", policy=parse_policy("1;w=3600;s=user"), per=" for user 'u'")
     assert store.decide([TEN, one], NOW).allowed
     verdict = store.decide([TEN, one], NOW)
@@ -46,27 +37,27 @@ def test_all_checks_must_allow_or_none_is_taken_from(path: Path) -> None:
 
 
 def test_no_checks_need_no_file(path: Path) -> None:
-    assert LimitStore(path).decide([], NOW).allowed
+    assert SqliteLimits(path).decide([], NOW).allowed
     assert not path.exists()
 
 
 def test_buckets_survive_a_restart(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     for _ in range(10):
         assert store.decide([TEN], NOW).allowed
     store.close()
-    assert not LimitStore(path).decide([TEN], NOW).allowed
-    assert LimitStore(path).decide([TEN], NOW + 360).allowed
+    assert not SqliteLimits(path).decide([TEN], NOW).allowed
+    assert SqliteLimits(path).decide([TEN], NOW + 360).allowed
 
 
 def test_the_file_is_private(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     store.decide([TEN], NOW)
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
 def test_a_hundred_calls_at_once_in_threads_use_exactly_the_quota(path: Path) -> None:
-    store = LimitStore(path, patience_s=30)
+    store = SqliteLimits(path, patience_s=30)
     with ThreadPoolExecutor(20) as pool:
         verdicts = list(pool.map(lambda _: store.decide([TEN], NOW), range(100)))
     assert sum(verdict.allowed for verdict in verdicts) == 10
@@ -76,8 +67,9 @@ DECIDE_FIFTY_TIMES = f"""
 import sys
 from pathlib import Path
 from addon.limits.policy import parse_policy
-from addon.limits.store import Check, LimitStore
-store = LimitStore(Path(sys.argv[1]), patience_s=30)
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import Check
+store = SqliteLimits(Path(sys.argv[1]), patience_s=30)
 sys.stdin.readline()
 check = Check(key="k", policy=parse_policy("10;w=3600"))
 print(sum(store.decide([check], {NOW}).allowed for _ in range(50)))
@@ -95,7 +87,7 @@ def test_a_hundred_calls_at_once_in_two_processes_use_exactly_the_quota(path: Pa
 
 
 def test_a_call_is_charged_once_however_often_it_is_repeated(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     charges = [BucketCharge(CENTS.key, CENTS.policy, 30), BucketCharge("other", CENTS.policy, 5)]
     for _ in range(3):
         store.settle("a", charges, [Spend("budget|b|", "2026-11", 300)], NOW)
@@ -105,7 +97,7 @@ def test_a_call_is_charged_once_however_often_it_is_repeated(path: Path) -> None
 
 
 def test_what_is_settled_leaves_no_mark(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     for number in range(5):
         store.settle(f"call {number}", [BucketCharge("k", CENTS.policy, 1)], [], NOW, [f"call {number - 1}"])
     with sqlite3.connect(path) as connection:
@@ -113,14 +105,14 @@ def test_what_is_settled_leaves_no_mark(path: Path) -> None:
 
 
 def test_buckets_that_are_full_again_are_forgotten(path: Path) -> None:
-    LimitStore(path).decide([TEN], NOW)
-    LimitStore(path).decide([Check(key="another", policy=TEN.policy)], NOW + 3600)
+    SqliteLimits(path).decide([TEN], NOW)
+    SqliteLimits(path).decide([Check(key="another", policy=TEN.policy)], NOW + 3600)
     with sqlite3.connect(path) as connection:
         assert connection.execute("select key from buckets").fetchall() == [("another",)]
 
 
 def test_a_recount_replaces_what_was_spent_and_charges_again_what_had_no_row(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     assert not store.is_recounted()
     spend = Spend("budget|b|", "2026-11", 7)
     store.settle("settled", [], [spend], NOW)
@@ -134,7 +126,7 @@ def test_a_recount_replaces_what_was_spent_and_charges_again_what_had_no_row(pat
 
 @pytest.mark.parametrize("names", [["limits.sqlite"], ["limits.sqlite", "limits.sqlite-wal", "limits.sqlite-shm"]])
 def test_a_file_deleted_while_in_use_is_made_again_for_all(path: Path, names: list[str]) -> None:
-    ours, theirs = LimitStore(path), LimitStore(path)
+    ours, theirs = SqliteLimits(path), SqliteLimits(path)
     for store in (ours, theirs):
         assert store.decide([TEN], NOW).allowed
     for name in names:
@@ -148,13 +140,13 @@ def test_a_file_deleted_while_in_use_is_made_again_for_all(path: Path, names: li
 def test_garbage_is_named_and_left_alone(path: Path) -> None:
     path.write_bytes(b"not a database, but somebody's notes " * 100)
     with pytest.raises(StoreDown, match=r"limits\.sqlite: file is not a database; remove it"):
-        LimitStore(path).decide([TEN], NOW)
+        SqliteLimits(path).decide([TEN], NOW)
     assert path.read_bytes().startswith(b"not a database")
 
 
 def test_a_locked_file_is_down_and_not_waited_for_by_each_call(path: Path) -> None:
     clock = Clock()
-    store = LimitStore(path, patience_s=0.01, clock=clock)
+    store = SqliteLimits(path, patience_s=0.01, clock=clock)
     store.decide([TEN], NOW)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("begin exclusive")
@@ -169,11 +161,11 @@ def test_a_locked_file_is_down_and_not_waited_for_by_each_call(path: Path) -> No
 
 def test_a_folder_that_is_not_there_is_down(tmp_path: Path) -> None:
     with pytest.raises(StoreDown, match="No such file"):
-        LimitStore(tmp_path / "gone" / "limits.sqlite").decide([TEN], NOW)
+        SqliteLimits(tmp_path / "gone" / "limits.sqlite").decide([TEN], NOW)
 
 
 def test_a_bug_in_between_leaves_no_transaction_open(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     with pytest.raises(AttributeError):
         store.decide([TEN, None], NOW)  # type: ignore[list-item]
     assert store.decide([TEN], NOW).decisions[0].remaining == 9
@@ -190,14 +182,14 @@ def reserved(path: Path) -> int:
 
 
 def test_of_many_calls_at_once_no_more_pass_a_budget_than_it_may_cost(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: store.decide((), NOW, reservation(str(number))), range(20)))
     assert reserved(path) == 2  # the second one may go over; a third would for certain
 
 
 def test_what_is_reserved_gives_way_to_the_truth(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     assert store.decide((), NOW, reservation("a", 100)).spent == (Spent(0, 0),)
     assert store.decide((), NOW, reservation("b", 100)).spent == (Spent(0, 100),)
     for _ in range(2):  # a settler that died settles again
@@ -206,7 +198,7 @@ def test_what_is_reserved_gives_way_to_the_truth(path: Path) -> None:
 
 
 def test_where_the_truth_is_never_known_what_was_reserved_is_charged_and_survives_a_recount(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     store.decide([CENTS], NOW, reservation("a", 300_000_000))
     for _ in range(2):
         store.settle("a", [BucketCharge(CENTS.key, CENTS.policy, None)], [], NOW, unpriced=None)
@@ -216,13 +208,13 @@ def test_where_the_truth_is_never_known_what_was_reserved_is_charged_and_survive
 
 
 def test_a_call_that_died_unseen_is_released_after_a_while(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     store.decide((), NOW, reservation("a", 100))
     assert store.decide((), NOW + RESERVED_S + 1, reservation("b")).spent == (Spent(0, 0),)
 
 
 def test_money_and_tokens_of_calls_under_way_are_taken_from_their_limits(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     one = Reservation(call_id="a", budgets=(), bound=UpperBound(2_000_000_000, 40))
     assert store.decide([CENTS], NOW, one).allowed
     verdict = store.decide([CENTS], NOW, one)
@@ -231,7 +223,7 @@ def test_money_and_tokens_of_calls_under_way_are_taken_from_their_limits(path: P
 
 
 def test_a_call_that_a_limit_refuses_reserves_nothing(path: Path) -> None:
-    store = LimitStore(path)
+    store = SqliteLimits(path)
     for number in range(12):
         store.decide([TEN], NOW, reservation(str(number), hard_nanousd=None))
     assert reserved(path) == 10

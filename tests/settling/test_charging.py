@@ -18,7 +18,8 @@ import pytest
 
 from addon.limits.policy import parse_policy
 from addon.limits.rules import NANO, Budget, Match
-from addon.limits.store import BudgetLine, Check, LimitStore, Reservation, StoreDown
+from addon.limits.sqlite_store import SqliteLimits
+from addon.limits.store import BudgetLine, Check, Reservation, StoreDown
 from addon.limits.upper_bound import Rates, UpperBound, rates_of
 from addon.metering.price import PriceList
 from addon.settling.charging import Charger, bucket_charges, spends_of
@@ -84,7 +85,7 @@ CHAT_NANOUSD = 3_500_000
 def settler_in(
     data: Path, budgets: tuple[Budget, ...] = BUDGETS, clock: Callable[[], float] = time.monotonic, grace_s: float = 15
 ) -> Settler:
-    charger = Charger(data, LimitStore(Folders(data).limits, clock=clock), budgets, print)
+    charger = Charger(data, SqliteLimits(Folders(data).limits, clock=clock), budgets, print)
     return Settler(Folders(data), real_rows, bare_rows, charger=charger, clock=clock, grace_s=grace_s)
 
 
@@ -95,7 +96,7 @@ def spend(data: Path) -> dict[tuple[str, str], int]:
 
 def left(data: Path, charge: Charge) -> float:
     policy = parse_policy(f"{charge.quota:g};w={charge.window_s};u=cents")
-    decision = LimitStore(Folders(data).limits).decide([Check(key=charge.key, policy=policy)], time.time())
+    decision = SqliteLimits(Folders(data).limits).decide([Check(key=charge.key, policy=policy)], time.time())
     return decision.decisions[0].bucket.tokens
 
 
@@ -259,7 +260,7 @@ def test_a_settler_killed_between_charge_and_row_charges_exactly_once(
 
     child = os.fork()
     if child == 0:
-        charger = Dies(tmp_path, LimitStore(Folders(tmp_path).limits), BUDGETS, print)
+        charger = Dies(tmp_path, SqliteLimits(Folders(tmp_path).limits), BUDGETS, print)
         Settler(Folders(tmp_path), real_rows, bare_rows, charger=charger).step()
         os._exit(0)
     assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -331,7 +332,7 @@ def test_a_charge_of_the_journal_reads_back_and_one_of_a_later_version_as_well(t
 
 def test_the_settler_process_charges_while_the_proxy_runs_and_recounts_at_its_start(tmp_path: Path) -> None:
     (tmp_path / "heliograph.toml").write_text('[[budgets]]\nname = "all"\nusd = 1\nperiod = "day"\n')
-    journal, store = journal_in(tmp_path), LimitStore(Folders(tmp_path).limits)
+    journal, store = journal_in(tmp_path), SqliteLimits(Folders(tmp_path).limits)
     command = [sys.executable, "-m", "addon.settling.process", "--data", str(tmp_path), "--run", journal.run]
 
     def spent() -> int:
@@ -364,7 +365,7 @@ CALL = RequestRow(request_id="a", started_at=AT, provider_name="openai", operati
 
 def charged_with(data: Path, row: RequestRow, *, reserved_nanousd: int = 9, is_renamed: bool = False) -> int:
     """What budget `all` is charged for a call of which so much was reserved."""
-    store = LimitStore(Folders(data).limits)
+    store = SqliteLimits(Folders(data).limits)
     store.replace_spend({}, NOW)  # as a settler does when it starts
     line = BudgetLine("budget|all|", "2026-11", 100)
     store.decide((), NOW, Reservation(call_id="a", budgets=(line,), bound=UpperBound(reserved_nanousd, 5)))
@@ -401,7 +402,7 @@ def test_logged_calls_count_in_budgets_that_only_warn() -> None:
 
 
 def test_the_price_list_is_written_down_for_the_proxies(tmp_path: Path) -> None:
-    store = LimitStore(Folders(tmp_path).limits)
+    store = SqliteLimits(Folders(tmp_path).limits)
     table = rate_table((), AT)
     store.replace_rates(table)
     assert store.rates()["openai"]["gpt-4o"] == table["openai"]["gpt-4o"] == Rates(2_500, 10_000)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from addon.caching.store import CacheStore, Stored
+from addon.caching.sqlite_store import SqliteCache
+from addon.caching.store import Stored
 from addon.config.retention import Retention, Rule
 from addon.settling.merge import finish_merges, merge_day
 from addon.settling.parquet import read_parts, write_parquet
@@ -112,7 +113,7 @@ def test_a_property_that_was_set_later_counts(folders: Folders) -> None:
 
 
 def test_cached_answers_and_given_up_deliveries_go_with_the_bodies(folders: Folders) -> None:
-    cache = CacheStore(folders.cache)
+    cache = SqliteCache(folders.cache)
     for request_id in (write(folders, 31), write(folders, 1)):
         answer = Stored(status=200, headers=(), chunks=(b"hi",), latency_ms=1, request_id=request_id, started_at_us=0)
         cache.put([request_id], answer, now=NOW.timestamp(), max_age_s=1e8, seed=None)
