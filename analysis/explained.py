@@ -2,17 +2,20 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from addon.storage.record import RequestRow
+from analysis.by_id import ALL_DAYS
 from analysis.lake import Connection
 
 
-def request_rows(connection: Connection, request_id: str) -> list[RequestRow]:
-    """As they were made, oldest first: ids may repeat."""
-    select = f"select {selected_row('requests')} from requests where request_id = $id order by requests.started_at"
-    found = connection.execute(select, {"id": request_id.lower()}).fetchall()
+def request_rows(connection: Connection, request_id: str, on: date | None = None) -> list[RequestRow]:
+    """As they were made, oldest first: ids may repeat. `on`: those of that day alone."""
+    condition = "request_id = $id and date between $first and $last"
+    select = f"select {selected_row('requests')} from requests where {condition} order by requests.started_at"
+    first, last = (on, on) if on else ALL_DAYS
+    found = connection.execute(select, {"id": request_id.lower(), "first": first, "last": last}).fetchall()
     return [as_row(row) for row in found]
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from addon.storage.begun import calls_begun
 from addon.storage.folders import Folders
+from analysis.by_id import ask_by_id
 from analysis.lake import Connection, Lake
 
 # A start line waits that long in the proxy's memory at most, and a program may know the id before that: its own.
@@ -22,7 +23,9 @@ def is_known(lake: Lake, data: Path, request_id: str) -> bool:
 
     for look in range(_LOOKS):
         time.sleep(look * _LOOK_AGAIN_S)
-        if any(call.request_id == request_id for call in calls_begun(Folders(data), request_id)) or lake.ask(has_row):
+        if any(call.request_id == request_id for call in calls_begun(Folders(data), request_id)) or ask_by_id(
+            lake, request_id, has_row
+        ):
             return True
     return False
 

@@ -6,11 +6,13 @@ Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests`
 `visible_files` knows which of them count. The connection can read the lake and the settled lines, and nothing else.
 """
 
+import copy
 import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +21,7 @@ import duckdb
 from addon.storage import summary
 from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, visible_files
-from addon.storage.record import TABLES
+from addon.storage.record import CALL_TABLES, TABLES
 from analysis import message_views
 from analysis.lake_files import damaged, damaged_summaries, older_files, unreadable
 from analysis.quoting import literal
@@ -70,6 +72,7 @@ class Lake:
         `keeps`: questions share a database, and so that memory, as long as the files are the same ones: saves 40 ms each."""
         self._data, self._memory = data.absolute(), memory
         self._keeps, self._keeping = keeps, threading.Lock()
+        self._days: tuple[date, date] | None = None  # None: all
         self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
@@ -128,6 +131,12 @@ class Lake:
                 self._kept = (files, older, summaries), connection
             return self._kept[1].cursor()
 
+    def of_days(self, first: date, last: date) -> "Lake":
+        """The same folder with the calls of these days alone: files of other days are not opened. It keeps nothing."""
+        lake = copy.copy(self)
+        lake._days, lake._keeps = (first, last), False
+        return lake
+
     def connect(self) -> Connection:
         """A connection of its own with all views, to be closed by the caller; they are of this moment."""
         listings = self._list()
@@ -148,7 +157,10 @@ class Lake:
     def _list(self) -> dict[str, Listing]:
         """Raises NotOurs for a folder that others can write to: what they plant in it must not be read."""
         refuse_unsafe(self._data)
-        listings = {table: visible_files(self._data, table) for table in TABLES}
+        # What was said of a call may be of any later day.
+        listings = {
+            table: visible_files(self._data, table, self._days if table in CALL_TABLES else None) for table in TABLES
+        }
         for listing in listings.values():
             self._name((file, "not a file of ours") for file in listing.foreign)
             # A pipe or a device would hang the question that opens it.

@@ -31,6 +31,7 @@ def explain(request_id: str, as_json: bool, data: Path, config: Path | None) -> 
     from addon.metering import fetched_list
     from addon.metering.explain import explain_row
     from addon.metering.price import PriceList
+    from analysis.by_id import ask_by_id
     from analysis.explained import request_rows
     from analysis.lake import Lake
 
@@ -40,7 +41,7 @@ def explain(request_id: str, as_json: bool, data: Path, config: Path | None) -> 
         prices = PriceList(settings.load(data, config).prices)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
-    rows = Lake(data).ask(lambda connection: request_rows(connection, request_id))
+    rows = ask_by_id(Lake(data), request_id, lambda connection: request_rows(connection, request_id))
     if not rows:
         raise Failure(f"no call with the id {request_id} in {data}; `heliograph sql` finds ids")
     told = [(row, explain_row(row, prices)) for row in rows]

@@ -29,13 +29,15 @@ def show(request_id: str, only_new: bool, as_json: bool, data: Path, config: Pat
     It is the same for every provider. --json gives it as OpenTelemetry's GenAI messages. With --new, `first_new` is the
     index of the first input message that the turn before it in the session did not have.
     """
+    from analysis.by_id import ask_by_id
     from analysis.conversations.messages import by_id, new_from
     from analysis.lake import Connection, Lake
 
     def question(connection: Connection) -> "list[tuple[Call, int | None]]":
         return [(call, new_from(connection, call) if only_new else None) for call in by_id(connection, request_id)]
 
-    found = Lake(data).ask(question)
+    # The turn before it may be of any earlier day.
+    found = Lake(data).ask(question) if only_new else ask_by_id(Lake(data), request_id, question)
     if not found:
         raise Failure(f"no call with the id {request_id} in {data}; `heliograph sql` finds ids")
     if as_json:

@@ -7,7 +7,7 @@ renames a row is in two files, and the rules here say which one counts.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -55,8 +55,8 @@ def duckdb_columns(table: str) -> dict[str, str]:
     return {name: _DUCKDB[kind] for name, kind in column_types(table).items()}
 
 
-def visible_files(data: Path, table: str) -> Listing:
-    """The files that make up a table at this moment.
+def visible_files(data: Path, table: str, days: tuple[date, date] | None = None) -> Listing:
+    """The files that make up a table at this moment; of `days`, first and last, only those with rows of these days.
 
     Settled files are listed first: one that becomes Parquet in between is then seen in both places, and left out of
     `settled`. A file that a merged one replaces is left out; notes are read by name, as a listing may have missed them.
@@ -80,8 +80,11 @@ def visible_files(data: Path, table: str) -> Listing:
     parquet_files: list[Path] = []
     published: set[tuple[str, str]] = set()  # (folder, name) of what is in Parquet, replaced or not
     for folder in sorted(entries(folders.lake(table)), key=lambda entry: entry.name):
-        if not folder.is_dir() or not folder.name.startswith("date=") or parse_day(folder.name[5:]) is None:
+        of_day = parse_day(folder.name.removeprefix("date=")) if folder.name.startswith("date=") else None
+        if of_day is None or not folder.is_dir():
             foreign.append(Path(folder.path))
+            continue
+        if days and not days[0] <= of_day <= days[1]:
             continue
         names, others = list_day(Path(folder.path))
         foreign += others

@@ -194,7 +194,7 @@ def routes(api: Api) -> list[Route]:
             limit=1,
             with_bodies=query_flag(request, "includeBody"),
         )
-        calls = await api.ask(lambda connection: page_of(connection, page))
+        calls = await api.ask_by_id(request_id, lambda connection: page_of(connection, page))
         if not calls:
             raise ApiError(404, f"no request {request_id!r}; one is found a second after it ended")
         return answer(calls[0])

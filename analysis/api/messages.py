@@ -1,5 +1,6 @@
 """The conversation of one call, the same for every provider: OpenTelemetry's GenAI messages. Ours; Helicone has no such path."""
 
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -32,10 +33,11 @@ SCHEMA: Final = record(
 
 
 def conversation_of(connection: Connection, request_id: str, *, with_new: bool) -> bytes:
-    """As JSON; of a repeated id that of the newest call. `first_new` is null unless it is asked for."""
+    """As JSON, empty where there is no such call; of a repeated id that of the newest call. `first_new` is null unless it is
+    asked for."""
     calls = by_id(connection, request_id)
     if not calls:
-        raise ApiError(404, f"no request {request_id!r}; one is found a second after it ended")
+        return b""
     call = calls[-1]
     return dumped(as_record(call) | {"first_new": new_from(connection, call) if with_new else None})
 
@@ -44,7 +46,11 @@ def routes(api: Api) -> list[Route]:
     async def messages(request: Request) -> Response:
         request_id = request.path_params["request_id"]
         with_new = query_flag(request, "new")
-        found = await api.ask(lambda connection: conversation_of(connection, request_id, with_new=with_new))
+        # The turn before it may be of any earlier day.
+        asked = api.ask if with_new else partial(api.ask_by_id, request_id)
+        found = await asked(lambda connection: conversation_of(connection, request_id, with_new=with_new))
+        if not found:
+            raise ApiError(404, f"no request {request_id!r}; one is found a second after it ended")
         return answer(orjson.Fragment(found))
 
     about: dict[str, Any] = {"components": {"Conversation": SCHEMA}, "errors": (400, 404, 422)}

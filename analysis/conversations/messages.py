@@ -9,7 +9,7 @@ Nothing of this is stored: a body takes from 0.03 to 2 ms to read.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ import duckdb
 from addon.conversations.model import Conversation
 from addon.conversations.read import Said, conversation
 from addon.conversations.turns import first_new, same_messages
+from analysis.by_id import ALL_DAYS, ask_by_id
 from analysis.conversations.kept_bodies import kept_bodies
 from analysis.lake import Connection, Lake
 from analysis.table import NotAllowed, fetch, fetch_user_sql
@@ -56,7 +57,7 @@ class Call:
 
 def of_request(data: Path, request_id: str) -> list[Call]:
     """The calls with this id (ids may repeat), oldest first."""
-    return Lake(data.expanduser()).ask(lambda connection: by_id(connection, request_id))
+    return ask_by_id(Lake(data.expanduser()), request_id, lambda connection: by_id(connection, request_id))
 
 
 def where(data: Path, condition: str) -> list[Call]:
@@ -68,9 +69,11 @@ def where(data: Path, condition: str) -> list[Call]:
     return sorted(found, key=lambda call: call.started_at_us)
 
 
-def by_id(connection: Connection, request_id: str) -> list[Call]:
-    """Oldest first."""
-    rows = _asked(connection, "request_id = $id", {"id": request_id.lower()})
+def by_id(connection: Connection, request_id: str, on: date | None = None) -> list[Call]:
+    """Oldest first. `on`: those of that day alone."""
+    first, last = (on, on) if on else ALL_DAYS
+    parameters = {"id": request_id.lower(), "first": first, "last": last}
+    rows = _asked(connection, "request_id = $id and date between $first and $last", parameters)
     return sorted(with_bodies(connection, rows), key=lambda call: call.started_at_us)
 
 

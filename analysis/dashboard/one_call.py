@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from analysis.api.envelope import ApiError
+from analysis.by_id import ALL_DAYS, days_of
 from analysis.dashboard.pages import run
 from analysis.lake import Connection
 
@@ -20,10 +21,17 @@ def asked_id(request: Request) -> str:
 
 def row_of(connection: Connection, request_id: str) -> Row:
     """Raises ApiError 404."""
-    found = list(run(connection, "one_request", {"id": request_id}).records())
-    if not found:
-        raise ApiError(404, f"There is no call {request_id[:100]}. A call is found a second after it ended.")
-    return found[0]
+    if row := row_or_none(connection, request_id):
+        return row
+    raise ApiError(404, f"There is no call {request_id[:100]}. A call is found a second after it ended.")
+
+
+def row_or_none(connection: Connection, request_id: str) -> Row | None:
+    for first, last in filter(None, (days_of(request_id), ALL_DAYS)):
+        variables = {"id": request_id, "first_day": first, "last_day": last}
+        if found := next(run(connection, "one_request", variables).records(), None):
+            return found
+    return None
 
 
 def bodies_of(connection: Connection, row: Row) -> Row:

@@ -82,7 +82,7 @@ def routes(site: Site) -> list[Route]:
 
         def question(connection: Connection) -> Mapping[str, Any]:
             row = row_of(connection, asked_id(request))
-            kept = request_rows(connection, row["request_id"])[-1]
+            kept = request_rows(connection, row["request_id"], row["date"])[-1]
             return {"row": row, "explained": explain_row(kept, prices), "kept": kept}
 
         return site.part("request_cost.html", view, **await site.dashboard.api.ask(question))
@@ -136,7 +136,7 @@ def _only_sides(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[R
 
 
 def _conversation(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
-    calls = by_id(connection, row["request_id"])
+    calls = by_id(connection, row["request_id"], row["date"])
     call = calls[-1]
     found = call.conversation
     if found is None:
@@ -158,7 +158,7 @@ def _conversation(connection: Connection, view: View, row: Row) -> Mapping[str, 
 
 
 def _turns(connection: Connection, view: View, row: Row) -> Mapping[str, Any]:
-    call = by_id(connection, row["request_id"])[-1]
+    call = by_id(connection, row["request_id"], row["date"])[-1]
     before, after = turn_before(connection, call), turn_after(connection, call)
     shown = []
     for title, earlier, later, other in (

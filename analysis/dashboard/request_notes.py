@@ -17,7 +17,7 @@ from analysis.api.envelope import ApiError
 from analysis.api.feedback import tell_of_call
 from analysis.dashboard import again
 from analysis.dashboard.forms import read_form
-from analysis.dashboard.one_call import asked_id, bodies_of, row_of
+from analysis.dashboard.one_call import asked_id, bodies_of, row_of, row_or_none
 from analysis.dashboard.pages import Site, run
 from analysis.dashboard.replay import NotSent, answer_of, proxy_url, replay
 from analysis.dashboard.view import view_of
@@ -65,8 +65,8 @@ def routes(site: Site) -> list[Route]:
 
         def question(connection: Connection) -> dict[str, Any]:
             (found,) = run(connection, "one_request_notes", {"id": request_id}).records()
-            rows = list(run(connection, "one_request", {"id": request_id}).records())
-            return {**found, "properties": dict(rows[0]["properties"] or {}) if rows else {}}
+            row = row_or_none(connection, request_id)
+            return {**found, "properties": dict(row["properties"] or {}) if row else {}}
 
         found = await site.dashboard.api.ask(question)
         return site.part("request_notes.html", view, request_id=request_id, told=told, problem=problem, **found)
