@@ -11,7 +11,7 @@ from typing import Final
 from addon.metering.content_coding import decode
 from addon.metering.estimate import estimate_tokens
 from addon.metering.form import text_fields
-from addon.providers.fields import at, items, parse, string
+from addon.providers.fields import at, items, parse, stream_error, string
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import BINARY, JSON, JSON_ARRAY, SSE, events
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
@@ -136,7 +136,10 @@ def _read(operation: Operation, body: bytes, framing: Framing) -> Reading:
     if framing.is_stream:
         found = events(framing, body)
         if operation.read_stream and (found or framing is SSE):
-            return operation.read_stream(found)
+            reading = operation.read_stream(found)
+            if reading.error_type is None and framing.is_live and (failure := stream_error(found)):
+                reading = replace(reading, error_type=failure)
+            return reading
     # Of a stream that is not one: an error as plain JSON. A JSON array may be the whole answer in one piece.
     return operation.read_json(parse(body.removeprefix(BOM))) if operation.read_json else Reading()
 

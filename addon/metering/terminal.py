@@ -66,6 +66,6 @@ def terminal_scanner(
 
 def is_finished(operation: Operation, framing: Framing, stream: bytes) -> bool:
     """Whether the terminal event is in a whole stream (decoded); True where the operation has none."""
-    if operation.terminal is None or framing.scanner is None:
+    if operation.terminal is None or operation.terminal.ends_with_bytes or framing.scanner is None:
         return True
     return framing.scanner(operation.terminal).feed(stream)

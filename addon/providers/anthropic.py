@@ -11,8 +11,8 @@ from addon.providers.fields import at, count, dumped, error_type, items, json_of
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import completion_prompt, operations
 
-TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:message_stop|error)(?=["\s]|$)')
-
+TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
+COMPLETION_END: Final = Terminal(anywhere=rb'"stop_reason"\s*:\s*"')
 
 _TOOL_UNITS: Final = {"web_search_requests": "web_searches", "code_execution_requests": "code_executions"}
 # Server tools that run in a container, which is charged by the hour: `code_execution`, `bash_code_execution`, ...
@@ -101,7 +101,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
             case "message_delta":
                 stop_reason = at(data, "delta", "stop_reason") or stop_reason
                 raw = merged(raw, at(data, "usage"))
-            case "error":
+            case kind if kind == "error" or (kind is None and at(data, "error")):
                 failure = error_type(data) or "error"
     reading = _reading(message, raw, stop_reason, "".join(said), "".join(other), failure, _code_runs(blocks))
     if failure and reading.usage and not (reading.text or reading.other_output or stop_reason):
@@ -230,7 +230,7 @@ MESSAGES: Final = (
 _COMPLETE: Final = Operation(
     name="text_completion",
     path=re.compile("/v1/complete/?"),
-    terminal=Terminal(anywhere=rb'"stop_reason"\s*:\s*"'),
+    terminal=COMPLETION_END,
     read_json=read_completion,
     read_stream=read_completion_stream,
     prompt_text=completion_prompt,

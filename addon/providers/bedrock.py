@@ -15,16 +15,9 @@ from addon.providers.fields import at, count, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import operations
 
-# What a stream may end with instead: members of the unions ResponseStream and ConverseStreamOutput.
-_EXCEPTIONS: Final = frozenset(
-    {
-        *("internalServerException", "modelStreamErrorException", "validationException", "throttlingException"),
-        *("modelTimeoutException", "serviceUnavailableException"),
-    }
-)
-CONVERSE_TERMINAL: Final = Terminal(events=_EXCEPTIONS | {"metadata"})
+CONVERSE_TERMINAL: Final = Terminal(events=frozenset({"metadata"}))
 # Quotes in the text of an answer are escaped, so it cannot look like the last chunk.
-INVOKE_TERMINAL: Final = Terminal(events=_EXCEPTIONS, anywhere=b'"%b"' % bedrock_invoke.METRICS.encode())
+INVOKE_TERMINAL: Final = Terminal(anywhere=b'"%b"' % bedrock_invoke.METRICS.encode())
 
 # Most families state their tokens in the headers of the answer alone.
 # https://docs.aws.amazon.com/bedrock/latest/userguide/inference-invoke.html

@@ -13,7 +13,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers.bedrock_converse import is_failure
 from addon.providers.fields import at, count, dumped, items, json_of, string
+from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Reading, Usage
 
 # The session of an agent or of a knowledge base, and the execution of a flow.
@@ -31,7 +33,7 @@ def read_json(body: Json) -> Reading:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     told = list(events)
-    failure = next((event.event for event in told if (event.event or "").endswith("Exception")), None)
+    failure = next((event.event for event in told if is_failure(event.event)), None)
     traced = _traced([json_of(event) for event in told if event.event == "trace"])
     return replace(traced, finish_reasons=_reasons(told), text=said_in_stream(told) or None, error_type=failure)
 
@@ -134,6 +136,7 @@ def _operation(name: str, path: str, *, streams: bool = True) -> Operation:
     return Operation(
         name=name,
         path=re.compile(f"{path}/?"),
+        terminal=BYTES_END if streams else None,
         read_json=read_json,
         read_stream=read_stream if streams else None,
     )

@@ -15,7 +15,8 @@ from addon.providers.model import Event, Json, Operation, Provider, Reading, Ter
 from addon.providers.openai_shaped import operations
 
 CHAT_END: Final = Terminal(
-    line_start=rb"event: ?(?:message-end|stream-end)", anywhere=rb'"(?:event_)?type"\s*:\s*"(?:message-end|stream-end)"'
+    line_start=rb"event: ?(?:message-end|stream-e(?:nd|rror))",
+    anywhere=rb'"(?:event_)?type"\s*:\s*"(?:message-end|stream-e(?:nd|rror))"',
 )
 _UNITS: Final = {
     "search_units": "rerank_searches",
@@ -78,13 +79,13 @@ def read_stream(events: Iterable[Event]) -> Reading:
         match string(at(data, "type")) or string(at(data, "event_type")) or event.event:
             case "message-end":
                 said.take_answer(at(data, "delta"))
-                failure = string(at(data, "delta", "error")) and "error"
+                failure = string(at(data, "delta", "error")) and (_failed(said.reasons) or "error")
             case "stream-end":
                 if reason := string(at(data, "finish_reason")):
                     said.reasons = [reason]
                 said.take_end(at(data, "response"))
             case "stream-error" | "error":
-                failure = error_type(data) or "error"
+                failure = string(at(data, "finish_reason")) or error_type(data) or "error"
             case _:
                 said.take_delta(data)
     return said.reading(failure)
@@ -146,8 +147,12 @@ class _Said:
             units=units(self.raw),
             text="".join(self.text) or None,
             other_output="".join(self.other) or None,
-            error_type=failure or next((reason for reason in self.reasons if reason in _FAILED), None),
+            error_type=failure or _failed(self.reasons),
         )
+
+
+def _failed(reasons: Iterable[str]) -> str | None:
+    return next((reason for reason in reasons if reason in _FAILED), None)
 
 
 def _operation(

@@ -25,7 +25,7 @@ _PLACES: Final = {"ap-southeast-1": None, "cn-beijing": "cn", "us-east-1": "us"}
 # Upper ends of the ranges of input tokens by which models are priced, with their names in prices.toml.
 _LENGTHS: Final = ((32_000, "32K"), (128_000, "128K"), (256_000, "256K"), (1_000_000, "1M"))
 # Every event of its own stream has a reason to stop, "null" until the last one.
-TERMINAL: Final = Terminal(line_start=rb"event: ?error", anywhere=rb'"finish_reason"\s*:\s*"(?!null")')
+TERMINAL: Final = Terminal(anywhere=rb'"finish_reason"\s*:\s*"[^n]')
 
 
 def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:

@@ -7,6 +7,7 @@ from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import amount, at, count, error_type, items, json_of, string, words
+from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
 
 
@@ -75,6 +76,7 @@ PROVIDER: Final = Provider(
             name="inference",
             path=re.compile("/v1/inference/(?P<model>.+?)/?"),
             read_json=read_native,
+            terminal=BYTES_END,
             read_stream=read_native_stream,
             prompt_text=_prompt,
         ),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -115,6 +115,18 @@ def error_type(body: Json) -> str | None:
         return _own_word(listed)
     is_error = at(body, "object") == "error" or any(string(at(body, key)) for key in ("message", "detail", "error"))
     return _own_word(body) if is_error and _ANSWERS.isdisjoint(body) else None
+
+
+def stream_error(events: Sequence[Event]) -> str | None:
+    """The type of an error that ended a stream: it is in the last event, or just before a `[DONE]`."""
+    for event in events[-2:]:
+        data = json_of(event)
+        is_error = (
+            at(data, "error") or at(data, "errors") or "error" in (event.event, at(data, "type"), at(data, "object"))
+        )
+        if is_error and (not isinstance(data, dict) or _ANSWERS.isdisjoint(data)):
+            return error_type(data) or string(at(data, "code")) or "error"
+    return None
 
 
 # What an error body has one of, unless it says that it is one.

@@ -25,7 +25,10 @@ from addon.providers.model import Asked, Event, Json, Operation, Provider, Readi
 __all__ = ["NATIVE", "PROVIDER", "generate_content", "prompt", "read_json", "read_stream", "usage"]
 
 # A prompt that is blocked has no candidate that could finish.
-TERMINAL: Final = Terminal(line_start=rb'data: ?\{\s*"error"\s*:', anywhere=rb'"(?:finishReason|blockReason)"\s*:\s*"')
+TERMINAL: Final = Terminal(
+    # The second: an error in an array that comes in one line.
+    anywhere=rb'"(?:finishReason|blockReason)"\s*:\s*"|\},\s*\{\s*"error"\s*:\s*\{\s*"'
+)
 _MEDIA: Final = {"image": "output_image_tokens", "audio": "output_audio_tokens", "video": "output_video_tokens"}
 
 

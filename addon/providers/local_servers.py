@@ -161,6 +161,7 @@ SGLANG: Final = "https://docs.sglang.ai/basic_usage/native_api.html"
 LMSTUDIO: Final = "https://lmstudio.ai/docs/developer/rest"
 TGI: Final = "https://huggingface.co/docs/text-generation-inference/reference/api_reference"
 GENERATED: Final = Terminal(anywhere=rb'"generated_text"\s*:\s*"')
+CHAT_END: Final = Terminal(line_start=rb"event: ?chat\.end")
 STOP: Final = Terminal(anywhere=rb'"stop"\s*:\s*true')
 
 PROVIDERS: Final = (
@@ -170,7 +171,7 @@ PROVIDERS: Final = (
         "lmstudio",
         1234,
         LMSTUDIO,
-        native("chat", "/api/v1/chat", read_lmstudio, Terminal(line_start=rb"event: ?chat\.end"), LMSTUDIO),
+        native("chat", "/api/v1/chat", read_lmstudio, CHAT_END, LMSTUDIO),
         base="(?:/v1|/api/v0)",
     ),
     local(

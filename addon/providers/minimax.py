@@ -11,8 +11,11 @@ from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import at, count, error_type, json_of, string
-from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
+from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 
+_FAILED: Final = rb'"status_code"\s*:\s*[1-9]'
+CHAT_END: Final = Terminal(line_start=openai_shaped.DONE.line_start, anywhere=_FAILED)
+SPEECH_END: Final = Terminal(anywhere=_FAILED, ends_with_bytes=True)
 _CHINA: Final = frozenset({"api.minimaxi.com", "api-bj.minimaxi.com", "api.minimax.chat"})  # priced in yuan
 
 
@@ -79,20 +82,23 @@ def in_china(host: str, _path: str) -> str | None:
     return "cn" if host in _CHINA else None
 
 
-_CHAT: Final = openai_shaped.operations("/v1", "chat", "responses", complete=complete)
+_OPENAI: Final = openai_shaped.operations("/v1", "chat", "responses", complete=complete)
+_CHAT: Final = replace(_OPENAI[0], terminal=CHAT_END)
 
 PROVIDER: Final = Provider(
     name="minimax",
     origin="https://api.minimax.io",
     hosts=("api.minimax.io", "api-uw.minimax.io", "api.minimaxi.com", "api-bj.minimaxi.com", "api.minimax.chat"),
     operations=(
-        *_CHAT,
-        replace(_CHAT[0], path=re.compile("/v1/text/chatcompletion(?:_v2|_pro)?/?")),
+        _CHAT,
+        *_OPENAI[1:],
+        replace(_CHAT, path=re.compile("/v1/text/chatcompletion(?:_v2|_pro)?/?")),
         anthropic_shaped.messages("/anthropic/v1/messages", complete),
         Operation(
             name="speech",
             path=re.compile("/v1/t2a(?:_v2|_pro)?/?"),
             read_json=read_speech,
+            terminal=SPEECH_END,
             read_stream=read_speech_stream,
         ),
         Operation(name="image_generation", path=re.compile("/v1/image_generation/?"), read_json=read_images),

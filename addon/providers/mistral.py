@@ -14,7 +14,8 @@ from addon.providers.openai_shaped import usage as openai_usage
 
 # Their own terminal events; chat ends with `data: [DONE]` as OpenAI's does.
 CONVERSATION_END: Final = Terminal(
-    line_start=rb"event: ?conversation\.response\.done", anywhere=rb'"type"\s*:\s*"conversation\.response\.done"'
+    line_start=rb"event: ?conversation\.response\.(?:done|error)",
+    anywhere=rb'"type"\s*:\s*"conversation\.response\.(?:done|error)"',
 )
 TRANSCRIPTION_END: Final = Terminal(
     line_start=rb"event: ?transcription\.done", anywhere=rb'"type"\s*:\s*"transcription\.done"'

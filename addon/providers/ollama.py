@@ -13,7 +13,7 @@ from addon.providers.fields import at, count, dumped, error_type, items, json_of
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, operations
 
-TERMINAL: Final = Terminal(line_start=rb'\{\s*"error"\s*:', anywhere=rb'"done"\s*:\s*true')
+TERMINAL: Final = Terminal(anywhere=rb'"done"\s*:\s*true')
 # Of ollama/_types.py in its Python SDK: BaseGenerateResponse.
 COUNTS: Final = (
     "prompt_eval_count",

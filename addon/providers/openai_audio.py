@@ -14,10 +14,10 @@ from addon.providers.fields import amount, at, error_type, json_of, string
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 SPEECH_TERMINAL: Final = Terminal(
-    line_start=rb"event: ?(?:speech\.audio\.done|error)", anywhere=rb'"type"\s*:\s*"speech\.audio\.done"'
+    line_start=rb"event: ?speech\.audio\.done", anywhere=rb'"type"\s*:\s*"speech\.audio\.done"'
 )
 TRANSCRIPT_TERMINAL: Final = Terminal(
-    line_start=rb"(?:event: ?(?:transcript\.text\.done|error)|data: ?\[DONE\])",
+    line_start=rb"(?:event: ?transcript\.text\.done|data: ?\[DONE\])",
     anywhere=rb'"type"\s*:\s*"transcript\.text\.done"',
 )
 

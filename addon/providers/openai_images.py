@@ -14,7 +14,7 @@ from addon.providers.model import Asked, Event, Json, Reading, Terminal
 # The SDK's types/image_gen_stream_event.py and types/image_edit_stream_event.py.
 COMPLETED: Final = frozenset({"image_generation.completed", "image_edit.completed"})
 TERMINAL: Final = Terminal(
-    line_start=rb"event: ?(?:image_(?:generation|edit)\.completed|error)",
+    line_start=rb"event: ?image_(?:generation|edit)\.completed",
     anywhere=rb'"type"\s*:\s*"image_(?:generation|edit)\.completed"',
 )
 

@@ -12,7 +12,7 @@ from addon.providers.fields import at, error_type, items, json_of, prompt_of, st
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 TERMINAL: Final = Terminal(
-    line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")(?:response\.(?:completed|failed|incomplete)|error)(?=["\s]|$)'
+    line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")response\.(?:completed|failed|incomplete)(?=["\s]|$)'
 )
 FINAL: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
 WORDS: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})

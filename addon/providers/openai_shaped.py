@@ -17,8 +17,7 @@ from addon.providers.model import Asked, Event, Json, Operation, Reading, Termin
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
 Complete = Callable[[Reading, Sequence[Json]], Reading]
-# An error ends a stream as well, and SDKs close at once.
-DONE: Final = Terminal(line_start=rb'data: ?(?:\[DONE\]|\{\s*"error"\s*:\s*[{"])')
+DONE: Final = Terminal(line_start=rb"data: ?\[DONE\]")
 
 
 def usage(raw: Json) -> Usage | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import amount, at, error_type, items, string
-from addon.providers.model import Asked, Json, Operation, Provider, Reading
+from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal
 
 
 def stated_cost(raw: Json) -> Decimal | None:
@@ -49,6 +49,15 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
     return replace(reading, price_factors=reading.price_factors | {"plugins": ",".join(sorted(set(plugins)))})
 
 
+# An error in the middle of a stream is a chunk like the others, with an `error` beside its choices.
+# https://openrouter.ai/docs/api/reference/errors-and-debugging
+CHAT_END: Final = Terminal(line_start=openai_shaped.DONE.line_start, anywhere=rb'"finish_reason"\s*:\s*"error"')
+
+
+def _ends(operation: Operation) -> Operation:
+    return replace(operation, terminal=CHAT_END) if operation.terminal is openai_shaped.DONE else operation
+
+
 # A preset is a path of its own: /api/v1/presets/{slug}/chat/completions (openrouter/presets.py of its SDK).
 _BASE: Final = "/api(?:/v1|/alpha)(?:/presets/[^/]+)?"
 _CHAT: Final[tuple[Operation, ...]] = (
@@ -62,7 +71,7 @@ PROVIDER: Final = Provider(
     hosts=("openrouter.ai", "eu.openrouter.ai"),
     labels=("openrouter",),
     operations=(
-        *(replace(operation, with_request=with_request) for operation in _CHAT),
+        *(replace(_ends(operation), with_request=with_request) for operation in _CHAT),
         *media.operations("/api/v1", "images", "speech", "transcription", "rerank", complete=complete),
     ),
     prices="openrouter",

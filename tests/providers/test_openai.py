@@ -216,7 +216,7 @@ def test_uses_of_built_in_tools_are_counted_for_their_fees() -> None:
         (openai_responses.TERMINAL, b"event: response.completed\n", True),
         (openai_responses.TERMINAL, b"event: response.failed\r\n", True),
         (openai_responses.TERMINAL, b'data: {"type":"response.incomplete","response":{', True),
-        (openai_responses.TERMINAL, b"event: error", True),
+        (openai_responses.TERMINAL, b"event: error\n", True),
         (openai_responses.TERMINAL, b'data: {"type":"error","code":"x"}', True),
         (openai_responses.TERMINAL, b"event: response.completed_soon", False),
         (openai_responses.TERMINAL, b"event: response.created", False),

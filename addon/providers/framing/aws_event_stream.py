@@ -27,6 +27,7 @@ MOST_BLOCKS: Final = 64
 # Sizes of the header values of fixed size, by type: true, false, byte, short, int, long, (bytes, text), time, uuid.
 FIXED_BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 TEXT_TYPE: Final = 7
+FAILURES: Final = frozenset({":exception-type", ":error-code"})  # one of these headers is in each frame of a failure
 # The scanner looks into the payload of a frame up to this size: an event that ends a stream is far smaller.
 SCANNED_FRAME_BYTES: Final = 8 * 2**10
 # InvokeModelWithResponseStream: the model's own event in base64. A padding "p" beside it is ignored.
@@ -125,8 +126,9 @@ class AwsEventStreamScanner:
         return self.seen
 
     def _ends(self, block: bytes) -> bool:
-        """Whether a frame with these headers ends the stream."""
-        ends = _name(block) in self._events
+        """Whether a frame with these headers ends the stream: an exception or an error always does."""
+        headers = _headers(block)
+        ends = not FAILURES.isdisjoint(headers) or _name_of(headers) in self._events
         if len(self._blocks) < MOST_BLOCKS and len(block) <= CACHED_HEADERS_BYTES:
             self._blocks[block] = ends
         return ends

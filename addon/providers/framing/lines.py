@@ -10,6 +10,15 @@ BOM: Final = b"\xef\xbb\xbf"
 LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 # No marker is longer: of an unfinished line no more is kept.
 LONGEST_MARKER: Final = 128
+# How a line with an error begins, in all APIs that we know: `event: error`, `data: {"error": {...}}`, `data: {"type":
+# "error"`, vLLM's `{"object": "error"`, Cloudflare's `{"errors": [{`; the same without `data:` in NDJSON and in Google's JSON
+# arrays, which come with two spaces before each member. llama.cpp had a field of its own, `error: {...}`. An error ends a
+# stream, and SDKs close at once. `"error": null` is not one.
+ERROR_START: Final = (
+    rb"event: ?error\s|error: ?\{|"
+    rb'(?:(?:data: ?|[\[,\s]{0,3})\{\s*| {1,2})"'
+    rb'(?:error"\s*:\s*(?:\{|"[^"])|errors"\s*:\s*\[\s*\{|(?:object|(?:event_)?type)"\s*:\s*"error")'
+)
 
 
 class LineSplitter:
@@ -68,10 +77,10 @@ class LineScanner:
         self._line = b"\n"  # of the line that the next piece goes on with; a line end stands before it
 
     def feed(self, data: bytes) -> bool:
-        if self.seen or (self._start is None and self._anywhere is None):
-            return self.seen
+        if self.seen:
+            return True
         text = self._line + data
-        if self._start is not None and self._start.search(text):
+        if self._start.search(text):
             self.seen = True
         elif self._anywhere is not None:
             self.seen = _has_unescaped(self._anywhere, text)
@@ -97,8 +106,8 @@ def _has_unescaped(pattern: re.Pattern[bytes], text: bytes) -> bool:
 
 # Patterns that begin with plain bytes: `re` then looks for these, many times faster than for a `^` or a look-behind.
 @cache
-def _line_start(marker: bytes | None) -> re.Pattern[bytes] | None:
-    return None if marker is None else re.compile(rb"\n(?:" + marker + rb")")
+def _line_start(marker: bytes | None) -> re.Pattern[bytes]:
+    return re.compile(rb"\n(?:" + ERROR_START + (b"" if marker is None else rb"|" + marker) + rb")")
 
 
 @cache

@@ -39,15 +39,22 @@ class Scanner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """What marks an event that ends the answer: the call is finished, whichever side closes the connection afterwards."""
+    """What marks an event that ends the answer: the call is finished, whichever side closes the connection afterwards.
+
+    An error event ends every stream, and no Terminal needs to name it (`lines.ERROR_START`, exceptions of AWS)."""
 
     # At the start of a line. In JSON a line break is escaped, so no text of an answer can look like it.
     line_start: bytes | None = None
     # Anywhere in a line or element, e.g. rb'"finishReason"\s*:\s*"'. In a JSON string the quotes would be escaped; a
     # match in a nested object only writes the closing line early, and what follows amends it. At most 128 bytes.
     anywhere: bytes | None = None
-    # Names of AWS events (`:event-type`, `:exception-type`); `anywhere` is searched in their payloads as well.
+    # Names of AWS events (`:event-type`); `anywhere` is searched in their payloads as well.
     events: frozenset[str] = frozenset()
+    # The stream has no event of its own that ends it: the end of its bytes does, or an error.
+    ends_with_bytes: bool = False
+
+
+BYTES_END: Final = Terminal(ends_with_bytes=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Server-sent events. https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-Two differences from a browser: a last event without its blank line counts (providers leave it out, streams are cut),
-and `id` and `retry` mean nothing to us.
+Three differences from a browser: a last event without its blank line counts (providers leave it out, streams are cut),
+`id` and `retry` mean nothing to us, and the field `error` of older llama.cpp servers is an event of that name.
 """
 
 from addon.providers.framing.lines import LineSplitter
@@ -34,6 +34,9 @@ class SseDecoder:
                     self._data.append(value)
                 elif field == b"event":
                     self._name = value.decode("utf-8", "replace")
+                elif field == b"error":
+                    self._name = "error"
+                    self._data.append(value)
             else:
                 if self._data:
                     found.append(Event(self._name, b"\n".join(self._data).decode("utf-8", "replace")))

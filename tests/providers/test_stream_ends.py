@@ -1,0 +1,58 @@
+"""How streams end, for every operation that has one: an error ends it, and a stream that was cut is not a whole one."""
+
+from typing import Final
+
+import pytest
+
+from addon.metering.reading import read_answer
+from addon.metering.terminal import answer_framing, is_finished, terminal_scanner
+from addon.providers import registry
+from addon.providers.model import Operation
+from tests.providers.stream_shapes import READERS, SHAPES, Shape
+
+
+def _shapes(operation: Operation) -> tuple[Shape, ...]:
+    assert operation.terminal and operation.read_stream, f"{operation.path.pattern} has a stream without a Terminal"
+    own = READERS.get((operation.read_stream.__module__.rpartition(".")[2], operation.terminal))
+    return (own,) if own else SHAPES[operation.terminal]
+
+
+# All operations with a live stream. A WebSocket's protocol tells the ends of its calls (test_sockets.py).
+TRIED: Final = [
+    pytest.param(operation, shape, id=f"{provider.name}-{operation.name}-{number}")
+    for provider in registry.PROVIDERS
+    for operation in provider.operations
+    if operation.read_stream and not operation.socket and not operation.json_framing.is_file
+    for number, shape in enumerate(_shapes(operation))
+]
+
+
+def _sees_end(operation: Operation, shape: Shape, stream: bytes, step: int) -> bool:
+    scanner = terminal_scanner(operation, shape.content_type, None)
+    assert scanner, "the proxy looks for the end"
+    return any([scanner.feed(stream[start : start + step]) for start in range(0, len(stream), step)])
+
+
+@pytest.mark.parametrize(("operation", "shape"), TRIED)
+def test_an_error_in_the_middle_of_a_stream_ends_it_and_names_itself(operation: Operation, shape: Shape) -> None:
+    for error, error_type in shape.errors:
+        stream = b"".join(shape.begins) + error
+        for step in (1, 7, len(stream)):
+            assert _sees_end(operation, shape, stream, step), (error, step)
+        framing = answer_framing(operation, shape.content_type)
+        assert is_finished(operation, framing, stream)
+        assert read_answer(operation, stream, framing).error_type == error_type
+
+
+@pytest.mark.parametrize(("operation", "shape"), TRIED)
+def test_a_stream_without_its_end_is_not_taken_for_a_whole_one(operation: Operation, shape: Shape) -> None:
+    framing = answer_framing(operation, shape.content_type)
+    stream = b"".join(shape.begins)
+    for step in (1, 7, len(stream)):
+        assert not _sees_end(operation, shape, stream, step)
+    assert is_finished(operation, framing, stream) is shape.ends_with_bytes
+    assert read_answer(operation, stream, framing).error_type is None
+    if not shape.ends_with_bytes:
+        assert is_finished(operation, framing, stream + shape.end)
+        assert _sees_end(operation, shape, stream + shape.end, 1)
+    assert read_answer(operation, stream + shape.end, framing).error_type is None
