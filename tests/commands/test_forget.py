@@ -1,8 +1,6 @@
 """What `heliograph forget` deletes, looked for in the bytes of every file of the data folder."""
 
-import itertools
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +36,7 @@ from analysis.alerts.store import AlertStore, Change, Firing
 from analysis.health.data_folder import data_findings
 from analysis.lake import Lake
 from analysis.webhooks.queue import Queue
-from tests.settling.test_crashes import STEPS, survives
+from tests.settling.kills import STEPS, left_by_kills
 from tests.storage.calls import DAY_US, NOON, NOON_US, OK, call_start, settle_all
 
 ANN: Final = "ann.aalto@example.org"
@@ -220,32 +218,26 @@ def test_nothing_of_a_user_is_left_in_any_file_and_all_of_others(data: Path) -> 
     assert not folders.lake_day("requests", (NOON - timedelta(days=1)).date()).exists(), "an empty day"
 
 
-KILLED_BEFORE: Final = STEPS | {"executemany"}
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-@pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.long)])
-def test_what_a_killed_forget_leaves_is_removed_by_the_next_one(tmp_path: Path, stride: int) -> None:
+def test_what_a_killed_forget_leaves_is_removed_by_the_next_one(tmp_path: Path) -> None:
     template = Folders(tmp_path / "template")
     settled_run(template.data, (1, ANN, NOON_US), (2, "bob", NOON_US), (3, ANN, NOON_US))
     merge_day(template, "requests", NOON.date())
     _fill_stores(template)
     found = find(template, Lake(template.data), WANTED)
-    for step in itertools.count(step=stride):
-        folders = Folders(tmp_path / str(step))
-        shutil.copytree(template.data, folders.data)
-        done = survives(lambda: removal(folders, found), step, KILLED_BEFORE)  # noqa: B023
-        assert users(folders.data)[-2:-1] == [(2, "bob")] or users(folders.data) == [(2, "bob")], f"after step {step}"
-        removal(folders, find(folders, Lake(folders.data), WANTED))
-        assert traces(folders.data) == [], f"after step {step}"
-        assert users(folders.data) == [(2, "bob")], f"after step {step}"
-        shutil.rmtree(folders.data)
-        if done:
-            break
+
+    def forget_all(data: Path) -> None:
+        remove_all(Folders(data), found)
+
+    for step, data in left_by_kills(forget_all, template.data, tmp_path, STEPS | {"executemany"}):
+        folders = Folders(data)
+        assert users(data)[-2:-1] == [(2, "bob")] or users(data) == [(2, "bob")], f"before step {step}"
+        remove_all(folders, find(folders, Lake(data), WANTED))
+        assert traces(data) == [], f"before step {step}"
+        assert users(data) == [(2, "bob")], f"before step {step}"
     assert step > 50, "the hook sees the steps"
 
 
-def removal(folders: Folders, found: Found) -> None:
+def remove_all(folders: Folders, found: Found) -> None:
     remove(folders, found, lambda: None)
 
 

@@ -1,19 +1,13 @@
 """Nothing lost, nothing doubled: the settler dies before each of its steps in turn, and the next one goes on."""
 
-import itertools
 import os
 import resource
 import shutil
-import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import pytest
@@ -28,6 +22,7 @@ from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from addon.storage.journal_lines import CallEnd
 from addon.storage.record import EVENT_TABLES, TABLES
+from tests.settling.kills import left_by_kills
 from tests.storage.calls import (
     DAY_US,
     NOON,
@@ -42,9 +37,6 @@ from tests.storage.calls import (
     settle_all,
     stored,
 )
-
-# The calls that change what is on the disk.
-STEPS: Final = {"write", "rename", "unlink", "fsync", "truncate"}
 
 
 def journal_of_all_kinds(data: Path) -> list[str]:
@@ -75,26 +67,6 @@ def journal_of_all_kinds(data: Path) -> list[str]:
 TOLD: Final = ["amended", "first", "never seen", "spanning"]  # the calls of its events
 
 
-def survives(action: Callable[[], None], step: int, steps: Set[str] = STEPS) -> bool:
-    """Runs `action` in a child that kills itself before its `step`-th step. True: it came to its end first."""
-    child = os.fork()
-    if child == 0:
-        left = step
-
-        def count(frame: FrameType, event: str, function: Any) -> None:
-            nonlocal left
-            if event == "c_call" and function.__name__ in steps:
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.setprofile(count)
-        action()
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
-
-
 def settle_and_clean(data: Path) -> None:
     settler = new_settler(data, grace_s=0)
     settler.step()
@@ -103,54 +75,42 @@ def settle_and_clean(data: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_settler_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
     template = tmp_path / "template"
     expected = journal_of_all_kinds(template)
-    for step in itertools.count():
-        data = tmp_path / str(step)
-        shutil.copytree(template, data)
-        done = survives(partial(settle_and_clean, data), step)
+    for step, data in left_by_kills(settle_and_clean, template, tmp_path):
         for table in TABLES:
-            assert set(Counter(ids(data, table)).values()) <= {1}, f"a reader sees a row twice after step {step}"
+            assert set(Counter(ids(data, table)).values()) <= {1}, f"a reader sees a row twice before step {step}"
         settle_all(data)
-        assert ids(data) == ids(data, "bodies") == expected, f"after step {step}"
-        bodies = [row["request_body"] for row in stored(data, "bodies")]
-        assert bodies == [None, "ask first", None, "ask second", "ask spanning", None], f"after step {step}"
+        assert ids(data) == expected, f"before step {step}"
+        bodies = [(row["request_id"], row["request_body"]) for row in stored(data, "bodies")]
+        asked = [None, "ask first", None, "ask second", "ask spanning", None]
+        assert bodies == list(zip(expected, asked, strict=True)), f"before step {step}"
         for table in EVENT_TABLES:
-            assert ids(data, table) == TOLD, f"{table} after step {step}"
-        shutil.rmtree(data)
-        if done:
-            break
+            assert ids(data, table) == TOLD, f"{table} before step {step}"
     assert step > 50, "the hook sees the steps"
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_merge_killed_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
     template = tmp_path / "template"
     expected = journal_of_all_kinds(template)
     settle_and_clean(template)
     finished = template.stat().st_mtime + 3 * DAY_US / 1e6  # by then inputs may go at once
 
-    def merge(folders: Folders) -> None:
+    def merge(data: Path) -> None:
         for table in ("requests", "scores"):
             for day in (date(2026, 11, 20), date(2026, 11, 21)):
-                merge_day(folders, table, day)
-                finish_merges(folders, table, day, finished)
+                merge_day(Folders(data), table, day)
+                finish_merges(Folders(data), table, day, finished)
 
-    for step in itertools.count():
-        folders = Folders(tmp_path / str(step))
-        shutil.copytree(template, folders.data)
-        done = survives(partial(merge, folders), step)
-        assert (ids(folders.data), ids(folders.data, "scores")) == (expected, TOLD), f"after step {step}"
-        merge(folders)
-        merge(folders)
-        assert (ids(folders.data), ids(folders.data, "scores")) == (expected, TOLD), f"after step {step} and another"
+    for step, data in left_by_kills(merge, template, tmp_path):
+        assert (ids(data), ids(data, "scores")) == (expected, TOLD), f"before step {step}"
+        merge(data)
+        merge(data)
+        assert (ids(data), ids(data, "scores")) == (expected, TOLD), f"before step {step}, and after another merge"
         for table in ("requests", "scores"):
-            assert len(list(folders.lake_day(table, date(2026, 11, 21)).iterdir())) == 1, f"after step {step}"
-        shutil.rmtree(folders.data)
-        if done:
-            break
+            left = list(Folders(data).lake_day(table, date(2026, 11, 21)).iterdir())
+            assert len(left) == 1, f"before step {step}"
     assert step > 5, "the hook sees the steps"
 
 

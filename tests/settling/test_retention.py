@@ -1,8 +1,5 @@
-import shutil
 import threading
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +16,7 @@ from addon.storage import dead_letters
 from addon.storage.folders import Folders
 from addon.storage.receipts import receipts
 from addon.storage.record import BodyRow, FeedbackRow, PropertyChangeRow, RequestRow
-from tests.settling.test_crashes import survives
+from tests.settling.kills import left_by_kills
 from tests.storage.calls import stored
 
 NOW: Final = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -157,7 +154,6 @@ def day_of(age_days: int) -> date:
     return (NOW - timedelta(days=age_days)).date()
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_pass_killed_at_any_step_is_finished_by_the_next_one(tmp_path: Path) -> None:
     template = Folders(tmp_path / "template")
     old = [write(template, 8), write(template, 8, "groq")]
@@ -166,21 +162,15 @@ def test_a_pass_killed_at_any_step_is_finished_by_the_next_one(tmp_path: Path) -
         put(template, "feedback", FeedbackRow(request_id=request_id, created_at=NOW, rating=True), request_id)
     rules = (Rule(provider="groq", requests_days=6), Rule(requests_days=7))
 
-    def keep_the_rest(folders: Folders) -> None:
-        delete(folders, *rules)
+    def keep_the_rest(data: Path) -> None:
+        delete(Folders(data), *rules)
 
-    for step in count(step=5):
-        folders = Folders(tmp_path / str(step))
-        shutil.copytree(template.data, folders.data)
-        done = survives(partial(keep_the_rest, folders), step)
-        delete(folders, *rules)
-        assert kept(folders) == kept(folders, "bodies") == kept(folders, "feedback") == ["3 openai"], (
-            f"after step {step}"
-        )
+    for step, data in left_by_kills(keep_the_rest, template.data, tmp_path):
+        folders = Folders(data)
+        keep_the_rest(data)
+        for table in ("requests", "bodies", "feedback"):
+            assert kept(folders, table) == ["3 openai"], f"before step {step}"
         for table in ("requests", "bodies"):
             finish_merges(folders, table, day_of(8), float("inf"))
-            assert not list(folders.lake_day(table, day_of(8)).iterdir()), f"after step {step}"
-        shutil.rmtree(folders.data)
-        if done:
-            break
+            assert not list(folders.lake_day(table, day_of(8)).iterdir()), f"before step {step}"
     assert step > 15, "the hook sees the steps"

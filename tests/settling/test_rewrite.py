@@ -1,8 +1,5 @@
-import shutil
 import threading
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -20,7 +17,7 @@ from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
 from addon.storage.record import ADDED_COLUMNS, RequestRow
 from analysis.lake import Lake
-from tests.settling.test_crashes import survives
+from tests.settling.kills import left_by_kills
 
 DAY: Final = date(2026, 11, 21)
 NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -163,7 +160,6 @@ def test_row_groups_are_given_one_at_a_time(folders: Folders) -> None:
     assert sizes == [5, 5, 2]
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_pass_killed_at_any_step_is_done_again_and_leaves_nothing_old(tmp_path: Path) -> None:
     template = Folders(tmp_path / "template")
     write(template, 1, "ann", "bob")
@@ -173,24 +169,22 @@ def test_a_pass_killed_at_any_step_is_done_again_and_leaves_nothing_old(tmp_path
     write(template, 4, "bob")
     bobs, anns = {"1/1", "3/1", "4/0"}, {"1/0", "2/0", "3/0", "3/2"}
 
-    def forget(folders: Folders) -> None:
+    def forget(data: Path) -> None:
+        folders = Folders(data)
         finish_merges(folders, "requests", DAY, inf)
         rewrite(folders, "requests", DAY, OF_ANN, without_ann)
         finish_merges(folders, "requests", DAY, inf)
 
-    for step in count():
-        folders = Folders(tmp_path / str(step))
-        shutil.copytree(template.data, folders.data)
-        done = survives(partial(forget, folders), step)
-        now = [request_id for request_id, _ in seen(folders)]
-        assert len(set(now)) == len(now) and bobs <= set(now) <= bobs | anns, f"after step {step}"
-        forget(folders)
-        assert {request_id for request_id, _ in seen(folders)} == bobs, f"after step {step} and another pass"
-        left = folders.lake_day("requests", DAY).iterdir()
-        assert all(path.suffix == ".parquet" for path in left), f"after step {step} and another pass"
-        for path in folders.lake_day("requests", DAY).iterdir():
-            assert "ann" not in pq.read_table(path)["user_id"].to_pylist(), f"after step {step} and another pass"
-        shutil.rmtree(folders.data)
-        if done:
-            break
+    for step, data in left_by_kills(forget, template.data, tmp_path):
+        now = [request_id for request_id, _ in seen(Folders(data))]
+        assert len(set(now)) == len(now) and bobs <= set(now) <= bobs | anns, f"before step {step}"
+        forget(data)
+        assert {request_id for request_id, _ in seen(Folders(data))} == bobs, (
+            f"before step {step}, and after another pass"
+        )
+        for path in Folders(data).lake_day("requests", DAY).iterdir():
+            assert path.suffix == ".parquet", f"before step {step}, and after another pass"
+            assert "ann" not in pq.read_table(path)["user_id"].to_pylist(), (
+                f"before step {step}, and after another pass"
+            )
     assert step > 15, "the hook sees the steps"
