@@ -26,6 +26,7 @@ from addon.hooks.guard import Guard  # noqa: E402
 from addon.hooks.hide_usage import HideUsage  # noqa: E402
 from addon.hooks.lifecycle import Lifecycle  # noqa: E402
 from addon.hooks.limits import Limits  # noqa: E402
+from addon.hooks.overload import Overload  # noqa: E402
 from addon.hooks.pages import LetPagesRead, RefusePages  # noqa: E402
 from addon.hooks.proxy import Proxy  # noqa: E402
 from addon.hooks.record import Record  # noqa: E402
@@ -38,6 +39,7 @@ from addon.hooks.websocket import WebSockets  # noqa: E402
 
 def make_addons(proxy: Proxy, services: Services) -> list[object]:
     calls, capture, limits = proxy.calls, Capture(proxy, services), Limits(proxy.calls, services)
+    overload = Overload(proxy, services)
     return [
         Connections(proxy, services),  # our HTTP stream under every connection: timeouts, retries, blind tunnels
         RefusePages(services),  # a web page may not use this proxy, unless the settings allow it
@@ -53,13 +55,16 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         AnswerHeaders(calls, services.journal),  # our headers on every answer
         LetPagesRead(),  # an allowed web page may read its answer
         Cache(proxy, services),  # answers repeated calls; after Capture, which has the request by then
+        overload,  # with too many calls under way the next one waits, then is refused; a hit needs no slot
         limits,  # refuses what is over a rate limit or a budget; a hit is neither limited nor counted
         StoreAnswers(proxy, services),  # keeps a fresh answer: for the cache, and for identical calls at the same time
         *([Record(proxy)] if proxy.tape else []),  # keeps calls and answers in a recording
         Coalesce(calls, proxy.flights),  # gives those calls that answer, in place of an upstream call of their own
         OverrideBody(calls),  # what the first of several targets is to get; the journal has what the caller sent
         HideUsage(calls),  # removes usage that only the config asked for; after everything that copies the stream
-        WebSockets(proxy, capture, limits),  # calls that share one connection: each response is a call of its own
+        WebSockets(
+            proxy, capture, limits, overload
+        ),  # calls that share one connection: each response is a call of its own
         EndCalls(calls),  # the call is over
     ]
 

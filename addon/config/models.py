@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from annotated_types import Gt, Le, MinLen
 from pydantic import AfterValidator, Field, Strict
 
+from addon.config.capacity_models import MemoryTable, OverloadTable
 from addon.config.keys import Key, Role
 from addon.config.outgoing_models import AlertTable, OtlpTable, SmtpTable, WebhookTable
 from addon.config.redaction_models import RedactTable
@@ -44,7 +45,6 @@ from addon.config.values import (
     says,
     window_text,
 )
-from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.policy import Policy, Unit, checked_quota, checked_window
 from addon.limits.rules import PROPERTY, Budget, Limit, Match, Period
 from addon.metering.overrides import PriceOverride
@@ -124,18 +124,6 @@ class CaptureTable(Section):
     )
     client_process: Flag = Field(
         default=True, description="Store command, folder and git repository of the program on this machine that called."
-    )
-
-
-class MemoryTable(Section):
-    """
-    [memory]
-    max_request_bytes = 536870912
-    """
-
-    max_request_bytes: Bytes = Field(
-        default=MOST_HELD_BYTES,
-        description="Request bodies that all calls under way hold; beyond it a call gets a 503.",
     )
 
 
@@ -363,6 +351,7 @@ class File(Section):
         default=None, description="Secrets that become pseudonyms before a call is stored; without the section none do."
     )
     memory: MemoryTable = Field(default=MemoryTable(), description="How much memory calls may take.")
+    overload: OverloadTable = Field(default=OverloadTable(), description="How many calls may be under way at once.")
     cache: CacheTable = Field(default=CacheTable(), description="The cache of answers.")
     limits_store: LimitsStoreTable = Field(
         default=LimitsStoreTable(), description="What happens when limits cannot be checked."

@@ -56,6 +56,7 @@ def _fields(file: File) -> dict[str, Any]:
         "timeouts": file.timeouts.made(),
         "head_s": file.timeouts.head_s,
         "held_bytes": file.memory.max_request_bytes,
+        "overload": file.overload.made(),
         "max_body_bytes": file.capture.max_body_bytes,
         "looks_up_callers": file.capture.client_process,
         "redact": file.redact.made() if file.redact else None,

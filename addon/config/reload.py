@@ -26,6 +26,7 @@ _AT_ONCE: Final[Mapping[str, str]] = {
     "looks_up_callers": "capture",
     "redact": "redact",
     "limits_fail_closed": "limits_store",
+    "overload": "overload",
 }
 # Sections of the others, where they are not called like the field.
 _SECTIONS: Final[Mapping[str, str]] = {"head_s": "timeouts", "cache_bytes": "cache", "held_bytes": "memory"}

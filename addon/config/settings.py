@@ -23,6 +23,7 @@ from addon.config.retention import Retention
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
+from addon.limits.slots import Overload
 from addon.metering.overrides import PriceOverride
 from addon.redaction.key import redactor_of
 from addon.redaction.rules import Rules
@@ -68,6 +69,7 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     head_s: float = HEAD_S  # for the head of a request, or a TLS handshake, that has begun
     held_bytes: int = MOST_HELD_BYTES  # of request bodies, of all calls under way together
+    overload: Overload = field(default_factory=Overload)  # calls under way at once
     max_body_bytes: int = 16 * 2**20  # of each body that is stored; bodies of any size pass
     looks_up_callers: bool = True  # command, folder and git repository of the calling process on this machine
     redact: Rules | None = None  # secrets that become pseudonyms before they are stored; None: none

@@ -166,6 +166,8 @@ def as_json(value: Any) -> Any:
 NUMBER: Final = BeforeValidator(_finite)
 Seconds = Annotated[float, Gt(0), NUMBER, says("is not a time; write seconds above 0, e.g. 30")]
 Bytes = Annotated[int, Strict(), Ge(0), says("is not a count; write a whole number from 0, e.g. 1048576")]
+CountOrZero = Annotated[int, Strict(), Ge(0), says("is not a count; write a whole number from 0, e.g. 1000")]
+Count = Annotated[int, Strict(), Gt(0), says("is not a count; write a whole number above 0, e.g. 4000")]
 Flag = Annotated[bool, Strict(), says("is neither true nor false")]
 Text = Annotated[str, Strict(), AfterValidator(_stripped), says('is not a text; write e.g. "team"')]
 Url = Annotated[str, Strict(), AfterValidator(_origin), says("is not an http(s) URL; write e.g. http://127.0.0.1:8000")]

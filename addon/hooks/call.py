@@ -19,6 +19,7 @@ from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import CONSEQUENCES, Consequence, Failure, Phase
 from addon.limits.held_bodies import HeldBodies
 from addon.limits.refusal import Standing
+from addon.limits.slots import Slots
 from addon.metering.piece_times import PieceTimes
 from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
@@ -186,6 +187,7 @@ class Call:
     limits: Limited = field(default_factory=Limited)
     warnings: list[str] = field(default_factory=list)  # for `Helicone-Warning`, beside those about headers; by any hook
     began_at: float = field(default_factory=time.time)  # epoch seconds, as mitmproxy stamps its messages
+    refused_as: str | None = None  # the error type of a refusal of ours that no failure stands for; by `overload.py`
     held_bytes: int = 0  # of the request's body, counted in `Calls.held`; by `mitm/stream.py`
     state: CallState = CallState.ARRIVED
 
@@ -206,6 +208,7 @@ class Calls:
         self._under_way: dict[str, Call] = {}  # by call id
         self._of_flow: dict[str, Call] = {}  # the call that a flow's HTTP request and answer are
         self.held = HeldBodies()
+        self.slots = Slots()
 
     def begin(self, call: Call, flow_id: str | None) -> None:
         """Without a flow: a call over a WebSocket."""
@@ -223,6 +226,7 @@ class Calls:
     def end_call(self, call: Call) -> None:
         del self._under_way[call.id]
         self.held.give_back(call.held_bytes)
+        self.slots.leave(call.id)
         call.move_to(CallState.ENDED)
 
     def __iter__(self) -> Iterator[Call]:

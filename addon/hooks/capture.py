@@ -285,7 +285,7 @@ def _status(call: Call, failure: Failure | None) -> tuple[int, str | None]:
         if consequence.row_status is not None:
             return consequence.row_status, consequence.error_type
     status = call.answer.status if call.answer.status is not None else -100
-    return status, consequence.error_type if failure else None
+    return status, consequence.error_type if failure else call.refused_as
 
 
 def _answered_by(call: Call) -> dict[str, Any]:

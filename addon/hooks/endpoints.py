@@ -119,6 +119,8 @@ class Endpoints:
             "passed": self.proxy.counts.passed,
             "seen": self.proxy.counts.seen,
             "under_way": len(self.proxy.calls),
+            "waiting": self.proxy.calls.slots.waiting,
+            "overloaded": self.proxy.calls.slots.refused,
             "journalled": self.services.journal.journalled,
             "unlogged": self.services.journal.unlogged,
         }

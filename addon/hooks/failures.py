@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from typing import Final
 
 from addon.sending.retry import Failure as AttemptFailure
+from addon.storage.journal_lines import OVERLOADED
 
 
 class Failure(StrEnum):
@@ -76,7 +77,7 @@ _BEFORE_FIRST_BYTE: Final[dict[Failure, Consequence]] = {
         explanation="the request is too large",
     ),
     Failure.OVERLOADED: Consequence(
-        error_type="heliograph_overloaded",
+        error_type=OVERLOADED,
         row_status=503,
         answer_status=503,
         explanation="heliograph holds as many request bodies as it may",

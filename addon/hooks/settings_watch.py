@@ -79,6 +79,7 @@ class SettingsWatch:
         try:
             fresh = await asyncio.to_thread(file_settings, current, os.environ)
             self.services.use(taken_over(current, fresh, alone=self.proxy.alone))
+            self.proxy.calls.slots.use(self.services.settings.overload)
         except ConfigError as error:
             logger.warning("heliograph: the settings stay as they were:\n%s", error)
             self._say(replace(self._told, reads=reads, problem=str(error), taken=(), restart=()))

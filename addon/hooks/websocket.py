@@ -2,7 +2,7 @@
 
 What a message means is told by `providers/sockets.py`; here it is acted on. Messages pass as they came. A call is in the
 journal before the message that ends it goes on. One that is over a limit is not passed on: the caller gets an error
-event in its place. Cache, retries and fallbacks need one request with one answer, and do not apply.
+event in its place, as does one that waits in vain for a slot (`overload.py`). Cache, retries and fallbacks need one request with one answer, and do not apply.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from addon.hooks.capture import Capture
 from addon.hooks.failures import Failure
 from addon.hooks.limits import Limits, Refused
 from addon.hooks.open_socket import Socket
+from addon.hooks.overload import Overload
 from addon.hooks.proxy import Proxy
 from addon.mitm.handlers import inject_message
 from addon.providers.fields import parse
@@ -34,8 +35,8 @@ _SWITCHED: Final = 101
 
 
 class WebSockets:
-    def __init__(self, proxy: Proxy, capture: Capture, limits: Limits) -> None:
-        self.proxy, self.capture, self.limits = proxy, capture, limits
+    def __init__(self, proxy: Proxy, capture: Capture, limits: Limits, overload: Overload) -> None:
+        self.proxy, self.capture, self.limits, self.overload = proxy, capture, limits, overload
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         if (socket := self.proxy.sockets.get(flow.id)) is None or flow.response is None:
@@ -65,9 +66,12 @@ class WebSockets:
             return
         self._seal(socket)
         for call in socket.calls.drop_all():
-            call.upstream.failure = failure
-            self.capture.end(call, failure)
-            self.proxy.calls.end_call(call)
+            self._lose(call, failure)
+
+    def _lose(self, call: Call, failure: Failure) -> None:
+        call.upstream.failure = failure
+        self.capture.end(call, failure)
+        self.proxy.calls.end_call(call)
 
     def websocket_message(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         if flow.websocket is None:
@@ -121,7 +125,7 @@ class WebSockets:
         call = socket.new_call(said, message.timestamp)
         body = socket.request_body(said, message.content)
         kept = self._begin(socket, call, body)
-        if kept is None and not self.limits.hold_for(call):
+        if self.overload.slots.take(call.id) and kept is None and not self.limits.hold_for(call):
             self._send(socket, call, said)
             return None
         return self._ask_limits(flow, socket, call, said, message, body, kept)
@@ -143,7 +147,12 @@ class WebSockets:
         body: bytes,
         kept: Awaitable[None] | None,
     ) -> None:
-        refused = await self._admit(call, body, kept)
+        slots = self.overload.slots
+        refused = None if slots.has(call.id) else await self.overload.wait_for_slot(call)
+        refused = refused or await self._admit(call, body, kept)
+        if refused is None and self.proxy.sockets.get(flow.id) is not socket:
+            self._lose(call, Failure.CALLER)  # the socket was closed meanwhile
+            return
         if refused is None:
             self._send(socket, call, said)
             return
@@ -181,6 +190,7 @@ class WebSockets:
         kept = self._begin(socket, call, body)
         call.move_to(CallState.SENDING)
         socket.calls.begin(call, said)
+        self.overload.slots.take_anyway(call.id)
         if kept is None and not self.limits.hold_for(call):
             self._part(socket, call, said, message.content)
             return None

@@ -11,7 +11,7 @@ from typing import Final
 from addon.metering.model_names import MODEL_OVERRIDE
 from addon.settling.journal_reader import Call
 from addon.settling.rows import INTERRUPTED
-from addon.storage.journal_lines import CallEnd, CallStart
+from addon.storage.journal_lines import OVERLOADED, CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
 
 BUG: Final = "heliograph_"  # how the error types begin of calls that a bug of ours did not read
@@ -22,8 +22,9 @@ _MAGIC: Final = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
 def was_not_read(row: RequestRow) -> bool:
-    """Whether a bug of ours kept the call from being read. A call whose proxy died is not one of these."""
-    return row.error_type is not None and row.error_type.startswith(BUG) and row.error_type != INTERRUPTED
+    """Whether a bug of ours kept the call from being read. A call whose proxy died, or refused it, is not one of these."""
+    known = row.error_type in (None, INTERRUPTED, OVERLOADED)
+    return not known and str(row.error_type).startswith(BUG)
 
 
 def rebuilt(row: RequestRow, body: BodyRow) -> Call:

@@ -33,7 +33,7 @@ from addon.providers.model import Asked, Operation, Provider, Reading, Usage
 from addon.settling.bodies import Bodies, body_row, decoded, overridden, raw
 from addon.settling.chains import CHAINED, Link, without_chains
 from addon.settling.journal_reader import Call
-from addon.storage.journal_lines import CallEnd, CallStart
+from addon.storage.journal_lines import OVERLOADED, CallEnd, CallStart
 from addon.storage.record import BodyRow, RequestRow
 
 CACHED: Final = Cost(0, "cache", None)
@@ -311,6 +311,8 @@ def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
         return INTERRUPTED
     if end.attempts == 0 and end.rate_limit_status in ("rate_limited", "budget_exceeded"):
         return end.rate_limit_status
+    if end.error_type == OVERLOADED:
+        return OVERLOADED
     return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
 
 

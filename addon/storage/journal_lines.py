@@ -27,6 +27,8 @@ import orjson
 from addon.storage.record import EVENT_TABLES, EventRow, FeedbackRow, PropertyChangeRow, ScoreRow
 
 Side = Literal["request", "response"]
+# The error type of a call that the proxy refused since too much was under way, whatever its body says in the words of the API.
+OVERLOADED: Final = "heliograph_overloaded"
 # How a line with a piece begins, as `piece_line` writes it.
 _PIECE: Final = re.compile(rb'\{"t":"(request|response)","id":"([^"\\]*)","(text|b64)":"')
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

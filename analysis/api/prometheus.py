@@ -45,6 +45,7 @@ _COUNTED: Final = (
     ("seen", "heliograph_seen", "Calls that reached the proxy."),
     ("journalled", "heliograph_journalled", "Calls whose end is in the journal."),
     ("unlogged", "heliograph_unlogged", "Calls that the journal could not take."),
+    ("overloaded", "heliograph_overloaded", "Calls that were refused since too much was under way."),
     ("passed", "heliograph_passed", "Other requests on providers' hosts, passed and not kept."),
 )
 
@@ -98,6 +99,9 @@ def _of_proxy(counts: Mapping[str, float], rows: list[dict[str, Any]]) -> Iterat
     settled = sum(row["calls"] for row in rows if row["mode"] != "async")
     yield CounterMetricFamily("heliograph_settled", "Calls that passed and have their row.", value=settled)
     yield GaugeMetricFamily("heliograph_under_way", "Calls under way.", value=counts.get("under_way", 0))
+    yield GaugeMetricFamily(
+        "heliograph_waiting", "Calls under way that wait for a slot.", value=counts.get("waiting", 0)
+    )
     lag = max(0, counts.get("journalled", 0) - settled)
     yield GaugeMetricFamily("heliograph_journal_lag_calls", "Journalled calls that have no row yet.", value=lag)
 

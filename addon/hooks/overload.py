@@ -1,0 +1,81 @@
+"""Overload: a bounded number of calls is under way at once; more wait a moment, and are then refused. Acts on what
+`limits/slots.py` decides. `Calls.end_call` gives the slot back.
+
+A hit, and a call that follows an identical one, need no slot.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final
+
+from mitmproxy import http
+
+from addon.hooks.answers import error_answer
+from addon.hooks.attempt_outcomes import NoAnswer
+from addon.hooks.call import Call
+from addon.hooks.coalesce import answer_from_flight
+from addon.hooks.failures import CONSEQUENCES, Failure, Phase
+from addon.hooks.limits import Refused
+from addon.hooks.proxy import Proxy
+from addon.hooks.services import Services
+
+_REFUSAL: Final = CONSEQUENCES[Failure.OVERLOADED, Phase.BEFORE_FIRST_BYTE]
+
+
+class Overload:
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
+        self.slots = proxy.calls.slots
+        self.slots.use(services.settings.overload)
+
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        call = self.proxy.calls.of(flow.id)
+        if call is None or flow.response or call.sharing.reference or self.slots.take(call.id):
+            return None
+        return self._wait(flow, call)
+
+    async def _wait(self, flow: http.HTTPFlow, call: Call) -> None:
+        if refused := await self.wait_for_slot(call):
+            flow.response = _answer(call, refused)
+        elif _may_share(call) and await answer_from_flight(self.proxy.flights, flow, call):
+            self.slots.leave(call.id)  # an identical call went first
+
+    async def wait_for_slot(self, call: Call) -> Refused | None:
+        """Until the call has a slot, within the time that the settings allow."""
+        bound = self.services.settings.overload
+        turn = self.slots.line_up(call.id)
+        if turn is None:
+            return self._refuse(call, f"and {bound.max_waiting} more wait already")
+        gone = asyncio.ensure_future(call.connection.gone.wait())
+        await asyncio.wait((turn, gone), timeout=bound.wait_s, return_when=asyncio.FIRST_COMPLETED)
+        has_left = gone.done()
+        gone.cancel()
+        if turn.done() and not has_left:
+            return None
+        self.slots.leave(call.id)
+        return self._refuse(call, f"and none of them ended within {bound.wait_s:g} s", is_counted=not has_left)
+
+    def _refuse(self, call: Call, why: str, is_counted: bool = True) -> Refused:
+        """A caller that left is not counted: it is not told."""
+        self.slots.refused += is_counted
+        call.attempts.made, call.attempts.fallback_index = 0, None
+        call.refused_as = _REFUSAL.error_type
+        most = self.services.settings.overload.max_calls
+        message = f"heliograph has {most} calls under way, the most that [overload] max_calls allows, {why}; send it again in a while"
+        assert _REFUSAL.answer_status
+        return Refused(_REFUSAL.answer_status, _REFUSAL.error_type, message)
+
+    def upstream_failed(self, failed: NoAnswer) -> None:
+        """The bodies of all calls together were too much."""
+        self.slots.refused += failed.failure is Failure.OVERLOADED
+
+
+def _may_share(call: Call) -> bool:
+    policy = call.asked.controls.cache
+    return policy is not None and policy.read and bool(call.sharing.cache_keys)
+
+
+def _answer(call: Call, refused: Refused) -> http.Response:
+    answer = error_answer(call.attempts.route.provider, refused.status, refused.kind, refused.message)
+    answer.headers["retry-after"] = str(_REFUSAL.retry_after_s)
+    return answer
