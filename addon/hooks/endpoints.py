@@ -74,7 +74,7 @@ class Endpoints:
         request.host_header = f"127.0.0.1:{port}"
         request.headers[TOKEN] = self.services.api.token
         request.headers[CALLER] = flow.client_conn.peername[0]
-        request.headers[COUNTS] = orjson.dumps(self._counts() | {"started_at": self.proxy.started_at}).decode()
+        request.headers[COUNTS] = orjson.dumps(self._counts() | self._state()).decode()
         request.stream = True
         flow.server_conn.via = None
 
@@ -113,6 +113,14 @@ class Endpoints:
         if path == ABOUT_PATH:
             state = {"name": "heliograph", "version": _version(), **state, "see": _SEE}
         return json_answer(200, state)
+
+    def _state(self) -> dict[str, float]:
+        """What would grow if something of ours were never let go."""
+        return {
+            "started_at": self.proxy.started_at,
+            "connections": len(self.proxy.connections),
+            "tasks": len(asyncio.all_tasks()),
+        }
 
     def _counts(self) -> dict[str, float]:
         return {

@@ -50,6 +50,14 @@ _COUNTED: Final = (
 )
 
 
+_GAUGES: Final = {
+    "under_way": "Calls under way.",
+    "waiting": "Calls under way that wait for a slot.",
+    "connections": "Open connections of callers.",
+    "tasks": "Tasks of the event loop.",
+}
+
+
 def routes(api: Api) -> list[Route]:
     async def metrics(request: Request) -> Response:
         counts: dict[str, float] = orjson.loads(request.headers.get(COUNTS, "{}"))
@@ -98,10 +106,8 @@ def _of_proxy(counts: Mapping[str, float], rows: list[dict[str, Any]]) -> Iterat
         yield CounterMetricFamily(name, text, value=counts.get(there, 0))
     settled = sum(row["calls"] for row in rows if row["mode"] != "async")
     yield CounterMetricFamily("heliograph_settled", "Calls that passed and have their row.", value=settled)
-    yield GaugeMetricFamily("heliograph_under_way", "Calls under way.", value=counts.get("under_way", 0))
-    yield GaugeMetricFamily(
-        "heliograph_waiting", "Calls under way that wait for a slot.", value=counts.get("waiting", 0)
-    )
+    for name, text in _GAUGES.items():
+        yield GaugeMetricFamily(f"heliograph_{name}", text, value=counts.get(name, 0))
     lag = max(0, counts.get("journalled", 0) - settled)
     yield GaugeMetricFamily("heliograph_journal_lag_calls", "Journalled calls that have no row yet.", value=lag)
 

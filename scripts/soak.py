@@ -1,0 +1,375 @@
+"""Half of saturation for a long time, with every control on: does anything grow, and is every call a row with its exact cost?
+
+    scripts/soak 60                  an hour, at half of the rate that is measured first
+    scripts/soak 20 --rate 25        20 minutes, 25 calls a second
+
+The real `heliograph up` on real sockets; only the providers are fake. Calls are JSON and streams, with cache, limits, budgets,
+retries, fallbacks and redaction; callers leave in the middle; the provider resets, stalls, cuts streams, answers 429 and 500; now
+and then SIGKILL hits the settler or the process of the endpoints. A line of the table a minute, then a verdict: exit 0 if it
+is good, else 1. Linux only.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from addon.settling.process import settle_leftovers, unsettled_segments
+from addon.storage.folders import Folders
+from analysis.lake import Lake
+from analysis.table import fetch
+from scripts.bench import free_port, load, started
+from scripts.soak_calls import CONFIG
+from scripts.soak_load import Callers, Seen
+
+ROLES: Final[Mapping[bytes, str]] = {
+    b"addon.settling.process": "settler",
+    b"analysis.serving": "endpoints",
+    b"addon.callers.process": "callers",
+}
+KILLED: Final = ("settler", "endpoints")
+WORKER: Final = "worker"  # a child of the proxy that is none of those
+# What may differ between the first and the last part of a run without anything leaking.
+ROOM_MB, ROOM_SHARE, ROOM_COUNT, MOST_FILES = 12.0, 0.1, 40, 600
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of one process, or of several that do the same together."""
+
+    rss_mb: float = 0.0
+    descriptors: int = 0
+    threads: int = 0
+
+    def __add__(self, other: "Size") -> "Size":
+        return Size(self.rss_mb + other.rss_mb, self.descriptors + other.descriptors, self.threads + other.threads)
+
+
+@dataclass(slots=True)
+class Minute:
+    """One line of the table."""
+
+    minute: int
+    calls: int
+    sizes: dict[str, Size]
+    tasks: int  # asyncio's, of the proxy; -1: not known
+    connections: int
+    files: int
+    p50_ms: float
+    p99_ms: float
+
+    def cells(self) -> list[str]:
+        rss = [f"{self.sizes.get(role, Size()).rss_mb:.0f}" for role in ("proxy", "settler", "endpoints")]
+        proxy = self.sizes.get("proxy", Size())
+        counts = [proxy.descriptors, self.connections, self.tasks, proxy.threads, self.files]
+        return [
+            f"{self.minute}",
+            f"{self.calls:,}",
+            *rss,
+            *map(str, counts),
+            f"{self.p50_ms:.0f} / {self.p99_ms:.0f}",
+        ]
+
+
+HEADINGS: Final = [
+    *("minute", "calls", "proxy MB", "settler MB", "endpoints MB", "descriptors", "connections", "tasks"),
+    *("threads", "files", "plain JSON p50 / p99 ms"),
+]
+
+
+def size_of(pid: int) -> Size:
+    """Zeros where the process has just ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  half as many calls of the system
+    except OSError:
+        return Size()
+    found = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", status, re.MULTILINE))
+    return Size(int(found.get("VmRSS", 0)) / 1024, descriptors, int(found.get("Threads", 0)))
+
+
+def processes(proxy: int) -> list[tuple[str, int]]:
+    """The proxy and all processes below it, by what they do."""
+    found, waiting = [("proxy", proxy)], [proxy]
+    while waiting:
+        for child in children(waiting.pop()):
+            waiting.append(child)
+            command = _command(child)
+            found.append((next((name for part, name in ROLES.items() if part in command), WORKER), child))
+    return found
+
+
+def children(pid: int) -> list[int]:
+    try:
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def sizes(proxy: int) -> dict[str, Size]:
+    found: dict[str, Size] = {}
+    for role, pid in processes(proxy):
+        found[role] = found.get(role, Size()) + size_of(pid)
+    return found
+
+
+def metrics(port: int) -> dict[str, float]:
+    """The proxy's own gauges; none while the process of the endpoints starts again."""
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        text = opener.open(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+    except OSError:
+        return {}
+    return {name: float(value) for name, value in re.findall(r"^(\w+) ([\d.e+]+)$", text, re.MULTILINE)}
+
+
+def files_in(data: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(data))
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[int(len(values) * share)] if values else 0.0
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run is about, and what it has seen."""
+
+    data: Path
+    port: int
+    proxy: int  # pid
+    minutes: float
+    kills_every_s: float
+    kills: Counter[str] = field(default_factory=Counter)
+    lines: list[Minute] = field(default_factory=list)
+
+    async def watch(self, seen: Seen, until: float) -> None:
+        """A line a minute."""
+        print(f"| {' | '.join(HEADINGS)} |\n|{' ---: |' * len(HEADINGS)}", flush=True)
+        began = time.monotonic()
+        for minute in range(1, 10_000):
+            if (at := began + minute * 60) > until + 1:
+                return
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
+            told = await asyncio.to_thread(metrics, self.port)
+            latencies, seen.latencies_ms = seen.latencies_ms, []
+            line = Minute(
+                minute=minute,
+                calls=seen.sent,
+                sizes=sizes(self.proxy),
+                tasks=int(told.get("heliograph_tasks", -1)),
+                connections=int(told.get("heliograph_connections", -1)),
+                files=files_in(self.data),
+                p50_ms=percentile(latencies, 0.5),
+                p99_ms=percentile(latencies, 0.99),
+            )
+            self.lines.append(line)
+            print(f"| {' | '.join(line.cells())} |", flush=True)
+
+    async def kill(self, until: float) -> None:
+        """SIGKILL now and then, for the settler, the process of the endpoints, and a worker where there are more than one."""
+        while (now := time.monotonic()) < until:
+            await asyncio.sleep(min(self.kills_every_s, until - now))
+            found = [(role, pid) for role, pid in processes(self.proxy) if role in KILLED]
+            if found and time.monotonic() < until:
+                role, pid = random.choice(found)
+                self.kills[role] += 1
+                with_signal(pid)
+
+
+def with_signal(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it ended by itself
+
+
+async def soak(run: Run, callers: Callers) -> None:
+    until = time.monotonic() + run.minutes * 60
+    await asyncio.gather(callers.run(until), run.watch(callers.seen, until), run.kill(until))
+
+
+# The verdict.
+
+
+def grown(lines: list[Minute]) -> list[str]:
+    """What is larger in the last third than in the second one; the first warms up."""
+    third = len(lines) // 3
+    if third < 2:
+        return []
+    before, after = lines[third : 2 * third], lines[-third:]
+    problems = []
+    for role in ("proxy", "settler", "endpoints", WORKER):
+        was, now = (max(line.sizes.get(role, Size()).rss_mb for line in part) for part in (before, after))
+        if now > was * (1 + ROOM_SHARE) + ROOM_MB:
+            problems.append(f"memory of {role}: {was:.0f} MB, then {now:.0f} MB")
+    for name in ("descriptors", "threads"):
+        was, now = (median(getattr(_all(line), name) for line in part) for part in (before, after))
+        if now > was + ROOM_COUNT:
+            problems.append(f"{name}: {was:.0f}, then {now:.0f}")
+    for name in ("tasks", "connections"):
+        was, now = (median(getattr(line, name) for line in part) for part in (before, after))
+        if now > was + ROOM_COUNT:
+            problems.append(f"{name}: {was:.0f}, then {now:.0f}")
+    if (files := lines[-1].files) > MOST_FILES:
+        problems.append(f"{files} files in the data folder")
+    return problems
+
+
+def _all(line: Minute) -> Size:
+    return sum(line.sizes.values(), Size())
+
+
+@dataclass(slots=True)
+class Counted:
+    """The rows against what the callers saw."""
+
+    rows: int = 0
+    missing: list[str] = field(default_factory=list)
+    doubled: int = 0
+    unexpected: int = 0
+    wrong_costs: list[str] = field(default_factory=list)
+    expected_nanousd: int = 0
+    found_nanousd: int = 0
+
+
+def count(data: Path, costs: Mapping[str, int | None]) -> Counted:
+    sql = "select request_id, cost_nanousd, status, error_type from requests"
+    rows = list(Lake(data).ask(lambda connection: fetch(connection, sql)).records())
+    counted = Counted(rows=len(rows))
+    times = Counter(str(row["request_id"]) for row in rows)
+    counted.missing = sorted(costs.keys() - times.keys())
+    counted.unexpected = len(times.keys() - costs.keys())
+    counted.doubled = sum(number - 1 for number in times.values())
+    for row in rows:
+        expected = costs.get(str(row["request_id"]))
+        if expected is None:
+            continue
+        counted.expected_nanousd += expected
+        counted.found_nanousd += row["cost_nanousd"] or 0
+        if (row["cost_nanousd"] or 0) != expected:
+            counted.wrong_costs.append(
+                f"{row['request_id']}: expected {expected}, row has {row['cost_nanousd']} ({row['status']}, {row['error_type']})"
+            )
+    return counted
+
+
+def verdict(run: Run, seen: Seen, counted: Counted) -> list[str]:
+    """What is wrong; nothing, if all is well."""
+    problems = grown(run.lines)
+    if counted.missing:
+        problems.append(f"{len(counted.missing)} calls without a row, e.g. {', '.join(counted.missing[:3])}")
+    if counted.doubled or counted.unexpected:
+        problems.append(f"{counted.doubled} rows doubled, {counted.unexpected} of calls that nobody made")
+    if counted.wrong_costs:
+        problems.append(f"{len(counted.wrong_costs)} rows with another cost, e.g. {'; '.join(counted.wrong_costs[:3])}")
+    if seen.strange:
+        problems.append(f"{len(seen.strange)} answers could not be read, e.g. {'; '.join(seen.strange[:3])}")
+    problems += [f"{times} calls: {what}" for what, times in seen.statuses.items() if what == "no answer in time"]
+    return problems
+
+
+def summary(run: Run, seen: Seen, counted: Counted) -> str:
+    outcomes = ", ".join(f"{what} {times:,}" for what, times in seen.statuses.most_common())
+    kills = ", ".join(f"{role} {times}" for role, times in sorted(run.kills.items())) or "none"
+    lines = {
+        "calls": f"{seen.sent:,}",
+        "outcomes, as the callers saw them": outcomes,
+        "kills": kills,
+        "rows": f"{counted.rows:,}",
+        "calls without a row, rows doubled": f"{len(counted.missing)}, {counted.doubled}",
+        "cost of whole answers, nano-dollars: expected": f"{counted.expected_nanousd:,}",
+        "cost of whole answers, nano-dollars: rows": f"{counted.found_nanousd:,}",
+    }
+    return "\n".join(["| what | count |", "| --- | --- |", *(f"| {what} | {text} |" for what, text in lines.items())])
+
+
+def settle_all(data: Path) -> None:
+    """What a killed settler left, as `heliograph report` would."""
+    deadline = time.monotonic() + 120
+    while unsettled_segments(Folders(data)) and time.monotonic() < deadline:
+        settle_leftovers(data)
+        time.sleep(0.05)
+
+
+def half_of_saturation(port: int) -> float:
+    return load(f"http://127.0.0.1:{port}", "/openai/v1/chat/completions", calls=2000, connections=16)["rate"] / 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("minutes", type=float)
+    parser.add_argument("--rate", type=float, help="calls a second; default: half of what is measured first")
+    parser.add_argument("--kills-every", type=float, default=45.0, metavar="S", help="seconds between kills")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**9))
+    parser.add_argument("--up", nargs="*", default=[], metavar="OPTION", help="more options of `heliograph up`")
+    options = parser.parse_args()
+    data = Path(tempfile.mkdtemp(prefix="heliograph-soak-"))
+    (data / "heliograph.toml").write_text(CONFIG)
+    port, provider_port = free_port(), free_port()
+    provider = f"http://127.0.0.1:{provider_port}"
+    upstreams = [f"--upstream={name}={provider}" for name in ("openai", "anthropic", "groq")]
+    up = [str(Path(sys.executable).parent / "heliograph"), "up", f"--listen=127.0.0.1:{port}", f"--data={data}"]
+    with (
+        started([sys.executable, "-m", "addon.demo.providers", f"--port={provider_port}"], provider_port),
+        started([*up, *upstreams, *options.up], port) as proxy,
+    ):
+        first: set[str] = set()
+        rate = options.rate
+        if rate is None:
+            rate = half_of_saturation(port)
+            first = settled_ids(data, wanted=2000)
+        print(f"{rate:.0f} calls a second, seed {options.seed}, data in {data}\n", flush=True)
+        run = Run(data, port, proxy.pid, options.minutes, options.kills_every)
+        callers = Callers(port, rate, options.seed)
+        asyncio.run(soak(run, callers))
+    settle_all(data)
+    counted = count(data, callers.seen.costs | dict.fromkeys(first))
+    print(f"\n{summary(run, callers.seen, counted)}")
+    problems = verdict(run, callers.seen, counted)
+    print("\nverdict: " + ("good" if not problems else "\n".join(["not good", *problems])))
+    if not problems:
+        shutil.rmtree(data)
+    return 1 if problems else 0
+
+
+def settled_ids(data: Path, wanted: int) -> set[str]:
+    """Of the calls that measured the rate."""
+    ids: set[str] = set()
+    deadline = time.monotonic() + 60
+    while len(ids) < wanted and time.monotonic() < deadline:
+        time.sleep(1)
+        rows = Lake(data).ask(lambda connection: fetch(connection, "select request_id from requests")).records()
+        ids = {str(row["request_id"]) for row in rows}
+    return ids
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"scripts/soak: {error}")
