@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from addon.caching.store import CacheDown, CacheStats, Hit, Stored
+from addon.caching.store import CacheDown, CacheStats, Claimed, Hit, Stored
 from addon.storage.folders import make_folder
 from addon.storage.sqlite import Broken, SqliteFile, erase_deleted, transaction
 
@@ -45,6 +45,8 @@ create table if not exists entries (
 );
 create index if not exists by_use on entries (last_used, size);
 create index if not exists by_expiry on entries (expires_at);
+-- Answers that processes are making at this moment.
+create table if not exists claims (key text primary key, holder text not null, expires_at real not null) without rowid;
 """
 
 
@@ -122,6 +124,47 @@ class SqliteCache:
         except (sqlite3.Error, OSError, ValueError, orjson.JSONEncodeError) as error:
             self._note(error)
             return False
+
+    def claim(self, key: str, holder: str, lease_s: float, now: float) -> Claimed:
+        """See AnswerStore. Never raises."""
+        try:
+            make_folder(self.path.parent)
+            with self._database.connection(create=True) as connection, transaction(connection):
+                stored = "select 1 from entries where key = ? and expires_at > ?"
+                if connection.execute(stored, (key, now)).fetchone():
+                    return Claimed.STORED
+                taken = connection.execute(
+                    "insert into claims values (?, ?, ?) on conflict do update"
+                    " set holder = excluded.holder, expires_at = excluded.expires_at"
+                    " where holder = excluded.holder or expires_at <= ?",
+                    (key, holder, now + lease_s, now),
+                ).rowcount
+            return Claimed.OURS if taken else Claimed.THEIRS
+        except (sqlite3.Error, OSError) as error:
+            self._note(error)
+            return Claimed.OURS
+
+    def is_claimed(self, key: str, now: float) -> bool:
+        """Never raises."""
+        try:
+            with self._database.connection() as connection:
+                one = "select 1 from claims where key = ? and expires_at > ?"
+                return connection.execute(one, (key, now)).fetchone() is not None
+        except FileNotFoundError:
+            return False
+        except (sqlite3.Error, OSError) as error:
+            self._note(error)
+            return False
+
+    def release(self, key: str, holder: str) -> None:
+        """Never raises. A claim that stays because of trouble ends with its lease."""
+        try:
+            with self._database.connection() as connection:
+                connection.execute("delete from claims where key = ? and holder = ?", (key, holder))
+        except FileNotFoundError:
+            pass  # and its claims are gone with it
+        except (sqlite3.Error, OSError) as error:
+            self._note(error)
 
     def stats(self) -> CacheStats:
         """Raises CacheDown."""
@@ -246,6 +289,15 @@ class LocalAnswers:
 
     async def put(self, keys: Sequence[str], stored: Stored, *, now: float, max_age_s: float, seed: str | None) -> bool:
         return await asyncio.to_thread(self._store.put, keys, stored, now=now, max_age_s=max_age_s, seed=seed)
+
+    async def claim(self, key: str, holder: str, lease_s: float, now: float) -> Claimed:
+        return self._store.claim(key, holder, lease_s, now)
+
+    async def is_claimed(self, key: str, now: float) -> bool:
+        return self._store.is_claimed(key, now)
+
+    async def release(self, key: str, holder: str) -> None:
+        self._store.release(key, holder)
 
     async def close(self) -> None:
         self._store.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Protocol
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -52,6 +53,14 @@ class CacheStats:
     newest_stored_at: float | None
 
 
+class Claimed(Enum):
+    """What a process learns that wants to make the answer to a call."""
+
+    OURS = "ours"  # this process may make it
+    THEIRS = "theirs"  # another process is making it
+    STORED = "stored"  # it is in the store by now
+
+
 class CacheDown(Exception):
     """The store cannot be used. The message is for a person."""
 
@@ -83,6 +92,17 @@ class AnswerStore(Protocol):
 
     async def put(self, keys: Sequence[str], stored: Stored, *, now: float, max_age_s: float, seed: str | None) -> bool:
         """Fills the first slot that is free or has expired. False: none is, or the answer cannot be stored."""
+        ...
+
+    async def claim(self, key: str, holder: str, lease_s: float, now: float) -> Claimed:
+        """Asks for the right to make an answer that is not stored, or keeps it for another `lease_s`. `holder` names this
+        process. While the store is down every process may."""
+        ...
+
+    async def is_claimed(self, key: str, now: float) -> bool: ...
+
+    async def release(self, key: str, holder: str) -> None:
+        """Others need not wait any longer. Nothing happens where another holder has it."""
         ...
 
     async def close(self) -> None: ...

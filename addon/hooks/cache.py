@@ -12,10 +12,11 @@ from mitmproxy import http
 
 from addon.caching.key import cache_keys, is_signed
 from addon.caching.policy import CachePolicy
+from addon.caching.store import Hit
 from addon.config import controls
 from addon.hooks.cached_answer import give
 from addon.hooks.call import Call
-from addon.hooks.coalesce import answer_from_flight
+from addon.hooks.coalesce import answer_from_flight, may_share
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
 from addon.hooks.services import Services
@@ -44,11 +45,26 @@ class Cache:
         hit = await self.services.cache.get(call.sharing.cache_keys, time.time(), self._dice)
         if hit and await give(flow, call, hit):
             return
-        if not await answer_from_flight(self.proxy.flights, flow, call):
+        if await answer_from_flight(self.proxy.flights, flow, call) or await self._answer_from_others(
+            flow, call, policy
+        ):
+            return
+        if not await answer_from_flight(self.proxy.flights, flow, call):  # one that began while the others were asked
             call.sharing.status = "miss"
             if self.services.cache.troubles != troubles:
                 call.sharing.status = "unavailable"
                 call.warnings.append("the cache cannot be used; this answer is a fresh one")
+
+    async def _answer_from_others(self, flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> bool:
+        """Use the answer to an identical call of another process, if there is one, else claim to make it. Like a flight it is
+        for calls that fill no bucket of several answers."""
+        if len(call.sharing.cache_keys) != 1 or not may_share(call, policy) or not self.proxy.has_own_streams:
+            return False
+        taken = await self.services.claims.take(call.sharing.cache_keys[0])
+        if isinstance(taken, Hit):
+            return await give(flow, call, taken, "coalesced")
+        call.sharing.claim = taken
+        return False
 
     @staticmethod
     async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy, url: str) -> tuple[str, ...]:

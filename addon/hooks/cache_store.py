@@ -14,7 +14,7 @@ from addon.caching.secrets import has_secrets
 from addon.caching.store import Stored, storable_headers
 from addon.config import controls
 from addon.hooks.call import Call
-from addon.hooks.coalesce import abandon, answer_from_flight, flight_key
+from addon.hooks.coalesce import abandon, answer_from_flight, flight_key, may_share
 from addon.hooks.failures import Failure
 from addon.hooks.flights import Flight
 from addon.hooks.proxy import Proxy
@@ -38,13 +38,15 @@ class StoreAnswers:
         if call is None or call.sharing.reference or flow.response:
             return None
         policy = call.asked.controls.cache
-        if policy is None or not call.sharing.cache_keys or not policy.save or call.asked.controls.omit_response:
+        if policy is None or not call.sharing.cache_keys or not may_share(call, policy):
             return None
         return self._begin_flight(flow, call, policy)
 
     async def _begin_flight(self, flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> None:
         if policy.read and await answer_from_flight(self.proxy.flights, flow, call):
             return  # an identical call began while the limits were asked
+        if call.sharing.claim:
+            call.sharing.claim.keep()
         key = flight_key(flow, call) if self.proxy.has_own_streams else None
         self.proxy.flights.start(Flight(call=call, key=key, policy=policy, request=flow.request.raw_content or b""))
 
@@ -57,6 +59,9 @@ class StoreAnswers:
         flight.begin(
             http.Response(b"HTTP/1.1", response.status_code, response.data.reason, headers, None, None, 0, None)
         )
+
+        if flight.call.sharing.claim and not flight.is_storable:  # nothing to wait for
+            flight.call.sharing.claim.release()
 
         def keep(piece: bytes) -> object:
             if copied.response_truncated:  # longer than what is stored
@@ -71,10 +76,13 @@ class StoreAnswers:
         if flight := self._flight(flow):
             flight.finish(time.time())
             self._land(flight)
+        else:
+            self._release(flow)
 
     def error(self, flow: http.HTTPFlow) -> None:
         flight = self._flight(flow)
         if flight is None:
+            self._release(flow)
             return
         if _is_whole(flight):
             flight.finish(time.time())
@@ -88,6 +96,12 @@ class StoreAnswers:
     def _flight(self, flow: http.HTTPFlow) -> Flight | None:
         call = self.proxy.calls.of(flow.id)
         return call.sharing.leads if call else None
+
+    def _release(self, flow: http.HTTPFlow) -> None:
+        """The call was refused, or ended before it was sent: it makes no answer."""
+        call = self.proxy.calls.of(flow.id)
+        if call and call.sharing.claim:
+            call.sharing.claim.release()
 
     def _land(self, flight: Flight) -> None:
         """Stored first, closed then: an identical call in between gets the answer from the flight."""

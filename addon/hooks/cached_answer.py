@@ -1,6 +1,7 @@
 """A stored answer, given again."""
 
 import asyncio
+from typing import Literal
 
 from mitmproxy import http
 
@@ -10,12 +11,12 @@ from addon.hooks.call import Call, Reference
 from addon.metering.content_coding import decode
 
 
-async def give(flow: http.HTTPFlow, call: Call, hit: Hit) -> bool:
-    """Answer the call with it. False where the caller does not accept its encoding and it cannot be decoded: a miss."""
+async def give(flow: http.HTTPFlow, call: Call, hit: Hit, status: Literal["hit", "coalesced"] = "hit") -> bool:
+    """Answer the call with it; `coalesced`: it was made while the call waited. False where the caller does not accept its encoding and it cannot be decoded: a miss."""
     answer = await _answer(hit, flow.request.headers.get("accept-encoding", ""))
     if answer is None:
         return False
-    call.sharing.status, call.attempts.made = "hit", 0
+    call.sharing.status, call.attempts.made = status, 0
     call.sharing.reference = Reference(hit.stored.request_id, hit.stored.started_at_us)
     flow.response = answer
     return True

@@ -30,6 +30,7 @@ from addon.sending.timeouts import Timeouts
 from addon.storage.journal_lines import CallStart, Charge
 
 if TYPE_CHECKING:
+    from addon.hooks.claims import Claim
     from addon.hooks.flights import Flight
     from addon.redaction.redactor import Redactor
 
@@ -148,6 +149,7 @@ class Sharing:
     reference: Reference | None = None  # whose answer is given again, instead of asking the provider
     leads: "Flight | None" = None  # its answer is kept, for the cache and for the calls that follow it
     follows: "Flight | None" = None  # the identical call whose answer this one gets
+    claim: "Claim | None" = None  # identical calls of other processes wait for this one's answer
     plays: RecordedCall | None = field(default=None, repr=False)  # the recorded call whose answer this one gets
     feed: asyncio.Task[None] | None = field(default=None, repr=False)  # passes that answer on
     caller_left: bool = False  # and other callers still wait for the answer

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mitmproxy import http
 
+from addon.caching.policy import CachePolicy
 from addon.caching.store import Hit
 from addon.hooks.cached_answer import give
 from addon.hooks.call import Call, Calls, Reference
@@ -19,6 +20,11 @@ from addon.mitm.handlers import deliver, drain, wait_until_closed
 
 if TYPE_CHECKING:
     from addon.mitm.stream import CallStream
+
+
+def may_share(call: Call, policy: CachePolicy) -> bool:
+    """Whether the call's answer may be stored, and so given to others."""
+    return policy.save and not call.asked.controls.omit_response
 
 
 def flight_key(flow: http.HTTPFlow, call: Call) -> str | None:

@@ -163,7 +163,9 @@ class Flights:
         return self._open.get(key)
 
     def close(self, flight: Flight) -> None:
-        """No further call joins; the followers stay."""
+        """No further call joins, here or in another process; the followers stay."""
+        if flight.call.sharing.claim:
+            flight.call.sharing.claim.release()
         if flight.key and self._open.get(flight.key) is flight:
             del self._open[flight.key]
 

@@ -14,6 +14,7 @@ from addon.config import settings as settings_module
 from addon.config.alerts import recipient
 from addon.config.settings import ConfigError, Settings, origin_of
 from addon.hooks.api_process import ApiProcess
+from addon.hooks.claims import Claims
 from addon.limits.sqlite_store import LocalGate, SqliteLimits
 from addon.limits.store import LimitGate
 from addon.redaction.key import redactor_of
@@ -45,6 +46,7 @@ class Services:
     secret: bytes  # of the data folder: keys are kept as hashes made with it
     journal: Journal
     cache: AnswerStore
+    claims: Claims  # on answers that this process makes for others
     limits: LimitGate
     api: ApiProcess
     callers: CallerLookup
@@ -125,11 +127,13 @@ def open_services(settings: Settings) -> Services:
         raise ConfigError(f"{settings.config}: {error}") from error
     journal = Journal(folders.journal, on_trouble=_warn)
     journal.open()
+    cache = LocalAnswers(SqliteCache(folders.cache, settings.cache_bytes, on_trouble=_warn))
     return Services(
         in_use=in_use,
         secret=secret,
         journal=journal,
-        cache=LocalAnswers(SqliteCache(folders.cache, settings.cache_bytes, on_trouble=_warn)),
+        cache=cache,
+        claims=Claims(cache),
         limits=LocalGate(SqliteLimits(folders.limits)),
         api=ApiProcess(settings),
         callers=CallerLookup(),

@@ -17,7 +17,7 @@ from openai import AsyncOpenAI
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CLAUDE, GPT, HELLO, anthropic_client, openai_client, plain
-from tests.proxy.conftest import Proxy, wait_for
+from tests.proxy.conftest import Proxy, run_up, to, wait_for
 from tests.proxy.test_http2 import URL, http2_client
 
 CHAT_PATH = "/openai/v1/chat/completions"
@@ -404,3 +404,23 @@ def test_a_refusal_by_our_own_limit_is_not_shared(proxy: Proxy, provider: FakePr
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, [mine, other]))
     assert 200 in answers  # one call of the three: a refused call has no followers
+
+
+def test_identical_calls_of_two_processes_are_one_upstream_call(proxy: Proxy, provider: FakeProviders) -> None:
+    with run_up(proxy.data, *to(provider)) as other:
+        headers = cached(**{"x-fake": "delay=1"})
+        proxies = [proxy, other] * 5
+        with ThreadPoolExecutor(len(proxies)) as pool:
+            answers = list(pool.map(lambda each: ask(each, headers), proxies))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.content for answer in answers}) == 1
+        assert len(provider.requests) == 1
+        told = sorted(answer.headers["helicone-cache"] for answer in answers)
+        assert told == ["COALESCED"] * 9 + ["MISS"]
+
+        provider.requests.clear()  # a refusal is stored nowhere: the others go on by themselves at once
+        headers = cached(**{"x-fake": "delay=1 status=400"})
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda each: ask(each, headers), [proxy, other]))
+        assert {answer.status_code for answer in answers} == {400}
+        assert len(provider.requests) == 2
