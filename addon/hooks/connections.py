@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from mitmproxy import connection, ctx, http, tls
+from mitmproxy.hooks import Hook
 from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
@@ -19,7 +21,7 @@ from addon.hooks.proxy import Proxy
 from addon.hooks.route import proxy_key_needed
 from addon.hooks.services import Services
 from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver, save_work
-from addon.mitm.lean_master import speed_up
+from addon.mitm.lean_master import TableAddonManager, speed_up
 from addon.routing.addresses import is_loopback
 
 _HTTPS: Final = 443
@@ -29,6 +31,11 @@ logger = logging.getLogger(__name__)
 # mitmproxy allows five upstream connections for each client connection, held until they close: an agent that sends
 # many calls over one HTTP/2 connection would wait in line.
 _UPSTREAM_CONNECTIONS: Final = 1000
+
+
+def _call_at_once() -> Callable[[Hook], bool]:
+    addons = ctx.master.addons
+    return addons.call_at_once if isinstance(addons, TableAddonManager) else lambda hook: False
 
 
 class Connections:
@@ -59,7 +66,12 @@ class Connections:
         lookups.mend()
         self._layers = call_layer
         self._setup = call_layer.StreamSetup(
-            self.proxy.calls, self.proxy.connections, deadlines.Deadlines(), self.services.via, self.services.opens
+            self.proxy.calls,
+            self.proxy.connections,
+            deadlines.Deadlines(),
+            self.services.via,
+            self.services.opens,
+            _call_at_once(),
         )
         self.proxy.has_own_streams = True
 

@@ -4,9 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mitmproxy.proxy import events, layer
+from mitmproxy.hooks import Hook
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    HttpLayer,
+    HTTPMode,
+    RegisterHttpConnection,
+    SendHttp,
+)
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from mitmproxy.proxy.layers.http._events import RequestHeaders
 
 from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
@@ -30,6 +40,7 @@ class StreamSetup:
     deadlines: Deadlines[CallStream]
     via: "ServerSpec | None"  # the proxy that this machine used before us
     opens: Callable[[str, int], bool]  # whether a CONNECT to a host, in lower case, and port is opened
+    call_at_once: Callable[[Hook], bool]  # False: one of the hook's handlers waits for something
 
 
 class CallLayer(HttpLayer):
@@ -50,6 +61,42 @@ class CallLayer(HttpLayer):
         if isinstance(event, events.Start):
             self._speak()
         yield from super()._handle_event(event)
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Nothing in this layer waits: only its children do, each for itself."""
+        return self._handle_event(event)
+
+    def event_to_child(self, child: layer.Layer, event: events.Event) -> layer.CommandGenerator[None]:
+        """As mitmproxy has it, but the commands that come most are told first."""
+        for command in child.handle_event(event):
+            if isinstance(command, SendHttp):
+                yield from self.event_to_child(self.connections[command.connection], command.event)
+            elif isinstance(command, ReceiveHttp):
+                yield from self._to_stream(command.event)
+            elif isinstance(command, commands.SendData):
+                yield command
+            else:
+                yield from self._do(child, command)
+
+    def _to_stream(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if type(event) is RequestHeaders:
+            yield from self.make_stream(event.stream_id)
+        if stream := self.streams.get(event.stream_id):  # None: it is over, and more came
+            yield from self.event_to_child(stream, event)
+
+    def _do(self, child: layer.Layer, command: commands.Command) -> layer.CommandGenerator[None]:
+        if command.blocking or isinstance(command, commands.RequestWakeup):
+            self.command_sources[command] = child
+        if isinstance(command, DropStream):
+            self.streams.pop(command.stream_id, None)
+        elif isinstance(command, GetHttpConnection):
+            yield from self.get_connection(command)
+        elif isinstance(command, RegisterHttpConnection):
+            yield from self.register_connection(command)
+        else:
+            if isinstance(command, commands.OpenConnection):
+                self.connections[command.connection] = child
+            yield command
 
     def inside(self, context: Context) -> "CallLayer":
         """A layer for plain HTTP in a tunnel that one of our streams carries."""

@@ -12,7 +12,7 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 from mitmproxy.proxy.server import ConnectionHandler
 
 _NEEDED: Final[dict[type, str]] = {
-    HttpLayer: "make_stream event_to_child",
+    HttpLayer: "make_stream event_to_child get_connection register_connection",
     HttpStream: "check_invalid check_killed handle_protocol_error make_server_connection send_response "
     "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
     "state_wait_for_response_headers state_stream_response_body state_done state_errored",

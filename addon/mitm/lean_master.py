@@ -43,6 +43,8 @@ class TableAddonManager(AddonManager):
     def call_at_once(self, hook: hooks.Hook) -> bool:
         """Calls the hook's handlers here and now. False: one of them must be awaited, or the flow is held by a person;
         `handle_lifecycle` goes on from there."""
+        if hook in self._begun:
+            return False
         arguments = hook.args()
         handlers = iter(self._handlers(hook.name))
         waits = self._call_until_one_waits(handlers, hook.name, arguments)

@@ -1,7 +1,7 @@
-"""What mitmproxy looks up for each call, made cheap: some thirty headers, and the parts of the authority.
+"""What mitmproxy looks up or makes anew for each call, made cheap: some thirty headers, the parts of the authority, contexts.
 
-Relies on its internals (read on 12.2.3): the methods of `Headers` that are replaced here, and that `url.parse_authority`
-is looked up by name.
+Relies on its internals (read on 12.2.3): the methods of `Headers` and `Context` that are replaced here, and that
+`url.parse_authority` is looked up by name.
 """
 
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from mitmproxy.http import Headers
 from mitmproxy.net.http import url
 from mitmproxy.net.http.url import parse_authority as _parse_authority
+from mitmproxy.proxy.context import Context
 
 from addon.remember import remember_short
 
@@ -22,25 +23,40 @@ def mend() -> None:
     Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]
     Headers.__setitem__ = _set  # type: ignore[method-assign, assignment]
     url.parse_authority = _authority
+    Context.fork = _fork  # type: ignore[method-assign, assignment]
 
 
 # Headers: names are compared in any case, the values of one name are joined by commas, and bytes that are not UTF-8 become
-# surrogates. mitmproxy calls three functions for each header that it passes.
+# surrogates. mitmproxy calls three functions for each header that it passes. Here the fields are gone through once, until
+# they are others (a tuple that is replaced, never changed).
+
+_BY_NAME: Final = "_heliograph_by_name"
+
+
+def _by_name(headers: Headers) -> dict[bytes, list[bytes]]:
+    """The values of each name in lower case."""
+    fields = headers.fields
+    known = headers.__dict__.get(_BY_NAME)
+    if known is not None and known[0] is fields:
+        return known[1]  # type: ignore[no-any-return]
+    found: dict[bytes, list[bytes]] = {}
+    for key, value in fields:
+        found.setdefault(key.lower(), []).append(value)
+    headers.__dict__[_BY_NAME] = fields, found
+    return found
 
 
 def _get_all(headers: Headers, name: str | bytes) -> list[str]:
-    wanted = _bytes(name).lower()
-    return [value.decode(*_ENCODING) for key, value in headers.fields if key.lower() == wanted]
+    return [value.decode(*_ENCODING) for value in _by_name(headers).get(_bytes(name).lower(), ())]
 
 
 def _get(headers: Headers, name: str | bytes, default: Any = None) -> Any:
-    values = _get_all(headers, name)
-    return ", ".join(values) if values else default
+    values = _by_name(headers).get(_bytes(name).lower())
+    return b", ".join(values).decode(*_ENCODING) if values else default
 
 
 def _contains(headers: Headers, name: str | bytes) -> bool:
-    wanted = _bytes(name).lower()
-    return any([key.lower() == wanted for key, _ in headers.fields])
+    return _bytes(name).lower() in _by_name(headers)
 
 
 def _set(headers: Headers, name: str | bytes, value: str | bytes) -> None:
@@ -74,3 +90,12 @@ def _authority(authority: str | bytes, check: bool) -> tuple[str, int | None]:
     if check and isinstance(authority, str):
         return _good_authority(authority)
     return _parse_authority(authority, check)  # type: ignore[type-var]
+
+
+# Contexts: mitmproxy makes a server connection, with a random id, for each copy of a context, and drops it at once.
+
+
+def _fork(context: Context) -> Context:
+    forked = Context.__new__(Context)
+    forked.__dict__.update(context.__dict__, layers=context.layers.copy())
+    return forked

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from mitmproxy import http
 from mitmproxy.net.http.http1 import expected_http_body_size
 from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
@@ -84,11 +85,24 @@ class CallStream(HttpStream):
             return
         if isinstance(event, HeadIsLate):
             return
-        if isinstance(event, ResponseHeaders | ResponseData):
+        if isinstance(event, (ResponseHeaders, ResponseData)):
             self._deadline.heard_at = time.monotonic()
         elif isinstance(event, ResponseEndOfMessage):
             self._setup.deadlines.forget(self)
-        yield from super()._handle_event(event)
+        yield from self._call_hooks(super()._handle_event(event))
+
+    def _call_hooks(self, given: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+        """The same commands without the hooks whose handlers wait for nothing: these are called here, and the stream goes on."""
+        reply = None
+        while True:
+            try:
+                command = given.send(reply)
+            except StopIteration:
+                return
+            if isinstance(command, StartHook) and command.blocking is True and self._setup.call_at_once(command):
+                reply = None
+            else:
+                reply = yield command
 
     def _from_outside(self, event: ForStream) -> layer.CommandGenerator[None]:
         if isinstance(event, Fed):

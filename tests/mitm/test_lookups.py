@@ -3,6 +3,10 @@
 import pytest
 from mitmproxy.http import Headers
 from mitmproxy.net.http import url
+from mitmproxy.options import Options
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.modes import HttpProxy
+from mitmproxy.test import tflow
 
 from addon.mitm import lookups
 
@@ -46,6 +50,27 @@ def test_a_header_that_is_set_takes_the_place_of_all_of_its_name(
     headers = Headers(FIELDS)
     headers[name] = "v\udce9"
     assert headers.fields == fields
+
+
+def test_headers_that_are_replaced_or_added_are_found() -> None:
+    headers = Headers(FIELDS)
+    assert "new" not in headers
+    headers.add("New", "1")
+    assert headers["new"] == "1"
+    headers.fields = ((b"Host", b"b.example"),)
+    assert (headers["host"], headers.get("new")) == ("b.example", None)
+    copied = headers.copy()
+    copied["host"] = "c.example"
+    assert (headers["host"], copied["host"]) == ("b.example", "c.example")
+
+
+def test_a_copy_of_a_context_has_the_same_connections_and_layers_of_its_own() -> None:
+    context = Context(tflow.tclient_conn(), Options())
+    HttpProxy(context)  # adds itself
+    forked = context.fork()
+    assert (forked.client, forked.server, forked.options) == (context.client, context.server, context.options)
+    forked.layers.clear()
+    assert len(context.layers) == 1
 
 
 @pytest.mark.parametrize("authority", ["a.example:8080", "a.example", "[::1]:80", "127.0.0.1:1", f"{'a' * 60}.example"])

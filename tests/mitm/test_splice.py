@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy.addons import proxyserver
 from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.hooks import Hook
 from mitmproxy.options import Options
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
@@ -35,15 +36,19 @@ type PassOn = Callable[[bytes], bytes | list[bytes]]
 class Conversation:
     """A caller and a provider on either side of our layer, after the request; there is no socket between them."""
 
-    def __init__(self, pass_on: PassOn) -> None:
+    def __init__(self, pass_on: PassOn, *, hooks_wait: bool = False) -> None:
         mend()
+        self._hooks_wait = hooks_wait
         self._context = Context(tflow.tclient_conn(), OPTIONS)
         self._context.client.alpn = None
         self._provider = self._context.server = Server(address=("provider.example", 80))
         self._layer = CallLayer(self._context, HTTPMode.transparent)
-        self._layer.setup = StreamSetup(Calls(), OpenConnections(), Deadlines(), None, lambda *_: True)
+        self._layer.setup = StreamSetup(
+            Calls(), OpenConnections(), Deadlines(), None, lambda *_: True, self._call_at_once
+        )
         self._pass_on = pass_on
         self.passed: list[bytes] = []
+        self.hooks: list[str] = []
         self._goes_on(events.Start())
         self._goes_on(events.DataReceived(self._context.client, b"GET / HTTP/1.1\r\nhost: provider.example\r\n\r\n"))
 
@@ -51,18 +56,27 @@ class Conversation:
         """What the caller gets, when the provider says this."""
         return self._goes_on(events.DataReceived(self._provider, data))
 
+    def _call_at_once(self, hook: Hook) -> bool:
+        if not self._hooks_wait:
+            self._call(hook)
+        return not self._hooks_wait
+
+    def _call(self, hook: Hook) -> None:
+        self.hooks.append(hook.name)
+        if isinstance(hook, HttpResponseHeadersHook) and hook.flow.response:
+            hook.flow.response.stream = self._take
+
     def _goes_on(self, event: events.Event) -> bytes:
         sent = b""
         for command in self._layer.handle_event(event):
             if isinstance(command, commands.SendData) and command.connection is self._context.client:
                 sent += command.data
-            elif isinstance(command, HttpResponseHeadersHook) and command.flow.response:
-                command.flow.response.stream = self._take
-            if isinstance(command, commands.OpenConnection):
+            elif isinstance(command, commands.OpenConnection):
                 self._provider = command.connection
                 self._provider.state = ConnectionState.OPEN
                 sent += self._goes_on(events.OpenConnectionCompleted(command, None))
             elif isinstance(command, commands.StartHook) and command.blocking:
+                self._call(command)
                 sent += self._goes_on(events.HookCompleted(command))
         return sent
 
@@ -87,6 +101,14 @@ def test_whole_chunks_go_out_as_the_provider_framed_them() -> None:
     first, two = b"0009\r\ndata: 1\n\n\r\n", b"09\r\ndata: 2\n\n\r\n" + chunk(b"data: 3\n\n")
     assert (call.said(first), call.said(two), call.said(END)) == (first, two, END)
     assert call.passed == [b"data: 1\n\n", b"data: 2\n\ndata: 3\n\n", b""]
+
+
+@pytest.mark.parametrize("hooks_wait", [True, False])
+def test_a_call_goes_the_same_way_whether_its_hooks_wait_or_not(hooks_wait: bool) -> None:
+    call = Conversation(lambda piece: piece, hooks_wait=hooks_wait)
+    answer = HEAD + chunk(b"ab") + END
+    assert call.said(answer) == answer
+    assert call.hooks == ["requestheaders", "request", "responseheaders", "response"]
 
 
 @pytest.mark.parametrize(
