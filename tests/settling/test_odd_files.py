@@ -6,6 +6,7 @@ import random
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders, NotOurs, make_folder, open_file, refuse_unsafe
 from addon.storage.journal import Journal
 from addon.storage.lake import visible_files
-from analysis.lake import Lake
+from analysis.lake import Connection, Lake
 from tests.storage.calls import ids, journal_call, names, settle_all
 
 DAY = date(2026, 11, 21)
@@ -50,11 +51,13 @@ def asked(data: Path) -> tuple[list[str], list[str]]:
     """The request ids that a question finds, and what it warns of."""
     said: list[str] = []
     lake = Lake(data, warn=said.append)
-    rows = lake.ask(
-        lambda connection: connection.execute("select request_id, client, properties from requests").fetchall()
-    )
-    lake.ask(lambda connection: connection.execute("select request_id, response_body from bodies").fetchall())
-    lake.ask(lambda connection: connection.execute("select * from feedback").fetchall())
+
+    def questions(connection: Connection) -> list[tuple[Any, ...]]:
+        connection.execute("select request_id, response_body from bodies").fetchall()
+        connection.execute("select * from feedback").fetchall()
+        return connection.execute("select request_id, client, properties from requests").fetchall()
+
+    rows = lake.ask(questions)
     return sorted(str(row[0]) for row in rows), said
 
 
@@ -146,15 +149,22 @@ def test_nothing_but_parquet_is_left_after_an_orderly_end(tmp_path: Path) -> Non
     assert ids(tmp_path) == ids(tmp_path, "bodies") == ["a", "b"]
 
 
+def _folder_of_all_kinds(data: Path) -> Path:
+    """A folder with a merged file, settled lines, and a journal that is to be settled: calls a to d. Made once."""
+    if not data.exists():
+        merged(data)
+        journal_calls(data, "c")
+        settle_all(data)  # its settled lines and its note stay for the grace
+        journal_calls(data, "d")
+    return data
+
+
 @given(st.integers(0, 2**32), st.sampled_from(["flip", "cut", "empty", "garbage", "folder", "fifo"]))
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_to_any_file_stops_neither_settling_nor_questions(tmp_path: Path, seed: int, damage: str) -> None:
     data, dice = tmp_path / "data", random.Random(seed)
     shutil.rmtree(data, ignore_errors=True)
-    merged(data)
-    journal_calls(data, "c")
-    settle_all(data)  # its settled lines and its note stay for the grace
-    journal_calls(data, "d")
+    shutil.copytree(_folder_of_all_kinds(tmp_path / "template"), data)
     victim = dice.choice(sorted(path for path in data.rglob("*") if path.is_file() and path.name != "settle.lock"))
     body = bytearray(victim.read_bytes())
     if damage == "flip":
