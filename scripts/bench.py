@@ -4,6 +4,8 @@
 ./scripts/bench --quick       about 3 minutes
 ./scripts/bench --controls    about 1 minute: what each control costs when on, and nothing else
 ./scripts/bench --answers     about 1 minute: what each form of an answer costs in the settler and on the way, and nothing else
+./scripts/bench --many        about 4 minutes: 10,000 idle connections, 2,000 open streams, and more calls than slots; --quick: a tenth
+./scripts/bench --peer NAME=COMMAND   other proxies beside us (docs/performance.md), and nothing else
 ./scripts/bench --lake N      reports over N made-up calls, and nothing else; --lake-dir DIR keeps the calls for the next time
 """
 
@@ -27,6 +29,7 @@ from statistics import median
 from typing import Any
 
 HOME = Path(__file__).resolve().parent.parent
+START_S = 120.0  # on a machine that is busy with other work
 TICKS = os.sysconf("SC_CLK_TCK")
 CHAT = "/v1/chat/completions"
 # The features that a header switches on. Bare mitmdump asks the provider each time.
@@ -82,7 +85,7 @@ def free_port() -> int:
 def started(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, cwd=HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_S
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -183,6 +186,19 @@ def _cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def tree_cpu_s(pid: int) -> float:
+    """Of a process and all below it. What children took that have ended meanwhile is missing."""
+    try:
+        children = [
+            int(child)
+            for thread in Path(f"/proc/{pid}/task").iterdir()
+            for child in (thread / "children").read_text().split()
+        ]
+        return _cpu_s(pid) + sum(map(tree_cpu_s, children))
+    except OSError:
+        return 0.0
+
+
 def print_table(title: str, table: dict[str, dict[str, float]]) -> None:
     base = next(iter(table.values()))
     print(f"\n### {title}\n")
@@ -215,6 +231,21 @@ def main() -> None:
     parser.add_argument("--answers", action="store_true", help="measure only the forms of answers")
     parser.add_argument("--lake", type=int, metavar="N", help="measure only reports, over N made-up calls")
     parser.add_argument("--lake-dir", type=Path, metavar="DIR", help="where these calls are kept, or are already")
+    parser.add_argument("--many", action="store_true", help="measure only many callers at once")
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="another proxy; {port} and {upstream} are filled in",
+    )
+    parser.add_argument(
+        "--peer-header",
+        action="append",
+        default=[],
+        metavar="NAME=HEADER: VALUE",
+        help="sent with each call to that proxy",
+    )
     chosen = parser.parse_args()
     count, calls = (2, 1000) if chosen.quick else (3, 2000)
     port = free_port()
@@ -226,6 +257,20 @@ def main() -> None:
         from scripts.bench_lake import measure_lake  # its libraries must not weigh on what the rest measures
 
         measure_lake(chosen.lake, chosen.lake_dir)
+        return
+    if chosen.many:
+        from scripts.bench_many import measure_many
+
+        measure_many(chosen.quick)
+        return
+    if chosen.peer:
+        from scripts.bench_peers import measure_peers, peers_of
+
+        try:
+            peers = peers_of(chosen.peer, chosen.peer_header)
+        except ValueError as error:
+            parser.error(str(error))
+        measure_peers(peers, count, calls)
         return
     measure_answers(300 if chosen.quick or chosen.answers else 1000)
     if chosen.answers:

@@ -14,16 +14,19 @@ from urllib.parse import urlsplit
 QUESTION = "Where is my parcel? It should have arrived on Tuesday, and nobody answers the telephone. " * 11
 
 
-def request_bytes(host: str, path: str, stream: bool, words: int, header: str, apart_s: float = 0) -> bytes:
+def request_bytes(
+    host: str, path: str, stream: bool, words: int, header: str, apart_s: float = 0, plain: bool = False
+) -> bytes:
     """A chat request of about 1.1 KB; the answer has about `words` words, in as many pieces if it is a stream, sent
-    `apart_s` after each other or all at once."""
+    `apart_s` after each other or all at once. `plain`: without a word to the fake provider, which other proxies may take off."""
     fake = f"words={words};chunk-delay={apart_s}" if apart_s else f"words={words}"
+    wish = "" if plain else f"x-fake: {fake}\r\n"
     body = json.dumps(
         {"model": "gpt-4o-mini", "stream": stream, "messages": [{"role": "user", "content": QUESTION}]}
     ).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer sk-bench\r\ncontent-type: application/json\r\n"
-        f"user-agent: bench\r\nx-fake: {fake}\r\n{header}content-length: {len(body)}\r\n\r\n"
+        f"user-agent: bench\r\n{wish}{header}content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -51,11 +54,21 @@ async def one_call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, r
 
 
 async def run(
-    url: str, path: str, calls: int, connections: int, stream: bool, words: int, rate: float, header: str, apart: float
+    url: str,
+    path: str,
+    calls: int,
+    connections: int,
+    stream: bool,
+    words: int,
+    rate: float,
+    header: str,
+    apart: float,
+    plain: bool,
+    fresh: bool,
 ) -> dict[str, Any]:
-    """`rate`: calls a second in all, evenly; 0: as fast as the connections allow."""
+    """`rate`: calls a second in all, evenly; 0: as fast as the connections allow. `fresh`: a new connection for each call."""
     parts = urlsplit(url)
-    request = request_bytes(parts.netloc, path, stream, words, f"{header}\r\n" if header else "", apart)
+    request = request_bytes(parts.netloc, path, stream, words, f"{header}\r\n" if header else "", apart, plain)
     left = iter(range(calls))
     firsts: list[float] = []
     ends: list[float] = []
@@ -66,6 +79,9 @@ async def run(
         for number in left:
             if rate:
                 await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            if fresh:
+                writer.close()
+                reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
             first, end = await one_call(reader, writer, request)
             firsts.append(first * 1000)
             ends.append(end * 1000)
@@ -94,6 +110,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--apart", type=float, default=0, help="seconds between the pieces of a stream")
     parser.add_argument("--header", default="", help="one more, e.g. 'Helicone-Cache-Enabled: true'")
+    parser.add_argument("--plain", action="store_true", help="without the header x-fake")
+    parser.add_argument("--fresh", action="store_true", help="a new connection for each call")
     options = parser.parse_args()
     print(json.dumps(asyncio.run(run(**vars(options)))))
 

@@ -52,6 +52,7 @@ ORDER: Final = (
     "clients",
     "ids",
     "remember",
+    "descriptors",
     "wildcard",
     "worker",
     "start_module",

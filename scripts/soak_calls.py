@@ -36,7 +36,11 @@ period = "month"
 """
 _FALLBACKS: Final = json.dumps(
     [
-        {"target-url": "https://api.openai.com", "headers": {"Authorization": "Bearer k"}, "onCodes": [500]},
+        {
+            "target-url": "https://api.openai.com",
+            "headers": {"Authorization": "Bearer k", "x-fake": "status=500"},
+            "onCodes": [500],
+        },
         {
             "target-url": "https://api.groq.com/openai/v1",
             "headers": {"Authorization": "Bearer k"},
@@ -87,7 +91,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "retried": Kind(share=3, fake="status=500", headers=_RETRY),
     "fallback": Kind(
         share=4,
-        fake="status=500",
         headers={"helicone-fallbacks": _FALLBACKS},
         stream=False,
         priced_as="llama-3.3-70b-versatile",
@@ -126,7 +129,8 @@ def plan(dice: random.Random, host: str) -> Planned:
 def _body(kind: Kind, seed: float, stream: bool) -> bytes:
     words = random.Random(seed)
     text = " ".join(words.choice(_WORDS) for _ in range(words.randint(5, 120)))
-    message = {"role": "user", "content": f"{text} {seed}, write to ann{words.randrange(50)}@example.org"}
+    secret = "" if kind.prompts else f", write to ann{words.randrange(50)}@example.org"  # with one, nothing is cached
+    message = {"role": "user", "content": f"{text} {seed}{secret}"}
     body: dict[str, Any] = {"model": kind.model, "messages": [message], "stream": stream, "max_tokens": 400}
     if stream and not kind.model.startswith("claude"):
         body["stream_options"] = {"include_usage": True}  # so that the caller can tell the cost, too

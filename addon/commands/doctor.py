@@ -15,8 +15,10 @@ from typing import Final
 
 import click
 
+from addon import descriptors
 from addon.commands.doctor_shell import node_findings, shell_findings
 from addon.commands.options import data_options, examples, listen_option
+from addon.config.settings import load_what_can_be_read
 from analysis.health.data_folder import data_findings
 from analysis.health.finding import BAD, GOOD, NOTE, Finding
 
@@ -40,7 +42,8 @@ def doctor(data: Path, config: Path | None, listen: tuple[str, int]) -> None:
 def examine(data: Path, config: Path | None, listen: tuple[str, int]) -> int:
     """Print every finding; 1 if something is wrong, else 0."""
     is_wrong = False
-    for findings in (_machine(), data_findings(data, config), _port(*listen), shell_findings(os.environ)):
+    everything = (_machine(), _descriptors(data, config), data_findings(data, config), _port(*listen))
+    for findings in (*everything, shell_findings(os.environ)):
         for finding in findings:
             click.echo(f"{finding.level:>5}  {finding.subject}: {finding.says}")
             is_wrong = is_wrong or finding.level == BAD
@@ -60,6 +63,17 @@ def _machine() -> Iterator[Finding]:
         version("mitmproxy") + (f" lacks {', '.join(missing)}; install heliograph afresh" if missing else ""),
     )
     yield from node_findings(shutil.which("node"))
+
+
+def _descriptors(data: Path, config: Path | None) -> Iterator[Finding]:
+    settings, _ = load_what_can_be_read(data, config)
+    most, wanted = descriptors.calls_at_once(descriptors.reachable()), settings.overload.max_calls
+    says = f"a proxy may have {descriptors.reachable():,} open, enough for {most:,} calls at once"
+    if most >= wanted:
+        yield Finding(GOOD, "descriptors", says)
+    else:
+        fewer = f"[overload] allows {wanted:,}; raise the hard limit (`ulimit -Hn`, LimitNOFILE of systemd), or set max_calls = {most}"
+        yield Finding(NOTE, "descriptors", f"{says}; {fewer}")
 
 
 def _port(host: str, port: int) -> Iterator[Finding]:

@@ -380,11 +380,12 @@ def main() -> None:
     """Run until SIGINT or SIGTERM; the address goes to stdout."""
     parser = argparse.ArgumentParser(prog="python -m addon.demo.providers", description="Fake OpenAI and Anthropic.")
     parser.add_argument("--port", type=int, default=0, help="0 (default): any free one")
+    parser.add_argument("--usual", default="", help="how calls are answered without an x-fake header, in its words")
     arguments = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with FakeProviders(port=arguments.port, keep_requests=False) as provider:
+    with FakeProviders(arguments.port, keep_requests=False, usual=parse_behaviour(arguments.usual)) as provider:
         print(provider.url, flush=True)
         stop.wait()
 

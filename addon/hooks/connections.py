@@ -13,6 +13,7 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon.config import controls, proxy_url
 from addon.config.settings import Origin
+from addon.descriptors import raise_limit
 from addon.hooks.admission import introduce, may_call, why_not
 from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
@@ -49,6 +50,7 @@ class Connections:
 
     def load(self, _: object) -> None:
         speed_up(ctx.master.addons)
+        raise_limit()
         try:
             from addon.mitm import call_layer, deadlines, http1, internals, lookups, websocket_frames
 
