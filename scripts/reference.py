@@ -62,6 +62,10 @@ def settings() -> str:
     for name, section in File.model_fields.items():
         model = next((each for each in _inner(section.annotation) if issubclass(each, BaseModel)), None)
         kind = get_origin(section.annotation)
+        if model is None and kind is not dict:
+            value = (f"`{name}`", _kind(section.annotation), "", "above the first section")
+            parts += [f"## {name}", section.description or "", _table(("key", "value", "default", "meaning"), [value])]
+            continue
         title = f"[[{name}]]" if kind is list else f"[{name}.NAME]" if kind is dict and model else f"[{name}]"
         rows = (
             list(_keys(model))

@@ -48,6 +48,7 @@ ORDER: Final = (
     "metering",
     "redaction",
     "providers",
+    "objects",
     "storage",
     "clients",
     "ids",

@@ -38,6 +38,7 @@ _NAMES: Final = (
     "reprice",
     "run",
     "service",
+    "ship",
     "show",
     "sql",
     "tail",

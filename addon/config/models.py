@@ -20,6 +20,7 @@ from addon.config.redaction_models import RedactTable
 from addon.config.retention_table import RetentionTable
 from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
+from addon.config.shipping_table import LakeUrl, ShippingTable
 from addon.config.values import (
     NUMBER,
     UNIT_S,
@@ -341,6 +342,8 @@ class KeyTable(Section):
 class File(Section):
     """The whole file. Every section may be left out."""
 
+    lake: LakeUrl | None = Field(default=None, description="A bucket that the calls are shipped to, beside this disk.")
+    shipping: ShippingTable = Field(default=ShippingTable(), description="What stays on this disk of shipped calls.")
     upstreams: dict[Provider, Url] = Field(default={}, description="Where providers live, as --upstream NAME=URL.")
     targets: TargetsTable = Field(default=TargetsTable(), description="Which targets a caller's header may name.")
     browser: BrowserTable = Field(default=BrowserTable(), description="Which web pages may use this proxy.")

@@ -49,6 +49,8 @@ def _is_price(item: dict[str, Any]) -> bool:
 def _fields(file: File) -> dict[str, Any]:
     """As Settings names them."""
     return {
+        "lake": file.lake,
+        "shipping": file.shipping.made(),
         "upstreams": {name: parse_origin(url) for name, url in file.upstreams.items()},
         "targets": file.targets.made(),
         "page_origins": frozenset(file.browser.allow_origins),

@@ -20,6 +20,7 @@ from addon.config.mistakes import did_you_mean
 from addon.config.otlp import Otlp
 from addon.config.places import CONFIG_NAME, DEFAULT_LISTEN
 from addon.config.retention import Retention
+from addon.config.shipping import Shipping
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
@@ -62,6 +63,8 @@ class Origin:
 class Settings:
     data: Path
     config: Path
+    lake: str | None = None  # URL of the bucket that calls are shipped to; None: they stay here
+    shipping: Shipping = field(default_factory=Shipping)
     upstreams: Mapping[str, Origin] = field(default_factory=dict)  # provider name -> where it lives
     targets: frozenset[Origin] = frozenset()  # more targets that a caller's header may name
     page_origins: frozenset[str] = frozenset()  # of web pages and apps that may send requests to us; lower case

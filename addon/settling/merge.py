@@ -17,6 +17,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from addon.settling import shipped
 from addon.settling.merge_order import Stopped, by_session, sorted_rows
 from addon.settling.messages import say
 from addon.settling.parquet import write_parquet
@@ -156,6 +157,8 @@ def finish_merges(folders: Folders, table: str, day: date, now: float) -> None:
     killed merge left. `now` in epoch seconds; `math.inf`: no query is waited for. The caller holds the lock of all merges.
     Raises OSError."""
     folder = folders.lake_day(table, day)
+    for name in shipped.released_names(folders, table, day):
+        (folder / name).unlink(missing_ok=True)  # killed while it was released: its rows are in a lake in a bucket
     for entry in list(entries(folder)):
         if entry.name.startswith(f".{MERGED_PREFIX}"):
             Path(entry.path).unlink()  # of a merge that was killed: nobody else writes one while we hold the lock
@@ -175,6 +178,8 @@ def finish_merges(folders: Folders, table: str, day: date, now: float) -> None:
             sync_folder(folder)  # before the note goes, or a power cut could bring inputs back that nothing hides
             if any(is_settled_elsewhere(folders, table, day, folder / name) for name in replaced):
                 continue  # the note also hides these lines, and the file that a settler may make of them once more
+            if shipped.may_count(folders, table, day, set(replaced) - {merged.name}):
+                continue  # the note tells what the merged file replaces in a lake in a bucket, once it is shipped
             if not pq.read_metadata(merged).num_rows:
                 merged.unlink()  # it only stood for files whose rows have all gone
         if note.is_file() and not note.is_symlink():

@@ -212,6 +212,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     from addon.settling.merge import Merger
     from addon.settling.messages import say
     from addon.settling.retention import apply_settings
+    from addon.settling.shipping_thread import ShippingThread
 
     watches = (FileWatch(config or folders.data / CONFIG_NAME), FileWatch(folders.prices))
     watchdog = Watchdog()
@@ -221,6 +222,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
         return 1
     settler.recount_budgets()
     merger = Merger(folders, functools.partial(apply_settings, folders, config, say))
+    shipping = ShippingThread(folders, config, say)
     busy_at = time.monotonic()
     try:
         while True:
@@ -231,12 +233,14 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
             now = time.monotonic()
             if lifeline.gone and settler.troubled_since is None and not settler.unsettled(run):
                 settler.clean_up()
+                shipping.finish()
                 return 0
             if lifeline.gone and settler.troubled_since is not None and now - settler.troubled_since > GIVE_UP_S:
                 say("gives up for now; the next start settles the journal")
                 return 1
             if not lifeline.gone:
                 merger.start_if_due()
+                shipping.start_if_due()
             if not settler.backlog:
                 lifeline.wait(POLL_S if now - busy_at < IDLE_AFTER_S else IDLE_POLL_S)
     finally:

@@ -8,6 +8,8 @@ lake/<table>/date=<date>/<name>.replaces   names the files that <name>.parquet s
 running/<pid>.json                   a proxy at work, flock-held; what it last said of its settings
 settle.lock                          held by the one settler of this data folder
 merge.lock                           held by the process that merges Parquet files
+ship.lock                            held by the process that ships Parquet files to a lake in a bucket
+shipping/                            what was shipped: settling/shipped.py
 cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
 otlp.sqlite                          calls whose spans are sent, and to be sent
@@ -54,6 +56,14 @@ class Folders:
     @property
     def merge_lock(self) -> Path:
         return self.data / "merge.lock"
+
+    @property
+    def ship_lock(self) -> Path:
+        return self.data / "ship.lock"
+
+    @property
+    def shipping(self) -> Path:
+        return self.data / "shipping"
 
     @property
     def cache(self) -> Path:
@@ -230,9 +240,9 @@ def is_odd(path: Path) -> bool:
 
 
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
-_FOLDERS: Final = ("journal", "lake", "settled", "running")
+_FOLDERS: Final = ("journal", "lake", "settled", "running", "shipping")
 _OUR_FILE: Final = re.compile(
-    r"secret|redact\.key|(?:settle|merge)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|otlp|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
+    r"secret|redact\.key|(?:settle|merge|ship)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|otlp|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )
 _OPTIONAL_FILE: Final = re.compile(r"(?:cache|limits)\.sqlite")  # calls go on without it
 

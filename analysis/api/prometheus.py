@@ -18,6 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.hooks.endpoint_headers import COUNTS
+from addon.settling.ship_status import Status, read_status
+from addon.storage.folders import Folders
 from analysis.api.openapi import documented
 from analysis.api.question import records
 from analysis.api.state import Api
@@ -64,7 +66,8 @@ def routes(api: Api) -> list[Route]:
         since = datetime.fromtimestamp(counts.get("started_at", 0), UTC)
         rows = await api.ask(lambda connection: records(connection, "prometheus", {"since": since, "most": MOST_NAMES}))
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Given([*_of_rows(rows), *_of_proxy(counts, rows)]))
+        shipping = read_status(Folders(api.settings.data))
+        registry.register(_Given([*_of_rows(rows), *_of_proxy(counts, rows), *_of_shipping(shipping)]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     text = {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -110,6 +113,23 @@ def _of_proxy(counts: Mapping[str, float], rows: list[dict[str, Any]]) -> Iterat
         yield GaugeMetricFamily(f"heliograph_{name}", text, value=counts.get(name, 0))
     lag = max(0, counts.get("journalled", 0) - settled)
     yield GaugeMetricFamily("heliograph_journal_lag_calls", "Journalled calls that have no row yet.", value=lag)
+
+
+def _of_shipping(status: Status | None) -> Iterator[Metric]:
+    """Nothing where no lake in a bucket is set."""
+    if status is None:
+        return
+    yield GaugeMetricFamily("heliograph_ship_waiting_files", "Files not shipped yet.", value=status.waiting_files)
+    yield GaugeMetricFamily("heliograph_ship_waiting_bytes", "Bytes of these files.", value=status.waiting_bytes)
+    failing = GaugeMetricFamily("heliograph_ship_failing", "1 while the store does not take files, else 0.")
+    failing.add_metric([], int(status.trouble is not None))
+    yield failing
+    yield CounterMetricFamily("heliograph_shipped_bytes", "Bytes shipped since the start.", value=status.shipped_bytes)
+    if status.shipped_at:
+        moment = datetime.fromisoformat(status.shipped_at).timestamp()
+        yield GaugeMetricFamily("heliograph_shipped_at_seconds", "When all files were shipped last.", value=moment)
+    over = max(0, status.local_bytes - status.max_local_bytes)
+    yield GaugeMetricFamily("heliograph_ship_bytes_over_bound", "Bytes here above max_local_bytes.", value=over)
 
 
 def _by_model(rows: list[dict[str, Any]], column: str) -> list[tuple[list[str], float | None]]:

@@ -29,6 +29,7 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield from _without_price(data)
         yield from _alerts(data, config)
         yield from _retention(data, config)
+        yield from _lake(data, config)
 
 
 def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
@@ -250,3 +251,36 @@ def _retention(data: Path, config: Path | None) -> Iterator[Finding]:
             "retention",
             f"due: {counts}; a running proxy deletes them within a day, `heliograph forget --expired` now",
         )
+
+
+def _lake(data: Path, config: Path | None) -> Iterator[Finding]:
+    """The lake in a bucket: whether it answers, and what is not there yet."""
+    from addon.objects import manifest
+    from addon.objects.store import NotThere, Store, StoreTrouble
+    from addon.settling.ship_status import read_status
+    from addon.storage.folders import Folders
+
+    settings, _ = load_what_can_be_read(data, config)
+    if settings.lake is None:
+        return
+    try:
+        manifest.read_marker(Store(settings.lake).get(manifest.MARKER)[0])
+        yield Finding(GOOD, "lake", settings.lake)
+    except NotThere:
+        yield Finding(NOTE, "lake", f"{settings.lake} answers; nothing was shipped there yet")
+    except StoreTrouble as error:
+        yield Finding(BAD, "lake", str(error))
+    except ValueError as error:
+        yield Finding(BAD, "lake", f"{settings.lake}/{manifest.MARKER}: {error}")
+    status = read_status(Folders(data))
+    if status is None or status.lake != settings.lake:
+        yield Finding(NOTE, "shipping", "not begun; a running proxy ships every 20 s, `heliograph ship` at once")
+        return
+    if status.trouble:
+        left = f"{status.waiting_files:,} files ({_size(status.waiting_bytes)}) wait on this disk"
+        yield Finding(BAD, "shipping", f"fails since {status.troubled_since}, {left}: {status.trouble}")
+    else:
+        yield Finding(GOOD, "shipping", f"all that was there at {status.shipped_at} is in the lake")
+    if 0 < status.max_local_bytes < status.local_bytes:
+        over = f"{_size(status.local_bytes)} of calls are here, above max_local_bytes ({_size(status.max_local_bytes)})"
+        yield Finding(BAD, "shipping", f"{over}; nothing is lost: make room, or raise it")
