@@ -4,7 +4,6 @@ The SDKs are installed in a folder of their own. openai, anthropic, groq and bot
 are in test_ways_in, test_provider_prefixes and test_bedrock.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,7 +17,7 @@ from addon.metering.price import PriceList
 from addon.settling.rows import make_rows
 from tests.providers.cases.reading import FOLDER, Case, read_case
 from tests.proxy.conftest import Proxy, run_up
-from tests.proxy.test_published_packages import PACKAGES, installed, run
+from tests.proxy.test_published_packages import PACKAGES, python_with, run
 from tests.serving import QuietHandler, serving
 from tests.waiting import wait_for
 
@@ -83,11 +82,7 @@ def answering(cases: dict[str, Case]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter with the SDKs of packages/sdks.txt."""
-    folder = tmp_path_factory.mktemp("sdks")
-    installed([sys.executable, "-m", "venv", str(folder)], folder)
-    interpreter = folder / "bin" / "python"
-    installed([str(interpreter), "-m", "pip", "install", "-q", "-r", str(PACKAGES / "sdks.txt")], folder)
-    return interpreter
+    return python_with(tmp_path_factory.mktemp("sdks"), "-r", str(PACKAGES / "sdks.txt"))
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,28 @@ INSTALL_S = 300
 
 
 def installed(command: list[str], folder: Path) -> None:
-    """Runs an installer with all of this process's variables: they say where packages come from."""
+    """Runs an installer with all of this process's variables: they say where packages come from. uv trusts what pip does."""
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False, env=dict(os.environ)
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_S,
+        check=False,
+        env=os.environ | {"UV_SYSTEM_CERTS": "true"},
     )
     if done.returncode:
         pytest.skip(f"{' '.join(command[:3])} failed: {done.stderr.strip()[-300:]}")
+
+
+def python_with(folder: Path, *packages: str) -> Path:
+    """An interpreter of its own with packages as uv takes them: `scripts/setup` has one, in .venv or before that."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert uv
+    installed([uv, "venv", "-q", "--python", sys.executable, str(folder / "venv")], folder)
+    interpreter = folder / "venv" / "bin" / "python"
+    installed([uv, "pip", "install", "-q", "--no-cache", "--python", str(interpreter), *packages], folder)
+    return interpreter
 
 
 @pytest.fixture(scope="session")
@@ -45,12 +61,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter with helicone-async, whose requirements are far older than ours."""
-    folder = tmp_path_factory.mktemp("helicone-async")
-    installed([sys.executable, "-m", "venv", str(folder)], folder)
-    interpreter = folder / "bin" / "python"
-    pins = str(PACKAGES / "helicone-async.txt")
-    installed([str(interpreter), "-m", "pip", "install", "-q", "--no-deps", "-r", pins], folder)
-    return interpreter
+    return python_with(
+        tmp_path_factory.mktemp("helicone-async"), "--no-deps", "-r", str(PACKAGES / "helicone-async.txt")
+    )
 
 
 def run(*command: object, cwd: Path | None = None, **variables: str) -> None:
