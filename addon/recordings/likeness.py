@@ -109,13 +109,9 @@ def differences(asked: Form, recorded: Form) -> list[str]:
         )
         if before != after
     ]
-    lines += _of_bodies(recorded.body, asked.body)
+    lines += _compare("", recorded.body, asked.body)
     more = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], f"and {more} more"] if more > 1 else lines
-
-
-def _of_bodies(was: Any, now: Any) -> list[str]:
-    return list(_compare("", was, now))
 
 
 def _compare(place: str, was: Any, now: Any) -> Iterator[str]:

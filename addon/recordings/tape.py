@@ -73,7 +73,6 @@ class Tape:
         self.plays = recorded is not None
         self.unmatched: list[Unmatched] = []
         self.left_out: list[str] = []  # requests that a recording cannot hold, in words
-        self.played = 0
         self._forms = [Form(call.question) for call in self.recorded]
         self._used = [False] * len(self.recorded)
         self._exact: dict[str, _Track] = defaultdict(_Track)
@@ -96,7 +95,6 @@ class Tape:
                 self.unmatched.append(missed)
             return missed
         self._used[index] = True
-        self.played += 1
         return self.recorded[index]
 
     def _next(self, form: Form) -> int | None:

@@ -4,9 +4,11 @@ import re
 from typing import Final
 
 from addon.redaction.engine import compiled
+from addon.redaction.patterns import BUILT_IN
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_BUILT_IN_KINDS: Final = ("key", "card", "mail", "phone", "iban", "ip", "user")
+# The words that pseudonyms have already; a user's id is one as well.
+_TAKEN: Final = {pattern.kind for patterns in BUILT_IN.values() for pattern in patterns} | {"user"}
 LONGEST_PATTERN: Final = 1000
 # A pattern that takes most of an ordinary sentence would leave nothing to read.
 _SENTENCE: Final = b"Please summarise the 3 letters of Mr. Brown, then answer: who pays, and when is it due?"
@@ -17,7 +19,7 @@ def check_name(name: str) -> str:
     """Raises ValueError that says what is allowed."""
     if NAME.fullmatch(name) is None:
         raise ValueError(f"{name!r} is not a name; use up to 32 lower-case letters, digits, - and _, e.g. employee")
-    if name in _BUILT_IN_KINDS:
+    if name in _TAKEN:
         raise ValueError(f"{name!r} is the name of a built-in pattern; choose another one")
     return name
 

@@ -9,12 +9,11 @@ is then consumed, may be long.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from addon.redaction.check_digits import address_length, card_length, iban_length, phone_length
 
 PatternName = Literal["keys", "cards", "mail", "phone", "iban", "ip"]
-PATTERN_NAMES: Final[tuple[PatternName, ...]] = get_args(PatternName)
 # `ip` has to be asked for: versions and examples look like addresses.
 USUAL_PATTERNS: Final[tuple[PatternName, ...]] = ("keys", "cards", "mail", "phone", "iban")
 
