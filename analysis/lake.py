@@ -154,6 +154,11 @@ class Lake:
         listing = self._list()["requests"]
         return frozenset((str(file), size(file)) for file in (*listing.settled, *listing.parquet))
 
+    def all_files(self) -> frozenset[tuple[str, int]]:
+        """Changes when rows of any table were added: names and sizes of all files. Raises NotOurs."""
+        files = (file for listing in self._list().values() for file in (*listing.settled, *listing.parquet))
+        return frozenset((str(file), size(file)) for file in files)
+
     def _list(self) -> dict[str, Listing]:
         """Raises NotOurs for a folder that others can write to: what they plant in it must not be read."""
         refuse_unsafe(self._data)

@@ -1,7 +1,6 @@
 """Charts over time: rows of a question, arranged for charts.js and for the table behind the picture. Pure."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from analysis.dashboard import formats
+from analysis.dashboard.colours import looks
 from analysis.dashboard.steps import Steps
 from analysis.dashboard.view import View
 from analysis.faces.palette import MOST_SERIES
@@ -24,13 +24,15 @@ FORMATS: Final[Mapping[str, Callable[[float | None], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`colour`: `1` to `8` of the palette, or `others`; `values`: one a step, None: unknown; `href`: the calls behind it."""
+    """`colour`: `1` to `8` of the palette, or `others`; `values`: one a step, None: unknown; `href`: the calls behind it;
+    `texture`: see `colours.Look`."""
 
     name: str
     colour: str
     values: tuple[float | None, ...]
     href: str | None = None
     total: str | None = None
+    texture: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,13 @@ class Chart:
                 "unit": self.unit,
                 "stacked": self.is_stacked,
                 "series": [
-                    {"name": each.name, "colour": each.colour, "values": each.values, "href": each.href}
+                    {
+                        "name": each.name,
+                        "colour": each.colour,
+                        "texture": each.texture,
+                        "values": each.values,
+                        "href": each.href,
+                    }
                     for each in self.series
                 ],
             }
@@ -82,11 +90,10 @@ def stacked(
     unit: str,
     *,
     token: str | None,
-    colours: Callable[[Sequence[str]], Mapping[str, str]],
     names: Callable[[object], str] = named,
 ) -> Chart:
     """Of rows with `at`, `series` and a value: the largest series, and all others as one. `token`: the filter that a
-    series is; `colours`: the colour of each of the shown names (`Colours.of`)."""
+    series is."""
     place = steps.place(view.window)
     sums: dict[object, list[float]] = {}
     for row in rows:
@@ -95,14 +102,15 @@ def stacked(
             sums.setdefault(row["series"], [0.0] * len(steps.moments))[at] += row[value]
     order = sorted(sums, key=lambda name: (-sum(sums[name]), str(name)))
     shown = order if len(order) <= MOST_SERIES else order[: MOST_SERIES - 1]
-    show, colour_of = FORMATS[unit], colours([names(name) for name in shown])
+    show, look = FORMATS[unit], looks(names(name) for name in shown)
     series = [
         Series(
             names(name),
-            colour_of[names(name)],
+            look[names(name)].colour,
             tuple(sums[name]),
             view.rows((token, name)) if token else view.rows(),
             show(sum(sums[name])),
+            look[names(name)].texture,
         )
         for name in shown
     ]
@@ -110,14 +118,6 @@ def stacked(
         values = tuple(sum(each) for each in zip(*(sums[name] for name in rest), strict=True))
         series.append(Series(f"{OTHERS} ({len(rest)})", "others", values, None, show(sum(values))))
     return Chart(steps.moments, steps.begins[-1], tuple(series), unit, True, None, _locals(steps, view))
-
-
-def ranked(rows: Iterable[Mapping[str, Any]], names: Callable[[object], str] = named) -> list[str]:
-    """The names of the series, the most called ones first."""
-    calls = Counter[str]()
-    for row in rows:
-        calls[names(row["series"])] += row["calls"]
-    return sorted(calls, key=lambda name: (-calls[name], name))
 
 
 def lines(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], steps: Steps, view: View, unit: str) -> Chart:

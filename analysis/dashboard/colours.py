@@ -1,31 +1,33 @@
-"""The colour of each name in charts and bars: the same on every page, as long as the server runs."""
+"""The colour of each name in charts and bars: of the name alone, so it is the same on every page and in every process."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from analysis.faces.palette import MOST_SERIES, place_of
+from analysis.faces.palette import place_of
 
-MOST_DIMENSIONS: Final = 64  # a property of any name can be charted
+TEXTURES: Final = 4  # solid, stripes up, stripes down, stripes across; drawn by dashboard.css and charts.js
 
 
-class Colours:
-    """Of each dimension (`model`) the first eight names have a colour of their own. Every other name takes one that is
-    free in its chart."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`colour`: `1` to `8` of the palette; `texture`: 0 for solid, up to TEXTURES."""
 
-    def __init__(self) -> None:
-        self._owned: dict[str, dict[str, int]] = {}
+    colour: str
+    texture: int
 
-    def of(self, dimension: str, ranked: Sequence[str]) -> Mapping[str, str]:
-        """For each name `1` to `8`, a colour of the palette. `ranked`: the names of one chart, the most called ones first;
-        or of all charts of a page, so that its most called names have colours of their own."""
-        owned = self._owned.get(dimension, {})
-        if len(self._owned) < MOST_DIMENSIONS:
-            owned = self._owned.setdefault(dimension, owned)
-        for name in ranked:
-            if name not in owned and len(owned) < MOST_SERIES:
-                owned[name] = place_of(name, owned.values())
-        places = {name: owned[name] for name in ranked if name in owned}
-        for name in ranked:
-            if name not in places:
-                places[name] = place_of(name, places.values())
-        return {name: str(place + 1) for name, place in places.items()}
+
+def colour_of(name: str) -> str:
+    return str(place_of(name, ()) + 1)
+
+
+def looks(names: Iterable[str]) -> Mapping[str, Look]:
+    """Of the names of one chart. Of those that have the same colour only the first, by the alphabet, is solid."""
+    seen = Counter[str]()
+    found: dict[str, Look] = {}
+    for name in sorted(set(names)):
+        colour = colour_of(name)
+        found[name] = Look(colour, seen[colour] % TEXTURES)
+        seen[colour] += 1
+    return found

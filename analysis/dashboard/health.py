@@ -15,7 +15,7 @@ from starlette.routing import Route
 from addon.hooks.endpoint_headers import COUNTS
 from addon.storage.folders import Folders
 from addon.storage.presence import running_proxies
-from analysis.dashboard.pages import Page, Site, run
+from analysis.dashboard.pages import Page, Site, kept, run
 from analysis.dashboard.report_pages import report_part
 from analysis.dashboard.view import view_of
 from analysis.health.data_folder import data_findings
@@ -54,7 +54,7 @@ def routes(site: Site) -> list[Route]:
         Route(PAGE.path, page),
         Route(f"{part}/proxy", proxy),
         Route(f"{part}/findings", findings),
-        Route(f"{part}/unpriced", unpriced),
+        Route(f"{part}/unpriced", kept(site, unpriced)),
     ]
 
 

@@ -16,7 +16,7 @@ from analysis.conversations.turn_diff import turn_diff
 from analysis.dashboard import again, request_notes
 from analysis.dashboard.json_tree import hits, json_tree
 from analysis.dashboard.one_call import Row, asked_id, bodies_of, row_of
-from analysis.dashboard.pages import Site, run
+from analysis.dashboard.pages import Site, kept, run
 from analysis.dashboard.prices import price_list
 from analysis.dashboard.replay import proxy_url
 from analysis.dashboard.session_key import session_path_of
@@ -74,7 +74,7 @@ def routes(site: Site) -> list[Route]:
 
             return site.part(f"request_{name}.html", view, **await site.dashboard.api.ask(question))
 
-        return Route(f"{PATH}/-/{name}", asked)
+        return Route(f"{PATH}/-/{name}", kept(site, asked))
 
     async def cost(request: Request) -> Response:
         view = view_of(request)
@@ -120,7 +120,7 @@ def routes(site: Site) -> list[Route]:
         part("raw", _raw),
         part("stream", _stream),
         part("http", _http),
-        Route(f"{PATH}/-/cost", cost),
+        Route(f"{PATH}/-/cost", kept(site, cost)),
         Route(f"{PATH}/-/again", send_again),
         *request_notes.routes(site),
     ]

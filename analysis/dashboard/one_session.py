@@ -1,6 +1,5 @@
 """The page of one session: its calls as a tree by path with bars on a line of time, and all that was said in it."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -12,7 +11,8 @@ from starlette.routing import Route
 from analysis.api.envelope import ApiError
 from analysis.conversations.blocks import turns_of
 from analysis.conversations.messages import SessionTurn, session_turns
-from analysis.dashboard.pages import Site, run
+from analysis.dashboard.colours import colour_of
+from analysis.dashboard.pages import Site, kept, run
 from analysis.dashboard.session_key import read_session_key
 from analysis.dashboard.session_tools import tools_between
 from analysis.dashboard.session_tree import DEEPEST, MOST_CALLS, WIDTH, Node, session_tree
@@ -28,9 +28,9 @@ TURNS_A_PAGE: Final = 25
 def routes(site: Site) -> list[Route]:
     return [
         Route(PATH, partial(_page, site)),
-        Route(f"{PATH}/-/tree", partial(_tree, site)),
-        Route(f"{PATH}/-/more", partial(_more, site)),
-        Route(f"{PATH}/-/conversation", partial(_conversation, site)),
+        Route(f"{PATH}/-/tree", kept(site, partial(_tree, site))),
+        Route(f"{PATH}/-/more", kept(site, partial(_more, site))),
+        Route(f"{PATH}/-/conversation", kept(site, partial(_conversation, site))),
     ]
 
 
@@ -63,7 +63,7 @@ async def _tree(site: Site, request: Request) -> Response:
         return {"whole": whole, "shown": shown, "tools": tools_between(connection, session_id, rows, shown)}
 
     found = await site.dashboard.api.ask(question)
-    colours = _colours(site, found["shown"])
+    colours = _colours(found["shown"])
     return site.part("session_tree.html", view, most=MOST_CALLS, width=WIDTH, colours=colours, **found)
 
 
@@ -88,7 +88,7 @@ async def _more(site: Site, request: Request) -> Response:
         depth=min(_number(view.options.get("most")), DEEPEST),
         most=MOST_CALLS,
         width=WIDTH,
-        colours=_colours(site, found["shown"]),
+        colours=_colours(found["shown"]),
         **found,
     )
 
@@ -116,10 +116,9 @@ def _said(turn: SessionTurn) -> Mapping[str, Any]:
     }
 
 
-def _colours(site: Site, calls: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+def _colours(calls: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
     """Of the models of these calls, as in every chart."""
-    models = Counter(call["model"] for call in calls if call["model"] is not None)
-    return site.dashboard.colours.of("model", [model for model, _ in models.most_common()])
+    return {model: colour_of(model) for call in calls if (model := call["model"]) is not None}
 
 
 def _session_id(request: Request) -> str:

@@ -1,7 +1,6 @@
 """The charts over time that several pages have: sums at each step, stacked by a column of `calls`."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -28,12 +27,8 @@ async def over_time(site: Site, view: View, by: str, token: str | None, sums: Su
         return file
     groups = (steps.name, by)
     rows = list((await site.table(view, "overview_over_time", columns, properties, groups=groups)).records())
-    colours = partial(site.dashboard.colours.of, by)
-    colours(charts.ranked(rows))
     made = {
-        title: charts.stacked(
-            [row for row in rows if row[value]], value, steps, view, unit, token=token, colours=colours
-        )
+        title: charts.stacked([row for row in rows if row[value]], value, steps, view, unit, token=token)
         for title, value, unit in sums
     }
     return site.part("charts.html", view, charts=made, step=steps.name)

@@ -1,5 +1,6 @@
 """The page Overview: what the calls came to, over time and by what."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from analysis.dashboard import charts
 from analysis.dashboard.first_call import first_call_page
 from analysis.dashboard.limits_store import limits_store
 from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
-from analysis.dashboard.pages import Page, Site, run
+from analysis.dashboard.pages import Page, Site, kept, run
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
@@ -49,13 +50,13 @@ def routes(site: Site) -> list[Route]:
     part = f"{PAGE.path}/-"
     return [
         Route(PAGE.path, partial(_page, site)),
-        Route(f"{part}/totals", partial(_totals, site)),
-        Route(f"{part}/over-time", partial(_sums, site)),
-        Route(f"{part}/latency", partial(_latency, site)),
-        Route(f"{part}/changes", partial(_changes, site)),
+        Route(f"{part}/totals", kept(site, partial(_totals, site))),
+        Route(f"{part}/over-time", kept(site, partial(_sums, site))),
+        Route(f"{part}/latency", kept(site, partial(_latency, site))),
+        Route(f"{part}/changes", kept(site, partial(_changes, site))),
         Route(f"{part}/budgets", partial(_budgets, site)),
-        Route(f"{part}/tops", partial(_tops, site)),
-        Route(f"{part}/properties", partial(_property_tops, site)),
+        Route(f"{part}/tops", kept(site, partial(_tops, site))),
+        Route(f"{part}/properties", kept(site, partial(_property_tops, site))),
     ]
 
 
@@ -68,10 +69,29 @@ async def _page(site: Site, request: Request) -> Response:
 
 async def _totals(site: Site, request: Request) -> Response:
     view = view_of(request)
-    now = await site.row(view, "overview_totals", _TOTALS)
-    earlier = replace(view, window=view.earlier)
-    before = await site.row(earlier, "overview_totals", _TOTALS) if view.compares else None
+    now = await _all(site, view)
+    before = await _all(site, replace(view, window=view.earlier)) if view.compares else None
     return site.part("overview_totals.html", view, now=now, before=before, share=_share_rated_good)
+
+
+async def _all(site: Site, view: View) -> dict[str, Any]:
+    """What all calls of the window came to."""
+    row, times = await asyncio.gather(site.row(view, "overview_totals", _TOTALS), _times(site, view))
+    return {**row, "times": next(each for each in times if each["is_total"])}
+
+
+async def _times(site: Site, view: View) -> list[dict[str, Any]]:
+    """How long calls took, at each step and in all. The chart and the totals of a page share the answer."""
+    column = steps_of(view.window).column
+
+    async def ask() -> list[dict[str, Any]]:
+        return list((await site.table(view, "overview_latency", [f"{column} as step"])).records())
+
+    # Where files were added between the two, they still are of the same page.
+    found: list[dict[str, Any]] = await site.dashboard.once.ask(
+        (view.window.since, view.window.until, column, view.filters), ask
+    )
+    return found
 
 
 def _share_rated_good(totals: Mapping[str, Any] | None) -> float | None:
@@ -89,10 +109,19 @@ async def _sums(site: Site, request: Request) -> Response:
 async def _latency(site: Site, request: Request) -> Response:
     view = view_of(request)
     steps = steps_of(view.window)
-    rows = list((await site.table(view, "overview_latency", [f"{steps.column} as at"])).records())
-    times = {"p50_ms": "p50", "p95_ms": "p95", "first_token_ms": "first token, p50"}
-    chart = charts.lines(rows, times, steps, view, "duration")
+    rows = [
+        {"at": row["at"], **_percentiles(row), "first_token_ms": row["first_token_ms"]}
+        for row in await _times(site, view)
+        if not row["is_total"]
+    ]
+    shown = {"p50_ms": "p50", "p95_ms": "p95", "first_token_ms": "first token, p50"}
+    chart = charts.lines(rows, shown, steps, view, "duration")
     return site.part("charts.html", view, charts={"Latency": chart}, step=steps.name)
+
+
+def _percentiles(row: Mapping[str, Any]) -> dict[str, int | None]:
+    p50, p95 = row["latency_ms"] or (None, None)
+    return {"p50_ms": p50, "p95_ms": p95}
 
 
 async def _changes(site: Site, request: Request) -> Response:

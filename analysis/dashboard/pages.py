@@ -1,8 +1,8 @@
 """How a page is made: its place in the navigation, its templates, its questions to the lake, and downloads of tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,15 +11,19 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from addon.config.reload import state_of
+from addon.storage.folders import Folders
 from analysis.alerts.message import number
 from analysis.dashboard import files, formats
 from analysis.dashboard.state import BASE, Dashboard
-from analysis.dashboard.view import PART, PRESETS, View, iso, suggested_names, token_text
+from analysis.dashboard.view import PART, PRESETS, View, floored, iso, suggested_names, token_text, view_of
 from analysis.lake import Connection
 from analysis.reports.grouping import with_columns
 from analysis.reports.scope import open_scope, set_variables
 from analysis.table import Table, fetch
 
+# A chart of a part that is kept ends at most so long ago: then a new step may have begun.
+_DRAWN_FOR: Final = timedelta(minutes=15)
 _SQL_FOLDERS: Final = (Path(__file__).with_name("sql"), Path(__file__).parents[1] / "reports" / "sql")
 
 
@@ -111,6 +115,32 @@ class Site:
         """The same for a question that has one row."""
         (row,) = (await self.table(view, name, groups=groups)).records()
         return row
+
+
+type Answer = Callable[[Request], Awaitable[Response]]
+
+
+def kept(site: Site, answer: Answer) -> Answer:
+    """The route of a part that is made of the lake, the settings, the prices and the address with its cookies alone: it is
+    made again once one of them changed."""
+
+    async def asked(request: Request) -> Response:
+        view = view_of(request)
+        if "as" in view.options:  # a file to download
+            return await answer(request)
+
+        async def make() -> bytes:
+            return bytes((await answer(request)).body)
+
+        window = view.window
+        drawn_at = window.asked_at and floored(window.asked_at, _DRAWN_FOR)
+        of_window = (window.since, window.until, drawn_at)
+        key = (request.url.path, request.url.query, request.headers.get("cookie"), of_window)
+        settings = site.dashboard.settings()
+        prices = state_of(Folders(settings.data).prices)
+        return HTMLResponse(await site.dashboard.parts.get((settings, prices), key, make))
+
+    return asked
 
 
 def run(

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.report_pages import report_part
 from analysis.dashboard.view import View, view_of
 from analysis.reports.dimensions import PROPERTY
@@ -38,9 +38,9 @@ def routes(site: Site) -> list[Route]:
     part = f"{PAGE.path}/-"
     return [
         Route(PAGE.path, page),
-        Route(f"{part}/names", names),
-        Route(f"{part}/over-time", charts),
-        Route(f"{part}/values", values),
+        Route(f"{part}/names", kept(site, names)),
+        Route(f"{part}/over-time", kept(site, charts)),
+        Route(f"{part}/values", kept(site, values)),
     ]
 
 

@@ -13,7 +13,7 @@ from addon.metering.overrides import PriceOverride
 from analysis.dashboard.downloads import MOST_ROWS as MOST_IN_FILE
 from analysis.dashboard.downloads import kind_of, sql_file, table_file
 from analysis.dashboard.over_time import SPEND_AND_CALLS, Sums, over_time
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.report_table import shown, token_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
@@ -60,8 +60,8 @@ class ReportPage:
 
         return [
             Route(self.PAGE.path, page),
-            Route(f"{self.PAGE.path}/-/over-time", charts),
-            *(Route(f"{self.PAGE.path}/-/{part.name}", partial(_part, site, part)) for part in self.parts),
+            Route(f"{self.PAGE.path}/-/over-time", kept(site, charts)),
+            *(Route(f"{self.PAGE.path}/-/{part.name}", kept(site, partial(_part, site, part))) for part in self.parts),
         ]
 
 

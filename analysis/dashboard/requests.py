@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from analysis.dashboard.downloads import download
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.request_rows import Row, after, excerpts, find, read_after
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
@@ -92,9 +92,9 @@ def routes(site: Site) -> list[Route]:
     part = f"{PAGE.path}/-"
     return [
         Route(PAGE.path, page),
-        Route(f"{part}/summary", summary),
-        Route(f"{part}/rows", rows),
-        Route(f"{part}/more", more),
+        Route(f"{part}/summary", kept(site, summary)),
+        Route(f"{part}/rows", kept(site, rows)),
+        Route(f"{part}/more", kept(site, more)),
     ]
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from analysis.dashboard.downloads import download
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.session_key import session_path_of
 from analysis.dashboard.view import View, view_of
 
@@ -50,7 +50,7 @@ def routes(site: Site) -> list[Route]:
             page_rows=_A_PAGE,
         )
 
-    return [Route(PAGE.path, page), Route(f"{PAGE.path}/-/rows", rows)]
+    return [Route(PAGE.path, page), Route(f"{PAGE.path}/-/rows", kept(site, rows))]
 
 
 def _sort(view: View) -> str:

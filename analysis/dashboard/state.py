@@ -1,6 +1,7 @@
-"""What the pages share: the lake and its questions, the settings with their keys, failed tries to sign in, colours."""
+"""What the pages share: the lake and its questions, the settings with their keys, failed tries to sign in, parts made before."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -9,7 +10,7 @@ from addon.config.keys import Key
 from addon.config.reload import State, file_settings, state_of
 from addon.config.settings import ConfigError, Settings
 from analysis.api.state import Api
-from analysis.dashboard.colours import Colours
+from analysis.dashboard.kept_parts import KeptParts, Once
 from analysis.dashboard.tries import Tries
 from analysis.lake import Lake
 
@@ -40,9 +41,10 @@ class SettingsNow:
 class Dashboard:
     api: Api
     settings: SettingsNow
+    parts: KeptParts
     has_proxy: bool = True  # False: only the data folder is shown
+    once: Once = field(default_factory=Once)  # for questions that parts of one page share
     tries: Tries = field(default_factory=Tries)
-    colours: Colours = field(default_factory=Colours)
 
     @property
     def keys(self) -> Sequence[Key]:
@@ -52,7 +54,12 @@ class Dashboard:
 def dashboard_of(api: Api, *, has_proxy: bool = True) -> Dashboard:
     """With a lake of its own that keeps its database between the parts of a page."""
     lake = Lake(api.settings.data, memory=MEMORY, keeps=True)
-    return Dashboard(api=replace(api, lake=lake), settings=SettingsNow(api.settings), has_proxy=has_proxy)
+    return Dashboard(
+        api=replace(api, lake=lake),
+        settings=SettingsNow(api.settings),
+        parts=KeptParts(lake, time.monotonic),
+        has_proxy=has_proxy,
+    )
 
 
 BASE: Final = "/ui"  # every address of the dashboard is below it

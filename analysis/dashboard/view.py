@@ -12,7 +12,7 @@ from analysis.dashboard.filters import KINDS, PROPERTY, Filter, Filters, NotAFil
 from analysis.dashboard.sessions import Viewer
 from analysis.dashboard.state import BASE
 from analysis.reports.scope import Scope
-from analysis.reports.window import Window, before, parse_window
+from analysis.reports.window import Window, before, parse_window, span_of
 from analysis.reports.zone import UTC_ZONE, Zone, zone_of
 
 PRESETS: Final = {
@@ -37,6 +37,7 @@ CARRIED: Final = ("since", "until", "compare", "zone")
 _NOT_FILTERS: Final = frozenset(
     {*CARRIED, "by", "sort", "after", "before", "columns", "most", "as", "live", "tab", "q", "name", "metric"}
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNTIL_NEXT: Final = {"yesterday": "today", "last-month": "this-month", "last-week": "this-week"}
 
 
@@ -181,13 +182,27 @@ def _zone(options: dict[str, str], of_browser: str | None, complaints: list[str]
 def _window(options: dict[str, str], now: datetime, zone: Zone, complaints: list[str]) -> Window:
     """What the options say; where they make no sense, the last 30 days."""
     until = options.get("until") or _UNTIL_NEXT.get(options.get("since", ""))
+    since = options.get("since") or DEFAULT_SINCE
     try:
-        return parse_window(options.get("since") or DEFAULT_SINCE, until, now, zone)
+        return _at_a_step(parse_window(since, until, now, zone), since)
     except ValueError as problem:
         complaints.append(f"{problem}; the last 30 days are shown")
         options.pop("since", None)
         options.pop("until", None)
-        return parse_window(DEFAULT_SINCE, None, now, zone)
+        return _at_a_step(parse_window(DEFAULT_SINCE, None, now, zone), DEFAULT_SINCE)
+
+
+def _at_a_step(window: Window, since: str) -> Window:
+    """A span of days begins with a quarter of an hour, a shorter one with a minute: so all parts of a page, and the page when
+    it is loaded again, are about the same calls."""
+    if not (span := span_of(since)):
+        return window
+    step = timedelta(minutes=15) if span >= timedelta(days=1) else timedelta(minutes=1)
+    return replace(window, since=floored(window.since, step))
+
+
+def floored(moment: datetime, step: timedelta) -> datetime:
+    return moment - (moment - _EPOCH) % step
 
 
 def suggested_names() -> list[tuple[str, str]]:

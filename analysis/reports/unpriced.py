@@ -1,13 +1,15 @@
 """Calls without a price: which, how many, and why. They are in no sum of costs."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from analysis.lake import Connection, Lake
 from analysis.reports.report import Totals, load, load_internal, totals
 from analysis.reports.scope import NO_LIMIT, Scope, open_scope, set_variables
 from analysis.reports.window import EVER
 from analysis.table import fetch
+
+_GROUPS: Final = ("provider_name", "model", "error_type")  # what the question asks beside numbers
 
 
 class Unpriced(NamedTuple):
@@ -23,7 +25,7 @@ def unpriced(data: Path) -> list[Unpriced]:
     """All calls in `data` without a price, the most frequent first."""
 
     def question(connection: Connection) -> list[Unpriced]:
-        open_scope(connection, Scope(EVER))
+        open_scope(connection, Scope(EVER, groups=_GROUPS))
         return unpriced_in(connection)
 
     return Lake(data).ask(question)

@@ -75,9 +75,9 @@ def parse_window(since: str | None, until: str | None, now: datetime, zone: Zone
 def parse_time(text: str, now: datetime, zone: Zone = UTC_ZONE) -> datetime:
     """A moment in UTC out of `7d` (before `now`), `yesterday`, `2026-11`, `2026-11-01` or an ISO 8601 time, the beginning
     of what is named. Raises ValueError."""
-    if span := _SPAN.fullmatch(text):
+    if _SPAN.fullmatch(text):
         try:
-            return now - int(span[1]) * _UNITS[span[2]]
+            return now - span_of(text)
         except OverflowError as error:
             raise ValueError(f"{text!r} is before the calendar begins") from error
     if first_day := WORDS.get(text.lower()):
@@ -87,6 +87,12 @@ def parse_time(text: str, now: datetime, zone: Zone = UTC_ZONE) -> datetime:
         return zone.utc(moment) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not a time{did_you_mean(text, WORDS)}; {ALLOWED}") from error
+
+
+def span_of(text: str) -> timedelta:
+    """`7d` as a length of time; zero for what is not a span. Raises OverflowError."""
+    span = _SPAN.fullmatch(text)
+    return int(span[1]) * _UNITS[span[2]] if span else timedelta()
 
 
 def before(window: Window) -> Window:

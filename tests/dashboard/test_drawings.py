@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.dashboard.colours import MOST_DIMENSIONS, Colours
+from analysis.dashboard.colours import Look, colour_of, looks
 from analysis.dashboard.json_tree import MOST_NODES, Node, hits, json_tree
 from analysis.dashboard.pages import run
 from analysis.dashboard.session_tree import DEEPEST, WIDTH, session_tree
@@ -78,31 +78,16 @@ def test_the_sums_are_those_of_the_report_tree(tmp_path: Path) -> None:
     Lake(tmp_path).ask(question)
 
 
-def test_a_name_has_the_same_colour_on_every_page() -> None:
-    colours = Colours()
-    first = colours.of("model", ["a", "b", "c"])
-    assert len(set(first.values())) == 3
-    again = colours.of("model", ["z", "c"])
-    assert again["c"] == first["c"] != again["z"]
-    many = colours.of("model", [f"rare-{number}" for number in range(20)])
-    assert set(many.values()) == set("12345678")
-    assert colours.of("model", ["b"])["b"] == first["b"]
+def test_the_colour_of_a_name_does_not_depend_on_what_is_beside_it() -> None:
+    assert [colour_of(name) for name in ("gpt-4o", "gpt-4.1", "claude-sonnet-4-5", "")] == ["1", "3", "2", "1"]
+    for beside in ([], ["a", "b"], [f"rare-{number}" for number in range(20)]):
+        assert looks(["gpt-4o", *beside])["gpt-4o"].colour == "1"
 
 
-def test_beyond_eight_a_name_has_a_colour_that_is_free_in_its_chart() -> None:
-    colours = Colours()
-    owned = colours.of("model", list("abcdefgh"))
-    assert len(set(owned.values())) == 8
-    for name in (f"rare-{number}" for number in range(20)):
-        shown = colours.of("model", ["a", "b", name])
-        assert len(set(shown.values())) == 3
-
-
-def test_colours_of_any_number_of_properties_need_little_memory() -> None:
-    colours = Colours()
-    for number in range(MOST_DIMENSIONS + 10):
-        assert colours.of(f"property:{number}", ["a", "b"]).keys() == {"a", "b"}
-    assert len(colours._owned) == MOST_DIMENSIONS
+def test_names_of_a_chart_that_have_the_same_colour_differ_in_their_stripes() -> None:
+    shown = looks(f"rare-{number}" for number in range(12))
+    assert len(set(shown.values())) == 12
+    assert looks(["o4-mini", "gpt-4o"]) == {"gpt-4o": Look("1", 0), "o4-mini": Look("1", 1)}
 
 
 @pytest.mark.parametrize(

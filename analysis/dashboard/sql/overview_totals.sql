@@ -1,4 +1,4 @@
--- What did the calls come to? One row: calls, errors, tokens, cost, times, users, ratings.
+-- What did the calls come to? One row: calls, errors, tokens, cost, users, ratings.
 select
     cast(coalesce(sum(call_count), 0) as bigint) as calls,
     cast(coalesce(sum(error_count), 0) as bigint) as errors,
@@ -10,14 +10,7 @@ select
     sum(saved_nanousd) / 1e9 as saved_usd,
     cast(coalesce(sum(call_count) filter (where cache_status in ('hit', 'coalesced')), 0) as bigint) as hits,
     count(distinct user_id) as users,
-    ( -- one scan of the calls for all times
-        select {
-            'latency_ms': approx_quantile(duration_ms, [0.5, 0.95]),
-            'first_token_ms': approx_quantile(time_to_first_token_ms, 0.5)
-        }
-        from calls
-    ) as times,
-    ( -- and one for both
+    ( -- one scan of the calls for both
         select {'rated': count(*), 'good': count(*) filter (where rating)}
         from feedback
         where request_id in (select request_id from calls)

@@ -5,6 +5,27 @@
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colourOf = (each) => css(each.colour === "others" ? "--others" : `--series-${each.colour}`);
 
+  // Stripes of a name whose colour another name of the chart has, too: the same as of `.t-1` to `.t-3` in dashboard.css.
+  function fillOf(each) {
+    const colour = colourOf(each);
+    if (!each.texture) return colour;
+    const size = 6 * devicePixelRatio;
+    const tile = new OffscreenCanvas(size, size);
+    const context = tile.getContext("2d");
+    context.fillStyle = colour;
+    context.fillRect(0, 0, size, size);
+    context.strokeStyle = css("--background");
+    context.lineWidth = size / 3;
+    const ends = [[[0, 0], [1, 1]], [[0, 1], [1, 0]], [[0, 0.5], [1, 0.5]]][each.texture - 1];
+    for (const shift of each.texture === 3 ? [0] : [-1, 0, 1]) {
+      context.beginPath();
+      for (const [x, y] of [[-1, -1], [2, 2]].map((far) => far.map((t, axis) => ends[0][axis] + t * (ends[1][axis] - ends[0][axis])))) context.lineTo((x + shift) * size, y * size);
+      context.stroke();
+    }
+    return plotContext.createPattern(tile, "repeat");
+  }
+  const plotContext = new OffscreenCanvas(1, 1).getContext("2d");
+
   const short = (value) => {
     for (const [size, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
       if (Math.abs(value) >= size) return `${+(value / size).toPrecision(3)}${unit}`;
@@ -53,8 +74,9 @@
       axes: [axis, { ...axis, size: 62, values: (_, values) => values.map((value) => show[chart.unit](value)) }],
       series: [{}, ...order.map((i) => {
         const colour = colourOf(chart.series[i]);
+        const fill = fillOf(chart.series[i]);
         return chart.stacked
-          ? { label: chart.series[i].name, fill: colour, stroke: colour, width: 0, paths: bars, points: { show: false } }
+          ? { label: chart.series[i].name, fill: () => fill, stroke: colour, width: 0, paths: bars, points: { show: false } }
           : { label: chart.series[i].name, stroke: colour, width: 2, spanGaps: false, points: { show: x.length < 3 } };
       })],
       hooks: { setCursor: [(plot) => tell(plot, element, chart, tzDate)], setSelect: [(plot) => zoom(plot, chart)] },
