@@ -72,7 +72,10 @@ class Site:
 
     def part(self, template: str, view: View, **values: object) -> Response:
         """A part of a page: HTML without a head, put in place by htmx."""
-        return HTMLResponse(self.templates.get_template(template).render({"view": view, "site": self} | values))
+        return HTMLResponse(self.fragment(template, view, **values))
+
+    def fragment(self, template: str, view: View, **values: object) -> str:
+        return self.templates.get_template(template).render({"view": view, "site": self} | values)
 
     async def ask[T](
         self,

@@ -6,7 +6,7 @@ nowhere.
 
 import http.client
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,8 +58,9 @@ def proxy_url(data: Path) -> str | None:
     return None
 
 
-def replay(call: Again, proxy: str, key: str, own_key: str, request_id: str) -> Replayed:
-    """Waits for the whole answer: not for an event loop. `own_key`: of heliograph, where it asks for one. Raises NotSent."""
+def replay(call: Again, proxy: str, key: str, own_key: str, request_id: str) -> Iterator[bytes | Replayed]:
+    """The pieces of the answer's body as they come, and at the end all of it. Waits for them: not for an event loop.
+    `own_key`: of heliograph, where it asks for one. Raises NotSent, at the first piece or later."""
     for name, given in (("The provider's key", key), ("The key of heliograph", own_key)):
         if given and not _KEY.fullmatch(given):
             raise NotSent(f"{name} has a character that no key has.")
@@ -75,10 +76,11 @@ def replay(call: Again, proxy: str, key: str, own_key: str, request_id: str) -> 
         connection.request(call.method, call.path, call.body.encode("utf-8", "surrogatepass"), headers)
         answer = connection.getresponse()
         body = bytearray()
-        while (piece := answer.read(_PIECE_BYTES)) and len(body) < _MOST_BYTES:
+        while (piece := answer.read1(_PIECE_BYTES)) and len(body) < _MOST_BYTES:
             body += piece
+            yield piece
         kept = body_text(bytes(body), answer.headers.get("content-type"))
-        return Replayed(answer.status, answer.headers.get(spelled(ID)), len(body), kept)
+        yield Replayed(answer.status, answer.headers.get(spelled(ID)), len(body), kept)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotSent(f"The proxy at {proxy} gave no answer: {type(error).__name__}.") from error
     finally:

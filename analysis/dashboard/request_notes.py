@@ -1,13 +1,14 @@
 """What people say of a call on its page: rating, scores, properties; and the replay. Told as the API's endpoints tell it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from addon.ids import parse_uuid
@@ -19,8 +20,9 @@ from analysis.dashboard import again
 from analysis.dashboard.forms import read_form
 from analysis.dashboard.one_call import asked_id, bodies_of, row_of, row_or_none
 from analysis.dashboard.pages import Site, run
-from analysis.dashboard.replay import NotSent, answer_of, proxy_url, replay
-from analysis.dashboard.view import view_of
+from analysis.dashboard.replay import NotSent, Replayed, answer_of, proxy_url, replay
+from analysis.dashboard.stream_pieces import Words
+from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
 
 _PATH: Final = "/requests/{request_id}"
@@ -87,13 +89,12 @@ def routes(site: Site) -> list[Route]:
         try:
             row = await site.dashboard.api.ask(question)
             call = again.again(row)
-            sent = await run_in_threadpool(
-                replay, call, proxy, form.get("key", ""), form.get("own_key", ""), request_id
-            )
+            answer = replay(call, proxy, form.get("key", ""), form.get("own_key", ""), request_id)
+            first = await run_in_threadpool(next, answer)
         except (again.NotAgain, NotSent) as problem:
             raise ApiError(409, str(problem)) from problem
-        turns = await run_in_threadpool(answer_of, row, sent)
-        return site.part("request_replayed.html", view, sent=sent, turns=turns, most=MOST_SHOWN_CHARS)
+        told = _told(site, view, row, chain([first], answer))
+        return StreamingResponse(told, media_type="application/x-ndjson")
 
     return [
         Route(f"{_PATH}/-/notes", notes),
@@ -102,6 +103,25 @@ def routes(site: Site) -> list[Route]:
         Route(f"{_PATH}/-/property", set_property, methods=["POST"]),
         Route(f"{_PATH}/-/replay", send, methods=["POST"]),
     ]
+
+
+def _told(site: Site, view: View, row: Mapping[str, Any], answer: Iterator[bytes | Replayed]) -> Iterator[bytes]:
+    """Lines of JSON: the `words` of the new answer as they come, at the end the whole of it as `html` of ours."""
+    words = Words()
+    try:
+        for piece in answer:
+            if isinstance(piece, bytes):
+                if said := words.of(piece):
+                    yield _line(words=said)
+            else:
+                shown = {"sent": piece, "turns": answer_of(row, piece), "most": MOST_SHOWN_CHARS}
+                yield _line(html=site.fragment("request_replayed.html", view, **shown))
+    except NotSent as problem:  # it broke off
+        yield _line(html=site.fragment("error_part.html", view, message=str(problem)))
+
+
+def _line(**told: str) -> bytes:
+    return orjson.dumps({name: text.encode("utf-8", "replace").decode() for name, text in told.items()}) + b"\n"
 
 
 def attempts_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ LONGEST_TEXT: Final = 2000  # of one piece
 _WORDS: Final = frozenset(
     {"content", "text", "delta", "partial_json", "arguments", "thinking", "reasoning", "reasoning_content", "refusal"}
 )
+_REPEATS: Final = (".done", ".completed")  # types of events that tell again what others brought
 _DEEPEST: Final = 8
 WIDTH, HEIGHT = 1000.0, 60.0  # of the picture
 
@@ -82,8 +83,27 @@ def brought(text: str) -> str:
             event = orjson.loads(line.removeprefix("data:"))
         except ValueError:  # a name of an event, `[DONE]`, or an event that is cut
             continue
-        _collect(event, said)
+        kind = event.get("type") if isinstance(event, dict) else None
+        if not (isinstance(kind, str) and kind.endswith(_REPEATS)):
+            _collect(event, said)
     return "".join(said)
+
+
+class Words:
+    """The words of an answer whose bytes come piece by piece, wherever those are cut."""
+
+    def __init__(self) -> None:
+        self._line = bytearray()  # that has no end yet
+
+    def of(self, piece: bytes) -> str:
+        """What this piece completes; empty: nothing, or no words."""
+        ended, end, begun = piece.rpartition(b"\n")
+        if not end:
+            self._line += piece
+            return ""
+        text = (bytes(self._line) + ended).decode("utf-8", "replace")
+        self._line = bytearray(begun)
+        return brought(text)
 
 
 def _collect(value: Any, said: list[str], depth: int = 0) -> None:

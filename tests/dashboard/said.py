@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from addon.settling.settled_files import SettledFile, row_fields
+from addon.settling.parquet import read_parts, write_parquet
+from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, RequestRow
 from tests.analysis.writing import segment
@@ -25,13 +26,11 @@ Pair = tuple[RequestRow, BodyRow]
 
 
 def write(data: Path) -> None:
-    """As the settler writes it."""
-    file = SettledFile(Folders(data), segment(1), BEGIN.date())
+    """As Parquet: of settled lines every question would read the huge body."""
     pairs = [*_agent(), _hostile(), _huge(), *(_of_long_session(number) for number in range(LONG_CALLS))]
-    for number, (row, bodies) in enumerate(pairs):
-        file.add(f"call-{number}", row_fields(row), row_fields(bodies))
-    file.commit()
-    file.close()
+    for table, records in (("requests", [row for row, _ in pairs]), ("bodies", [bodies for _, bodies in pairs])):
+        lines = [dump_line(row_fields(record)) for record in records]
+        write_parquet(Folders(data).parquet(table, segment(1), BEGIN.date()), table, read_parts(lines, table))
 
 
 def _pair(request_id: str, at_s: float, request: Any, response: Any, bodies: dict[str, Any], **row: Any) -> Pair:

@@ -14,7 +14,7 @@ import pytest
 
 from addon.demo.providers import FakeProviders
 from analysis.dashboard.again import Again, NotAgain, again, as_curl, as_javascript, as_python
-from analysis.dashboard.replay import NotSent, proxy_url, replay
+from analysis.dashboard.replay import NotSent, Replayed, proxy_url, replay
 from tests.proxy.conftest import Proxy
 
 QUOTES = 'it\'s "quoted" $HOME `id` \\ \n HELIOGRAPH\n line ${x} %s {y} שלום'
@@ -81,7 +81,8 @@ def test_a_copied_text_sends_the_same_body(proxy: Proxy, provider: FakeProviders
 def test_a_replay_is_a_call_that_names_what_it_repeats(proxy: Proxy, provider: FakeProviders) -> None:
     found = proxy_url(proxy.data)
     assert found == proxy.url
-    sent = replay(again(OPENAI_ROW), proxy.url, KEY, "", "0199f000-0000-7000-8000-000000000001")
+    *pieces, sent = replay(again(OPENAI_ROW), proxy.url, KEY, "", "0199f000-0000-7000-8000-000000000001")
+    assert isinstance(sent, Replayed) and b"".join(map(bytes, pieces)).decode() == sent.body  # type: ignore[arg-type]
     assert sent.status == 200 and sent.size > 0 and sent.request_id
     new = proxy.row(sent.request_id)
     assert dict(new["properties"])["replay-of"] == "0199f000-0000-7000-8000-000000000001"
@@ -105,7 +106,8 @@ def test_a_call_is_replayed_from_its_page(proxy: Proxy, provider: FakeProviders)
         told = {"x-csrf-token": token[1], "hx-request": "true"}
         assert "Tick the box" in client.post(f"{path}/-/replay", data={"key": KEY}, headers=told).text
         assert len(provider.requests) == 1
-        answer = client.post(f"{path}/-/replay", data=form, headers=told).text
+        lines = client.post(f"{path}/-/replay", data=form, headers=told).text.splitlines()
+    answer = json.loads(lines[-1])["html"]
     assert "The answer has the status 200" in answer and KEY not in answer
     assert "<h3>assistant" in answer and "You said: it&#39;s" in answer
     assert [json.loads(each.body) for each in provider.requests] == [CHAT, CHAT]
@@ -120,9 +122,9 @@ def test_a_body_that_javascript_would_change_is_sent_as_its_text(body: str) -> N
 def test_a_key_that_would_be_another_header_is_refused() -> None:
     for key in ("a\r\nx-evil: 1", "a b", "ключ"):
         with pytest.raises(NotSent, match="character"):
-            replay(again(OPENAI_ROW), "http://127.0.0.1:1", key, "", "id")
+            next(replay(again(OPENAI_ROW), "http://127.0.0.1:1", key, "", "id"))
     with pytest.raises(NotSent, match="no answer"):
-        replay(again(OPENAI_ROW), "http://127.0.0.1:1", "key", "", "id")
+        next(replay(again(OPENAI_ROW), "http://127.0.0.1:1", "key", "", "id"))
 
 
 def test_without_a_running_proxy_there_is_none(tmp_path: Path) -> None:
