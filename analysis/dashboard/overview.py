@@ -142,13 +142,10 @@ async def _budgets(site: Site, request: Request) -> Response:
 
 
 async def _tops(site: Site, request: Request) -> Response:
-    """All of them on one connection: in a part each they would open as many."""
+    """All of one question: in a part each they would ask as many."""
     view = view_of(request)
-
-    def question(connection: Connection) -> list[_Top]:
-        return [_top(connection, by, title) for by, title in _TOPS.items()]
-
-    tops = await site.ask(view, question, groups=tuple(_TOPS))
+    found = list((await site.table(view, "overview_tops", groups=tuple(_TOPS))).records())
+    tops = [_top(by, title, [row for row in found if row["dimension"] == by]) for by, title in _TOPS.items()]
     return site.part("overview_tops.html", view, tops=tops)
 
 
@@ -159,16 +156,17 @@ async def _property_tops(site: Site, request: Request) -> Response:
     shown = [f"{PROPERTY}{name}" for name in names[:_PROPERTY_TOPS]]
 
     def question(connection: Connection) -> list[_Top]:
-        return [_top(connection, by, by.removeprefix(PROPERTY)) for by in shown]
+        return [_top(by, by.removeprefix(PROPERTY), _values(connection, by)) for by in shown]
 
     tops = await site.ask(view, question, shown, groups=shown) if shown else []
     return site.part("overview_properties.html", view, by=_stack(view), names=names, tops=tops)
 
 
-def _top(connection: Connection, by: str, title: str) -> _Top:
-    rows = list(run(connection, "overview_top", by=[f"{quoted(by)} as name"]).records())
-    if by == "error":
-        rows = [row for row in rows if row["name"] is not None]
+def _values(connection: Connection, by: str) -> list[dict[str, Any]]:
+    return list(run(connection, "overview_top", by=[f"{quoted(by)} as name"]).records())
+
+
+def _top(by: str, title: str, rows: Sequence[Mapping[str, Any]]) -> _Top:
     return _Top(by, title, rows, max((row["cost_usd"] or 0 for row in rows), default=0) or 1)
 
 

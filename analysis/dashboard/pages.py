@@ -89,7 +89,8 @@ class Site:
         """What a question answers on a connection that has the views of this page (see `View.scope`)."""
 
         def in_scope(connection: Connection) -> T:
-            open_scope(connection, view.scope(property_names, reads_before=reads_before, groups=groups))
+            scope = view.scope(property_names, reads_before=reads_before, groups=groups)
+            open_scope(connection, scope, has_before=reads_before)
             return question(connection)
 
         return await self.dashboard.api.ask(in_scope)
