@@ -34,6 +34,7 @@ from addon.hooks.replay import Replay  # noqa: E402
 from addon.hooks.retry import Retry  # noqa: E402
 from addon.hooks.route import Routing  # noqa: E402
 from addon.hooks.services import Services  # noqa: E402
+from addon.hooks.two_way import TwoWay  # noqa: E402
 from addon.hooks.websocket import WebSockets  # noqa: E402
 
 
@@ -65,6 +66,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         WebSockets(
             proxy, capture, limits, overload
         ),  # calls that share one connection: each response is a call of its own
+        TwoWay(proxy, capture, limits),  # calls whose request goes on while the answer comes
         EndCalls(calls),  # the call is over
     ]
 

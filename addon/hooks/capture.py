@@ -90,9 +90,11 @@ class Capture:
     # The answer.
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        call, response = self.proxy.calls.of(flow.id), flow.response
-        if call is None or response is None:
-            return
+        if (call := self.proxy.calls.of(flow.id)) and flow.response:
+            flow.response.stream = self.begin_answer(call, flow, flow.response)
+
+    def begin_answer(self, call: Call, flow: http.HTTPFlow, response: http.Response) -> Callable[[bytes], bytes]:
+        """The head of the answer is there. Returns what copies its pieces on their way."""
         call.move_to(CallState.ANSWERING)
         answer = call.answer
         answer.status = response.status_code
@@ -106,7 +108,7 @@ class Capture:
         answer.is_stream = answer_framing(operation, answer.content_type).is_stream
         call.copied.scanner = terminal_scanner(operation, answer.content_type, answer.content_encoding)
         answer.overhead_ms = overhead_ms(flow, call, time.time())
-        response.stream = self._tee(call)
+        return self._tee(call)
 
     def _tee(self, call: Call) -> Callable[[bytes], bytes]:
         def tee(piece: bytes) -> bytes:

@@ -50,7 +50,7 @@ class Limits:
 
     async def _limit(self, flow: http.HTTPFlow, call: Call) -> None:
         if refused := await self.admit(call, flow.request.raw_content or b""):
-            flow.response = _answer(call, refused)
+            flow.response = refusal_answer(call, refused)
 
     def hold_for(self, call: Call) -> bool:
         """Whether there is any limit that the call could be over."""
@@ -195,7 +195,7 @@ def _facts(call: Call, body: _Body | None) -> CallFacts:
     )
 
 
-def _answer(call: Call, refused: Refused) -> http.Response:
+def refusal_answer(call: Call, refused: Refused) -> http.Response:
     response = error_answer(call.attempts.route.provider, refused.status, refused.kind, refused.message)
     if refusal := refused.refusal:
         response.headers[controls.ERROR] = refusal.kind

@@ -14,3 +14,4 @@ ADMITTED: Final = (
 )
 PAGE: Final = "heliograph_page"  # str: the origin of an allowed web page that sent the request
 ENDPOINT: Final = "heliograph_endpoint"  # str: the path of one of our own endpoints that was asked for
+ENDED_BY: Final = "heliograph_ended_by"  # str: a Failure, of a request that is not one of `Calls.of`

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from addon.hooks.call import Calls
+from addon.hooks.call import Call, Calls
 from addon.hooks.connection import OpenConnections
 from addon.hooks.flights import Flights
 from addon.hooks.open_socket import Socket
@@ -27,6 +27,7 @@ class Proxy:
     calls: Calls = field(default_factory=Calls)
     connections: OpenConnections = field(default_factory=OpenConnections)
     flights: Flights = field(default_factory=Flights)  # calls that identical ones may join
+    two_way: dict[str, Call] = field(default_factory=dict)  # calls whose request goes on beside the answer, by flow id
     sockets: dict[str, Socket] = field(default_factory=dict)  # WebSockets to providers, by flow id
     counts: Counts = field(default_factory=Counts)
     untrusted: set[str] = field(default_factory=set)  # hosts whose certificate, made by us, a program did not accept

@@ -49,6 +49,8 @@ class Record:
                 flow, error_answer(socket.route.provider, 426, "record_unsupported", f"{what} cannot be recorded")
             )
             flow.request.stream = False
+        elif (call := self.proxy.two_way.get(flow.id)) and (what := call.asked.start.path) not in tape.left_out:
+            tape.left_out.append(what)
 
     def request(self, flow: http.HTTPFlow) -> None:
         call, tape = self.proxy.calls.of(flow.id), self.proxy.tape

@@ -122,7 +122,6 @@ class Routing:
             flow.request.stream = True
             return
         operation, _ = found
-        self.proxy.counts.seen += 1
         usual = self.services.settings.timeouts
         start = self._start(flow, caller, route, classified, wishes)
         call = Call(
@@ -142,6 +141,11 @@ class Routing:
                 came_headers=came if targets else (),
             ),
         )
+        if operation.is_two_way:
+            flow.request.stream = True
+            self.proxy.two_way[flow.id] = call
+            return
+        self.proxy.counts.seen += 1
         self.proxy.calls.begin(call, flow.id)
 
     def _with_fallbacks(self, decision: Decision, wishes: Controls) -> tuple[Decision, list[Route]]:

@@ -35,6 +35,7 @@ from addon.hooks.call import Call
 from addon.hooks.call_life import CallState
 from addon.hooks.connection import ClientConnection
 from addon.hooks.failures import Failure
+from addon.hooks.marks import ENDED_BY
 from addon.hooks.send_to import take_off
 from addon.mitm import attempts, failing, queued_events, tunnel
 from addon.mitm.deadlines import Deadline, Upload
@@ -319,6 +320,8 @@ class CallStream(HttpStream):
         failure = (self.call and self.call.upstream.failure) or failing.kind_of(event)
         if self.call:
             self.call.upstream.failure = failure
+        else:
+            self.flow.metadata[ENDED_BY] = failure.value
         if by_caller and self.call and self.call.sharing.is_fed:
             yield from failing.stop_following(self, event.message)
         elif not by_caller and self.waits_for_first_byte() and self.client_state != self.state_errored:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic, bedrock_agents, bedrock_converse, bedrock_invoke, dialect
+from addon.providers import anthropic, bedrock_agents, bedrock_converse, bedrock_invoke, bedrock_sonic, dialect
 from addon.providers.fields import at, count, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import operations
@@ -226,6 +226,17 @@ OPERATIONS: Final = (
         path=re.compile(rf"/model/(?P<model>{_SEGMENT})/converse-stream"),
         terminal=CONVERSE_TERMINAL,
         read_stream=bedrock_converse.read_stream,
+    ),
+    Operation(
+        name="realtime",
+        path=re.compile(rf"/model/(?P<model>{_SEGMENT})/invoke-with-bidirectional-stream"),
+        terminal=bedrock_sonic.SESSION_END,
+        is_two_way=True,
+        read_json=_named(_read_count),
+        read_stream=bedrock_sonic.read_stream,
+        with_request=completed,
+        prompt_text=lambda _request: "",  # sound
+        answer_headers=HEADERS,
     ),
     *_invoke("embeddings", r"[^/]*(?:embed|marengo)[^/]*", _embedding),
     *_invoke("rerank", r"[^/]*rerank[^/]*", _rerank),

@@ -93,6 +93,7 @@ class Operation:
     # Completes what the answer says by what only the request tells: size and quality of images, characters to speak.
     with_request: Callable[[Reading, Asked], Reading] | None = None
     prompt_text: Callable[[Json], str] | None = None  # the words of a request, for estimates
+    is_two_way: bool = False  # the request goes on while the answer comes, on one HTTP/2 stream
     socket: "SocketProtocol | None" = None  # the calls come over a WebSocket that this request opens
     # (request) -> the row's `operation_name`, where the request's body makes it another; None: `name`.
     row_name: Callable[[Json], str | None] | None = None

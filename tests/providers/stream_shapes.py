@@ -8,6 +8,7 @@ from typing import Any, Final
 from addon.providers import (
     anthropic,
     bedrock,
+    bedrock_sonic,
     cohere,
     dashscope,
     gemini,
@@ -59,8 +60,7 @@ def chunk(event: Any) -> bytes:
 SSE_TYPE: Final = "text/event-stream; charset=utf-8"
 AWS_TYPE: Final = "application/vnd.amazon.eventstream"
 FAILED: Final = {"error": {"message": "Overloaded", "type": "server_error", "code": "503"}}
-# Named by the event, as groq/_streaming.py expects; by its first member, as openai/_streaming.py; vLLM's of old; an error
-# beside empty choices; llama.cpp's of old (tools/server).
+# Named by its first member (openai/_streaming.py) or by the event (groq/_streaming.py); older vLLM and llama.cpp; in words.
 OPENAI_ERRORS: Final = (
     (sse(FAILED), "server_error"),
     (sse(FAILED, name="error"), "server_error"),
@@ -104,23 +104,27 @@ RESPONSES: Final = Shape(
         ),
     ),
 )
+MEDIA_ERRORS: Final = (
+    (sse({"type": "error", **FAILED}, name="error"), "server_error"),
+    (sse(FAILED), "server_error"),
+)
 IMAGES: Final = Shape(
     content_type=SSE_TYPE,
     begins=(sse({"type": "image_generation.partial_image", "b64_json": "AA=="}),),
     end=sse({"type": "image_generation.completed", "b64_json": "AA=="}, name="image_generation.completed"),
-    errors=((sse({"type": "error", **FAILED}, name="error"), "server_error"), (sse(FAILED), "server_error")),
+    errors=MEDIA_ERRORS,
 )
 SPEECH: Final = Shape(
     content_type=SSE_TYPE,
     begins=(sse({"type": "speech.audio.delta", "audio": "AA=="}),),
     end=sse({"type": "speech.audio.done", "usage": {"input_tokens": 4, "output_tokens": 9}}),
-    errors=((sse({"type": "error", **FAILED}, name="error"), "server_error"), (sse(FAILED), "server_error")),
+    errors=MEDIA_ERRORS,
 )
 TRANSCRIPT: Final = Shape(
     content_type=SSE_TYPE,
     begins=(sse({"type": "transcript.text.delta", "delta": "Hel"}),),
     end=sse({"type": "transcript.text.done", "text": "Hello"}),
-    errors=((sse({"type": "error", **FAILED}, name="error"), "server_error"), (sse(FAILED), "server_error")),
+    errors=MEDIA_ERRORS,
 )
 ANTHROPIC: Final = Shape(
     content_type=SSE_TYPE,
@@ -192,6 +196,13 @@ INVOKE: Final = Shape(
     end=chunk({"generation": "lo", "stop_reason": "stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 3}}),
     errors=AWS_ERRORS,
 )
+SONIC: Final = Shape(
+    content_type=AWS_TYPE,
+    begins=(chunk({"event": {"audioOutput": {"content": "AAAA"}}}),),
+    end=b"",
+    errors=AWS_ERRORS,
+    ends_with_bytes=True,
+)
 AGENT: Final = Shape(
     content_type=AWS_TYPE,
     begins=(frame("chunk", {"bytes": base64.b64encode(b"Hel").decode()}),),
@@ -251,19 +262,19 @@ MISTRAL_TRANSCRIPT: Final = Shape(
     content_type=SSE_TYPE,
     begins=(sse({"type": "transcription.text.delta", "text": "Hel"}, name="transcription.text.delta"),),
     end=sse({"type": "transcription.done", "text": "Hello", "model": "m"}, name="transcription.done"),
-    errors=((sse(FAILED, name="error"), "server_error"), (sse(FAILED), "server_error")),
+    errors=OPENAI_ERRORS[:2],
 )
 MISTRAL_SPEECH: Final = Shape(
     content_type=SSE_TYPE,
     begins=(sse({"type": "speech.audio.delta", "audio_data": "AA=="}, name="speech.audio.delta"),),
     end=sse({"type": "speech.audio.done", "usage": {}}, name="speech.audio.done"),
-    errors=((sse(FAILED, name="error"), "server_error"), (sse(FAILED), "server_error")),
+    errors=OPENAI_ERRORS[:2],
 )
 DEEPINFRA: Final = Shape(
     content_type=SSE_TYPE,
     begins=(sse({"token": {"id": 1, "text": "Hel"}, "details": None}),),
     end=b"",
-    errors=((sse(FAILED), "server_error"), (sse(FAILED, name="error"), "server_error")),
+    errors=OPENAI_ERRORS[:2],
     ends_with_bytes=True,
 )
 # @ai-sdk/provider: LanguageModelV3StreamPart
@@ -374,6 +385,7 @@ SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
     gemini_interactions.TERMINAL: (INTERACTION,),
     bedrock.CONVERSE_TERMINAL: (CONVERSE,),
     bedrock.INVOKE_TERMINAL: (INVOKE,),
+    bedrock_sonic.SESSION_END: (SONIC,),
     cohere.CHAT_END: (COHERE, COHERE_V1),
     mistral.CONVERSATION_END: (CONVERSATION,),
     mistral.TRANSCRIPTION_END: (MISTRAL_TRANSCRIPT,),
