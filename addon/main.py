@@ -66,7 +66,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         WebSockets(
             proxy, capture, limits, overload
         ),  # calls that share one connection: each response is a call of its own
-        TwoWay(proxy, capture, limits),  # calls whose request goes on while the answer comes
+        TwoWay(proxy, capture, limits, overload),  # calls whose request goes on while the answer comes
         EndCalls(calls),  # the call is over
     ]
 

@@ -16,12 +16,13 @@ from addon.hooks.capture import Capture
 from addon.hooks.failures import Failure
 from addon.hooks.limits import Limits, refusal_answer
 from addon.hooks.marks import ENDED_BY
+from addon.hooks.overload import Overload
 from addon.hooks.proxy import Proxy
 
 
 class TwoWay:
-    def __init__(self, proxy: Proxy, capture: Capture, limits: Limits) -> None:
-        self.proxy, self.capture, self.limits = proxy, capture, limits
+    def __init__(self, proxy: Proxy, capture: Capture, limits: Limits, overload: Overload) -> None:
+        self.proxy, self.capture, self.limits, self.overload = proxy, capture, limits, overload
 
     def requestheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         if (call := self.proxy.two_way.get(flow.id)) is None:
@@ -33,7 +34,7 @@ class TwoWay:
         self.proxy.calls.begin(call, None)
         self.capture.begin(call)
         kept = self.capture.ask(call, b"")
-        if kept is None and not self.limits.hold_for(call):
+        if self.overload.slots.take(call.id) and kept is None and not self.limits.hold_for(call):
             self._send(flow, call)
             return None
         return self._ask_limits(flow, call, kept)
@@ -41,7 +42,10 @@ class TwoWay:
     async def _ask_limits(self, flow: http.HTTPFlow, call: Call, kept: Awaitable[None] | None) -> None:
         if kept is not None:
             await kept
-        refused = await self.limits.admit(call, b"") if self.limits.hold_for(call) else None
+        slots = self.overload.slots
+        refused = None if slots.has(call.id) else await self.overload.wait_for_slot(call)
+        if refused is None and self.limits.hold_for(call):
+            refused = await self.limits.admit(call, b"")
         if refused is None:
             self._send(flow, call)
             return

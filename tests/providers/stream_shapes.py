@@ -5,28 +5,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from addon.providers import (
-    anthropic,
-    bedrock,
-    bedrock_sonic,
-    cohere,
-    dashscope,
-    gemini,
-    gemini_interactions,
-    llama,
-    local_servers,
-    minimax,
-    mistral,
-    ollama,
-    openai_audio,
-    openai_images,
-    openai_responses,
-    openai_shaped,
-    openrouter,
-    vercel_sdk,
-)
 from addon.providers.framing import aws_event_stream
-from addon.providers.framing.model import BYTES_END, Terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,38 +352,3 @@ LLAMACPP: Final = Shape(
         (b'error: {"code":500,"message":"slot lost","type":"server_error"}\n\n', "server_error"),
     ),
 )
-SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
-    openai_shaped.DONE: (OPENAI,),
-    openai_responses.TERMINAL: (RESPONSES,),
-    openai_images.TERMINAL: (IMAGES,),
-    openai_audio.SPEECH_TERMINAL: (SPEECH,),
-    openai_audio.TRANSCRIPT_TERMINAL: (TRANSCRIPT,),
-    anthropic.TERMINAL: (ANTHROPIC,),
-    anthropic.COMPLETION_END: (COMPLETION,),
-    gemini.TERMINAL: (GEMINI_SSE, GEMINI_ARRAY, GEMINI_LINE),
-    gemini_interactions.TERMINAL: (INTERACTION,),
-    bedrock.CONVERSE_TERMINAL: (CONVERSE,),
-    bedrock.INVOKE_TERMINAL: (INVOKE,),
-    bedrock_sonic.SESSION_END: (SONIC,),
-    cohere.CHAT_END: (COHERE, COHERE_V1),
-    mistral.CONVERSATION_END: (CONVERSATION,),
-    mistral.TRANSCRIPTION_END: (MISTRAL_TRANSCRIPT,),
-    mistral.SPEECH_END: (MISTRAL_SPEECH,),
-    vercel_sdk.TERMINAL: (VERCEL_SDK,),
-    local_servers.GENERATED: (TGI,),
-    local_servers.STOP: (LLAMACPP,),
-    local_servers.CHAT_END: (LMSTUDIO,),
-    llama.TERMINAL: (LLAMA,),
-    dashscope.TERMINAL: (DASHSCOPE,),
-    minimax.CHAT_END: (OPENAI, MINIMAX),
-    openrouter.CHAT_END: (OPENAI, OPENROUTER),
-    minimax.SPEECH_END: (MINIMAX_SPEECH,),
-    ollama.TERMINAL: (OLLAMA,),
-}
-# Where the terminal event alone does not tell: by the reader's module.
-READERS: Final[dict[tuple[str, Terminal], Shape]] = {
-    ("cloudflare", openai_shaped.DONE): CLOUDFLARE,
-    ("local_servers", openai_shaped.DONE): SGLANG,
-    ("bedrock_agents", BYTES_END): AGENT,
-    ("deepinfra", BYTES_END): DEEPINFRA,
-}

@@ -6,9 +6,67 @@ import pytest
 
 from addon.metering.reading import read_answer
 from addon.metering.terminal import answer_framing, is_finished, terminal_scanner
-from addon.providers import registry
+from addon.providers import (
+    anthropic,
+    bedrock,
+    bedrock_sonic,
+    cohere,
+    dashscope,
+    gemini,
+    gemini_interactions,
+    llama,
+    local_servers,
+    minimax,
+    mistral,
+    ollama,
+    openai_audio,
+    openai_images,
+    openai_responses,
+    openai_shaped,
+    openrouter,
+    registry,
+    vercel_sdk,
+)
+from addon.providers.framing.model import BYTES_END, Terminal
 from addon.providers.model import Operation
-from tests.providers.stream_shapes import READERS, SHAPES, Shape
+from tests.providers import stream_shapes as shapes
+from tests.providers.stream_shapes import Shape
+
+SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
+    openai_shaped.DONE: (shapes.OPENAI,),
+    openai_responses.TERMINAL: (shapes.RESPONSES,),
+    openai_images.TERMINAL: (shapes.IMAGES,),
+    openai_audio.SPEECH_TERMINAL: (shapes.SPEECH,),
+    openai_audio.TRANSCRIPT_TERMINAL: (shapes.TRANSCRIPT,),
+    anthropic.TERMINAL: (shapes.ANTHROPIC,),
+    anthropic.COMPLETION_END: (shapes.COMPLETION,),
+    gemini.TERMINAL: (shapes.GEMINI_SSE, shapes.GEMINI_ARRAY, shapes.GEMINI_LINE),
+    gemini_interactions.TERMINAL: (shapes.INTERACTION,),
+    bedrock.CONVERSE_TERMINAL: (shapes.CONVERSE,),
+    bedrock.INVOKE_TERMINAL: (shapes.INVOKE,),
+    bedrock_sonic.SESSION_END: (shapes.SONIC,),
+    cohere.CHAT_END: (shapes.COHERE, shapes.COHERE_V1),
+    mistral.CONVERSATION_END: (shapes.CONVERSATION,),
+    mistral.TRANSCRIPTION_END: (shapes.MISTRAL_TRANSCRIPT,),
+    mistral.SPEECH_END: (shapes.MISTRAL_SPEECH,),
+    vercel_sdk.TERMINAL: (shapes.VERCEL_SDK,),
+    local_servers.GENERATED: (shapes.TGI,),
+    local_servers.STOP: (shapes.LLAMACPP,),
+    local_servers.CHAT_END: (shapes.LMSTUDIO,),
+    llama.TERMINAL: (shapes.LLAMA,),
+    dashscope.TERMINAL: (shapes.DASHSCOPE,),
+    minimax.CHAT_END: (shapes.OPENAI, shapes.MINIMAX),
+    openrouter.CHAT_END: (shapes.OPENAI, shapes.OPENROUTER),
+    minimax.SPEECH_END: (shapes.MINIMAX_SPEECH,),
+    ollama.TERMINAL: (shapes.OLLAMA,),
+}
+# Where the terminal event alone does not tell: by the reader's module.
+READERS: Final[dict[tuple[str, Terminal], Shape]] = {
+    ("cloudflare", openai_shaped.DONE): shapes.CLOUDFLARE,
+    ("local_servers", openai_shaped.DONE): shapes.SGLANG,
+    ("bedrock_agents", BYTES_END): shapes.AGENT,
+    ("deepinfra", BYTES_END): shapes.DEEPINFRA,
+}
 
 
 def _shapes(operation: Operation) -> tuple[Shape, ...]:
