@@ -39,7 +39,7 @@ from addon.hooks.websocket import WebSockets  # noqa: E402
 
 
 def make_addons(proxy: Proxy, services: Services) -> list[object]:
-    calls, capture, limits = proxy.calls, Capture(proxy, services), Limits(proxy.calls, services)
+    calls, capture, limits = proxy.calls, Capture(proxy, services), Limits(proxy, services)
     overload = Overload(proxy, services)
     return [
         Connections(proxy, services),  # our HTTP stream under every connection: timeouts, retries, blind tunnels

@@ -7,7 +7,6 @@ While the store is down, each call is a miss, and `troubles` counts it.
 import asyncio
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 
 import orjson
 
+from addon.caching.form import checksum, head_of, stored_of
 from addon.caching.store import CacheDown, CacheStats, Claimed, Hit, Stored
 from addon.storage.folders import make_folder
 from addon.storage.sqlite import Broken, SqliteFile, erase_deleted, transaction
@@ -87,7 +87,10 @@ class SqliteCache:
                 row = connection.execute(one, (keys[index], now)).fetchone()
                 if row is None:
                     return None
-                stored = _read(keys[index], *row)
+                crc, head, body = row
+                if checksum(keys[index], head, body) != crc:
+                    raise Broken(f"the answer under {keys[index]} is not what was stored")
+                stored = stored_of(head, body)
         except FileNotFoundError:
             return None
         except (sqlite3.Error, OSError, Broken) as error:
@@ -101,7 +104,7 @@ class SqliteCache:
         if max_age_s <= 0:
             return False
         try:
-            head, body = _head(stored), b"".join(stored.chunks)
+            head, body = head_of(stored), b"".join(stored.chunks)
             size = len(head) + len(body)
             if size > self.max_bytes // _LARGEST_SHARE:
                 return False
@@ -118,7 +121,7 @@ class SqliteCache:
                     "insert or replace into entries"
                     " (key, stored_at, expires_at, last_used, size, seed, model, crc, head, body)"
                     " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (key, now, now + max_age_s, now, size, seed, stored.model, _crc(key, head, body), head, body),
+                    (key, now, now + max_age_s, now, size, seed, stored.model, checksum(key, head, body), head, body),
                 )
             return True
         except (sqlite3.Error, OSError, ValueError, orjson.JSONEncodeError) as error:
@@ -318,41 +321,3 @@ def _bytes_in_use(connection: sqlite3.Connection) -> int:
 
 def _marks(keys: Sequence[str]) -> str:
     return ",".join("?" * len(keys))
-
-
-def _crc(key: str, head: bytes, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(head, zlib.crc32(key.encode())))
-
-
-def _head(stored: Stored) -> bytes:
-    return orjson.dumps(
-        {
-            "status": stored.status,
-            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in stored.headers],
-            "chunks": [len(chunk) for chunk in stored.chunks],
-            "latency_ms": stored.latency_ms,
-            "request_id": stored.request_id,
-            "started_at_us": stored.started_at_us,
-            "model": stored.model,
-        }
-    )
-
-
-def _read(key: str, crc: int, head: bytes, body: bytes) -> Stored:
-    """Raises Broken."""
-    if _crc(key, head, body) != crc:
-        raise Broken(f"the answer under {key} is not what was stored")
-    facts = orjson.loads(head)
-    chunks, start = [], 0
-    for length in facts["chunks"]:
-        chunks.append(body[start : start + length])
-        start += length
-    return Stored(
-        status=facts["status"],
-        headers=tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in facts["headers"]),
-        chunks=tuple(chunks),
-        latency_ms=facts["latency_ms"],
-        request_id=facts["request_id"],
-        started_at_us=facts["started_at_us"],
-        model=facts["model"],
-    )

@@ -41,7 +41,7 @@ def alerts(tested: str | None, style: Style, data: Path, config: Path | None) ->
         warn(f"{settings.config} has no [[alerts]]; docs/alerts.md shows how to write one")
     settle(data, config)
     now = datetime.now(UTC)
-    contents = stored_amounts(data, now)
+    contents = stored_amounts(settings, now)
     found = Lake(data, warn).ask(lambda connection: alerts_now(connection, settings, contents, now))
     columns = ("name", "condition", "subject", "value", "at_least", "unit", "window_s", "state", "since", "problem")
     write(columns, [tuple(getattr(row, name) for name in columns) for row in found], style, keep_numbers=True)

@@ -54,7 +54,7 @@ def budgets(name: str | None, tz: str | None, most: int, style: Style, data: Pat
     from analysis.reports.standing import BudgetNow, budgets_now
 
     settle(data, config)
-    contents = stored_amounts(data, now)
+    contents = stored_amounts(settings, now)
     found = Lake(data, warn).ask(lambda connection: budgets_now(connection, chosen, contents, now))
     shown = _first(found, chosen, most)
     _show(BudgetNow, shown, style, budgets_table(shown, zone), now, zone)
@@ -82,7 +82,7 @@ def limits(name: str | None, tz: str | None, most: int, style: Style, data: Path
     from analysis.reports.standing import LimitNow, limits_now
 
     settle(data, config)
-    contents = stored_amounts(data, now)
+    contents = stored_amounts(settings, now)
     found = Lake(data, warn).ask(lambda connection: limits_now(connection, chosen, contents, now))
     shown = _first(found, chosen, most)
     _show(LimitNow, shown, style, _limits_table(shown, zone, now), now, zone)
@@ -215,13 +215,13 @@ def _say_none(section: str, path: Path, example: str) -> None:
     warn(f"{path} has no {section}; write e.g.\n\n[[{section}]]\n{example}\n")
 
 
-def stored_amounts(data: Path, now: datetime) -> "Contents":
+def stored_amounts(settings: Settings, now: datetime) -> "Contents":
     """What the store of the limits holds; nothing, and a word on stderr, where it cannot be read."""
     from addon.limits.store import Contents, StoreDown
     from analysis.reports.standing import stored_contents
 
     try:
-        return stored_contents(data, now)
+        return stored_contents(settings, now)
     except StoreDown as error:
         warn(f"what calls under way reserve, and what limits have left, is not known: {error}")
         return Contents()

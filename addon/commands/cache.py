@@ -1,15 +1,19 @@
 """`heliograph cache stats` and `cache clear`."""
 
 import json
+import os
 import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from addon.commands.options import Failure, data_options, examples
+from addon.commands.options import Failure, data_options, examples, read_settings
+
+if TYPE_CHECKING:
+    from addon.caching.store import AnswerShelf
 
 _SPAN: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -31,12 +35,10 @@ def cache() -> None:
 @data_options
 def stats(as_json: bool, data: Path, config: Path | None) -> None:
     """How many answers the cache has, what space they take, and how old they are. Times are UTC."""
-    from addon.caching.sqlite_store import SqliteCache
     from addon.caching.store import CacheDown
-    from addon.storage.folders import Folders
 
     try:
-        found = SqliteCache(Folders(data).cache).stats()
+        found = _shelves(data, config)[-1].stats()  # the shared one where there is one: answers are stored there
     except CacheDown as error:
         raise Failure(str(error)) from error
     facts: dict[str, int | str | None] = {
@@ -79,16 +81,26 @@ def clear(
     config: Path | None,
 ) -> None:
     """Remove the answers that match every option given; without options, all. A proxy may run meanwhile."""
-    from addon.caching.sqlite_store import SqliteCache
     from addon.caching.store import CacheDown
-    from addon.storage.folders import Folders
 
-    store = SqliteCache(Folders(data).cache)
     try:
-        removed = store.clear(now=time.time(), seed=seed, model=model, older_than_s=older_than_s)
+        removed = sum(
+            shelf.clear(now=time.time(), seed=seed, model=model, older_than_s=older_than_s)
+            for shelf in _shelves(data, config)
+        )
     except CacheDown as error:
         raise Failure(str(error)) from error
     click.echo(json.dumps({"removed": removed}) if as_json else f"{removed:,} answers removed")
+
+
+def _shelves(data: Path, config: Path | None) -> "tuple[AnswerShelf, ...]":
+    from addon.config.settings import ConfigError
+    from addon.config.stores import answer_shelves
+
+    try:
+        return answer_shelves(read_settings(data, config), os.environ)
+    except ConfigError as error:
+        raise Failure(str(error)) from error
 
 
 def _seconds(span: str) -> float:

@@ -1,6 +1,7 @@
 """`heliograph forget`: deletes calls and all that is kept of them. pyarrow and DuckDB are imported when it runs."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -97,7 +98,8 @@ def forget_calls(
 ) -> None:
     """Shows, asks unless `is_agreed`, deletes and writes the receipt. Raises Failure, UsageError, NotOurs."""
     from addon.commands import forget_pass
-    from addon.config.settings import load_what_can_be_read
+    from addon.config.settings import ConfigError, load_what_can_be_read
+    from addon.config.stores import open_stores
     from addon.redaction.key import redactor_of
     from addon.settling.settled_first import settle_first, wait_for_lines_to_go
     from addon.storage.folders import Folders, refuse_unsafe
@@ -105,8 +107,13 @@ def forget_calls(
     from analysis.reports.scope import BadCondition
 
     refuse_unsafe(data)
-    if redactor := redactor_of(load_what_can_be_read(data, config)[0].redact, data):
+    settings, _ = load_what_can_be_read(data, config)
+    if redactor := redactor_of(settings.redact, data):
         wanted = wanted.redacted(redactor)
+    try:
+        stores = open_stores(settings, os.environ, patience_s=forget_pass.PATIENCE_S)
+    except ConfigError as error:  # what is in the shared store could not be deleted
+        raise Failure(f"{error}\nnothing was deleted") from error
     folders, lake = Folders(data), Lake(data, warn)
     try:
         settle(data, config)
@@ -129,7 +136,7 @@ def forget_calls(
             found = forget_pass.find(folders, lake, wanted)
             receipt = Receipt.begin(folders, wanted, found, shows_name, clocks.now())
             bar = progress.add_task("deleting, day by day", total=len(found.calls.by_day))
-            removed = forget_pass.remove(folders, found, lambda: progress.advance(bar))
+            removed = forget_pass.remove(folders, stores, found, lambda: progress.advance(bar))
             progress.remove_task(bar)
             bar = progress.add_task("waiting for the proxy to remove its journal", total=None)
             lines = wait_for_lines_to_go(data, config, clocks.wait, LINES_PATIENCE_S, lambda left: None)

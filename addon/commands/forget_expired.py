@@ -1,5 +1,6 @@
 """`heliograph forget --expired`: applies `[retention]` at once. Imports pyarrow when it runs."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now: Callable[[], float]) -> None:
     """Shows what is due, calls `ask`, which may raise, and deletes. `now` in epoch seconds. Raises Failure, UsageError."""
     from addon.commands.forget_pass import remove_old_files
+    from addon.config.settings import ConfigError
+    from addon.config.stores import answer_shelves
     from addon.settling.retention import delete_expired
     from addon.storage.folders import Folders, refuse_unsafe
 
     refuse_unsafe(data)
-    retention = read_settings(data, config).retention
+    settings = read_settings(data, config)
+    retention = settings.retention
     if not retention.rules:
         raise Failure(f"{config or data / 'heliograph.toml'} has no [retention]; docs/keep.md shows how to write one")
     folders = Folders(data)
@@ -38,9 +42,13 @@ def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now
     for line in due_lines(found):
         click.echo(line, err=True)
     ask()
+    try:
+        shelves = answer_shelves(settings, os.environ)
+    except ConfigError as error:
+        raise Failure(f"{error}\nnothing was deleted") from error
     with merging_alone(folders), progress_bar() as progress:
         bar = progress.add_task("deleting, day by day", total=len(found))
-        gone = delete_expired(folders, retention, moment, told=lambda due: progress.advance(bar))
+        gone = delete_expired(folders, retention, moment, shelves, told=lambda due: progress.advance(bar))
         remove_old_files(folders)
     click.echo(f"deleted {gone}")
     warn(f"receipt in {folders.receipts}")

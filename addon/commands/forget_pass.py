@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from addon.caching.sqlite_store import SqliteCache
 from addon.caching.store import CacheDown
 from addon.commands.options import Failure
-from addon.limits.sqlite_store import SqliteLimits
+from addon.config.stores import Stores
 from addon.limits.store import StoreDown
 from addon.settling.chains import Chains
 from addon.settling.charged_once import ChargedOnce
@@ -179,7 +178,7 @@ class Removed:
         self.files_removed += sum(each.rows_after == 0 for each in done)
 
 
-def remove(folders: Folders, found: Found, told: Callable[[], None]) -> Removed:
+def remove(folders: Folders, stores: Stores, found: Found, told: Callable[[], None]) -> Removed:
     """Removes the calls from everything that is kept. The caller holds the lock of all merges. `told` is called once for
     each day. Raises Failure, OSError, sqlite3.Error, and what pyarrow raises for a damaged file; what is not removed then
     is found again."""
@@ -187,7 +186,10 @@ def remove(folders: Folders, found: Found, told: Callable[[], None]) -> Removed:
     ids = found.calls.ids()
     for table in EVENT_TABLES:
         removed.add(table, drop_events(folders, table, pa.array(sorted(found.said_of), pa.string())))
-    removed.beside = _remove_beside(folders, ids, found.names, found.responses)
+    try:
+        removed.beside = _remove_beside(folders, stores, ids, found.names, found.responses)
+    finally:
+        stores.close()
     for day, calls in found.calls.by_day.items():
         for table in reversed(CALL_TABLES):  # bodies, then requests
             removed.add(table, drop_calls(folders, table, day, calls))
@@ -213,13 +215,13 @@ def _among(known: Iterable[str], ids: pa.ChunkedArray) -> set[str]:
 
 
 def _remove_beside(
-    folders: Folders, ids: pa.ChunkedArray, names: frozenset[str], responses: frozenset[str]
+    folders: Folders, stores: Stores, ids: pa.ChunkedArray, names: frozenset[str], responses: frozenset[str]
 ) -> dict[str, int]:
     """Removes what is kept of the calls beside the lake."""
     try:
         return {
-            "cached answers": _from_cache(folders.cache, ids),
-            "buckets and budgets": _from_limits(folders.limits, names),
+            "cached answers": sum(shelf.forget(_among(shelf.calls(), ids)) for shelf in stores.shelves),
+            "buckets and budgets": sum(ledger.forget(names) for ledger in stores.ledgers),
             "links of conversations": _from_chains(folders.chains, responses),
             "charges of batches": _from_charged(folders.charged, ids),
             "deliveries to webhooks": _from_queue(folders.webhooks, ids),
@@ -235,22 +237,6 @@ def _remove_beside(
         raise Failure(
             f"a file of the data folder cannot be written: {error}; the rows are still there: run this again"
         ) from error
-
-
-def _from_cache(path: Path, ids: pa.ChunkedArray) -> int:
-    store = SqliteCache(path)
-    try:
-        return store.forget(_among(store.calls(), ids))
-    finally:
-        store.close()
-
-
-def _from_limits(path: Path, names: frozenset[str]) -> int:
-    store = SqliteLimits(path, patience_s=PATIENCE_S)
-    try:
-        return store.forget(names)
-    finally:
-        store.close()
 
 
 def _from_chains(path: Path, responses: frozenset[str]) -> int:

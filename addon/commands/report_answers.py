@@ -54,9 +54,11 @@ def ask(
     now = datetime.now(UTC)
     if budgets:  # else the process starts sooner without these
         from addon.commands.budgets import stored_amounts
+        from addon.config.settings import Settings
         from analysis.reports.standing import budgets_now
 
-    stored = stored_amounts(data, now) if budgets else None
+    # The summary and the week are about the calls of this folder, as its own store knows them.
+    stored = stored_amounts(Settings(data=data, config=data), now) if budgets else None
 
     def asked(connection: "Connection") -> Answered:
         table = answer(connection, question, own_prices)

@@ -20,6 +20,7 @@ from addon.config.redaction_models import RedactTable
 from addon.config.retention_table import RetentionTable
 from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
+from addon.config.shared_table import SharedTable
 from addon.config.shipping_table import LakeUrl, ShippingTable
 from addon.config.values import (
     NUMBER,
@@ -358,6 +359,9 @@ class File(Section):
     cache: CacheTable = Field(default=CacheTable(), description="The cache of answers.")
     limits_store: LimitsStoreTable = Field(
         default=LimitsStoreTable(), description="What happens when limits cannot be checked."
+    )
+    shared: SharedTable | None = Field(
+        default=None, description="The Redis that limits, budgets and cached answers of several proxies are in."
     )
     usage: UsageTable = Field(default=UsageTable(), description="Usage of streams.")
     prices: list[PriceTable] = Field(default=[], description="Prices of your own; they win over the list of prices.")

@@ -20,6 +20,7 @@ from addon.config.mistakes import did_you_mean
 from addon.config.otlp import Otlp
 from addon.config.places import CONFIG_NAME, DEFAULT_LISTEN
 from addon.config.retention import Retention
+from addon.config.shared import Shared
 from addon.config.shipping import Shipping
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
@@ -88,6 +89,7 @@ class Settings:
     keys: tuple[Key, ...] = ()  # none: every program on this machine may call
     fallbacks: tuple[FallbackRule, ...] = ()  # by model; the variables in their headers are still names
     inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage; remove it for callers that did not ask
+    shared: Shared | None = None  # the Redis of a fleet
     limits_fail_closed: bool = False  # refuse calls that cannot be checked, else let them pass unlimited
     is_offline: bool = False  # for replayed calls: nobody is told, nothing is asked on the network
     is_watched: bool = True  # a running proxy reads the file again when it changes
@@ -101,7 +103,9 @@ class Settings:
 
     def offline(self) -> "Settings":
         """The same without whatever is told or asked on the network: for replayed calls."""
-        return replace(self, is_offline=True, webhooks=(), alerts=(), otlp=None, smtp=None, upstream_proxy=None)
+        return replace(
+            self, is_offline=True, webhooks=(), alerts=(), otlp=None, smtp=None, upstream_proxy=None, shared=None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ class Endpoints:
             "overloaded": self.proxy.calls.slots.refused,
             "journalled": self.services.journal.journalled,
             "unlogged": self.services.journal.unlogged,
+            "unchecked": self.proxy.counts.unchecked,
         }
 
 

@@ -15,7 +15,8 @@ from mitmproxy import http
 from addon.config import controls
 from addon.hooks.answers import error_answer
 from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call import Call, Calls
+from addon.hooks.call import Call
+from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
 from addon.hooks.services import Services
 from addon.limits.admission import Admission, admission, needs_body, needs_repository
@@ -37,13 +38,13 @@ _REPEATS_MODEL: Final = (
 
 
 class Limits:
-    def __init__(self, calls: Calls, services: Services) -> None:
-        self.calls, self.services = calls, services
+    def __init__(self, proxy: Proxy, services: Services) -> None:
+        self.proxy, self.services = proxy, services
         self._rate_table: RateTable = {}
         self._rates_due = 0.0  # monotonic: when they are read again
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        call = self.calls.of(flow.id)
+        call = self.proxy.calls.of(flow.id)
         if call is None or call.sharing.reference or flow.response or not self.hold_for(call):
             return None
         return self._limit(flow, call)
@@ -78,6 +79,7 @@ class Limits:
             refusal = await self._decide(call, met, body or _Body(), now)
         except StoreDown as error:
             call.limits.status = "unchecked"
+            self.proxy.counts.unchecked += 1
             refusal = closed_refusal(str(error)) if settings.limits_fail_closed else None
         if refusal is None:
             return None
@@ -123,12 +125,17 @@ class Limits:
         verdict = await self.services.limits.decide(met.checks, now, reservation)
         refusal, warnings = judge_budgets(met, verdict.spent, now)
         call.warnings.extend(warnings)
+        if verdict.trouble and self.services.settings.limits_fail_closed:
+            raise StoreDown(verdict.trouble)
         if refusal:
             return refusal
         call.limits.standing = standing(met, verdict)
         if verdict.allowed:
             call.limits.charges = list(met.charges)
-            call.limits.status = "allowed" if met.checks or met.budgets else None
+            call.limits.status = None
+            if met.checks or met.budgets:
+                call.limits.status = "unchecked" if verdict.trouble else "allowed"
+                self.proxy.counts.unchecked += verdict.trouble is not None
         return limit_refusal(met, verdict)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -138,7 +145,7 @@ class Limits:
         self._tell(failed.flow)
 
     def _tell(self, flow: http.HTTPFlow) -> None:
-        call = self.calls.of(flow.id)
+        call = self.proxy.calls.of(flow.id)
         stands = call.limits.standing if call else None
         if stands is None or flow.response is None:
             return

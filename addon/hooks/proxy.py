@@ -16,6 +16,7 @@ class Counts:
 
     seen: int = 0  # calls of a known operation
     passed: int = 0  # other requests on decrypted hosts, streamed through and not kept
+    unchecked: int = 0  # calls whose limits could not be checked
     connects: int = 0  # CONNECT requests
 
 

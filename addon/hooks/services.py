@@ -13,6 +13,7 @@ from addon.callers.lookup import CallerLookup
 from addon.config import settings as settings_module
 from addon.config.alerts import recipient
 from addon.config.settings import ConfigError, Settings, origin_of
+from addon.config.stores import machine_of
 from addon.hooks.api_process import ApiProcess
 from addon.hooks.claims import Claims
 from addon.limits.sqlite_store import LocalGate, SqliteLimits
@@ -22,6 +23,8 @@ from addon.routing.router import Router
 from addon.sending.fallbacks import FallbackRule, with_environment
 from addon.storage.folders import Folders, refuse_unsafe
 from addon.storage.journal import Journal
+from addon.storage.redis_clients import RedisMissing
+from addon.storage.redis_link import Link
 
 if TYPE_CHECKING:
     from addon.redaction.redactor import Redactor
@@ -127,17 +130,33 @@ def open_services(settings: Settings) -> Services:
         raise ConfigError(f"{settings.config}: {error}") from error
     journal = Journal(folders.journal, on_trouble=_warn)
     journal.open()
-    cache = LocalAnswers(SqliteCache(folders.cache, settings.cache_bytes, on_trouble=_warn))
+    cache, limits = open_stores(settings, folders)
     return Services(
         in_use=in_use,
         secret=secret,
         journal=journal,
         cache=cache,
         claims=Claims(cache),
-        limits=LocalGate(SqliteLimits(folders.limits)),
+        limits=limits,
         api=ApiProcess(settings),
         callers=CallerLookup(),
     )
+
+
+def open_stores(settings: Settings, folders: Folders) -> tuple[AnswerStore, LimitGate]:
+    """Raises ConfigError."""
+    own_limits = SqliteLimits(folders.limits)
+    if settings.shared is None:
+        return LocalAnswers(SqliteCache(folders.cache, settings.cache_bytes, on_trouble=_warn)), LocalGate(own_limits)
+    from addon.caching.redis_store import RedisAnswers
+    from addon.limits.redis_store import SharedGate
+
+    try:
+        link = Link(settings.shared.opened_url(os.environ), settings.shared.timeout_ms / 1000, on_trouble=_warn)
+    except (RedisMissing, ValueError) as error:
+        raise ConfigError(f"{settings.config}: shared.url: {error}") from error
+    prefix, machine = settings.shared.prefix, machine_of(settings.data)
+    return RedisAnswers(link, prefix, settings.cache_bytes), SharedGate(link, prefix, machine, own_limits)
 
 
 def _warn(message: str) -> None:

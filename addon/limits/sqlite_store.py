@@ -9,11 +9,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from addon.limits.bucket import Bucket, Decision, charge, seconds_to_full, take
+from addon.limits.bucket import Bucket, Decision, charge, seconds_to_full
 from addon.limits.policy import Policy
 from addon.limits.rules import belongs_to
 from addon.limits.store import (
@@ -21,7 +20,6 @@ from addon.limits.store import (
     NANOUSD_PER_CENT,
     RESERVED_S,
     RETRY_AFTER_S,
-    SOON_S,
     BucketCharge,
     BudgetLine,
     Check,
@@ -31,6 +29,7 @@ from addon.limits.store import (
     Spent,
     StoreDown,
     Verdict,
+    decided,
 )
 from addon.limits.upper_bound import Rates, RateTable
 from addon.storage.sqlite import SqliteFile, erase_deleted, is_broken, transaction
@@ -314,16 +313,8 @@ def _is_over(line: BudgetLine, spent: Spent) -> bool:
 
 
 def _decision(connection: sqlite3.Connection, check: Check, now: float) -> Decision:
-    """The decision of one bucket. For money and tokens, reservations of calls under way count as used."""
-    bucket = _read(connection, check.key)
-    decision = take(bucket, check.policy, now)
-    if check.policy.unit == "request" or not decision.allowed:
-        return decision
-    held = _reserved(connection, check.key, "", now)
-    if not held:
-        return decision
-    decision = take(charge(bucket, check.policy, now, held), check.policy, now)
-    return decision if decision.allowed else replace(decision, wait_s=SOON_S)
+    held = 0.0 if check.policy.unit == "request" else _reserved(connection, check.key, "", now)
+    return decided(_read(connection, check.key), held, check, now)
 
 
 def _reserve(connection: sqlite3.Connection, reservation: Reservation, checks: Sequence[Check], now: float) -> None:

@@ -5,10 +5,10 @@ pass before the first one is charged. `settle` replaces the reservation with the
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from addon.limits.bucket import Bucket, Decision
+from addon.limits.bucket import Bucket, Decision, charge, take
 from addon.limits.policy import Policy
 from addon.limits.upper_bound import RateTable, UpperBound
 
@@ -66,6 +66,9 @@ class Verdict:
     decisions: tuple[Decision, ...] = ()
     refused: int | None = None  # the first check that does not allow the call
     spent: tuple[Spent, ...] = ()
+    trouble: str | None = (
+        None  # why it is not exact: a shared store could not be asked, and this machine's share decided
+    )
 
     @property
     def allowed(self) -> bool:
@@ -97,6 +100,15 @@ class Contents:
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     reserved: Mapping[tuple[str, str], float] = field(default_factory=dict)  # by key and period, as the table has it
     unpriced: Mapping[tuple[str, str], int] = field(default_factory=dict)  # nano-USD by budget key and period
+
+
+def decided(bucket: Bucket | None, held: float, check: Check, now: float) -> Decision:
+    """The decision of one bucket. For money and tokens, what calls under way hold counts as used; in the bucket's unit."""
+    decision = take(bucket, check.policy, now)
+    if check.policy.unit == "request" or not decision.allowed or not held:
+        return decision
+    decision = take(charge(bucket, check.policy, now, held), check.policy, now)
+    return decision if decision.allowed else replace(decision, wait_s=SOON_S)
 
 
 class LimitGate(Protocol):

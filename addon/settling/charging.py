@@ -5,7 +5,7 @@ charged. The other way round the charge would be lost.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -81,7 +81,7 @@ class Charger:
         charges = bucket_charges(end.charges, row) if end else ()
         spends = spends_of(self._budgets, row)
         is_reserved = bool(end.charges if end else False) or (
-            bool(self._budgets) and (end is None or end.rate_limit_status == "allowed")
+            bool(self._budgets) and (end is None or end.rate_limit_status in ("allowed", "unchecked"))
         )
         if not charges and not spends and not is_reserved:
             return
@@ -135,6 +135,47 @@ class Charger:
 
     def close(self) -> None:
         self._store.close()
+
+
+class Chargers:
+    """Charges several stores: this machine's own, and the one that a fleet shares. Where one is down, the others are charged
+    all the same, and the failure is raised afterwards."""
+
+    def __init__(self, chargers: Iterable[Charger]) -> None:
+        self._chargers = tuple(chargers)
+
+    def use(self, budgets: Sequence[Budget], rates: RateTable, redactor: "Redactor | None" = None) -> None:
+        for charger in self._chargers:
+            charger.use(budgets, rates, redactor)
+
+    def recount(self, now: float) -> None:
+        self._each(lambda charger: charger.recount(now))
+
+    def charge(
+        self, call_id: str, end: CallEnd | None, row: RequestRow, now: float, *, is_renamed: bool = False
+    ) -> None:
+        self._each(lambda charger: charger.charge(call_id, end, row, now, is_renamed=is_renamed))
+
+    def settled(self, call_id: str) -> None:
+        for charger in self._chargers:
+            charger.settled(call_id)
+
+    def catch_up(self, now: float) -> None:
+        self._each(lambda charger: charger.catch_up(now))
+
+    def close(self) -> None:
+        for charger in self._chargers:
+            charger.close()
+
+    def _each(self, act: Callable[[Charger], None]) -> None:
+        failure: Exception | None = None
+        for charger in self._chargers:
+            try:
+                act(charger)
+            except Exception as error:
+                failure = failure or error
+        if failure:
+            raise failure
 
 
 def bucket_charges(charges: Sequence[Charge], row: RequestRow) -> tuple[BucketCharge, ...]:

@@ -53,11 +53,11 @@ def _new_settler(
     may be a secret waits in the journal.
     """
     from addon.config import settings
-    from addon.limits.sqlite_store import SqliteLimits
+    from addon.config.stores import limit_ledgers
     from addon.metering import fetched_list
     from addon.metering.own_prices import own_prices
     from addon.metering.price import PriceList
-    from addon.settling.charging import Charger
+    from addon.settling.charging import Charger, Chargers
     from addon.settling.messages import say
     from addon.settling.rates import rate_table
     from addon.settling.redacted import unreadable_rules
@@ -77,9 +77,11 @@ def _new_settler(
             raise settings.ConfigError(told)
         say(f"{told}\nrows are made without what is wrong there, until it is corrected")
     prices = PriceList(loaded.prices)
-    limits = SqliteLimits(folders.limits, patience_s=CHARGE_PATIENCE_S)
     redactor, rates = _redactor(loaded), rate_table(loaded.prices, datetime.now(UTC))
-    charger = Charger(folders.data, limits, loaded.budgets, say, rates, redactor)
+    charger = Chargers(
+        Charger(folders.data, ledger, loaded.budgets, say, rates, redactor)
+        for ledger in limit_ledgers(loaded, os.environ, patience_s=CHARGE_PATIENCE_S)
+    )
     rows = RowMaker(prices, folders.data, config, watchdog=watchdog, redactor=redactor)
     return Settler(folders, rows, bare_rows, charger=charger, redactor=redactor)
 

@@ -6,8 +6,9 @@ answer in the cache and a delivery that was given up with its bodies. The rows o
 killed is finished by the next one.
 """
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from addon.caching.sqlite_store import SqliteCache
+from addon.caching.store import AnswerShelf
 from addon.config import settings
 from addon.config.retention import Kept, Retention, Rule
+from addon.config.stores import answer_shelves
 from addon.settling.drop import drop_calls, drop_events, dropped
 from addon.settling.merge import is_ours
 from addon.settling.merge_order import Stopped
@@ -124,6 +126,7 @@ def delete_expired(
     folders: Folders,
     retention: Retention,
     now: datetime,
+    shelves: Sequence[AnswerShelf],
     stop: threading.Event | None = None,
     told: Callable[[Due], None] | None = None,
 ) -> Gone:
@@ -138,7 +141,7 @@ def delete_expired(
         if len(mentioned[table]):
             said_of = [_among(mentioned[table], folders, due) for due in found if due.table == "requests"]
             gone.add(table, drop_events(folders, table, pa.concat_arrays([pa.array([], pa.string()), *said_of])))
-    gone.beside = _delete_beside(folders, [due for due in found if due.table == "bodies"])
+    gone.beside = _delete_beside(folders, shelves, [due for due in found if due.table == "bodies"])
     for due in found:
         if stop and stop.is_set():
             raise Stopped
@@ -156,19 +159,21 @@ def _delete(folders: Folders, due: Due, stop: threading.Event | None) -> list[Re
     return [empty(path, due.table, due.day) for path in _files(folders, due.table, due.day)]
 
 
-def _delete_beside(folders: Folders, due: list[Due]) -> dict[str, int]:
+def _delete_beside(folders: Folders, shelves: Sequence[AnswerShelf], due: list[Due]) -> dict[str, int]:
     """Cached answers and deliveries that were given up: both have bodies. Once for all days: each takes a look at the
     whole file."""
-    cache = SqliteCache(folders.cache)
-    try:
-        cached = _all_among(cache.calls(), folders, due)
-        letters = _all_among(dead_letters.calls(folders.dead_letters), folders, due)
-        return {
-            "cached answers": cache.forget(cached) if cached else 0,
-            "deliveries that were given up": dead_letters.remove(folders.dead_letters, letters) if letters else 0,
-        }
-    finally:
-        cache.close()
+    cached = 0
+    for shelf in shelves:
+        try:
+            expired = _all_among(shelf.calls(), folders, due)
+            cached += shelf.forget(expired) if expired else 0
+        finally:
+            shelf.close()
+    letters = _all_among(dead_letters.calls(folders.dead_letters), folders, due)
+    return {
+        "cached answers": cached,
+        "deliveries that were given up": dead_letters.remove(folders.dead_letters, letters) if letters else 0,
+    }
 
 
 def _all_among(ids: set[str], folders: Folders, due: list[Due]) -> set[str]:
@@ -258,7 +263,7 @@ def apply_settings(
     if settings.problems_of(problems, ("retention",)):  # the proxy has reported it
         return
     try:
-        gone = delete_expired(folders, loaded.retention, now, stop)
+        gone = delete_expired(folders, loaded.retention, now, answer_shelves(loaded, os.environ), stop)
     except Stopped:
         raise
     except Exception as error:  # a damaged file makes pyarrow raise nearly anything

@@ -20,7 +20,7 @@ from addon.limits.store import StoreDown
 from addon.limits.upper_bound import RateTable
 from addon.settling.batch import Batch
 from addon.settling.chains import ParentUnknown
-from addon.settling.charging import Charger
+from addon.settling.charging import Charger, Chargers
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.messages import Messages, say
 from addon.settling.parents import may_wait, parent_may_come
@@ -59,7 +59,7 @@ class Settler:
         make_rows: RowMaker,
         bare_rows: Callable[[Call, str], tuple[RequestRow, BodyRow]],
         *,
-        charger: Charger | None = None,
+        charger: Charger | Chargers | None = None,
         redactor: "Redactor | None" = None,
         clock: Callable[[], float] = time.monotonic,
         grace_s: float = GRACE_S,

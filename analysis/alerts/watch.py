@@ -95,7 +95,7 @@ class AlertWatch:
         if not any(alert.condition == "budget" for alert in self._settings.alerts):
             return Contents()
         try:
-            return stored_contents(self._settings.data, datetime.fromtimestamp(now, UTC))
+            return stored_contents(self._settings, datetime.fromtimestamp(now, UTC))
         except StoreDown as error:  # what calls under way reserve is missing; what was spent is in the rows
             self._say(f"alerts on budgets leave out what calls under way reserve: {error}")
             return Contents()

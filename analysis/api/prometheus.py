@@ -48,6 +48,7 @@ _COUNTED: Final = (
     ("journalled", "heliograph_journalled", "Calls whose end is in the journal."),
     ("unlogged", "heliograph_unlogged", "Calls that the journal could not take."),
     ("overloaded", "heliograph_overloaded", "Calls that were refused since too much was under way."),
+    ("unchecked", "heliograph_unchecked", "Calls whose limits could not be checked: their store was down."),
     ("passed", "heliograph_passed", "Other requests on providers' hosts, passed and not kept."),
 )
 

@@ -4,12 +4,14 @@ Spending is summed from the rows, as the settler does when it starts; what rows 
 without a price, buckets) comes from the store of the limits.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
+from addon.config.settings import ConfigError, Settings
+from addon.config.stores import limit_ledgers
 from addon.limits.bucket import Bucket, refilled, seconds_to_full
 from addon.limits.forecast import budget_runs_out_at, limit_runs_out_at, spending_at_end
 from addon.limits.policy import Unit
@@ -27,9 +29,7 @@ from addon.limits.rules import (
     period_end,
     period_of,
 )
-from addon.limits.sqlite_store import SqliteLimits
-from addon.limits.store import NANOUSD_PER_CENT, Contents
-from addon.storage.folders import Folders
+from addon.limits.store import NANOUSD_PER_CENT, Contents, StoreDown
 from analysis.lake import Connection
 from analysis.quoting import literal
 from analysis.reports.grouping import with_columns
@@ -96,13 +96,17 @@ class _Used:
         return {"request": self.calls, "tokens": self.tokens, "cents": self.nanousd / NANOUSD_PER_CENT}[unit]
 
 
-def stored_contents(data: Path, now: datetime) -> Contents:
+def stored_contents(settings: Settings, now: datetime) -> Contents:
     """What the store of the limits holds: reserved amounts, calls without a price, buckets. Raises StoreDown."""
-    store = SqliteLimits(Folders(data).limits, patience_s=_PATIENCE_S)
+    try:
+        *others, store = limit_ledgers(settings, os.environ, patience_s=_PATIENCE_S)  # the shared one comes last
+    except ConfigError as error:
+        raise StoreDown(str(error)) from error
     try:
         return store.contents(now.timestamp())
     finally:
-        store.close()
+        for each in (*others, store):
+            each.close()
 
 
 def budgets_now(

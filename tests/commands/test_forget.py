@@ -20,6 +20,7 @@ from addon.commands.forget_expired import forget_expired
 from addon.commands.forget_pass import Found, Wanted, find, remove
 from addon.commands.options import Failure
 from addon.config.settings import load
+from addon.config.stores import Stores
 from addon.limits.policy import Policy
 from addon.limits.sqlite_store import SqliteLimits
 from addon.limits.store import BucketCharge, Spend
@@ -238,7 +239,7 @@ def test_what_a_killed_forget_leaves_is_removed_by_the_next_one(tmp_path: Path) 
 
 
 def remove_all(folders: Folders, found: Found) -> None:
-    remove(folders, found, lambda: None)
+    remove(folders, Stores(), found, lambda: None)
 
 
 def command(data: Path, *options: str) -> Result:

@@ -55,7 +55,7 @@ def kept(folders: Folders, table: str = "requests") -> list[str]:
 
 
 def delete(folders: Folders, *rules: Rule) -> Gone:
-    return delete_expired(folders, Retention(rules), NOW)
+    return delete_expired(folders, Retention(rules), NOW, [SqliteCache(folders.cache)])
 
 
 def test_bodies_go_and_their_rows_stay(folders: Folders) -> None:

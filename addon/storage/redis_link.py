@@ -1,0 +1,134 @@
+"""A proxy's way to the shared Redis: bounded, and not asked again while it is down.
+
+A call never waits for a connection to be made, and waits `timeout_s` at most. After a failure all calls go on at once,
+until a task beside them has reached the server again.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from addon.storage.redis_clients import CONNECT_S, CONNECTIONS, Place, open_async, place_of, too_old, why
+
+if TYPE_CHECKING:
+    from addon.storage.redis_clients import AsyncClient
+
+RETRY_EVERY_S: Final = 1.0
+FIRST_S: Final = 1.0  # the first calls of a proxy wait this long for its first connection
+_TELL_EVERY_S: Final = 60.0
+
+
+class LinkDown(Exception):
+    """The server was not reached, or did not do what it was asked. The message is for a person."""
+
+
+class Link:
+    """Its methods belong to one event loop."""
+
+    def __init__(self, url: str, timeout_s: float, on_trouble: Callable[[str], None] = lambda _: None) -> None:
+        """`on_trouble` is called at most once a minute. Raises RedisMissing, ValueError."""
+        self.place: Place = place_of(url)
+        self.timeout_s = timeout_s
+        self.is_up = False
+        self.failures = 0  # questions without an answer, and connections that were not made
+        self._client: AsyncClient = open_async(url, timeout_s)
+        self._on_trouble = on_trouble
+        self._tell_again_at = 0.0
+        self._reason = f"Redis at {self.place.shown} is not connected yet"
+        self._connecting: asyncio.Task[None] | None = None
+        self._was_up = False
+
+    async def ask[T](self, question: "Callable[[AsyncClient], Awaitable[T]]") -> T:
+        """Raises LinkDown."""
+        if not self.is_up:
+            await self._first_connection()
+        if not self.is_up:
+            raise LinkDown(self._reason)
+        import redis.exceptions as errors
+
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                return await question(self._client)
+        except (errors.ConnectionError, errors.TimeoutError, OSError) as error:
+            self._go_down(error)
+            raise LinkDown(self._reason) from error
+        except (
+            errors.RedisError
+        ) as error:  # an answer: full, read-only, not allowed. It came at once, so calls go on asking
+            self._tell(why(error, self.place, self.timeout_s))
+            raise LinkDown(why(error, self.place, self.timeout_s)) from error
+
+    async def script(self, text: "Script", keys: list[str], values: list[Any]) -> Any:
+        """Runs a script by its hash; sends its text where the server does not know it. Raises LinkDown."""
+        return await self.ask(lambda client: _evaluate(client, text, keys, values))
+
+    async def _first_connection(self) -> None:
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        if not self._was_up and not self.failures:
+            await asyncio.wait([self._connecting], timeout=max(FIRST_S, self.timeout_s))
+
+    async def _connect(self) -> None:
+        """Until the server answers on all connections."""
+        import redis.exceptions as errors
+
+        while not self.is_up:
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    info = await self._client.info("server")
+                    await asyncio.gather(*(self._client.ping() for _ in range(CONNECTIONS)))
+                if problem := _unfit(info):
+                    raise errors.RedisError(problem)
+                self.is_up = self._was_up = True
+                self._connecting = None
+                return
+            except (errors.RedisError, OSError) as error:
+                self.failures += 1
+                self._reason = why(error, self.place, CONNECT_S)
+                self._tell(self._reason)
+            await asyncio.sleep(RETRY_EVERY_S)
+
+    def _go_down(self, error: Exception) -> None:
+        self.failures += 1
+        self._reason = why(error, self.place, self.timeout_s)
+        if self.is_up:
+            self.is_up = False
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        self._tell(self._reason)
+
+    def _tell(self, reason: str) -> None:
+        if (now := time.monotonic()) >= self._tell_again_at:
+            self._tell_again_at = now + _TELL_EVERY_S
+            self._on_trouble(f"{reason}; calls go on without it")
+
+    async def close(self) -> None:
+        if self._connecting:
+            self._connecting.cancel()
+        self.is_up = False
+        await self._client.aclose()
+
+
+class Script:
+    """A Lua script, and the hash that servers know it by."""
+
+    def __init__(self, text: str) -> None:
+        import hashlib
+
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+async def _evaluate(client: "AsyncClient", script: Script, keys: list[str], values: list[Any]) -> Any:
+    import redis.exceptions as errors
+
+    try:
+        return await client.evalsha(script.sha, len(keys), *keys, *values)
+    except errors.NoScriptError:
+        return await client.eval(script.text, len(keys), *keys, *values)
+
+
+def _unfit(info: dict[str, Any]) -> str | None:
+    """`info` is that of one server, or of a cluster by node."""
+    servers = [info] if "redis_version" in info else [each for each in info.values() if isinstance(each, dict)]
+    return next((problem for each in servers if (problem := too_old(str(each.get("redis_version", ""))))), None)
