@@ -88,6 +88,7 @@ class Lake:
             listings, known = self._list(), self._older
             summaries = self._summaries(listings)
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
+            parts = [part for path in summaries.values() for part in summary.parts(path)]
             longest = [longest_line(listing) for listing in listings.values()]
             try:
                 with self._open(listings, known, summaries) as connection:
@@ -96,7 +97,7 @@ class Lake:
                 if stopped := message_views.python_error(error):
                     raise stopped from error
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
-                vanished = any(not file.exists() for file in (*files, *summaries.values()))
+                vanished = any(not file.exists() for file in (*files, *parts))
                 grown = longest != [longest_line(listing) for listing in listings.values()]
                 # Another thread may have found the same meanwhile: what counts is what this attempt did not know.
                 self._name(unreadable(listings))
@@ -107,7 +108,7 @@ class Lake:
                 if not torn and not older and not isinstance(error, STATEMENT_ERRORS):
                     self._name(damaged(listings))
                     self._name(damaged_summaries(summaries.values()))
-                    torn = any(file in self._named for file in (*files, *summaries.values()))
+                    torn = any(file in self._named for file in (*files, *parts))
                 if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
@@ -115,7 +116,7 @@ class Lake:
     def _summaries(self, listings: dict[str, Listing]) -> Mapping[Path, Path]:
         """By file of `requests`; without those that cannot be read."""
         found = summary.found(self._data, listings["requests"].parquet)
-        return {file: path for file, path in found.items() if path not in self._named}
+        return {file: path for file, path in found.items() if self._named.isdisjoint(summary.parts(path))}
 
     def _open(
         self, listings: dict[str, Listing], older: Mapping[Path, frozenset[str]], summaries: Mapping[Path, Path]

@@ -142,12 +142,17 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
 def damaged_summaries(summaries: Iterable[Path]) -> list[tuple[Path, str]]:
     """Those that are not Parquet, or whose contents are bad: found by reading every value."""
     found: list[tuple[Path, str]] = []
-    names = ", ".join(f'"{name}"' for name in summary.COLUMNS)
     with duckdb.connect() as connection:
-        for file in summaries:
-            sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"
-            if why := _why_damaged(connection, file, sql):
-                found.append((file, why))
+        for whole in summaries:
+            for file, columns in (
+                (whole, summary.COLUMNS),
+                (summary.brief_of(whole), summary.BRIEF_COLUMNS),
+                (summary.times_of(whole), summary.TIMES_COLUMNS),
+            ):
+                names = ", ".join(f'"{name}"' for name in columns)
+                sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"
+                if why := _why_damaged(connection, file, sql):
+                    found.append((file, why))
     return found
 
 

@@ -1,6 +1,6 @@
 """The SQL text of the views: over which files, with which columns. Reads sizes of files, and nothing else of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,16 +57,29 @@ def summary_views(
 
     # A property that was set after the call is not in the summary of its file.
     known = [name for name in summary.COLUMNS if not (has_changes and name == "properties")]
-    files = file_list(summaries.values()) or "[]"
-    hive = files.count("=") == files.count(".parquet'")  # as in `parquet_rows`
-    date = "date" if hive else "cast(started_at as date) as date"
-    options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+    whole = list(summaries.values())
+    of_kinds = "\n".join(
+        f"create or replace view {name} as {_summary_rows(columns, paths)};"
+        for name, columns, paths in (
+            ("lake_summaries", summary.COLUMNS, whole),
+            ("lake_brief", summary.BRIEF_COLUMNS, [summary.brief_of(path) for path in whole]),
+            ("lake_times", summary.TIMES_COLUMNS, [summary.times_of(path) for path in whole]),
+        )
+    )
     others = [file for file in calls.parquet if file not in summaries]
     return f"""
 create or replace macro lake_summary_columns() as [{", ".join(map(literal, known))}];
-create or replace view lake_summaries as select {", ".join(summary.COLUMNS)}, {date} from read_parquet({files}, {options});
+{of_kinds}
 create or replace view lake_summarised as {rows(summaries, [])};
 create or replace view lake_not_summarised as {rows(others, calls.settled)};"""
+
+
+def _summary_rows(columns: Iterable[str], paths: Sequence[Path]) -> str:
+    files = file_list(paths) or "[]"
+    hive = files.count("=") == len(paths)  # as in `parquet_rows`
+    date = "date" if hive else "cast(started_at as date) as date"
+    options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
+    return f"select {', '.join(columns)}, {date} from read_parquet({files}, {options})"
 
 
 def by_what_they_lack(parquet: Iterable[Path], older: Mapping[Path, frozenset[str]]) -> dict[frozenset[str], str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import threading
 from datetime import date
 from pathlib import Path
@@ -21,13 +22,17 @@ from addon.storage.lake import MERGED_PREFIX, list_day, visible_day
 # A question over a summary with half of the rows saves less than the summary takes on the disk.
 LEAST_CALLS_A_ROW: Final = 2
 LEAST_BYTES: Final = 2**18  # some 3,000 calls: a smaller file is read as soon as its summary
-_NEEDED: Final = tuple(dict.fromkeys(("started_at", *summary.GROUPS, *summary.SUMS, "usage_raw")))
+_NEEDED: Final = tuple(
+    dict.fromkeys(("started_at", *summary.GROUPS, *summary.SUMS, "time_to_first_token_ms", "usage_raw"))
+)
 
 
 def summarise_all(folders: Folders, stop: threading.Event | None = None, least_bytes: int = LEAST_BYTES) -> int:
     """Makes the summaries that are missing, removes those that nothing needs; returns how many were made. Raises OSError,
     Stopped. The caller holds the lock of all merges."""
     remove_orphans(folders)
+    for earlier in summary.folders_of_earlier_versions(folders.data):
+        shutil.rmtree(earlier)
     return sum(_summarise_day(folders, day, stop, least_bytes) for day in days(folders, "requests"))
 
 
@@ -66,7 +71,12 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
 
     make_folder(target.parent.parent)
     make_folder(target.parent)
-    parts: list[pa.Table] = []
+    kinds = (  # the summary last: it says that the others are there
+        (summary.times_of(target), summary.times),
+        (summary.brief_of(target), summary.brief),
+        (target, summary.summarised),
+    )
+    parts: dict[Path, list[pa.Table]] = {path: [] for path, _ in kinds}
     schema = arrow_schema("requests")
     calls = 0
     try:
@@ -78,18 +88,24 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
                 rows = read_group(opened, number, schema).select(_NEEDED)
                 calls += rows.num_rows
                 connection.register("calls_of_group", rows)
-                parts.append(connection.sql(summary.summarised("calls_of_group")).to_arrow_table())
+                for path, sql in kinds:
+                    parts[path].append(connection.sql(sql("calls_of_group")).to_arrow_table())
                 connection.unregister("calls_of_group")
     except (
         pa.ArrowException,
         duckdb.Error,
     ) as error:  # e.g. sums that no column holds; reports then read the calls
         say(f"{file}: has no summary, reports read its calls: {error!r:.300}")
-        parts = []
-    rows = pa.concat_tables(parts) if parts else None
-    if rows is None or rows.num_rows * LEAST_CALLS_A_ROW > calls:
+        parts[target] = []
+    if not parts[target] or sum(rows.num_rows for rows in parts[target]) * LEAST_CALLS_A_ROW > calls:
         os.close(os.open(summary.not_worth(target), os.O_CREAT | os.O_WRONLY, 0o600))
         return False
+    for path, _ in kinds:
+        _write(pa.concat_tables(parts[path]), path)
+    return True
+
+
+def _write(rows: pa.Table, target: Path) -> None:
     hidden = target.with_name(f".{target.name}.tmp")
     try:
         with open(hidden, "wb", opener=_private) as out:
@@ -99,7 +115,6 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
         hidden.rename(target)
     finally:
         hidden.unlink(missing_ok=True)
-    return True
 
 
 def write_rows(rows: pa.Table, out: IO[bytes]) -> None:

@@ -4,6 +4,10 @@ One row stands for the calls of a quarter of an hour that have the same values i
 known; SUMS are their sums. So every sum, count and NULL test gives what it gives over the calls themselves. A summary belongs to
 the file whose name it has: it counts while that file does, and says nothing once the file was replaced. It can be deleted at any
 time. A quarter of an hour is the step of all time zones.
+
+Beside it are two smaller ones, by the hour. The brief one has few groups: what the lines under a report need, and sums over the
+calls whose speed is measured. The one of times says how often each duration and each time to the first token occurs, by model,
+so that percentiles need not read the calls: times from 200 ms on are rounded there, by less than 1 %.
 """
 
 from datetime import date, timedelta
@@ -13,8 +17,10 @@ from typing import Final
 from addon.storage.folders import Folders, entries, parse_day
 from addon.storage.lake import is_whole
 
-VERSION: Final = 1  # of the columns below; summaries of other versions are not read
+VERSION: Final = 2  # of the columns below; summaries of other versions are not read
 STEP: Final = timedelta(minutes=15)
+HOUR: Final = timedelta(hours=1)
+_FOLDER: Final = "summaries-"
 # Left out are ids, the usage object, and what differs from one call of a session to the next.
 GROUPS: Final = (
     "provider_name",
@@ -90,7 +96,44 @@ ORDER: Final = (
     "started_at",
 )
 COLUMNS: Final = ("started_at", *GROUPS, *SUMS, *(name for name, _, _ in OTHERS))
-_STEP_US: Final = STEP // timedelta(microseconds=1)
+
+BRIEF_GROUPS: Final = (
+    "provider_name",
+    "operation_name",
+    "request_model",
+    "response_model",
+    "status",
+    "error_type",
+    "usage_source",
+    "cost_missing",
+    "cache_status",
+)
+# Answers that a provider gave: errors are quick or time out, and cache hits say nothing of a model.
+_IS_TIMED: Final = "error_type is null and (cache_status is null or cache_status in ('miss', 'unavailable'))"
+_HAS_SPEED: Final = f"{_IS_TIMED} and output_tokens is not null and duration_ms > 0"
+_HAS_STREAM_SPEED: Final = f"{_HAS_SPEED} and duration_ms > time_to_first_token_ms"
+# Of one call, as SQL; the brief summary has their sums.
+SPEEDS: Final = (
+    ("timed_output_tokens", f"if({_IS_TIMED}, output_tokens, null)"),
+    ("speed_tokens", f"if({_HAS_SPEED}, output_tokens, null)"),
+    ("speed_ms", f"if({_HAS_SPEED}, duration_ms, null)"),
+    ("stream_tokens", f"if({_HAS_STREAM_SPEED}, output_tokens, null)"),
+    ("stream_ms", f"if({_HAS_STREAM_SPEED}, duration_ms - time_to_first_token_ms, null)"),
+)
+_BRIEF_SUMS: Final = ("input_tokens", "output_tokens", "cost_nanousd")
+BRIEF_COLUMNS: Final = (
+    "started_at",
+    *BRIEF_GROUPS,
+    *_BRIEF_SUMS,
+    *(name for name, _ in SPEEDS),
+    "call_count",
+    "states_usage",
+)
+TIMES_GROUPS: Final = ("provider_name", "operation_name", "request_model", "response_model")
+TIMED: Final = (("timed_ms", "duration_ms"), ("timed_first_token_ms", "time_to_first_token_ms"))
+TIMES_COLUMNS: Final = ("started_at", *TIMES_GROUPS, *(name for name, _ in TIMED), "timed_count")
+_EXACT_MS: Final = 200  # and more is rounded to steps of 1.5 %, then to whole ms: less than 1 % in all
+_ROUNDED_BY: Final = 1.015
 
 
 def of_calls(table: str) -> str:
@@ -101,7 +144,7 @@ def of_calls(table: str) -> str:
 
 def summarised(table: str) -> str:
     """SQL: the summary of a table like `requests`."""
-    quarter = f"make_timestamptz(epoch_us(started_at) // {_STEP_US} * {_STEP_US})"
+    quarter = _begin_of(STEP)
     sums = ", ".join(f"cast(sum({name}) as bigint) as {name}" for name in SUMS)
     known = ", ".join(f"{name} is null" for name in SUMS)
     others = ", ".join(f"{of_several} as {name}" for name, _, of_several in OTHERS)
@@ -112,13 +155,95 @@ def summarised(table: str) -> str:
     )
 
 
+def brief_of_calls(table: str) -> str:
+    """SQL: each call of a table like `requests` as a row of the brief summary."""
+    speeds = ", ".join(f"{of_one} as {name}" for name, of_one in SPEEDS)
+    columns = ", ".join((*BRIEF_GROUPS, *_BRIEF_SUMS))
+    return f"select date, started_at, {columns}, {speeds}, 1 as call_count, usage_raw is not null as states_usage from {table}"
+
+
+def brief(table: str) -> str:
+    """SQL: the brief summary of a table like `requests`."""
+    hour, groups = _begin_of(HOUR), ", ".join(BRIEF_GROUPS)
+    sums = [f"cast(sum({name}) as bigint) as {name}" for name in _BRIEF_SUMS]
+    sums += [f"cast(sum({of_one}) as bigint) as {name}" for name, of_one in SPEEDS]
+    known = ", ".join(f"{name} is null" for name in _BRIEF_SUMS)
+    return (
+        f"select {hour} as started_at, {groups}, {', '.join(sums)}, count(*) as call_count, usage_raw is not null as states_usage"
+        f" from {table} group by {hour}, {groups}, {known}, usage_raw is not null order by {groups}, started_at"
+    )
+
+
+def times_of_calls(table: str) -> str:
+    """SQL: the times of each call of a table like `requests`, a row for each, rounded as those of a summary."""
+    parts = []
+    for name, column in TIMED:
+        others = ", ".join(
+            f"{_rounded(column) if other == name else 'cast(null as bigint)'} as {other}" for other, _ in TIMED
+        )
+        parts.append(
+            f"select date, started_at, {', '.join(TIMES_GROUPS)}, {others}, 1 as timed_count from {table}"
+            f" where {_IS_TIMED} and {column} is not null"
+        )
+    return " union all ".join(parts)
+
+
+def times(table: str) -> str:
+    """SQL: how often each time occurs in a table like `requests`."""
+    hour, keys = _begin_of(HOUR), ", ".join((*TIMES_GROUPS, *(name for name, _ in TIMED)))
+    return (
+        f"select {hour} as started_at, {keys}, count(*) as timed_count"
+        f" from ({times_of_calls(f'(select *, null as date from {table})')}) group by {hour}, {keys}"
+        f" order by {', '.join(TIMES_GROUPS)}, timed_ms is null, started_at, timed_ms, timed_first_token_ms"
+    )
+
+
+def timed_calls(table: str) -> str:
+    """SQL: the columns of a table like `calls`, and of each call what is measured of its speed, exactly."""
+    exact = [(name, f"if({_IS_TIMED}, {column}, null)") for name, column in TIMED]
+    others = ", ".join(f"{of_one} as {name}" for name, of_one in (*SPEEDS, *exact))
+    return f"select *, {others}, 1 as call_count, if(error_type is null, 0, 1) as error_count from {table}"
+
+
+def _rounded(column: str) -> str:
+    steps = f"round(ln({column}) / ln({_ROUNDED_BY}))"
+    return f"if({column} < {_EXACT_MS}, {column}, cast(round(pow({_ROUNDED_BY}, {steps})) as bigint))"
+
+
+def _begin_of(step: timedelta) -> str:
+    step_us = step // timedelta(microseconds=1)
+    return f"make_timestamptz(epoch_us(started_at) // {step_us} * {step_us})"
+
+
 def folder(data: Path) -> Path:
-    return Folders(data).lake(f"summaries-{VERSION}")
+    return Folders(data).lake(f"{_FOLDER}{VERSION}")
+
+
+def folders_of_earlier_versions(data: Path) -> list[Path]:
+    names = {
+        entry.name: Path(entry.path) for entry in entries(folder(data).parent) if entry.is_dir(follow_symlinks=False)
+    }
+    return [names[name] for version in range(1, VERSION) if (name := f"{_FOLDER}{version}") in names]
 
 
 def summary_of(data: Path, file: Path) -> Path:
     """Where the summary of a Parquet file of `requests` is, or would be."""
     return folder(data) / file.parent.name / file.name
+
+
+def brief_of(summary: Path) -> Path:
+    """The brief one beside it."""
+    return summary.with_suffix(".brief")
+
+
+def times_of(summary: Path) -> Path:
+    """That of times beside it."""
+    return summary.with_suffix(".times")
+
+
+def parts(summary: Path) -> tuple[Path, Path, Path]:
+    """The summary and the smaller ones beside it."""
+    return summary, brief_of(summary), times_of(summary)
 
 
 def not_worth(summary: Path) -> Path:
@@ -127,12 +252,11 @@ def not_worth(summary: Path) -> Path:
 
 
 def found(data: Path, files: list[Path]) -> dict[Path, Path]:
-    """Of these files of `requests` those that have a summary, and that."""
-    names = {(day.name, entry.name) for day in _days(data) for entry in entries(day) if entry.name.endswith(".parquet")}
+    """Of these files of `requests` those that have a summary and the smaller ones beside it, and the summary."""
+    there = {Path(entry.path) for day in _days(data) for entry in entries(day)}
+    summaries = {file: summary_of(data, file) for file in files}
     return {
-        file: summary
-        for file in files
-        if (file.parent.name, file.name) in names and is_whole(summary := summary_of(data, file))
+        file: summary for file, summary in summaries.items() if there.issuperset(parts(summary)) and is_whole(summary)
     }
 
 

@@ -1,6 +1,6 @@
 """What reports can group by: the names that --by takes, each a column of the view `calls`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -56,10 +56,11 @@ def properties(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name.startswith(PROPERTY))
 
 
-def selected(window: Window, property_names: Iterable[str]) -> str:
-    """The columns that `calls` has beside those of `requests`, as SQL: one for each short name and each property."""
+def selected(window: Window, property_names: Iterable[str], names: Collection[str] = EXPRESSIONS) -> str:
+    """The columns that `calls` has beside those of `requests`, as SQL: one for each short name and each property. `names`:
+    those alone."""
     offsets = window.zone.offsets(window.since, window.end)
-    columns = {name: _in_zone(expression, offsets) for name, expression in EXPRESSIONS.items()}
+    columns = {name: _in_zone(expression, offsets) for name, expression in EXPRESSIONS.items() if name in names}
     columns |= {name: f"properties[{literal(name.removeprefix(PROPERTY).lower())}]" for name in property_names}
     return ",\n        ".join(f"{expression} as {quoted(name)}" for name, expression in columns.items())
 

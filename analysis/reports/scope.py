@@ -86,6 +86,9 @@ def open_scope(connection: Connection, scope: Scope, *, has_before: bool = True)
     for name, _, period in of_calls:
         summed_name = name.replace("calls", "calls_summed")
         connection.execute(_summed(connection, summed_name, name, period, scope, has))
+    connection.execute(summed.brief_view(connection, window, scope.where, has))
+    groups = (*(scope.groups or ()), *scope.properties)
+    connection.execute(summed.timed_view(connection, window, groups, scope.where, has))
 
 
 def _summed(connection: Connection, name: str, of_calls: str, period: Window, scope: Scope, has: frozenset[str]) -> str:
@@ -127,7 +130,9 @@ set variable most = 100;
 
 {summed.view_of_calls("calls_summed", "calls")};
 
-{summed.view_of_calls("calls_summed_before", "calls_before")};"""
+{summed.view_of_calls("calls_summed_before", "calls_before")};
+
+{summed.timed_view_of_calls()};"""
 
 
 def _reason(error: duckdb.Error) -> str:
@@ -156,6 +161,7 @@ def printed_scope(scope: Scope) -> str:
         _view("calls_before", "before_", earlier, scope),
         summed.view_of_calls("calls_summed", "calls"),
         summed.view_of_calls("calls_summed_before", "calls_before"),
+        summed.timed_view_of_calls(),
     )
     return f"{sets}\n{';\n\n'.join(views)};\n"
 

@@ -35,7 +35,7 @@ def told_under(connection: Connection) -> tuple[Totals, list[Unpriced]]:
     """The totals of the open scope and its calls without a price: both of one look at the calls."""
     connection.execute(f"create or replace temp table footer_calls as (\n{load_internal('footer_calls').sql}\n)")
     total = totals(connection, "footer_calls")
-    return total, unpriced_in(connection, total, "calls_summed" if total.unread else "footer_calls")
+    return total, unpriced_in(connection, total, "calls_in_brief" if total.unread else "footer_calls")
 
 
 def unpriced_in(connection: Connection, total: Totals | None = None, calls: str = "calls_summed") -> list[Unpriced]:

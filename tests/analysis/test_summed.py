@@ -109,6 +109,85 @@ def test_every_report_that_sums_says_the_same_over_summaries(lake: Path, name: s
     check(lake, asked(name, since=since, until="2026-11-20T21:01:00Z"))
 
 
+# What a percentile out of summaries may differ by: its time is rounded by less than 1 %, and it is not interpolated between
+# two calls. So these groups have hundreds of calls.
+LEAST_CALLS, MOST_APART = 200, 0.03
+
+
+@pytest.fixture(scope="module")
+def timed_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calls of one hour, with and without a price, errors and hits among them."""
+    data, dice = tmp_path_factory.mktemp("timed"), random.Random(5)
+    rows = [
+        replace(
+            row,
+            started_at=FIRST_DAY + timedelta(seconds=dice.randrange(3600)),
+            time_to_first_token_ms=dice.choice([None, dice.randrange(20, 900)]) if row.is_stream else None,
+        )
+        for row in alike(made_up_rows(3000, 5), 5)
+    ]
+    merged(data, rows)
+    return data
+
+
+@pytest.mark.parametrize("name", ["latency", "throughput"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"by": "provider,operation"},
+        {"every": "day"},
+        {"by": "day", "where": "provider = 'openai'"},
+        {"since": "2026-11-19T00:10:00Z", "until": "2026-11-19T01:01:00Z"},
+        {"tz": "America/New_York", "every": "hour", "since": "2026-11-18"},
+    ],
+)
+def test_percentiles_out_of_summaries_are_close_and_all_else_is_the_same(
+    timed_lake: Path, name: str, words: dict[str, str]
+) -> None:
+    question = asked(name, **{"since": "2026-11-19", "until": "2026-11-20", **words})
+    out_of_summaries, of_calls = both(timed_lake, question)
+    assert len(out_of_summaries) == len(of_calls) > 0
+    compared = 0
+    for rounded, exact in zip(out_of_summaries, of_calls, strict=True):
+        for column, value in exact.items():
+            if column.endswith("_ms"):
+                assert (rounded[column] is None) == (value is None), column
+                if value is not None and exact["calls"] >= LEAST_CALLS:
+                    compared += 1
+                    assert rounded[column] == pytest.approx(value, rel=MOST_APART), column
+            else:
+                assert rounded[column] == value, column
+    assert compared
+
+
+@pytest.mark.parametrize(
+    "words", [{"by": "user"}, {"where": "error_type is null"}, {"tz": "Asia/Kathmandu", "every": "day"}]
+)
+def test_percentiles_of_other_groups_are_those_of_the_calls(timed_lake: Path, words: dict[str, str]) -> None:
+    out_of_summaries, of_calls = both(timed_lake, asked("latency", since="2026-11-19", until="2026-11-20", **words))
+    assert out_of_summaries == of_calls
+
+
+@pytest.mark.parametrize("ms", [0, 1, 199, 200, 201, 250, 999, 10_000, 123_456, 86_400_000])
+def test_a_time_is_rounded_by_less_than_one_percent(tmp_path: Path, ms: int) -> None:
+    row = replace(made_up_rows(1)[0], error_type=None, cache_status=None, duration_ms=ms, time_to_first_token_ms=None)
+    merged(tmp_path, [replace(row, request_id=f"{number:08x}{row.request_id[8:]}") for number in range(4)])
+    ((p50,),) = {(row["p50_ms"],) for row in both(tmp_path, asked("latency", since="2026-11-19"))[0]}
+    assert p50 == ms if ms < 200 else abs(p50 - ms) < ms / 100
+
+
+def both(data: Path, question: Question) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of a report that asks `calls_timed`: as it is, and of the calls alone."""
+    assert summaries(data)
+    of_calls = replace(question, where=f"({question.where or 'true'}) and request_id is not null")
+    return _records(data, question), _records(data, of_calls)
+
+
+def _records(data: Path, question: Question) -> list[dict[str, Any]]:
+    return Lake(data).ask(lambda connection: list(answer(connection, question).records()))
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

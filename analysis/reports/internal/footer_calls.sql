@@ -10,7 +10,7 @@ select
     sum(input_tokens) as input_tokens,
     sum(output_tokens) as output_tokens,
     sum(cost_nanousd) as cost_nanousd
-from calls_summed
+from calls_in_brief
 group by
     provider_name,
     model,

@@ -1,22 +1,17 @@
 -- How long do answers take: median, 95th and 99th percentile, and the first token?
--- Times are those of answers that a provider gave: no errors, which are quick or time out, and no cache hits.
-with timed as (
-    select
-        *,
-        error_type is null and coalesce(cache_status, 'miss') in ('miss', 'unavailable') as is_timed
-    from calls
-),
-groups as (
+-- Times are those of answers that a provider gave: no errors, which are quick or time out, and no cache hits. Out of summaries
+-- they are rounded by less than 1 %.
+with groups as (
     select
         model, -- by
-        count(*) as calls,
-        count(error_type) as errors,
+        cast(sum(call_count) as bigint) as calls,
+        cast(sum(error_count) as bigint) as errors,
         cast(sum(output_tokens) as bigint) as output_tokens,
         sum(cost_nanousd) / 1e9 as cost_usd,
         -- all percentiles of a column at once: half the time
-        quantile_cont(duration_ms, [0.5, 0.95, 0.99]) filter (where is_timed) as durations,
-        quantile_cont(time_to_first_token_ms, [0.5, 0.95]) filter (where is_timed) as first_tokens
-    from timed
+        timed_percentiles(timed_ms, timed_place, timed_total) as durations,
+        timed_percentiles(timed_first_token_ms, timed_place, timed_total) as first_tokens
+    from calls_timed
     group by all
 )
 select

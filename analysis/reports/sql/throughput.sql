@@ -1,24 +1,16 @@
 -- How many output tokens a second do answers have, and when does the first token come, by model and hour?
 -- Of answers that a provider gave: no errors and no cache hits. `tokens_per_s` is all their tokens by all their time,
--- `stream_tokens_per_s` that of streams by their time after the first token.
-with answers as (
-    select
-        *,
-        error_type is null and coalesce(cache_status, 'miss') in ('miss', 'unavailable') as is_timed,
-        is_timed and output_tokens is not null and duration_ms > 0 as has_speed,
-        has_speed and duration_ms > time_to_first_token_ms as has_stream_speed
-    from calls
-),
-groups as (
+-- `stream_tokens_per_s` that of streams by their time after the first token. Times to the first token are rounded by less than 1 %
+-- out of summaries.
+with groups as (
     select
         model, hour, -- by
-        count(*) as calls,
-        cast(sum(output_tokens) filter (where is_timed) as bigint) as output_tokens,
-        sum(output_tokens) filter (where has_speed) * 1000 / sum(duration_ms) filter (where has_speed) as speed,
-        sum(output_tokens) filter (where has_stream_speed) * 1000
-            / sum(duration_ms - time_to_first_token_ms) filter (where has_stream_speed) as stream_speed,
-        quantile_cont(time_to_first_token_ms, [0.5, 0.95]) filter (where is_timed) as first_tokens
-    from answers
+        cast(sum(call_count) as bigint) as calls,
+        cast(sum(timed_output_tokens) as bigint) as output_tokens,
+        sum(speed_tokens) * 1000 / sum(speed_ms) as speed,
+        sum(stream_tokens) * 1000 / sum(stream_ms) as stream_speed,
+        timed_percentiles(timed_first_token_ms, timed_place, timed_total) as first_tokens
+    from calls_timed
     group by all
 )
 select
