@@ -132,6 +132,8 @@ set variable most = 100;
 
 {summed.view_of_calls("calls_summed_before", "calls_before")};
 
+{summed.brief_view_of_summed()};
+
 {summed.timed_view_of_calls()};"""
 
 
@@ -161,6 +163,7 @@ def printed_scope(scope: Scope) -> str:
         _view("calls_before", "before_", earlier, scope),
         summed.view_of_calls("calls_summed", "calls"),
         summed.view_of_calls("calls_summed_before", "calls_before"),
+        summed.brief_view_of_summed(),
         summed.timed_view_of_calls(),
     )
     return f"{sets}\n{';\n\n'.join(views)};\n"

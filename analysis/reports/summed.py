@@ -83,6 +83,11 @@ def brief_view(connection: Connection, window: Window, where: str | None, has: f
     """SQL of the view `calls_in_brief`, after `calls_summed` was made."""
     if has and _can_answer(connection, _BRIEF, window, (), where):
         return f"create or replace temp view calls_in_brief as\nselect *, {_COUNTS} from ({_brief_rows(window, where)})"
+    return brief_view_of_summed()
+
+
+def brief_view_of_summed() -> str:
+    """The same out of `calls_summed`, whatever that is made of."""
     names = ", ".join(("model", *(name for name in BRIEF_COLUMNS if name in COLUMNS and name != "started_at")))
     return (
         f"create or replace temp view calls_in_brief as select {names}, error_count, unpriced_count from calls_summed"
