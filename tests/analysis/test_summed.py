@@ -136,10 +136,10 @@ def timed_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         {},
         {"by": "provider,operation"},
-        {"every": "day"},
+        {"every": "day", "by": "model"},
         {"by": "day", "where": "provider = 'openai'"},
         {"since": "2026-11-19T00:10:00Z", "until": "2026-11-19T01:01:00Z"},
-        {"tz": "America/New_York", "every": "hour", "since": "2026-11-18"},
+        {"tz": "America/New_York", "every": "week", "by": "model", "since": "2026-11-18"},
     ],
 )
 def test_percentiles_out_of_summaries_are_close_and_all_else_is_the_same(
@@ -162,7 +162,7 @@ def test_percentiles_out_of_summaries_are_close_and_all_else_is_the_same(
 
 
 @pytest.mark.parametrize(
-    "words", [{"by": "user"}, {"where": "error_type is null"}, {"tz": "Asia/Kathmandu", "every": "day"}]
+    "words", [{"by": "user"}, {"by": "hour"}, {"where": "error_type is null"}, {"tz": "Asia/Kathmandu", "every": "day"}]
 )
 def test_percentiles_of_other_groups_are_those_of_the_calls(timed_lake: Path, words: dict[str, str]) -> None:
     out_of_summaries, of_calls = both(timed_lake, asked("latency", since="2026-11-19", until="2026-11-20", **words))
