@@ -61,8 +61,8 @@ def _mistakes_of(question: Question) -> Iterator[None]:
 
 def ready(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> str:
     """SQL of the answer, for a connection on which everything is made that it needs. Raises as `answer`."""
-    # A comparison opens the period before as a scope of its own.
-    open_scope(connection, question.scope, has_before=question.report.reads_before)
+    # A comparison opens the period before as a scope of its own; a person's file may name it in any way.
+    open_scope(connection, question.scope, has_before=question.report.reads_before or question.report.file is not None)
     if question.report.file:
         _check_own(connection, question)
     if question.is_compared and not question.report.reads_before:
