@@ -53,7 +53,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         *([Replay(proxy, services)] if proxy.tape else []),  # answers from a recording; nothing goes out then
         capture,  # copies what passes into the journal
         ErrorAnswers(calls),  # no first byte came: an error in the dialect of the called API
-        AnswerHeaders(calls, services.journal),  # our headers on every answer
+        AnswerHeaders(proxy, services.journal),  # our headers on every answer
         LetPagesRead(),  # an allowed web page may read its answer
         Cache(proxy, services),  # answers repeated calls; after Capture, which has the request by then
         overload,  # with too many calls under way the next one waits, then is refused; a hit needs no slot
@@ -67,7 +67,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
             proxy, capture, limits, overload
         ),  # calls that share one connection: each response is a call of its own
         TwoWay(proxy, capture, limits, overload),  # calls whose request goes on while the answer comes
-        EndCalls(calls),  # the call is over
+        EndCalls(proxy),  # the call is over
     ]
 
 

@@ -5,17 +5,19 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from mitmproxy import ctx, exceptions
 from mitmproxy.options import Options
+from mitmproxy.proxy.mode_servers import ServerInstance
 
 from addon.config import trust
 from addon.config.settings import ConfigError, Settings
 from addon.hooks.proxy import Proxy
 from addon.main import heliograph
+from addon.mitm.inherited_sockets import InheritedInstance, mode_of
 from addon.mitm.lean_master import LeanMaster
 
 Address = tuple[str, int]
@@ -35,11 +37,18 @@ class Announce:
         servers = ctx.master.addons.get("proxyserver").servers
         addresses = [address for server in servers for address in server.listen_addrs]
         if addresses:
-            self.on_listening(addresses[0][:2])
+            # After the `running` of the addons behind us, which have the certificates.
+            asyncio.get_running_loop().call_soon(asyncio.ensure_future, self._open(servers, addresses[0][:2]))
             return
         reasons = [_reason(server.last_exception) for server in servers if server.last_exception]
         self.failure = "; ".join(reasons) or "the proxy does not listen"
         ctx.master.shutdown()
+
+    async def _open(self, servers: Iterable[ServerInstance[Any]], address: Address) -> None:
+        for server in servers:
+            if isinstance(server, InheritedInstance):
+                await server.accept()
+        self.on_listening(address)
 
 
 def _reason(error: BaseException) -> str:
@@ -54,8 +63,10 @@ async def serve(
     proxy: Proxy | None = None,
     handle_signals: bool = True,
     on_start: Callable[[LeanMaster], None] = lambda master: None,
+    sockets: Sequence[int] = (),
 ) -> None:
-    """Runs the proxy until it is told to stop. Raises ConfigError and OSError (NotOurs among them) where it cannot start."""
+    """Runs the proxy until it is told to stop. `sockets`: descriptors of listening sockets, which are bound to `listen`;
+    without them it makes its own. Raises ConfigError and OSError (NotOurs among them) where it cannot start."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)  # it makes a record of every connection; nobody reads them
     logging.getLogger("mitmproxy.addons.proxyserver").setLevel(
@@ -71,6 +82,7 @@ async def serve(
             listen_host=listen[0],
             listen_port=listen[1],
             tcp_timeout=_CLIENT_IDLE_S,
+            **({"mode": [mode_of(sockets)]} if sockets else {}),
         )
     except exceptions.OptionsError as error:  # the form that mitmproxy wants; the cause is our own error
         raise error.__cause__ or ConfigError(str(error)) from None

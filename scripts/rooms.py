@@ -19,6 +19,7 @@ ORDER: Final = (
     "analysis.scripts",
     "pytest_plugin",
     "commands",
+    "workers",
     "start",
     "analysis.serving",
     "analysis.dashboard",

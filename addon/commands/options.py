@@ -67,6 +67,18 @@ def listen_option(says: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     )
 
 
+def workers_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--workers N|auto`, as the number `workers`."""
+    return click.option(
+        "--workers",
+        default="1",
+        show_default=True,
+        metavar="N|auto",
+        callback=lambda context, parameter, value: _worker_count(value),
+        help="Processes that serve the port together; auto: one for each core.",
+    )(command)
+
+
 def project_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--project NAME`."""
     return click.option(
@@ -116,6 +128,23 @@ def _address(listen: str) -> tuple[str, int]:
         return parse_listen(listen)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
+
+
+_MOST_WORKERS: Final = 256
+
+
+def _worker_count(workers: str) -> int:
+    if workers == "auto":
+        return cores()
+    if not (workers.isascii() and workers.isdigit() and 1 <= int(workers) <= _MOST_WORKERS):
+        raise click.UsageError(f"--workers {workers!r}: write a number from 1 to {_MOST_WORKERS}, or auto")
+    return int(workers)
+
+
+def cores() -> int:
+    """That this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)  # macOS lacks it
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 def _label(project: str | None) -> str | None:

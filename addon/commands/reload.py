@@ -28,7 +28,8 @@ def reload(data: Path, config: Path | None) -> None:
     """Have the proxies that run on the data folder read heliograph.toml again, and say what changed and what needs a restart.
 
     They also do so by themselves, within two seconds of a change. SIGHUP does the same. With a mistake in the file the
-    old settings stay (exit 2).
+    old settings stay (exit 2). The workers of `heliograph up --workers N` are replaced one by one without losing a call:
+    then everything in the file is in force, and a new version of heliograph.
     """
     from addon.storage.presence import running_proxies  # needs fcntl, which Windows lacks
 
@@ -43,7 +44,8 @@ def reload(data: Path, config: Path | None) -> None:
         if told.problem:
             problems.append(told.problem)
         else:
-            click.echo(f"{_name(told)}: {Changes(taken=told.taken, restart=told.restart)}")
+            replaced = f"; all {told.workers} workers are new" if told.workers > 1 else ""
+            click.echo(f"{_name(told)}: {Changes(taken=told.taken, restart=told.restart)}{replaced}")
     if problems:
         raise click.UsageError("the old settings stay:\n" + "\n".join(dict.fromkeys(problems)))
 
@@ -58,7 +60,7 @@ def _told(folders: Folders, proxy: "Running") -> "Running":
         raise Failure(f"{_name(proxy)} belongs to another user; run this as that user") from error
     from addon.storage.presence import running_proxies
 
-    deadline = time.monotonic() + _WAIT_S
+    deadline = time.monotonic() + _WAIT_S * proxy.workers
     while time.monotonic() < deadline:
         for found in running_proxies(folders):
             if found.pid == proxy.pid and found.started_at == proxy.started_at and found.reads > proxy.reads:

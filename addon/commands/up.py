@@ -1,13 +1,15 @@
 """`heliograph up`: the proxy that stays."""
 
 import asyncio
+import logging
 import os
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -21,14 +23,13 @@ from addon.commands.options import (
     read_settings,
     unwritable,
     upstream_options,
+    workers_option,
 )
 from addon.commands.tables import warn
 from addon.commands.tail import shows_colour
 from addon.config.places import DEFAULT_LISTEN, data_folder
 from addon.config.settings import ConfigError, Settings, parse_listen
-
-if TYPE_CHECKING:
-    from addon.hooks.proxy import Proxy
+from addon.workers.command_line import CommandLine
 
 _LAST_LINES_S: Final = 10.0  # for the lines of calls that were settled at the end
 
@@ -45,6 +46,7 @@ _LAST_LINES_S: Final = 10.0  # for the lines of calls that were settled at the e
 @upstream_options
 @listen_option("Where to listen.")
 @click.option("--open", "open_to_all", is_flag=True, help="Allow a --listen that other machines can reach.")
+@workers_option
 @click.option(
     "-v", "--verbose", is_flag=True, help="Print a line for each call as it finishes, as `heliograph tail` does."
 )
@@ -56,12 +58,14 @@ def up(
     upstream_timeout: float | None,
     listen: tuple[str, int],
     open_to_all: bool,
+    workers: int,
     verbose: bool,
     log_json: bool,
 ) -> None:
     """Start the proxy and say how to point a program at it. Ctrl-C ends it, in order, with a line on what its calls cost.
 
-    Messages go to standard error, the lines of --verbose to standard output. SIGHUP has it read its settings again.
+    Messages go to standard error, the lines of --verbose to standard output. SIGHUP has it read its settings again, and
+    replaces workers.
     """
     if __debug__:
         # Again without assertions: mitmproxy checks every event and message with them, a tenth of its time.
@@ -70,7 +74,11 @@ def up(
     refuse_if_open(listen, settings, open_to_all)
     try:
         with json_stderr() if log_json else nullcontext():
-            asyncio.run(_serve(settings, listen, verbose, log_json))
+            if workers > 1:
+                line = CommandLine(data=data, config=config, upstreams=upstreams, upstream_timeout_s=upstream_timeout)
+                asyncio.run(_serve_with_workers(line, listen, workers, verbose, log_json))
+            else:
+                asyncio.run(_serve(settings, listen, verbose, log_json))
     except ConfigError as error:
         raise Failure(str(error)) from error
     except OSError as error:
@@ -89,26 +97,48 @@ def refuse_if_open(listen: tuple[str, int], settings: Settings, open_to_all: boo
 
 
 async def _serve(settings: Settings, listen: tuple[str, int], verbose: bool, log_json: bool) -> None:
-    from addon.hooks.child_process import ChildProcess
     from addon.hooks.proxy import Proxy
     from addon.serve import serve
 
-    proxy, lines = Proxy(), None
-    if verbose:
-        style = ("--json",) if log_json else ("--colour",) if shows_colour(sys.stdout.isatty(), os.environ) else ()
-        since = ("--since", str(proxy.started_at))
-        lines = ChildProcess("addon.commands.call_lines", "--data", str(settings.data), *since, *style)
-    try:
-        announce = _announce_json if log_json else _announce
+    proxy, announce = Proxy(), _announce_json if log_json else _announce
+    async with _lines(settings.data, proxy.started_at, verbose, log_json):
         await serve(settings, listen, lambda address: announce(settings.data, address), proxy)
+    _say_goodbye(settings.data, proxy.started_at, proxy.run, log_json)
+
+
+async def _serve_with_workers(
+    line: CommandLine, listen: tuple[str, int], workers: int, verbose: bool, log_json: bool
+) -> None:
+    from addon.workers.supervisor import Supervisor
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    supervisor, announce = Supervisor(line, listen, workers), _announce_json if log_json else _announce
+    async with _lines(line.data, supervisor.started_at, verbose, log_json):
+        await supervisor.run(lambda address: announce(line.data, address))
+    _say_goodbye(line.data, supervisor.started_at, supervisor.family, log_json)
+
+
+@asynccontextmanager
+async def _lines(data: Path, started_at: float, verbose: bool, log_json: bool) -> AsyncIterator[None]:
+    """The process that prints the line of each call, with --verbose."""
+    from addon.hooks.child_process import ChildProcess
+
+    if not verbose:
+        yield
+        return
+    style = ("--json",) if log_json else ("--colour",) if shows_colour(sys.stdout.isatty(), os.environ) else ()
+    since = ("--since", str(started_at))
+    lines = ChildProcess("addon.commands.call_lines", "--data", str(data), *since, *style)
+    try:
+        yield
     finally:
-        if lines and not await lines.end(_LAST_LINES_S):
+        if not await lines.end(_LAST_LINES_S):
             lines.kill()
-    _say_goodbye(settings.data, proxy, log_json)
 
 
-def _say_goodbye(data: Path, proxy: "Proxy", log_json: bool) -> None:
-    """One line: what the calls since the start came to, and how many of this proxy's have no row yet."""
+def _say_goodbye(data: Path, started_at: float, run: str, log_json: bool) -> None:
+    """One line: what the calls since the start came to, and how many of this proxy's have no row yet. `run`: how the names of
+    its runs of the journal begin."""
     import duckdb
 
     from addon.storage.begun import count_begun
@@ -121,8 +151,8 @@ def _say_goodbye(data: Path, proxy: "Proxy", log_json: bool) -> None:
     from analysis.reports.scope import Scope, open_scope
     from analysis.reports.window import Window
 
-    window = Window(datetime.fromtimestamp(proxy.started_at, UTC))
-    seconds = time.time() - proxy.started_at
+    window = Window(datetime.fromtimestamp(started_at, UTC))
+    seconds = time.time() - started_at
     folders = Folders(data)
 
     def question(connection: Connection) -> Totals:
@@ -131,7 +161,7 @@ def _say_goodbye(data: Path, proxy: "Proxy", log_json: bool) -> None:
 
     try:
         total = Lake(data).ask(question)
-        unsettled = count_begun(folders, proxy.run)
+        unsettled = count_begun(folders, run)
     except (duckdb.Error, OSError) as error:
         warn(f"stopped after {_span(seconds)}; what its calls cost cannot be read: {error}")
         return

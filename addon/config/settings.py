@@ -122,12 +122,14 @@ def load(
     upstreams: Sequence[str] = (),
     upstream_timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
+    text: str | None = None,
 ) -> Settings:
     """Settings from the config file, the command line's `NAME=URL`s and a proxy that `environ` names.
 
-    With `environ` each `$NAME` in the file must be set in it. Raises ConfigError with every mistake.
+    With `environ` each `$NAME` in the file must be set in it. `text`: what stands in the file, where it was read already.
+    Raises ConfigError with every mistake.
     """
-    settings, problems = load_what_can_be_read(data, config, upstreams, upstream_timeout_s, environ)
+    settings, problems = load_what_can_be_read(data, config, upstreams, upstream_timeout_s, environ, text)
     if problems:
         raise ConfigError("\n".join(problem.text for problem in problems))
     return settings
@@ -139,13 +141,15 @@ def load_what_can_be_read(
     upstreams: Sequence[str] = (),
     upstream_timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
+    text: str | None = None,
 ) -> tuple[Settings, tuple[Problem, ...]]:
     """Like `load`, but a section with a mistake counts as left out, and the mistakes are returned."""
     path = config or data / CONFIG_NAME
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
     try:
-        if table := _read(path, must_exist=config is not None):
+        found_text = settings_text(path, must_exist=config is not None) if text is None else text
+        if table := _table(path, found_text):
             from addon.config.read import read_table
 
             fields, found = read_table(path, table, environ)
@@ -226,20 +230,28 @@ def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | N
         raise ConfigError(f"HTTPS_PROXY: not a URL ({error}); write e.g. http://proxy.example.org:3128") from error
 
 
-def _read(path: Path, must_exist: bool) -> dict[str, Any]:
+def settings_text(path: Path, *, must_exist: bool) -> str:
+    """What stands in the settings file; "" where there is none. Raises ConfigError."""
     if not must_exist and is_odd(path):  # with --config it may be a pipe: <(...)
         raise ConfigError(f"{path}: not a regular file; move it away")
     try:
-        # Decimals stay as they are written: 0.1 is not the nearest binary fraction.
-        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"{path}: no such file") from None
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return ""
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+
+
+def _table(path: Path, text: str) -> dict[str, Any]:
+    try:
+        # Decimals stay as they are written: 0.1 is not the nearest binary fraction.
+        return tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
 def provider_name(name: str) -> str:

@@ -1,16 +1,21 @@
 """Our headers on the answer of every call: its id, attempts, overhead, warnings."""
 
+from typing import Final
+
 from mitmproxy import http
 
 from addon.config import controls
 from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call import Call, Calls
+from addon.hooks.call import Call
+from addon.hooks.proxy import Proxy
 from addon.storage.journal import Journal
+
+_SWITCHED: Final = 101
 
 
 class AnswerHeaders:
-    def __init__(self, calls: Calls, journal: Journal) -> None:
-        self.calls, self.journal = calls, journal
+    def __init__(self, proxy: Proxy, journal: Journal) -> None:
+        self.proxy, self.journal = proxy, journal
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         self._tell(flow)
@@ -19,7 +24,9 @@ class AnswerHeaders:
         self._tell(failed.flow)
 
     def _tell(self, flow: http.HTTPFlow) -> None:
-        call = self.calls.of(flow.id)
+        if self.proxy.is_leaving and flow.response and flow.response.status_code != _SWITCHED:
+            flow.response.headers["connection"] = "close"  # the caller's next request finds another process
+        call = self.proxy.calls.of(flow.id)
         if call is None or flow.response is None:
             return
         headers, attempts = flow.response.headers, call.attempts

@@ -27,6 +27,7 @@ from addon.recordings.model import RecordedCall
 from addon.routing.router import Route
 from addon.sending.fallbacks import Codes, Fallbacks
 from addon.sending.timeouts import Timeouts
+from addon.storage.counts import Counts
 from addon.storage.journal_lines import CallStart, Charge
 
 if TYPE_CHECKING:
@@ -206,7 +207,8 @@ class Call:
 class Calls:
     """The calls under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts | None = None) -> None:
+        self._counts = counts or Counts()
         self._under_way: dict[str, Call] = {}  # by call id
         self._of_flow: dict[str, Call] = {}  # the call that a flow's HTTP request and answer are
         self.held = HeldBodies()
@@ -215,6 +217,7 @@ class Calls:
     def begin(self, call: Call, flow_id: str | None) -> None:
         """Without a flow: a call over a WebSocket."""
         self._under_way[call.id] = call
+        self._counts.under_way += 1
         if flow_id is not None:
             self._of_flow[flow_id] = call
 
@@ -227,6 +230,7 @@ class Calls:
 
     def end_call(self, call: Call) -> None:
         del self._under_way[call.id]
+        self._counts.under_way -= 1
         self.held.give_back(call.held_bytes)
         self.slots.leave(call.id)
         call.move_to(CallState.ENDED)

@@ -31,6 +31,7 @@ class ClientConnection:
     connect_timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # by server connection id
     caller_process: Answer | None = None  # of this machine; None: it was not asked for
     leads: list["Flight"] = field(default_factory=list)  # shared calls under way whose first caller is here
+    requests: int = 0  # under way; a tunnel or a WebSocket counts as one until the connection ends
     cut_at: float | None = None  # monotonic: when the connection is cut unless something changes
     is_told: bool = False  # that it is late
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # set when the caller disconnected
@@ -40,6 +41,11 @@ class ClientConnection:
         """The process on this machine that made the connection, as far as it is known by now."""
         answer = self.caller_process
         return answer.result() if answer and answer.done() else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way, and no request has begun to arrive."""
+        return self.requests == 0 and self.cut_at is None
 
     def waits_for_head(self, waits: bool) -> None:
         """A request's head is there in part, or (False) it is whole or none has begun."""
@@ -74,6 +80,10 @@ class OpenConnections:
             if client.connected:
                 self._open[client.id] = known
         return known
+
+    def idle(self) -> list[str]:
+        """The ids of those on which nothing is under way."""
+        return [client_id for client_id, known in self._open.items() if known.is_idle]
 
     def late(self, now: float) -> list[tuple[str, bool]]:
         """The connections that are to be cut (True), or to be told first that they are late (False). Each is due once."""

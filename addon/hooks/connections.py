@@ -43,7 +43,7 @@ class Connections:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
         proxy.connections.head_s = services.settings.head_s
-        proxy.calls.held.most_bytes = services.settings.held_bytes
+        proxy.calls.held.most_bytes = services.settings.held_bytes // (proxy.parent.workers if proxy.parent else 1)
         self._layers: Any = None  # the module addon.mitm.call_layer, where this mitmproxy has what it relies on
         self._setup: Any = None
         self._look: asyncio.Task[None] | None = None
@@ -120,6 +120,8 @@ class Connections:
         elif not (opened or may_call(flow, self.services)):
             # Inside a provider's tunnel each call may bring its own.
             flow.response = proxy_key_needed(why_not(flow, caller, self.services))
+        elif not opened:
+            caller.requests += 1
 
     def _has_tls(self, request: http.Request) -> bool:
         """Whether a tunnel to this port of a provider's host carries TLS."""

@@ -34,6 +34,7 @@ _ENDED: Final = (
 )
 
 
+_TOLD: Final = ("passed", "seen", "under_way", "waiting", "overloaded", "journalled", "unlogged", "unchecked")
 _SEE: Final = {
     DASHBOARD_START: "the dashboard; a browser that asks for / is led to it",
     "/openai/v1": "base URL for OpenAI; every other provider's name is a prefix as well, e.g. /anthropic",
@@ -74,7 +75,7 @@ class Endpoints:
         request.host_header = f"127.0.0.1:{port}"
         request.headers[TOKEN] = self.services.api.token
         request.headers[CALLER] = flow.client_conn.peername[0]
-        request.headers[COUNTS] = orjson.dumps(self._counts() | self._state()).decode()
+        request.headers[COUNTS] = orjson.dumps(self._for_metrics()).decode()
         request.stream = True
         flow.server_conn.via = None
 
@@ -110,29 +111,18 @@ class Endpoints:
         if problem:
             state = {"status": "degraded", "problem": f"{problem}; calls go on without a record"}
         state |= {"calls": counts, "passed": passed}
+        if self.proxy.parent:
+            state["workers"] = self.proxy.sums()["serving"]
         if path == ABOUT_PATH:
             state = {"name": "heliograph", "version": _version(), **state, "see": _SEE}
         return json_answer(200, state)
 
-    def _state(self) -> dict[str, float]:
-        """What would grow if something of ours were never let go."""
-        return {
-            "started_at": self.proxy.started_at,
-            "connections": len(self.proxy.connections),
-            "tasks": len(asyncio.all_tasks()),
-        }
+    def _for_metrics(self) -> dict[str, float]:
+        return {"started_at": self.proxy.started_at, **self.proxy.sums()}
 
-    def _counts(self) -> dict[str, float]:
-        return {
-            "passed": self.proxy.counts.passed,
-            "seen": self.proxy.counts.seen,
-            "under_way": len(self.proxy.calls),
-            "waiting": self.proxy.calls.slots.waiting,
-            "overloaded": self.proxy.calls.slots.refused,
-            "journalled": self.services.journal.journalled,
-            "unlogged": self.services.journal.unlogged,
-            "unchecked": self.proxy.counts.unchecked,
-        }
+    def _counts(self) -> dict[str, int]:
+        sums = self.proxy.sums()
+        return {name: sums[name] for name in _TOLD}
 
 
 def wants_page(accept: str) -> bool:

@@ -1,8 +1,8 @@
 """Start and end of the proxy: mitmproxy's options, opening what the settings name, the settler process, shutdown."""
 
 import asyncio
-import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,13 +12,16 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from addon.config.places import data_folder
+from addon.config.reload import file_settings, taken_over
 from addon.config.settings import ConfigError, Settings, load
 from addon.hooks import tape_options
-from addon.hooks.api_process import ApiDown
-from addon.hooks.child_process import ChildProcess
+from addon.hooks.api_process import ApiProcess
+from addon.hooks.helpers import Helpers
+from addon.hooks.leaving import leave
+from addon.hooks.parent import Parent
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services, open_services
-from addon.hooks.settings_watch import SettingsWatch
+from addon.hooks.settings_watch import SettingsWatch, Watched
 from addon.routing.addresses import is_loopback
 
 logger = logging.getLogger(__name__)
@@ -26,10 +29,7 @@ logger = logging.getLogger(__name__)
 _OPTION_PREFIX: Final = "heliograph_"
 # Calls under way may end before the process does, up to here; an agent's long answer is worth waiting for.
 _DRAIN_S: Final = 30.0
-# The settler writes what is left to Parquet before it goes; a backlog after a flood takes a while.
-_SETTLE_S: Final = 120.0
-_LONGEST_RESTART_PAUSE_S: Final = 30.0
-
+_COUNT_EVERY_S: Final = 1.0  # what is open in a worker: other workers tell of it, too
 
 type MakeAddons = Callable[[Proxy, Services], list[object]]
 
@@ -44,10 +44,11 @@ class Lifecycle:
         self.addons: list[object] = []  # mitmproxy visits them after us, in this order
         self._make_addons = make_addons
         self._services: Services | None = None
-        self._settler: ChildProcess | None = None
+        self._helpers: Helpers | None = None
         self._watch: SettingsWatch | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._drained_by: float | None = None  # loop time: calls under way have until then
         self._loaded = False
 
     def load(self, loader: Loader) -> None:
@@ -65,7 +66,7 @@ class Lifecycle:
         if self._services or not self._loaded:
             return
         try:
-            self._services = open_services(self.settings or self._from_options())
+            self._services = open_services(self.settings or self._from_options(), self.proxy.counts, self.proxy.parent)
             if self.settings is None:
                 self.proxy.tape = tape_options.tape_of(ctx.options)
         except (ConfigError, OSError) as error:
@@ -102,38 +103,64 @@ class Lifecycle:
         if self.settings is None and not self.proxy.alone:
             logger.warning("heliograph: other machines can use this proxy; add --listen-host 127.0.0.1")
         assert self._services
-        self._start_settler(self._services)
+        if self.proxy.parent:
+            self._follow(self.proxy.parent, self._services)
+        else:
+            self._stand_alone(self._services)
+
+    def _follow(self, parent: Parent, services: Services) -> None:
+        """A worker's parent has the helpers and watches the settings."""
+
+        def use(text: str) -> None:
+            now = services.settings
+            try:
+                fresh = load(now.data, now.config, environ=os.environ, text=text)
+                self._use(taken_over(now, fresh, alone=self.proxy.alone))
+            except ConfigError as error:  # which the parent did not find: it may be of another version
+                logger.warning("heliograph: a worker keeps its old settings:\n%s", error)
+
+        async def count() -> None:
+            while True:
+                self.proxy.count_what_is_open()
+                await asyncio.sleep(_COUNT_EVERY_S)
+
+        def begin_leaving() -> None:
+            self._tasks.append(loop.create_task(self._leave()))
+
         loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self._keep_settler(self._services)))
-        if self._services.settings.is_watched:
-            self._watch = SettingsWatch(self.proxy, self._services, ctx.master.shutdown)
-            self._tasks.append(loop.create_task(self._watch.run()))
-        settings = self._services.settings
-        if settings.webhooks or settings.alerts or settings.otlp:
-            self._tasks.append(loop.create_task(self._keep_api(self._services)))
+        self._tasks.append(loop.create_task(count()))
+        self._tasks.append(loop.create_task(parent.listen(leave=begin_leaving, stop=ctx.master.shutdown, use=use)))
 
-    def _start_settler(self, services: Services) -> None:
-        settings = services.settings
-        self._settler = ChildProcess(
-            "addon.settling.process",
-            *("--data", str(settings.data), "--run", services.journal.run, "--config", str(settings.config)),
+    def _use(self, fresh: Settings) -> None:
+        """Raises ConfigError."""
+        assert self._services
+        self._services.use(fresh)
+        self.proxy.calls.slots.use(fresh.overload)
+
+    async def _leave(self) -> None:
+        self._drained_by = asyncio.get_running_loop().time() + _DRAIN_S
+        await leave(self.proxy, _DRAIN_S)
+        ctx.master.shutdown()
+
+    def _stand_alone(self, services: Services) -> None:
+        assert isinstance(services.api, ApiProcess)
+        self._helpers = Helpers(services.settings.data, services.settings.config, services.journal.run)
+        self._helpers.start(services.settings, services.api)
+        if services.settings.is_watched:
+            self._watch = SettingsWatch(self._watched(services))
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch.run()))
+
+    def _watched(self, services: Services) -> Watched:
+        proxyserver = ctx.master.addons.get("proxyserver")
+        return Watched(
+            in_force=lambda: services.settings,
+            read=lambda: file_settings(services.settings, os.environ),
+            use=self._use,
+            is_alone=lambda: self.proxy.alone,
+            addresses=proxyserver.listen_addrs,
+            stop=ctx.master.shutdown,
+            started_at=self.proxy.started_at,
         )
-
-    async def _keep_settler(self, services: Services) -> None:
-        pause_s = 1.0
-        while not self._stopping:
-            await asyncio.sleep(pause_s)
-            if self._settler and self._settler.exit_status is not None and not self._stopping:
-                logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.exit_status)
-                self._start_settler(services)
-                pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
-
-    async def _keep_api(self, services: Services) -> None:
-        """The process of the endpoints sends webhooks, spans and alerts; without them it starts at the first request for an endpoint."""
-        while not self._stopping:
-            with contextlib.suppress(ApiDown):  # it has said why
-                await services.api.port()
-            await asyncio.sleep(_LONGEST_RESTART_PAUSE_S)
 
     async def done(self) -> None:
         """Let calls under way finish, settle them, then end. Calls that do not finish in time are in the journal."""
@@ -141,7 +168,7 @@ class Lifecycle:
             return
         ctx.options.update(server=False)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _DRAIN_S
+        deadline = self._drained_by or loop.time() + _DRAIN_S
         while self.proxy.calls and loop.time() < deadline:  # noqa: ASYNC110  an event for each call's end is not worth it
             await asyncio.sleep(0.05)
         if self.settings is None and self.proxy.tape:
@@ -149,15 +176,15 @@ class Lifecycle:
         await services.api.stop()
         await services.callers.stop()
         self._stopping = True
+        if self._helpers:
+            self._helpers.stop_keeping()
         for task in self._tasks:
             task.cancel()
         if self._watch:
             self._watch.close()
         await services.close()
-        if self._settler and self._settler.exit_status is not None:
-            self._start_settler(services)  # it died a moment ago, and calls are left to settle
-        if self._settler and not await self._settler.end(_SETTLE_S):
-            logger.warning("heliograph: still settling; the settler goes on by itself")
+        if self._helpers:
+            await self._helpers.settle()
 
 
 def others_reach(modes: Sequence[str], listen_host: str) -> bool:

@@ -25,7 +25,7 @@ _REFUSAL: Final = CONSEQUENCES[Failure.OVERLOADED, Phase.BEFORE_FIRST_BYTE]
 class Overload:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
-        self.slots = proxy.calls.slots
+        self.slots, self.counts = proxy.calls.slots, proxy.counts
         self.slots.use(services.settings.overload)
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
@@ -57,7 +57,7 @@ class Overload:
 
     def _refuse(self, call: Call, why: str, is_counted: bool = True) -> Refused:
         """A caller that left is not counted: it is not told."""
-        self.slots.refused += is_counted
+        self.counts.overloaded += is_counted
         call.attempts.made, call.attempts.fallback_index = 0, None
         call.refused_as = _REFUSAL.error_type
         most = self.services.settings.overload.max_calls
@@ -67,7 +67,7 @@ class Overload:
 
     def upstream_failed(self, failed: NoAnswer) -> None:
         """The bodies of all calls together were too much."""
-        self.slots.refused += failed.failure is Failure.OVERLOADED
+        self.counts.overloaded += failed.failure is Failure.OVERLOADED
 
 
 def _may_share(call: Call) -> bool:

@@ -50,6 +50,7 @@ class Routing:
         self.proxy, self.services = proxy, services
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
+        self.proxy.connections.of(flow.client_conn).requests += 1
         if flow.response or flow.error:
             return  # an earlier addon, or mitmproxy itself, has answered
         try:

@@ -16,11 +16,13 @@ from addon.config.settings import ConfigError, Settings, origin_of
 from addon.config.stores import machine_of
 from addon.hooks.api_process import ApiProcess
 from addon.hooks.claims import Claims
+from addon.hooks.parent import Parent, ParentsApi
 from addon.limits.sqlite_store import LocalGate, SqliteLimits
 from addon.limits.store import LimitGate
 from addon.redaction.key import redactor_of
 from addon.routing.router import Router
 from addon.sending.fallbacks import FallbackRule, with_environment
+from addon.storage.counts import Counts
 from addon.storage.folders import Folders, refuse_unsafe
 from addon.storage.journal import Journal
 from addon.storage.redis_clients import RedisMissing
@@ -51,7 +53,7 @@ class Services:
     cache: AnswerStore
     claims: Claims  # on answers that this process makes for others
     limits: LimitGate
-    api: ApiProcess
+    api: ApiProcess | ParentsApi
     callers: CallerLookup
 
     @property
@@ -112,8 +114,8 @@ def _known_addresses(settings: Settings, rules: tuple[FallbackRule, ...]) -> fro
     return frozenset((origin.host, origin.port) for origin in origins if origin)
 
 
-def open_services(settings: Settings) -> Services:
-    """Everything that may fail at the start does so here. Raises OSError, ConfigError."""
+def open_services(settings: Settings, counts: Counts | None = None, parent: Parent | None = None) -> Services:
+    """Everything that may fail at the start does so here. `parent`: of a worker. Raises OSError, ConfigError."""
     refuse_unsafe(settings.data)
     folders = Folders(settings.data)
     folders.make()
@@ -128,7 +130,7 @@ def open_services(settings: Settings) -> Services:
                 recipient(text, os.environ)
     except ValueError as error:
         raise ConfigError(f"{settings.config}: {error}") from error
-    journal = Journal(folders.journal, on_trouble=_warn)
+    journal = Journal(folders.journal, on_trouble=_warn, run=parent.run if parent else "", counts=counts)
     journal.open()
     cache, limits = open_stores(settings, folders)
     return Services(
@@ -138,7 +140,7 @@ def open_services(settings: Settings) -> Services:
         cache=cache,
         claims=Claims(cache),
         limits=limits,
-        api=ApiProcess(settings),
+        api=parent.api if parent else ApiProcess(settings),
         callers=CallerLookup(),
     )
 

@@ -7,16 +7,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from mitmproxy import ctx
-
-from addon.config.reload import LOOK_EVERY_S, Changes, FileWatch, changes, file_settings, taken_over
+from addon.config.reload import LOOK_EVERY_S, Changes, FileWatch, changes, taken_over
 from addon.config.settings import ConfigError, Settings
-from addon.hooks.proxy import Proxy
-from addon.hooks.services import Services
 from addon.storage.folders import Folders
 from addon.storage.presence import Presence, Running
 
@@ -26,19 +22,37 @@ _JUST_NOW_S: Final = 10.0  # from an editor to `heliograph reload`
 _TERMINAL: Final = (0, 1, 2)  # standard input, output and error
 
 
-class SettingsWatch:
-    """Made once all is open; `run` is a task of the loop. `stop`: how to end the proxy in order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A proxy whose settings are watched: this process, or a parent that speaks for its workers."""
 
-    def __init__(self, proxy: Proxy, services: Services, stop: Callable[[], None]) -> None:
-        self.proxy, self.services, self._stop = proxy, services, stop
+    in_force: Callable[[], Settings]
+    read: Callable[[], Settings]  # what the file says now, without the command line. Raises ConfigError
+    use: Callable[[Settings], None]  # from now on. Raises ConfigError
+    renew: Callable[[], Awaitable[None]] | None = (
+        None  # replaces the workers, so that nothing needs a restart. Raises ConfigError
+    )
+    is_alone: Callable[[], bool]  # only this machine can reach it
+    addresses: Callable[[], Iterable[Any]]  # that it listens on: host, port, ...
+    stop: Callable[[], None]  # in order
+    started_at: float  # epoch seconds
+    workers: int = 1
+
+
+class SettingsWatch:
+    """Made once all is open; `run` is a task of the loop."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
         self._asked = asyncio.Event()
-        self._watch = FileWatch(services.settings.config)
+        config = watched.in_force().config
+        self._watch = FileWatch(config)
         self._at_start: Settings | None = None  # the file's, without the command line
         self._began_on_terminal = _on_terminal()
         self._taken_at = -_JUST_NOW_S  # monotonic: when the last change was taken over
         self._presence: Presence | None = None
         self._told = Running(
-            pid=os.getpid(), listen="", config=str(services.settings.config), started_at=proxy.started_at
+            pid=os.getpid(), listen="", config=str(config), started_at=watched.started_at, workers=watched.workers
         )
 
     async def run(self) -> None:
@@ -56,12 +70,12 @@ class SettingsWatch:
         with contextlib.suppress(
             ConfigError
         ):  # mended or broken since the start: then everything is compared with that
-            self._at_start = await asyncio.to_thread(file_settings, self.services.settings, os.environ)
+            self._at_start = await asyncio.to_thread(self._watched.read)
         if threading.current_thread() is not threading.main_thread():
             return  # signals reach the main thread alone
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hung_up)
         try:
-            self._presence = Presence(Folders(self.services.settings.data))
+            self._presence = Presence(Folders(self._watched.in_force().data))
         except OSError as error:
             logger.warning("heliograph: `heliograph reload` will not find this proxy: %s", error)
         self._say(self._told)
@@ -69,22 +83,27 @@ class SettingsWatch:
     def _hung_up(self) -> None:
         """SIGHUP: the settings are to be read again, or the terminal was closed."""
         if self._began_on_terminal and not _on_terminal():
-            self._stop()
+            self._watched.stop()
         else:
             self._asked.set()
 
     async def _read(self, was_asked: bool) -> None:
-        current = self.services.settings
+        watched = self._watched
+        current = watched.in_force()
         reads = self._told.reads + was_asked
         try:
-            fresh = await asyncio.to_thread(file_settings, current, os.environ)
-            self.services.use(taken_over(current, fresh, alone=self.proxy.alone))
-            self.proxy.calls.slots.use(self.services.settings.overload)
+            fresh = await asyncio.to_thread(watched.read)
+            watched.use(taken_over(current, fresh, alone=watched.is_alone()))
+            if was_asked and watched.renew:
+                await watched.renew()
         except ConfigError as error:
             logger.warning("heliograph: the settings stay as they were:\n%s", error)
             self._say(replace(self._told, reads=reads, problem=str(error), taken=(), restart=()))
             return
         found = changes(current, fresh, self._at_start or fresh)
+        if was_asked and watched.renew:
+            found = replace(found, taken=found.taken + found.restart, restart=())
+            self._at_start = fresh
         if found != Changes() or was_asked:
             logger.warning("heliograph: settings read again: %s", found)
         now = time.monotonic()
@@ -95,14 +114,12 @@ class SettingsWatch:
         self._say(replace(self._told, reads=reads, problem="", taken=found.taken, restart=found.restart))
 
     def _say(self, told: Running) -> None:
-        servers = getattr(ctx.master.addons.get("proxyserver"), "servers", ())
-        addresses = [address for server in servers for address in server.listen_addrs]
-        self._told = replace(told, listen=", ".join(f"{host}:{port}" for host, port, *_ in addresses))
+        self._told = replace(told, listen=", ".join(f"{host}:{port}" for host, port, *_ in self._watched.addresses()))
         try:
             if self._presence:
                 self._presence.say(self._told)
         except OSError as error:
-            logger.warning("heliograph: %s/running cannot be written: %s", self.services.settings.data, error)
+            logger.warning("heliograph: %s/running cannot be written: %s", self._watched.in_force().data, error)
 
     def close(self) -> None:
         if self._presence:

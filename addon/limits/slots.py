@@ -24,7 +24,6 @@ class Slots:
     """Which calls have a slot and which wait, by call id."""
 
     def __init__(self, bound: Overload = Overload()) -> None:
-        self.refused = 0  # calls so far, also those whose bodies were too much together
         self._bound = bound
         self._holders: set[str] = set()
         self._line: OrderedDict[str, asyncio.Future[None]] = OrderedDict()

@@ -170,7 +170,11 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="addon.settling.process", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--run", required=True, help="the run of the proxy at the other end of standard input")
+    parser.add_argument(
+        "--run",
+        required=True,
+        help="the run of the proxy at the other end of standard input, or how the names of its workers' runs begin",
+    )
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # the lifeline decides, so that a proxy's last calls are settled

@@ -134,9 +134,13 @@ class Settler:
         if self._charger:
             self._try_charging(functools.partial(self._charger.recount, time.time()))
 
-    def unsettled(self, run: str | None = None) -> bool:
-        """Whether dead runs (or `run`, dead or alive) have rows that are not in Parquet, and can still get there."""
-        return any(self._is_unsettled(known) for known in self._runs.values() if known.dead or known.name == run)
+    def unsettled(self, run: str = "") -> bool:
+        """Whether dead runs (or those whose names begin with `run`, dead or alive) have rows that are not in Parquet, and can still get there."""
+        return any(
+            self._is_unsettled(known)
+            for known in self._runs.values()
+            if known.dead or (run and known.name.startswith(run))
+        )
 
     @staticmethod
     def _is_unsettled(run: Run) -> bool:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from addon.ids import uuid7
+from addon.storage.counts import Counts
 from addon.storage.folders import make_folder, sync_folder
 from addon.storage.journal_lines import CallEnd, CallStart, Side, end_line, event_line, piece_line, start_line
 from addon.storage.record import EventRow
@@ -54,6 +55,23 @@ def _say(message: str) -> None:
         print(f"heliograph: {message}", file=sys.stderr, flush=True)
 
 
+_FAMILY_HEX: Final = 8
+
+
+def new_run_name() -> str:
+    return run_of_family(new_family(), secrets.randbits(32))
+
+
+def new_family() -> str:
+    """The beginning that the names of several runs share: those of the workers of one `heliograph up`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(_FAMILY_HEX // 2)}"
+
+
+def run_of_family(family: str, number: int) -> str:
+    """`number` is below 2**32, and given once in a family."""
+    return f"{family}{number:08x}"
+
+
 class Journal:
     """Writes calls to segments in `folder`. All methods may be called from any thread."""
 
@@ -64,11 +82,13 @@ class Journal:
         on_trouble: Callable[[str], None] = _say,  # called at most once a minute; must not call back
         segment_bytes: int = SEGMENT_BYTES,
         segment_age_s: float = SEGMENT_AGE_S,
+        run: str = "",
+        counts: Counts | None = None,
     ) -> None:
+        """`run`: a name that no other run has, as `new_run_name` makes one; else it is made here."""
         self.folder = folder
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
-        self.journalled = 0  # calls whose end is in the journal
-        self.unlogged = 0  # calls whose end could not be written when they ended
+        self.run = run or new_run_name()
+        self._counts = counts or Counts()
         self._on_trouble = on_trouble
         self._segment_bytes, self._segment_age_s = segment_bytes, segment_age_s
 
@@ -106,6 +126,16 @@ class Journal:
         self._thread.start()
 
     @property
+    def journalled(self) -> int:
+        """Calls whose end is in the journal."""
+        return int(self._counts.journalled)
+
+    @property
+    def unlogged(self) -> int:
+        """Calls whose end could not be written when they ended."""
+        return int(self._counts.unlogged)
+
+    @property
     def is_refused(self) -> bool:
         """Whether the disk does not take what is written at present."""
         return self._retry_at is not None
@@ -133,15 +163,15 @@ class Journal:
         with self._lock:
             record = self._calls.get(call_id)
             if record is None:  # never started here
-                self.unlogged += 1
+                self._counts.unlogged += 1
                 return False
             self._join(record)
             self._add(record, line)
             written = (record.ended or self._write()) and not record.cut
             if not record.ended:
                 record.ended = True
-                self.journalled += written
-                self.unlogged += not written
+                self._counts.journalled += written
+                self._counts.unlogged += not written
             if final:
                 del self._calls[call_id]
             return written

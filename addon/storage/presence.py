@@ -29,6 +29,7 @@ class Running:
     problem: str = ""  # why the last read changed nothing
     taken: tuple[str, ...] = ()  # what the last read changed, and
     restart: tuple[str, ...] = ()  # what has changed since the start and needs a restart
+    workers: int = 1  # processes that serve its port
 
 
 class Presence:
