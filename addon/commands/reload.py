@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from addon.storage.presence import Running
 
 _WAIT_S: Final = 10.0
+_WORKER_S: Final = 60.0  # the longest that a worker may take to start, one after another
 _LOOK_EVERY_S: Final = 0.05
 
 
@@ -60,7 +61,7 @@ def _told(folders: Folders, proxy: "Running") -> "Running":
         raise Failure(f"{_name(proxy)} belongs to another user; run this as that user") from error
     from addon.storage.presence import running_proxies
 
-    deadline = time.monotonic() + _WAIT_S * proxy.workers
+    deadline = time.monotonic() + (_WAIT_S if proxy.workers == 1 else _WORKER_S * proxy.workers)
     while time.monotonic() < deadline:
         for found in running_proxies(folders):
             if found.pid == proxy.pid and found.started_at == proxy.started_at and found.reads > proxy.reads:

@@ -107,10 +107,10 @@ class SettingsWatch:
         if found != Changes() or was_asked:
             logger.warning("heliograph: settings read again: %s", found)
         now = time.monotonic()
-        if found.taken:
+        if was_asked and now - self._taken_at < _JUST_NOW_S:  # we noticed by ourselves before we were asked
+            found = replace(found, taken=tuple(dict.fromkeys(self._told.taken + found.taken)))
+        elif found.taken:
             self._taken_at = now
-        elif was_asked and now - self._taken_at < _JUST_NOW_S:  # we noticed by ourselves before we were asked
-            found = replace(found, taken=self._told.taken)
         self._say(replace(self._told, reads=reads, problem="", taken=found.taken, restart=found.restart))
 
     def _say(self, told: Running) -> None:

@@ -1,0 +1,227 @@
+"""`heliograph up --workers N`: real processes that share one port, one settler and one API process."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from addon.demo.providers import FakeProviders
+from tests.proxy.clients import CHAT
+from tests.proxy.conftest import HELIOGRAPH, Proxy, environment, run_up, to, wait_for
+from tests.proxy.test_keys import CHAT_PATH
+
+HEADERS = {"authorization": "Bearer sk-test"}
+LIMIT = '[[limits]]\nname = "fifty"\nquota = 50\nwindow = "1d"\nunit = "request"\nper = "all"\n'
+
+
+@pytest.fixture(scope="module")
+def pair(shared_provider: FakeProviders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """Two workers, for all tests that end with two of them."""
+    with run_up(tmp_path_factory.mktemp("data"), "--workers", "2", *to(shared_provider)) as proxy:
+        yield proxy
+        assert proxy.stop() == 0
+        assert not [line for line in proxy.said if "Traceback" in line], "\n".join(proxy.said)
+
+
+def children(pid: int) -> dict[str, list[int]]:
+    """Process ids of the children, by the module that they run."""
+    found: dict[str, list[int]] = {}
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        child, parent, command = line.split(maxsplit=2)
+        if int(parent) == pid and (module := re.search(r" -m (\S+)", command)):
+            found.setdefault(module[1], []).append(int(child))
+    return found
+
+
+def workers(proxy: Proxy) -> list[int]:
+    return children(proxy.process.pid).get("addon.workers.process", [])
+
+
+def health(proxy: Proxy) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(fetched(proxy, "/healthz"))
+    return answer
+
+
+def fetched(proxy: Proxy, path: str) -> str:
+    """Over a connection of its own, so any worker may answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return str(opener.open(f"{proxy.url}{path}", timeout=30).read().decode())
+
+
+class Load:
+    """Calls without a pause in a thread of its own, half of them over kept-alive connections, half over fresh ones."""
+
+    def __init__(self, proxy: Proxy, callers: int = 2) -> None:
+        self.answered: list[str] = []  # ids of calls that were answered in whole
+        self.broken: list[str] = []  # what became of the others
+        self.worker_of: dict[str, int] = {}
+        self._url, self._callers, self._stop = f"{proxy.url}{CHAT_PATH}", callers, threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    async def _run(self) -> None:
+        kept = [self._call_often(is_kept=True) for _ in range(self._callers)]
+        fresh = [self._call_often(is_kept=False) for _ in range(self._callers)]
+        await asyncio.gather(*kept, *fresh)
+
+    async def _call_often(self, *, is_kept: bool) -> None:
+        limits = httpx.Limits(max_keepalive_connections=1 if is_kept else 0)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=30, limits=limits) as client:
+            while not self._stop.is_set():
+                try:
+                    answer = await client.post(self._url, json=CHAT, headers=HEADERS)
+                except httpx.HTTPError as error:
+                    self.broken.append(repr(error))
+                    continue
+                if answer.status_code == 200:
+                    self.answered.append(answer.headers["helicone-id"])
+                else:
+                    self.broken.append(f"{answer.status_code} {answer.text}")
+
+
+def has_rows_of_all(proxy: Proxy, ids: list[str]) -> bool:
+    settled = Counter(row["request_id"] for row in proxy.rows())
+    return all(settled[one] == 1 for one in ids)
+
+
+def test_one_settler_and_one_api_for_all_and_any_worker_tells_of_all(pair: Proxy) -> None:
+    before = health(pair)["calls"]["seen"]
+    for _ in range(8):  # a connection each
+        assert httpx.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False).status_code == 200
+    assert {health(pair)["calls"]["seen"] for _ in range(6)} == {before + 8}
+    assert health(pair)["workers"] == 2
+    for _ in range(4):
+        seen = re.search(r"^heliograph_seen_total (\S+)", fetched(pair, "/metrics"), re.MULTILINE)
+        assert seen and float(seen[1]) == before + 8
+    running = children(pair.process.pid)
+    assert {module: len(pids) for module, pids in running.items()} == {
+        "addon.workers.process": 2,
+        "addon.settling.process": 1,
+        "analysis.serving": 1,
+    }
+    runs = {path.name[:32] for path in (pair.data / "journal").glob("*.jsonl")}
+    assert len(runs) == 3, "each worker has a run of its own, and the API has one"
+
+
+def test_a_killed_worker_is_replaced_and_costs_only_its_own_calls(pair: Proxy) -> None:
+    seen_before = health(pair)["calls"]["seen"]
+    with Load(pair) as load:
+        wait_for(lambda: len(load.answered) > 30)
+        killed, other = workers(pair)
+        os.kill(killed, signal.SIGKILL)
+        answered = len(load.answered)
+        wait_for(lambda: len(load.answered) > answered + 30)
+        wait_for(lambda: len(workers(pair)) == 2 and killed not in workers(pair))
+        assert other in workers(pair)
+        wait_for(lambda: health(pair)["workers"] == 2)
+    assert all("ReadError" in one or "RemoteProtocolError" in one for one in load.broken), load.broken
+    assert len(load.broken) <= 4, "at most one call of each caller was on that worker"
+    wait_for(lambda: has_rows_of_all(pair, load.answered))
+    calls = health(pair)["calls"]
+    assert calls["under_way"] == 0, "calls of the dead are not under way"
+    assert seen_before + len(load.answered) <= calls["seen"] <= seen_before + len(load.answered) + len(load.broken)
+
+
+def test_sighup_replaces_all_workers_without_a_refused_or_broken_call(pair: Proxy) -> None:
+    before = set(workers(pair))
+    (pair.data / "heliograph.toml").write_text("[capture]\nmax_body_bytes = 1000\n[timeouts]\nfirst_byte_s = 77\n")
+    with Load(pair) as load, socket.create_connection(pair.url.removeprefix("http://").split(":")) as idle:
+        wait_for(lambda: len(load.answered) > 20)
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        assert b"200 OK" in idle.recv(65536)
+        told = subprocess.run(
+            [HELIOGRAPH, "reload", "--data", str(pair.data)], capture_output=True, text=True, env=environment()
+        )
+        assert told.returncode == 0, told.stderr
+        assert told.stdout.endswith("capture, [timeouts]; all 2 workers are new\n"), told.stdout
+        idle.settimeout(20)
+        assert idle.recv(65536) == b"", "an idle connection is closed in good order"
+        wait_for(lambda: len(workers(pair)) == 2)
+        assert not before & set(workers(pair))
+        answered = len(load.answered)
+        wait_for(lambda: len(load.answered) > answered + 20)
+    assert load.broken == []
+    wait_for(lambda: has_rows_of_all(pair, load.answered))
+    (pair.data / "heliograph.toml").unlink()
+
+
+def test_a_call_under_way_ends_on_the_worker_that_leaves(pair: Proxy, shared_provider: FakeProviders) -> None:
+    before = set(workers(pair))
+    with httpx.stream(
+        "POST",
+        f"{pair.url}{CHAT_PATH}",
+        json=CHAT | {"stream": True},
+        headers=HEADERS | {"x-fake": "chunk-delay=0.3"},
+        trust_env=False,
+        timeout=30,
+    ) as answer:
+        pieces = answer.iter_bytes()
+        next(pieces)
+        pair.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(set(workers(pair)) - before) == 2)
+        assert b"[DONE]" in b"".join(pieces)
+    wait_for(lambda: not before & set(workers(pair)))
+
+
+def test_limits_are_exact_across_workers_and_a_change_of_settings_reaches_all(pair: Proxy) -> None:
+    (pair.data / "heliograph.toml").write_text(LIMIT)
+    wait_for(lambda: [line for line in pair.said if "limits (fifty added)" in line], message="\n".join(pair.said))
+
+    async def statuses() -> Counter[int]:
+        limits = httpx.Limits(max_connections=20, max_keepalive_connections=0)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as client:
+            calls = [client.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=HEADERS) for _ in range(120)]
+            return Counter(answer.status_code for answer in await asyncio.gather(*calls))
+
+    assert asyncio.run(statuses()) == {200: 50, 429: 70}
+    (pair.data / "heliograph.toml").unlink()
+
+
+def test_without_their_parent_workers_end_and_all_is_settled(tmp_path: Path, shared_provider: FakeProviders) -> None:
+    with run_up(tmp_path, "--workers", "2", *to(shared_provider)) as proxy:
+        answers = [httpx.post(f"{proxy.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False) for _ in range(4)]
+        orphans = [pid for pids in children(proxy.process.pid).values() for pid in pids]
+        proxy.process.kill()
+        wait_for(lambda: not [pid for pid in orphans if is_running(pid)])
+        assert has_rows_of_all(proxy, [answer.headers["helicone-id"] for answer in answers])
+        assert not list((tmp_path / "journal").glob("*.jsonl"))
+
+
+def is_running(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def test_a_taken_port_is_refused_in_the_same_words_as_without_workers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = {
+            subprocess.run(
+                [HELIOGRAPH, "up", "--data", str(tmp_path / number), "--listen", listen, "--workers", number],
+                capture_output=True,
+                text=True,
+                env=environment(),
+            ).stderr
+            for number in ("1", "2")
+        }
+    assert said == {f"Error: cannot listen on {listen}: address already in use; choose another with --listen\n"}
