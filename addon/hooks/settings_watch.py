@@ -88,7 +88,7 @@ class SettingsWatch:
             self._asked.set()
 
     async def _read(self, was_asked: bool) -> None:
-        watched = self._watched
+        watched, now = self._watched, time.monotonic()
         current = watched.in_force()
         reads = self._told.reads + was_asked
         try:
@@ -106,7 +106,6 @@ class SettingsWatch:
             self._at_start = fresh
         if found != Changes() or was_asked:
             logger.warning("heliograph: settings read again: %s", found)
-        now = time.monotonic()
         if was_asked and now - self._taken_at < _JUST_NOW_S:  # we noticed by ourselves before we were asked
             found = replace(found, taken=tuple(dict.fromkeys(self._told.taken + found.taken)))
         elif found.taken:

@@ -153,7 +153,7 @@ def test_sighup_replaces_all_workers_without_a_refused_or_broken_call(pair: Prox
             [HELIOGRAPH, "reload", "--data", str(pair.data)], capture_output=True, text=True, env=environment()
         )
         assert told.returncode == 0, told.stderr
-        assert told.stdout.endswith("capture, [timeouts]; all 2 workers are new\n"), told.stdout
+        assert told.stdout.endswith("[timeouts]; all 2 workers are new\n"), told.stdout
         idle.settimeout(20)
         assert idle.recv(65536) == b"", "an idle connection is closed in good order"
         wait_for(lambda: len(workers(pair)) == 2)
