@@ -99,6 +99,11 @@ class Load:
                     self.broken.append(f"{answer.status_code} {answer.text}")
 
 
+def connected(proxy: Proxy) -> socket.socket:
+    host, _, port = proxy.url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)))
+
+
 def has_rows_of_all(proxy: Proxy, ids: list[str]) -> bool:
     settled = Counter(row["request_id"] for row in proxy.rows())
     return all(settled[one] == 1 for one in ids)
@@ -145,7 +150,7 @@ def test_a_killed_worker_is_replaced_and_costs_only_its_own_calls(pair: Proxy) -
 def test_sighup_replaces_all_workers_without_a_refused_or_broken_call(pair: Proxy) -> None:
     before = set(workers(pair))
     (pair.data / "heliograph.toml").write_text("[capture]\nmax_body_bytes = 1000\n[timeouts]\nfirst_byte_s = 77\n")
-    with Load(pair) as load, socket.create_connection(pair.url.removeprefix("http://").split(":")) as idle:
+    with Load(pair) as load, connected(pair) as idle:
         wait_for(lambda: len(load.answered) > 20)
         idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert b"200 OK" in idle.recv(65536)
