@@ -79,15 +79,15 @@ def test_the_sums_are_those_of_the_report_tree(tmp_path: Path) -> None:
 
 
 def test_the_colour_of_a_name_does_not_depend_on_what_is_beside_it() -> None:
-    assert [colour_of(name) for name in ("gpt-4o", "gpt-4.1", "claude-sonnet-4-5", "")] == ["1", "3", "2", "1"]
+    assert [colour_of(name) for name in ("gpt-4o", "gpt-4.1", "claude-sonnet-4-5", "")] == ["2", "8", "8", "7"]
     for beside in ([], ["a", "b"], [f"rare-{number}" for number in range(20)]):
-        assert looks(["gpt-4o", *beside])["gpt-4o"].colour == "1"
+        assert looks(["gpt-4o", *beside])["gpt-4o"].colour == "2"
 
 
 def test_names_of_a_chart_that_have_the_same_colour_differ_in_their_stripes() -> None:
     shown = looks(f"rare-{number}" for number in range(12))
     assert len(set(shown.values())) == 12
-    assert looks(["o4-mini", "gpt-4o"]) == {"gpt-4o": Look("1", 0), "o4-mini": Look("1", 1)}
+    assert looks(["gpt-4.1", "claude-sonnet-4-5"]) == {"claude-sonnet-4-5": Look("8", 0), "gpt-4.1": Look("8", 1)}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@
     context.fillStyle = colour;
     context.fillRect(0, 0, size, size);
     context.strokeStyle = css("--background");
-    context.lineWidth = size / 3;
+    context.globalAlpha = 0.6;
+    context.lineWidth = size / 4;
     const ends = [[[0, 0], [1, 1]], [[0, 1], [1, 0]], [[0, 0.5], [1, 0.5]]][each.texture - 1];
     for (const shift of each.texture === 3 ? [0] : [-1, 0, 1]) {
       context.beginPath();
