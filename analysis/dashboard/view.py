@@ -186,7 +186,9 @@ def _window(options: dict[str, str], now: datetime, zone: Zone, complaints: list
     try:
         return _at_a_step(parse_window(since, until, now, zone), since)
     except ValueError as problem:
-        complaints.append(f"{problem}; the last 30 days are shown")
+        # The words about the zone are of the command line; here it is the viewer's.
+        said = str(problem).replace("that of --tz", "yours")
+        complaints.append(f"{said}; the last 30 days are shown")
         options.pop("since", None)
         options.pop("until", None)
         return _at_a_step(parse_window(DEFAULT_SINCE, None, now, zone), DEFAULT_SINCE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 import webbrowser
@@ -31,6 +32,7 @@ from analysis.dashboard.warm import warm_up
 from analysis.lake import Lake
 
 HOST: Final = "127.0.0.1"
+_AUTHORITY: Final = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:@,/\s]+))(?::[0-9]{1,5})?")
 
 
 class OnlyOwnPages:
@@ -56,10 +58,9 @@ def _refusal(headers: Headers, method: str) -> Response | None:
 
 
 def _host_of(authority: str) -> str:
-    """`[::1]:80` and `localhost:80` without their port."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0]
+    """`[::1]:80` and `localhost:80` without their port; empty for what is not written like that."""
+    found = _AUTHORITY.fullmatch(authority)
+    return found["v6"] or found["name"] if found else ""
 
 
 def listen(port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from analysis.dashboard.json_tree import MOST_NODES, Node, hits, json_tree
 from analysis.dashboard.pages import run
 from analysis.dashboard.session_tree import DEEPEST, WIDTH, session_tree
 from analysis.dashboard.session_tree import MOST_NODES as MOST_PATHS
-from analysis.dashboard.stream_pieces import HEIGHT, brought, pieces_of
+from analysis.dashboard.stream_pieces import HEIGHT, Words, brought, pieces_of
 from analysis.dashboard.stream_pieces import WIDTH as STREAM_WIDTH
 from analysis.lake import Lake
 from analysis.reports.scope import Scope, open_scope
@@ -154,3 +154,14 @@ def test_pieces_of_a_compressed_stream_have_no_text() -> None:
     assert found and found.pieces[0].text is None
     assert pieces_of(None, "data", None) is None
     assert pieces_of("nonsense", "data", None) is None
+
+
+def test_words_of_an_answer_are_found_wherever_its_pieces_are_cut() -> None:
+    stream = "".join(
+        f'data: {{"choices":[{{"delta":{{"content":"{word} "}}}}]}}\n\n' for word in ("Grüße", "👩‍👩‍👧", "שלום")
+    )
+    stream += 'data: {"type":"response.output_text.done","text":"all of it again"}\n\ndata: [DONE]\n\n'
+    for size in (1, 7, 64, 1000):
+        words, raw = Words(), stream.encode()
+        said = "".join(words.of(raw[at : at + size]) for at in range(0, len(raw), size))
+        assert said == "Grüße 👩‍👩‍👧 שלום "

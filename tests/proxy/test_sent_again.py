@@ -15,11 +15,13 @@ import pytest
 from addon.demo.providers import FakeProviders
 from analysis.dashboard.again import Again, NotAgain, again, as_curl, as_javascript, as_python
 from analysis.dashboard.replay import NotSent, Replayed, proxy_url, replay
-from tests.proxy.conftest import Proxy
+from tests.proxy.conftest import Proxy, run_up
 
 QUOTES = 'it\'s "quoted" $HOME `id` \\ \n HELIOGRAPH\n line ${x} %s {y} שלום'
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": QUOTES}], "seed": 7, "made_up": {"a": None}}
 CLAUDE = {"model": "claude-sonnet-4-5", "max_tokens": 20, "messages": [{"role": "user", "content": QUOTES}]}
+GEMINI = {"contents": [{"role": "user", "parts": [{"text": QUOTES}]}], "generationConfig": {"maxOutputTokens": 9}}
+CONVERSE = {"messages": [{"role": "user", "content": [{"text": QUOTES}]}], "inferenceConfig": {"maxTokens": 9}}
 KEY = "sk-of-the-person"
 COMMANDS: dict[Any, list[str]] = {
     as_curl: ["bash", "-c"],
@@ -59,15 +61,29 @@ CALLS = {
 }
 
 
+OTHERS = {
+    "gemini": (
+        row("gemini", "generativelanguage.googleapis.com", "/v1beta/models/gemini-2.5-flash:generateContent", GEMINI),
+        GEMINI,
+    ),
+    "bedrock": (
+        row("bedrock", "bedrock-runtime.us-east-1.amazonaws.com", "/model/amazon.nova-lite-v1%3A0/converse", CONVERSE),
+        CONVERSE,
+    ),
+}
+
+
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("make", [as_curl, as_python, as_javascript])
 def test_a_copied_text_sends_the_same_body(proxy: Proxy, provider: FakeProviders, name: str, make: Any) -> None:
-    kept, body = CALLS[name]
-    call = again(kept)
-    text = make(call, proxy.url)
-    command = [*COMMANDS[make], text]
-    if not command[0]:
+    if not COMMANDS[make][0]:
         pytest.skip("no node on this machine")
+    run_as_copied(proxy, provider, make, *CALLS[name])
+
+
+def run_as_copied(proxy: Proxy, provider: FakeProviders, make: Any, kept: dict[str, Any], body: Any) -> None:
+    call = again(kept)
+    command = [*COMMANDS[make], make(call, proxy.url)]
     done = subprocess.run(
         command, env={**os.environ, call.key_variable: KEY}, capture_output=True, text=True, timeout=60, check=False
     )
@@ -76,6 +92,16 @@ def test_a_copied_text_sends_the_same_body(proxy: Proxy, provider: FakeProviders
     assert json.loads(sent.body) == body
     assert sent.path == kept["path"]
     assert any(KEY in value for _, value in sent.headers)  # the SDK chooses the header
+
+
+def test_copied_texts_of_providers_without_an_sdk_here_send_the_same_body(
+    provider: FakeProviders, tmp_path: Path
+) -> None:
+    with run_up(tmp_path, *(f"--upstream={name}={provider.url}" for name in OTHERS)) as proxy:
+        for kept, body in OTHERS.values():
+            for make in (make for make, command in COMMANDS.items() if command[0]):
+                provider.requests.clear()
+                run_as_copied(proxy, provider, make, kept, body)
 
 
 def test_a_replay_is_a_call_that_names_what_it_repeats(proxy: Proxy, provider: FakeProviders) -> None:
