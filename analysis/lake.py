@@ -23,6 +23,7 @@ from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, visible_files
 from addon.storage.record import CALL_TABLES, TABLES
 from analysis import message_views
+from analysis.bucket import SCHEME, Bucket, bucket_of
 from analysis.lake_files import damaged, damaged_summaries, older_files, unreadable
 from analysis.quoting import literal
 from analysis.view_text import (
@@ -72,6 +73,7 @@ class Lake:
         `keeps`: questions share a database, and so that memory, as long as the files are the same ones: saves 40 ms each."""
         self._data, self._memory = data.absolute(), memory
         self._keeps, self._keeping = keeps, threading.Lock()
+        self._bucket = bucket_of(self._data)  # that the folder stands for; None: it has the files itself
         self._days: tuple[date, date] | None = None  # None: all
         self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
         self._warn = warn or _to_stderr
@@ -85,8 +87,7 @@ class Lake:
 
         The views `messages` and `conversations` are there for `table.fetch` and `table.fetch_user_sql` alone."""
         for attempt in range(1, ATTEMPTS + 1):
-            listings, known = self._list(), self._older
-            summaries = self._summaries(listings)
+            (listings, summaries), known = self._list(), self._older
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             parts = [part for path in summaries.values() for part in summary.parts(path)]
             longest = [longest_line(listing) for listing in listings.values()]
@@ -96,27 +97,31 @@ class Lake:
             except duckdb.Error as error:
                 if stopped := message_views.python_error(error):
                     raise stopped from error
+                self._raise_trouble(error)
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in (*files, *parts))
                 grown = longest != [longest_line(listing) for listing in listings.values()]
                 # Another thread may have found the same meanwhile: what counts is what this attempt did not know.
-                self._name(unreadable(listings))
-                lacking = older_files(listings)
+                broken, lacking = unreadable(listings), older_files(listings)
+                self._raise_trouble(error)
+                self._name(broken)
                 older = lacking.keys() - known.keys()
                 self._older = {**self._older, **lacking}
                 torn = any(file in self._named for file in files)
                 if not torn and not older and not isinstance(error, STATEMENT_ERRORS):
-                    self._name(damaged(listings))
-                    self._name(damaged_summaries(summaries.values()))
+                    broken = [*damaged(listings), *damaged_summaries(summaries.values())]
+                    self._raise_trouble(error)
+                    self._name(broken)
                     torn = any(file in self._named for file in (*files, *parts))
                 if not (vanished or grown or torn or older) or attempt == ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _summaries(self, listings: dict[str, Listing]) -> Mapping[Path, Path]:
-        """By file of `requests`; without those that cannot be read."""
-        found = summary.found(self._data, listings["requests"].parquet)
-        return {file: path for file, path in found.items() if self._named.isdisjoint(summary.parts(path))}
+    def _raise_trouble(self, error: duckdb.Error) -> None:
+        """Where a store did not answer, nothing is wrong with its files."""
+        if self._bucket and (trouble := self._bucket.trouble):
+            self._bucket.trouble = None
+            raise trouble from error
 
     def _open(
         self, listings: dict[str, Listing], older: Mapping[Path, frozenset[str]], summaries: Mapping[Path, Path]
@@ -124,11 +129,13 @@ class Lake:
         """A connection with variables and temporary views of its own. Settled files that only grew are the same files: they
         are read when a question asks for them."""
         if not self._keeps:
-            return _connect(self._data, listings, self._memory, older, summaries)
+            return _connect(self._data, listings, self._memory, older, summaries, bucket=self._bucket)
         files = [(listing.parquet, listing.settled, longest_line(listing)) for listing in listings.values()]
         with self._keeping:
             if self._kept is None or self._kept[0] != (files, older, summaries):
-                connection = _connect(self._data, listings, self._memory, older, summaries, holds=True)
+                connection = _connect(
+                    self._data, listings, self._memory, older, summaries, holds=True, bucket=self._bucket
+                )
                 self._kept = (files, older, summaries), connection
             return self._kept[1].cursor()
 
@@ -140,29 +147,32 @@ class Lake:
 
     def connect(self) -> Connection:
         """A connection of its own with all views, to be closed by the caller; they are of this moment."""
-        listings = self._list()
-        connection = _connect(self._data, listings, self._memory, older_files(listings), {})
+        listings, _ = self._list()
+        connection = _connect(self._data, listings, self._memory, older_files(listings), {}, bucket=self._bucket)
         message_views.add(connection)
         return connection
 
     def is_empty(self) -> bool:
         """Whether there is no file with calls at all."""
-        listing = self._list()["requests"]
+        listing = self._list()[0]["requests"]
         return not listing.parquet and not listing.settled
 
     def fingerprint(self) -> frozenset[tuple[str, int]]:
         """Changes when calls were added: names and sizes of the files with requests."""
-        listing = self._list()["requests"]
+        listing = self._list()[0]["requests"]
         return frozenset((str(file), size(file)) for file in (*listing.settled, *listing.parquet))
 
     def all_files(self) -> frozenset[tuple[str, int]]:
         """Changes when rows of any table were added: names and sizes of all files. Raises NotOurs."""
-        files = (file for listing in self._list().values() for file in (*listing.settled, *listing.parquet))
+        files = (file for listing in self._list()[0].values() for file in (*listing.settled, *listing.parquet))
         return frozenset((str(file), size(file)) for file in files)
 
-    def _list(self) -> dict[str, Listing]:
-        """Raises NotOurs for a folder that others can write to: what they plant in it must not be read."""
+    def _list(self) -> tuple[dict[str, Listing], Mapping[Path, Path]]:
+        """The files of each table, and of `requests` file -> summary. Raises NotOurs for a folder that others can write to:
+        what they plant in it must not be read."""
         refuse_unsafe(self._data)
+        if self._bucket:
+            return self._listed_there(self._bucket)
         # What was said of a call may be of any later day.
         listings = {
             table: visible_files(self._data, table, self._days if table in CALL_TABLES else None) for table in TABLES
@@ -171,7 +181,19 @@ class Lake:
             self._name((file, "not a file of ours") for file in listing.foreign)
             # A pipe or a device would hang the question that opens it.
             self._name((file, "not a regular file") for file in _irregular(listing))
-        return {table: _without(listing, self._named) for table, listing in listings.items()}
+        listings = {table: _without(listing, self._named) for table, listing in listings.items()}
+        return listings, self._good(summary.found(self._data, listings["requests"].parquet))
+
+    def _listed_there(self, bucket: Bucket) -> tuple[dict[str, Listing], Mapping[Path, Path]]:
+        listings, summaries = bucket.listings(self._days)
+        files = [file for listing in listings.values() for file in listing.parquet]
+        self._name((file, f"is no longer in {bucket.url}") for file in files if not file.exists())
+        listings = {table: _without(listing, self._named) for table, listing in listings.items()}
+        return listings, self._good({file: path for file, path in summaries.items() if file not in self._named})
+
+    def _good(self, summaries: Mapping[Path, Path]) -> Mapping[Path, Path]:
+        """Those that can be read."""
+        return {file: path for file, path in summaries.items() if self._named.isdisjoint(summary.parts(path))}
 
     def _name(self, files: Iterable[tuple[Path, str]]) -> None:
         """Tells of files that are left out from now on."""
@@ -229,6 +251,7 @@ def _connect(
     summaries: Mapping[Path, Path],
     *,
     holds: bool = False,
+    bucket: Bucket | None = None,
 ) -> Connection:
     """`older`: the columns that some Parquet files lack. `summaries`: by file of `requests`. `holds`: small tables are read
     into memory now."""
@@ -239,6 +262,8 @@ def _connect(
         connection.execute("set TimeZone = 'UTC'; set parquet_metadata_cache = true")
         if memory:
             connection.execute(f"set memory_limit = {literal(memory)}")
+        if bucket:
+            bucket.register(connection)
         rows = {table: _rows(table, listing, older) for table, listing in listings.items()}
         for table, listing in listings.items() if holds else ():
             if table != _NEVER_HELD and listing.parquet and sum(map(size, listing.parquet)) <= HELD_BYTES:
@@ -280,7 +305,8 @@ def _confine(connection: Connection, data: Path) -> None:
         str(place / "") + "/" for name in ("lake", "settled") for place in (data / name, (data / name).resolve())
     ]
     # A folder with a "*" in its name is asked for as a pattern and then opened by its name: both must be allowed.
-    allowed = dict.fromkeys([*folders, *(pattern(Path(folder)) + "/" for folder in folders)])
+    folders.append(f"{SCHEME}://lake/")
+    allowed = dict.fromkeys([*folders, *(pattern(Path(folder)) + "/" for folder in folders[:-1])])
     connection.execute(f"set allowed_directories = [{', '.join(literal(folder) for folder in allowed)}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

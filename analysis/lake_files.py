@@ -2,7 +2,7 @@
 every Parquet file."""
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import duckdb
 from addon.storage import summary
 from addon.storage.lake import Listing, duckdb_columns, is_whole, visible_files
 from addon.storage.record import ADDED_COLUMNS, TABLES
+from analysis.bucket import BucketFile
 from analysis.view_text import file_list, longest_line, parquet_rows, pattern, rows_of
 
 
@@ -25,7 +26,7 @@ def broken_files(data: Path) -> Iterator[tuple[Path, str]]:
     listings = {table: visible_files(data, table) for table in TABLES}
     for listing in listings.values():
         yield from ((file, _why_foreign(file)) for file in listing.foreign)
-    with duckdb.connect() as connection:
+    with _opened(_stored(listings)) as connection:
         schemas, broken = _read_schemas(connection, listings)
         yield from broken
         for table, listing in listings.items():
@@ -37,7 +38,7 @@ def broken_files(data: Path) -> Iterator[tuple[Path, str]]:
 
 def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     """Files that break a query, found by opening every footer: slow, so only after a query failed."""
-    with duckdb.connect() as connection:
+    with _opened(_stored(listings)) as connection:
         _, found = _read_schemas(connection, listings)
         return found
 
@@ -72,7 +73,7 @@ def older_files(listings: dict[str, Listing]) -> dict[Path, frozenset[str]]:
     """Parquet files that lack columns which were added later, and these; found by opening every footer: slow, as
     `unreadable` is."""
     found: dict[Path, frozenset[str]] = {}
-    with duckdb.connect() as connection:
+    with _opened(_stored(listings)) as connection:
         for table, added in ADDED_COLUMNS.items():
             schemas, _ = _schemas(connection, listings[table].parquet)  # `unreadable` names the others
             for file, schema in schemas.items():
@@ -103,7 +104,7 @@ def _schemas(
             schemas |= _schemas_at_once(connection, [file])
         except duckdb.Error as error:
             if file.exists():
-                errors[file] = str(error).partition("\n")[0]
+                errors[file] = _reason(error)
     return schemas, errors
 
 
@@ -115,14 +116,15 @@ def _schemas_at_once(connection: duckdb.DuckDBPyConnection, files: Sequence[Path
         " from parquet_schema($files) group by file_name",
         {"files": [pattern(file) for file in files]},
     ).fetchall()
-    return {Path(file): _Schema(frozenset(columns), kind) for file, columns, kind in rows}
+    by_name = {str(file): file for file in files}
+    return {by_name[name]: _Schema(frozenset(columns), kind) for name, columns, kind in rows}
 
 
 def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     """Files with a good footer and bad contents, or lines that break DuckDB's reader: found by reading every value, so
     only after a query failed and `unreadable` found nothing."""
     found: list[tuple[Path, str]] = []
-    with duckdb.connect() as connection:
+    with _opened(_stored(listings)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for table, listing in listings.items():
             names = ", ".join(f'"{name}"' for name in duckdb_columns(table))
@@ -139,10 +141,10 @@ def damaged(listings: dict[str, Listing]) -> list[tuple[Path, str]]:
     return found
 
 
-def damaged_summaries(summaries: Iterable[Path]) -> list[tuple[Path, str]]:
+def damaged_summaries(summaries: Collection[Path]) -> list[tuple[Path, str]]:
     """Those that are not Parquet, or whose contents are bad: found by reading every value."""
     found: list[tuple[Path, str]] = []
-    with duckdb.connect() as connection:
+    with _opened(summaries) as connection:
         for whole in summaries:
             for file, columns in (
                 (whole, summary.COLUMNS),
@@ -156,6 +158,25 @@ def damaged_summaries(summaries: Iterable[Path]) -> list[tuple[Path, str]]:
     return found
 
 
+def _reason(error: duckdb.Error) -> str:
+    """The line that says it: the first one, and of an error in Python, as of a file in a bucket, the last one."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines[0].startswith("Traceback") else lines[0]) if lines else type(error).__name__
+
+
+def _stored(listings: dict[str, Listing]) -> list[Path]:
+    return [file for listing in listings.values() for file in listing.parquet]
+
+
+def _opened(files: Iterable[Path]) -> duckdb.DuckDBPyConnection:
+    """A connection that can open these files."""
+    connection = duckdb.connect()
+    bucket = next((file.bucket for file in files if isinstance(file, BucketFile)), None)
+    if bucket:
+        bucket.register(connection)
+    return connection
+
+
 def _why_damaged(connection: duckdb.DuckDBPyConnection, file: Path, reads_all: str) -> str | None:
     """What DuckDB says where it cannot read every value of the file; None: it can, or the file is gone."""
     try:
@@ -163,7 +184,7 @@ def _why_damaged(connection: duckdb.DuckDBPyConnection, file: Path, reads_all: s
     except duckdb.OutOfMemoryException:
         return None  # says nothing of the file
     except duckdb.Error as error:
-        return str(error).partition("\n")[0] if file.exists() else None
+        return _reason(error) if file.exists() else None
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from addon.commands.options import Failure, examples, unsupported
+from addon.objects.store import StoreTrouble
 from addon.storage.folders import NotOurs
 
 # In order of the alphabet. A command is the function of that name in the module of that name in this folder.
@@ -74,7 +75,7 @@ class _Commands(click.Group):
             raise Failure(reason)
         try:
             return super().invoke(ctx)
-        except NotOurs as error:  # a data folder that is not used; the message says what to do
+        except (NotOurs, StoreTrouble) as error:  # data that cannot be used; the message says what to do
             raise Failure(str(error)) from error
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from addon.config.places import DEFAULT_LISTEN, data_folder
+from addon.objects.stand_in import url_of
+from addon.objects.store import is_url
 from addon.storage.folders import NotOurs
 
 if TYPE_CHECKING:
@@ -29,9 +31,10 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--data` and `--config`."""
     data = click.option(
         "--data",
-        type=click.Path(file_okay=False, path_type=Path),
-        callback=lambda context, parameter, value: data_folder(value),
-        help="Folder of the journal, the lake and the settings. Default: $HELIOGRAPH_DATA, else the user data folder.",
+        type=_Data(),
+        callback=lambda context, parameter, value: _data(context, value),
+        help="Folder of the journal, the lake and the settings. Default: $HELIOGRAPH_DATA, else the user data folder."
+        " Commands that read take a lake in a bucket, too: s3://bucket/prefix.",
     )
     config = click.option(
         "--config",
@@ -39,6 +42,33 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Settings file. Default: heliograph.toml in the data folder.",
     )
     return data(config(command))
+
+
+# What else is there writes, or speaks of the settings and the journal of a proxy.
+_READ_BUCKETS: Final = ("dashboard", "explain", "export", "report", "show", "sql")
+
+
+class _Data(click.Path):
+    """A folder, or the URL of a lake in a bucket."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
+
+
+def _data(context: click.Context, value: "str | Path | None") -> Path:
+    try:
+        folder = data_folder(value)
+    except ValueError as error:
+        raise click.UsageError(f"--data: {error}") from error
+    if (url := url_of(folder)) and not any(name in _READ_BUCKETS for name in context.command_path.split()):
+        raise click.UsageError(
+            f"{url} is a lake in a bucket, which is read by {', '.join(_READ_BUCKETS)} only. Calls are recorded in a folder"
+            f' here; to ship them there, write in its heliograph.toml: lake = "{url}"'
+        )
+    return folder
 
 
 def upstream_options(command: Callable[..., Any]) -> Callable[..., Any]:

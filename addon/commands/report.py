@@ -25,6 +25,7 @@ from addon.commands.tables import (
     write,
 )
 from addon.config.places import data_folder
+from addon.objects.stand_in import url_of
 from addon.storage.lake import has_files
 
 WEEKLY: Final = "weekly"
@@ -236,7 +237,7 @@ def print_report(
     """A report on standard output, with what its sums leave out. `budgets`: for the summary and the week."""
     from analysis.reports.report import SUMMARY
 
-    if style == "table" and question.is_checked and not has_files(data, "requests"):
+    if style == "table" and question.is_checked and not url_of(data) and not has_files(data, "requests"):
         click.echo(f"\n{question.report.name}: {question.report.question}\n{question}")
         say_empty(data)  # without DuckDB, which takes twice as long to import as all this
         return

@@ -11,6 +11,7 @@ import click
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.report_faces import export_parquet, parquet_option
 from addon.commands.tables import Style, say_if_empty, settle, style_options, warn, write
+from addon.objects.stand_in import url_of
 
 if TYPE_CHECKING:
     from analysis.lake import Connection
@@ -66,6 +67,10 @@ def sql(
     from analysis.reports.window import parse_window
     from analysis.table import NotAllowed, stream_user_arrow, stream_user_sql
 
+    if views and url_of(data):
+        raise click.UsageError(
+            "--views names files of a folder here; a lake in a bucket is read by its own URL, see docs/lake.md"
+        )
     if views:
         click.echo(f"{view_definitions(data)}\n\n{printed_views()}")
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from addon.config.places import CONFIG_NAME
+from addon.objects.stand_in import url_of
 from addon.storage.folders import Folders, NotOurs
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def say_if_empty(lake: "Lake", data: Path) -> bool:
 
 
 def say_empty(data: Path) -> None:
+    if url := url_of(data):
+        warn(f"no calls yet in {url}")
+        return
     warn(f"no calls yet in {data}; make some:  heliograph run -- python app.py   or   heliograph up")
 
 

@@ -6,17 +6,19 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from addon.objects.stand_in import stand_in
+from addon.objects.store import is_url
+
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
 
 
 def data_folder(option: str | Path | None = None) -> Path:
-    """Where everything is kept: `option`, else $HELIOGRAPH_DATA, else the platform's folder for user data."""
-    if option:
-        return Path(option).expanduser().absolute()
-    if named := os.environ.get("HELIOGRAPH_DATA"):
-        return Path(named).expanduser().absolute()
+    """Where everything is kept: `option`, else $HELIOGRAPH_DATA, else the platform's folder for user data. For the URL of a
+    lake in a bucket the folder that stands for it. Raises ValueError for a URL of something else."""
+    if named := option or os.environ.get("HELIOGRAPH_DATA"):
+        return stand_in(str(named)) if is_url(str(named)) else Path(named).expanduser().absolute()
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / APP_NAME
     if sys.platform == "win32":

@@ -25,7 +25,7 @@ MARKER: Final = "heliograph.json"
 MANIFESTS: Final = "manifests"
 _PATH: Final = re.compile(rf"{MANIFESTS}/date=(?P<day>\d{{4}}-\d\d-\d\d)/(?P<owner>[0-9a-f]{{16}})\.json")
 _TABLE: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,250}\.parquet")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,250}\.[a-z]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)

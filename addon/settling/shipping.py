@@ -294,7 +294,7 @@ class Shipper:
         return {day: self._used_of(day) for day in self._days()}
 
     def _used_of(self, day: date) -> int:
-        return sum(_size(path) for table in _SHIPPED for path in self._folders.lake_day(table, day).glob("*.parquet"))
+        return sum(_size(path) for table in _SHIPPED for path in self._folders.lake_day(table, day).glob("[!.]*"))
 
     def _release(self, day: date, tables: tuple[str, ...]) -> None:
         with tried_lock(self._folders.merge_lock) as ours:
@@ -351,13 +351,16 @@ def _seen(folders: Folders, day: date, state: DayState) -> _Files:
                 local[key] = path
     calls = [path for key, path in local.items() if key.startswith("requests/")]
     for path in summary.found(folders.data, calls).values():
-        local[f"{SUMMARIES}/{path.name}"] = path
+        local |= {f"{SUMMARIES}/{part.name}": part for part in summary.parts(path)}
     # What counts there and is not here was released, or deleted by hand: it stays there.
     wanted = local.keys() | (set(state.counted) - replaced)
-    orphans = {
-        key for key in wanted if key.startswith(f"{SUMMARIES}/") and f"requests/{key.partition('/')[2]}" not in wanted
-    }
+    orphans = {key for key in wanted if key.startswith("summaries-") and _calls_of(key) not in wanted}
     return _Files(local, wanted - orphans, replaced, are_settling)
+
+
+def _calls_of(key: str) -> str:
+    """The file of `requests` that a summary belongs to."""
+    return f"requests/{Path(key).stem}.parquet"
 
 
 def _mark(path: Path) -> tuple[int, int]:

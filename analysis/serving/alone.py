@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from addon.config.settings import Settings, secret
+from addon.objects.stand_in import url_of
 from addon.routing.access import deny_endpoint
 from addon.routing.browsers import Hosts, deny_page
 from addon.storage.folders import Folders
@@ -39,12 +40,18 @@ class OnlyOwnPages:
     """Refuses requests that ask for a name that is not this machine's, and those that another site's page sent: as the
     proxy does before its endpoints (`addon/hooks/pages.py`)."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, bucket: str | None = None) -> None:
+        """`bucket`: the URL of the lake that is shown, where it is one in a bucket: nothing is written there from here."""
+        self._app, self._bucket = app, bucket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refusal := _refusal(Headers(scope=scope), scope["method"])):
-            return await refusal(scope, receive, send)
+        if scope["type"] == "http":
+            refusal = _refusal(Headers(scope=scope), scope["method"])
+            if refusal is None and self._bucket and scope["method"] not in ("GET", "HEAD"):
+                told = f"{self._bucket} is only read here; tell the proxy that made the call, or its data folder"
+                refusal = error_answer(403, told)
+            if refusal:
+                return await refusal(scope, receive, send)
         return await self._app(scope, receive, send)
 
 
@@ -99,7 +106,9 @@ def application(dashboard: Dashboard) -> ASGIApp:
     async def start(_: Request) -> Response:
         return RedirectResponse(f"{BASE}/", 302)
 
-    return OnlyOwnPages(Starlette(routes=[Route("/", start), *dashboard_routes(dashboard)]))
+    return OnlyOwnPages(
+        Starlette(routes=[Route("/", start), *dashboard_routes(dashboard)]), url_of(dashboard.api.settings.data)
+    )
 
 
 class _Server(uvicorn.Server):

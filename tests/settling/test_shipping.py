@@ -20,7 +20,7 @@ from addon.objects.store import Store, StoreTrouble, Untrue
 from addon.settling.compact import only_merger
 from addon.settling.merge import finish_merges, merge_day
 from addon.settling.ship_status import read_status
-from addon.settling.shipping import GONE_S, Foreign, Shipper
+from addon.settling.shipping import GONE_S, SUMMARIES, Foreign, Shipper
 from addon.settling.shipping_thread import ShippingThread
 from addon.settling.summarise import summarise_all
 from addon.storage.folders import Folders
@@ -126,14 +126,14 @@ def test_a_summary_is_shipped_with_its_file_and_goes_with_it(folders: Folders, u
     merge(folders)
     summarise_all(folders, least_bytes=0)
     Shipper(folders, store).round()
-    before = names(store, "lake/summaries-1/")
+    before = names(store, f"lake/{SUMMARIES}/")
     to_parquet(folders.data, made_up_rows(5), 9)
     merge(folders)
     Shipper(folders, store).round()
     (each, *_) = store.list(manifest.MANIFESTS)
     files = manifest.loaded(store.get(each.path)[0]).files
-    assert len(before) == len({Path(name).parent for name in before})
-    assert set(files.get("summaries-1", {})) <= set(files["requests"])
+    assert {Path(name).suffix for name in before} <= {".parquet", ".brief", ".times"}
+    assert {Path(name).stem for name in files.get(SUMMARIES, {})} <= {Path(name).stem for name in files["requests"]}
 
 
 def test_old_days_and_bodies_above_the_bound_are_deleted_here_only_once_the_lake_has_them(
