@@ -21,7 +21,14 @@ from addon.hooks.connection import Address, ClientConnection
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import proxy_key_needed
 from addon.hooks.services import Services
-from addon.mitm.handlers import allow_upstream_connections, cancel_connecting, cut_caller, deliver, save_work
+from addon.mitm.handlers import (
+    allow_upstream_connections,
+    cancel_connecting,
+    cut_caller,
+    deliver,
+    handler_of,
+    save_work,
+)
 from addon.mitm.lean_master import TableAddonManager, speed_up
 from addon.routing.addresses import is_loopback
 
@@ -52,7 +59,7 @@ class Connections:
         speed_up(ctx.master.addons)
         raise_limit()
         try:
-            from addon.mitm import call_layer, deadlines, http1, internals, lookups, websocket_frames
+            from addon.mitm import call_layer, deadlines, http1, internals, lookups, upstream_pool, websocket_frames
 
             missing = internals.internals_missing()
         except ImportError as error:
@@ -73,6 +80,7 @@ class Connections:
             deadlines.Deadlines(),
             self.services.via,
             self.services.opens,
+            upstream_pool.UpstreamPool(handler_of),
             _call_at_once(),
         )
         self.proxy.has_own_streams = True
@@ -102,6 +110,8 @@ class Connections:
     def done(self) -> None:
         if self._look:
             self._look.cancel()
+        if self._setup:
+            self._setup.pool.close()
 
     def next_layer(self, next_layer: layer.NextLayer) -> None:
         ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
@@ -147,6 +157,8 @@ class Connections:
         caller = self.proxy.connections.of(client)
         caller.gone.set()
         await outlive_caller(self.proxy.flights, caller, self.services.settings.timeouts.total_s)
+        if self._setup:
+            await self._setup.pool.keep(client.id)
         self.proxy.connections.end(client.id)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:

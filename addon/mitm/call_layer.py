@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mitmproxy.connection import Server
 from mitmproxy.hooks import Hook
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
+    GetHttpConnectionCompleted,
     HttpLayer,
     HTTPMode,
     RegisterHttpConnection,
@@ -17,6 +19,7 @@ from mitmproxy.proxy.layers.http import (
 )
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
+from mitmproxy.proxy.server_hooks import ServerConnectedHook, ServerConnectionHookData
 
 from addon.hooks.call import Calls
 from addon.hooks.connection import OpenConnections
@@ -26,6 +29,7 @@ from addon.mitm.http1 import JsonHttp1Server
 from addon.mitm.http2 import JsonHttp2Server
 from addon.mitm.stream import CallStream
 from addon.mitm.stream_events import ForStream, HeadIsLate
+from addon.mitm.upstream_pool import Scope, UpstreamPool
 
 if TYPE_CHECKING:
     from mitmproxy.net.server_spec import ServerSpec
@@ -40,6 +44,7 @@ class StreamSetup:
     deadlines: Deadlines[CallStream]
     via: "ServerSpec | None"  # the proxy that this machine used before us
     opens: Callable[[str, int], bool]  # whether a CONNECT to a host, in lower case, and port is opened
+    pool: UpstreamPool
     call_at_once: Callable[[Hook], bool]  # False: one of the hook's handlers waits for something
 
 
@@ -97,6 +102,36 @@ class CallLayer(HttpLayer):
             if isinstance(command, commands.OpenConnection):
                 self.connections[command.connection] = child
             yield command
+
+    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
+        self.setup.pool.note(self)
+        if server := self._left_by_another(event):
+            # As for a new connection: an address may not be for every caller (`hooks/guard.py`).
+            hook = ServerConnectedHook(ServerConnectionHookData(client=self.context.client, server=server))
+            hook.blocking = False
+            yield hook
+            stream = self.command_sources.pop(event)
+            yield from self.event_to_child(stream, GetHttpConnectionCompleted(event, (server, None)))
+        else:
+            yield from super().get_connection(event, reuse=reuse)
+
+    def _left_by_another(self, wanted: GetHttpConnection) -> Server | None:
+        """A connection of the pool, where mitmproxy would open one."""
+        if wanted.via or wanted.transport_protocol != "tcp" or self.context.client.alpn == b"h2":
+            return None
+        for known in (self.context.server, *self.connections):
+            is_of_use = known.connected or known.error or known in self.waiting_for_establishment
+            if is_of_use and wanted.connection_spec_matches(known):
+                return None
+        scope = Scope(*wanted.address, self._sni(wanted.address) if wanted.tls else None)
+        return self.setup.pool.take(scope, self)
+
+    def _sni(self, address: tuple[str, int]) -> str:
+        """As mitmproxy chooses it: a transparent caller may have named the host in its own handshake."""
+        server = self.context.server
+        if self.mode is HTTPMode.transparent and address == server.address:
+            return server.sni or self.context.client.sni or address[0]
+        return address[0]
 
     def inside(self, context: Context) -> "CallLayer":
         """A layer for plain HTTP in a tunnel that one of our streams carries."""

@@ -120,6 +120,18 @@ class PatientHttp1Client(Http1Client):
         self._layer = next(
             (above for above in reversed(context.layers) if isinstance(above, http_layers.HttpLayer)), None
         )
+        self._is_logged_in = False  # this very connection
+
+    @property
+    def is_free(self) -> bool:
+        """Whether anybody's request could be sent next: all answers have come whole, and nothing else."""
+        return self.state == self.read_headers and not (
+            self.request or self.stream_id or self.buf or self._is_logged_in
+        )
+
+    def belongs_to(self, http_layer: http_layers.HttpLayer) -> None:
+        """From now on another caller's requests go out here."""
+        self._layer = http_layer
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if type(event) is events.DataReceived and self._layer:
@@ -133,6 +145,8 @@ class PatientHttp1Client(Http1Client):
     def send(self, event: Any) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers):
             return  # HTTP/1 servers need not read them (RFC 9110, 6.5.1), and mitmproxy cannot send them
+        if isinstance(event, RequestHeaders):
+            self._is_logged_in = self._is_logged_in or _logs_connection_in(event.request)
         if isinstance(event, RequestHeaders) and event.request.is_http2:
             event = RequestHeaders(event.stream_id, _framed(event.request, event.end_stream), event.end_stream)
         yield from super().send(event)
@@ -142,6 +156,11 @@ class PatientHttp1Client(Http1Client):
             while interim := _INTERIM.match(bytes(self.buf)):
                 self.buf.maybe_extract_at_most(interim.end())
         yield from super().read_headers(event)
+
+
+def _logs_connection_in(request: http.Request) -> bool:
+    """NTLM and Negotiate: later requests on the connection are the same user's, whatever they say."""
+    return str(request.headers.get("authorization", "")).lower().startswith(("ntlm", "negotiate"))
 
 
 def _framed(request: http.Request, ends_here: bool) -> http.Request:

@@ -18,6 +18,7 @@ _NEEDED: Final[dict[type, str]] = {
     "state_wait_for_response_headers state_stream_response_body state_done state_errored",
     Http1Server: "send read_headers",
     Http1Client: "read_headers read_body",
+    ConnectionHandler: "handle_connection handle_hook",
 }
 
 
@@ -28,8 +29,9 @@ def internals_missing() -> list[str]:
         for name in names.split()
         if not hasattr(owner, name)
     ]
-    if "layer" not in ConnectionHandler.__annotations__:
-        missing.append("ConnectionHandler.layer")
+    for name in ("layer", "transports"):
+        if name not in ConnectionHandler.__annotations__:
+            missing.append(f"ConnectionHandler.{name}")
     reader = getattr(http1_layers, "ChunkedReader", None)
     kept = ["_bytes_in_chunk", "_bytes_to_discard", "_reading_trailer"]
     if reader is None or not all(hasattr(reader(), name) for name in kept):

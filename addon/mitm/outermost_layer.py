@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands, events, layer
 
 if TYPE_CHECKING:
@@ -26,8 +27,17 @@ class OutermostLayer:
     def __init__(self, inner: layer.Layer, addons: "TableAddonManager") -> None:
         self.inner = inner
         self._addons = addons
+        self._left: dict[Connection, list[bytes]] = {}
+
+    def leave(self, connection: Connection) -> list[bytes]:
+        """The layers hear nothing more of this connection. What still comes on it goes into the list."""
+        return self._left.setdefault(connection, [])
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._left and isinstance(event, events.ConnectionEvent) and event.connection in self._left:
+            if isinstance(event, events.DataReceived):
+                self._left[event.connection].append(event.data)
+            return
         yield from in_few_writes(self._commands(event))
 
     def _commands(self, event: events.Event) -> Iterator[commands.Command]:

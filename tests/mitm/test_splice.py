@@ -23,6 +23,7 @@ from addon.mitm.call_layer import CallLayer, StreamSetup
 from addon.mitm.chunks import chunk, plain_chunks
 from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import mend
+from addon.mitm.upstream_pool import UpstreamPool
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
@@ -44,7 +45,13 @@ class Conversation:
         self._provider = self._context.server = Server(address=("provider.example", 80))
         self._layer = CallLayer(self._context, HTTPMode.transparent)
         self._layer.setup = StreamSetup(
-            Calls(), OpenConnections(), Deadlines(), None, lambda *_: True, self._call_at_once
+            Calls(),
+            OpenConnections(),
+            Deadlines(),
+            None,
+            lambda *_: True,
+            UpstreamPool(lambda _: None),
+            self._call_at_once,
         )
         self._pass_on = pass_on
         self.passed: list[bytes] = []

@@ -1,0 +1,182 @@
+"""Upstream connections that a caller leaves behind, for the next caller of the same provider.
+
+mitmproxy opens upstream connections for each caller's connection and closes them with it, so a program that connects anew for
+each call makes the provider's TLS handshake each time. Here a connection on which whole answers have come, and nothing more,
+is kept for a while when its caller leaves. An HTTP/1.1 connection does not say who asks: keys are in the headers of each
+request. Where a connection itself is logged in (NTLM, Negotiate), it is not kept.
+
+Relies on mitmproxy's internals (read on 12.2.3; `internals.py` checks them): `ConnectionHandler.transports` and
+`.handle_connection`, `HttpLayer.connections`, and that the layers of one upstream connection share a context.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.server import ConnectionIO
+
+from addon.mitm.http1 import PatientHttp1Client
+from addon.mitm.outermost_layer import OutermostLayer
+
+if TYPE_CHECKING:
+    from addon.mitm.call_layer import CallLayer
+
+MOST_KEPT: Final = 100
+IDLE_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What must be the same for a connection to be used again. The TLS settings are: they are set once, at the start."""
+
+    host: str
+    port: int
+    sni: str | None  # None: without TLS
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    scope: Scope
+    server: Server
+    stack: layer.Layer  # the outermost of its layers
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the provider has neither closed it nor said anything since."""
+        return not (self.reader.at_eof() or _unread(self.reader) or self.writer.is_closing())
+
+
+class UpstreamPool:
+    def __init__(self, handler_of: Callable[[str], Any], idle_s: float = IDLE_S) -> None:
+        """`handler_of`: mitmproxy's handler of a caller's connection, by its id; None once it is over."""
+        self._handler_of, self._idle_s = handler_of, idle_s
+        self._kept: dict[Scope, list[_Kept]] = {}
+        self._timers: dict[_Kept, asyncio.TimerHandle] = {}
+        self._layers: dict[str, list[CallLayer]] = {}  # by the caller's connection
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def note(self, http_layer: "CallLayer") -> None:
+        """This layer is about to have a connection."""
+        layers = self._layers.setdefault(http_layer.context.client.id, [])
+        if http_layer not in layers:
+            layers.append(http_layer)
+
+    async def keep(self, client_id: str) -> None:
+        """A caller has left: keeps what may be used again, and leaves the rest to mitmproxy, which closes it."""
+        handler = self._handler_of(client_id)
+        can_keep = handler is not None and isinstance(handler.layer, OutermostLayer)
+        for http_layer in self._layers.pop(client_id, ()):
+            for server, stack in _reusable(http_layer):
+                if can_keep and len(self) < MOST_KEPT:
+                    del http_layer.connections[server]
+                    if taken := await _take_from(handler, server, stack):
+                        self._add(taken)
+
+    def _add(self, kept: _Kept) -> None:
+        self._kept.setdefault(kept.scope, []).append(kept)
+        self._timers[kept] = asyncio.get_running_loop().call_later(self._idle_s, self._drop, kept)
+
+    def take(self, scope: Scope, http_layer: "CallLayer") -> Server | None:
+        """Gives a connection to another caller. None: no living one is kept."""
+        handler = self._handler_of(http_layer.context.client.id)
+        while handler and (of_scope := self._kept.get(scope)):
+            kept = of_scope[-1]
+            self._forget(kept)
+            if not kept.is_silent:
+                kept.writer.close()
+                continue
+            _give_to(http_layer, kept)
+            io = handler.transports[kept.server] = ConnectionIO(None, kept.reader, kept.writer)
+            io.handler = asyncio.get_running_loop().create_task(_carry(kept, handler))
+            return kept.server
+        return None
+
+    def _drop(self, kept: _Kept) -> None:
+        self._forget(kept)
+        kept.writer.close()
+
+    def _forget(self, kept: _Kept) -> None:
+        self._timers.pop(kept).cancel()
+        of_scope = self._kept[kept.scope]
+        of_scope.remove(kept)
+        if not of_scope:
+            del self._kept[kept.scope]
+
+    def close(self) -> None:
+        for kept in list(self._timers):
+            self._drop(kept)
+
+
+def _reusable(http_layer: "CallLayer") -> list[tuple[Server, layer.Layer]]:
+    """The connections of one caller on which a next request could be sent."""
+    return [
+        (server, stack)
+        for server, stack in http_layer.connections.items()
+        if isinstance(server, Server)
+        and server.state is ConnectionState.OPEN
+        and server.via is None
+        and server.transport_protocol == "tcp"
+        and isinstance(client := stack.context.layers[-1], PatientHttp1Client)
+        and client.is_free
+    ]
+
+
+async def _take_from(handler: Any, server: Server, stack: layer.Layer) -> _Kept | None:
+    """Ends the task that reads from a connection, without the connection. None: something came meanwhile, and it is closed."""
+    io = handler.transports.get(server)
+    if not (io and io.handler and io.reader and io.writer):
+        return None
+    heard = handler.layer.leave(server)
+    handler.transports[server] = ConnectionIO(io.handler, io.reader, _Nowhere())  # type: ignore[arg-type]
+    io.handler.cancel("kept for another caller")
+    await asyncio.wait([io.handler])
+    waited = handler.transports.pop(server, None) is None  # for data, and for nothing else: then it pops this itself
+    assert server.address
+    kept = _Kept(Scope(*server.address[:2], server.sni if server.tls else None), server, stack, io.reader, io.writer)
+    if not waited or heard or not kept.is_silent or io.writer.transport.get_write_buffer_size():
+        io.writer.close()
+        return None
+    server.state, server.timestamp_end = ConnectionState.OPEN, None
+    return kept
+
+
+def _give_to(http_layer: "CallLayer", kept: _Kept) -> None:
+    """The connection's layers go on under another caller."""
+    context = kept.stack.context
+    context.client = http_layer.context.client
+    context.layers[:] = [*http_layer.context.layers, *context.layers[context.layers.index(kept.stack) :]]
+    context.layers[-1].belongs_to(http_layer)  # type: ignore[attr-defined]
+    http_layer.connections[kept.server] = kept.stack
+
+
+async def _carry(kept: _Kept, handler: Any) -> None:
+    """The rest of mitmproxy's `open_connection`, for a connection that is open."""
+    try:
+        await handler.handle_connection(kept.server)
+    finally:
+        kept.server.timestamp_end = time.time()
+        about = server_hooks.ServerConnectionHookData(client=handler.client, server=kept.server)
+        await handler.handle_hook(server_hooks.ServerDisconnectedHook(about))
+
+
+def _unread(reader: asyncio.StreamReader) -> bool:
+    return bool(getattr(reader, "_buffer", True))  # True: this Python keeps it elsewhere, and nothing is used again
+
+
+class _Nowhere:
+    """Stands for the writer of a connection that goes on without its handler, which closes this one."""
+
+    def close(self) -> None: ...
+
+    def is_closing(self) -> bool:
+        return True
+
+    async def drain(self) -> None: ...
