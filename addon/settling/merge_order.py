@@ -1,6 +1,7 @@
 """The rows of several Parquet files in the order that a merged file has, in bounded memory.
 
-Most tables are in order of time: queries of a few days or hours then skip most row groups. Bodies are in order of session:
+Most tables are in order of time: queries of a few days or hours then skip most row groups (within a group of `requests`
+parquet.py puts calls that are alike together). Bodies are in order of session:
 a turn of a conversation repeats the turns before it, and next to them it takes a tenth of the bytes.
 """
 

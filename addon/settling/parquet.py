@@ -23,6 +23,9 @@ ROW_GROUP_ROWS: Final = 122_880  # measured: larger ones make a lookup slower, s
 # and 160 MB with 8 MiB, in the same time; the files are as large.
 _BODIES_ROW_GROUP_BYTES: Final = 8 * 2**20
 _ROW_GROUP_BYTES: Final = 64 * 2**20  # of the other tables
+# Row groups follow each other in time; within one, calls that are alike are next to each other: a tenth fewer bytes than in order of
+# time, and read as fast or faster.
+_ALIKE: Final = ("provider_name", "request_model", "user_id", "session_id", "started_at")
 METADATA: Final = {b"heliograph_schema_version": str(SCHEMA_VERSION).encode()}
 
 _ARROW: Final[dict[Any, pa.DataType]] = {
@@ -108,6 +111,8 @@ def write_parquet(target: Path, table: str, parts: Iterable[pa.Table], *, is_fin
         with open(hidden, "wb", opener=_private) as file:
             with pq.ParquetWriter(file, arrow_schema(table), **_options(table, is_final)) as writer:
                 for group in _row_groups(parts, _row_group_bytes(table)):
+                    if is_final and table == "requests":
+                        group = group.sort_by([(name, "ascending") for name in _ALIKE])
                     writer.write_table(group, row_group_size=group.num_rows)
                     rows += group.num_rows
             file.flush()

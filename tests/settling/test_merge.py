@@ -75,6 +75,34 @@ def test_a_merged_file_has_all_rows_in_order_of_time_and_hides_its_inputs(folder
     assert merged.with_suffix(".replaces").read_text().splitlines() == [path.name for path in inputs]
 
 
+def test_calls_of_a_merged_file_that_are_alike_are_next_to_each_other(folders: Folders) -> None:
+    models, users = ("gpt-5", "claude"), ("bob", None, "ann")
+    rows = [
+        RequestRow(
+            request_id=f"{minute}",
+            started_at=NOON + timedelta(minutes=minute),
+            provider_name="openai",
+            operation_name="chat",
+            request_model=models[minute % 2],
+            user_id=users[minute % 3],
+        )
+        for minute in range(12)
+    ]
+    for number in (1, 2):
+        lines = [dump_line(row_fields(row)) for row in rows[number - 1 :: 2]]
+        write_parquet(folders.parquet("requests", segment(number), DAY), "requests", read_parts(lines, "requests"))
+    merged = merge_day(folders, "requests", DAY)
+    assert merged is not None
+    table = pq.read_table(merged, columns=["request_model", "user_id", "request_id"])
+    assert list(zip(*(column.to_pylist() for column in table.columns), strict=True)) == [
+        (model, user, str(minute))
+        for model in ("claude", "gpt-5")
+        for user in ("ann", "bob", None)
+        for minute in range(12)
+        if (models[minute % 2], users[minute % 3]) == (model, user)
+    ]
+
+
 def test_inputs_and_note_go_after_the_grace(folders: Folders) -> None:
     inputs = [write(folders, 1, 1), write(folders, 2, 2)]
     merged = merge_day(folders, "requests", DAY)
