@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from addon.config.settings import Settings
 
 
+AUTO: Final = "auto"  # --workers: one for each core
+_MOST_WORKERS: Final = 256
+
+
 class Failure(click.ClickException):
     """The command did not succeed: exit 1. Wrong usage is click.UsageError: exit 2."""
 
@@ -103,8 +107,8 @@ def workers_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--workers",
         default="1",
         show_default=True,
-        metavar="N|auto",
-        callback=lambda context, parameter, value: _worker_count(value),
+        metavar=f"N|{AUTO}",
+        callback=lambda context, parameter, value: worker_count(value),
         help="Processes that serve the port together; auto: one for each core.",
     )(command)
 
@@ -160,18 +164,16 @@ def _address(listen: str) -> tuple[str, int]:
         raise click.UsageError(str(error)) from error
 
 
-_MOST_WORKERS: Final = 256
-
-
-def _worker_count(workers: str) -> int:
-    if workers == "auto":
-        return cores()
+def worker_count(workers: str) -> int:
+    """The number that `--workers` says. Raises click.UsageError."""
+    if workers == AUTO:
+        return _cores()
     if not (workers.isascii() and workers.isdigit() and 1 <= int(workers) <= _MOST_WORKERS):
-        raise click.UsageError(f"--workers {workers!r}: write a number from 1 to {_MOST_WORKERS}, or auto")
+        raise click.UsageError(f"--workers {workers!r}: write a number from 1 to {_MOST_WORKERS}, or {AUTO}")
     return int(workers)
 
 
-def cores() -> int:
+def _cores() -> int:
     """That this process may use."""
     usable = getattr(os, "sched_getaffinity", None)  # macOS lacks it
     return len(usable(0)) if usable else os.cpu_count() or 1

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from addon.commands.files import write_if_different
-from addon.commands.options import Failure, data_options, examples, listen_option, read_settings
+from addon.commands.options import AUTO, Failure, data_options, examples, listen_option, read_settings, worker_count
 from addon.commands.service_units import (
     KINDS,
     NAME,
@@ -37,7 +37,20 @@ def _service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     is_open = click.option(
         "--open", "open_to_all", is_flag=True, help="Allow a --listen that other machines can reach."
     )
-    return _kind_option(listen_option("Where it listens.")(is_open(data_options(command))))
+    workers = click.option(  # as it is written: `auto` is decided at each start
+        "--workers",
+        default="1",
+        show_default=True,
+        metavar=f"N|{AUTO}",
+        callback=lambda context, parameter, value: _as_written(value),
+        help="Processes that serve the port together.",
+    )
+    return _kind_option(listen_option("Where it listens.")(is_open(workers(data_options(command)))))
+
+
+def _as_written(workers: str) -> str:
+    worker_count(workers)  # or wrong usage
+    return workers
 
 
 @click.group(
@@ -55,9 +68,11 @@ def service() -> None:
     ),
 )
 @_service_options
-def install(kind: Kind, listen: tuple[str, int], open_to_all: bool, data: Path, config: Path | None) -> None:
+def install(
+    kind: Kind, listen: tuple[str, int], open_to_all: bool, workers: str, data: Path, config: Path | None
+) -> None:
     """Write the file of a systemd user unit or launchd agent, and print the commands that start it. Nothing is started."""
-    made = _made(listen, open_to_all, data, config)
+    made = _made(listen, open_to_all, workers, data, config)
     path = unit_path(kind, Path.home(), os.environ)
     try:
         _refuse_foreign(path)
@@ -75,9 +90,9 @@ def install(kind: Kind, listen: tuple[str, int], open_to_all: bool, data: Path, 
     epilog=examples("heliograph service show", "heliograph service show --kind launchd"),
 )
 @_service_options
-def show(kind: Kind, listen: tuple[str, int], open_to_all: bool, data: Path, config: Path | None) -> None:
+def show(kind: Kind, listen: tuple[str, int], open_to_all: bool, workers: str, data: Path, config: Path | None) -> None:
     """Print what `install` would write, and change nothing."""
-    click.echo(unit_text(_made(listen, open_to_all, data, config), kind), nl=False)
+    click.echo(unit_text(_made(listen, open_to_all, workers, data, config), kind), nl=False)
 
 
 @service.command(
@@ -103,13 +118,14 @@ def uninstall(kind: Kind) -> None:
     click.echo("\n".join(stop_commands(kind)))
 
 
-def _made(listen: tuple[str, int], open_to_all: bool, data: Path, config: Path | None) -> Service:
+def _made(listen: tuple[str, int], open_to_all: bool, workers: str, data: Path, config: Path | None) -> Service:
     """The service, after the checks that `heliograph up` makes at its start."""
     refuse_if_open(listen, read_settings(data, config), open_to_all)
     host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
     command = [_program(), "up", "--listen", f"{host}:{listen[1]}", "--data", str(data), "--log-json"]
     command += ["--config", str(config.absolute())] if config else []
     command += ["--open"] if open_to_all else []
+    command += ["--workers", workers] if workers != "1" else []
     if any("\n" in word for word in command):
         raise click.UsageError("a path with a line break cannot be in a service's file")
     return Service(command, data)

@@ -202,6 +202,21 @@ def test_limits_are_exact_across_workers_and_a_change_of_settings_reaches_all(pa
     (pair.data / "heliograph.toml").unlink()
 
 
+def test_identical_calls_on_both_workers_are_one_upstream_call(pair: Proxy, shared_provider: FakeProviders) -> None:
+    shared_provider.requests.clear()
+    body = CHAT | {"messages": [{"role": "user", "content": "asked by many at once"}]}
+    cached = HEADERS | {"helicone-cache-enabled": "true", "x-fake": "delay=0.5"}
+
+    async def answers() -> set[str]:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as client:
+            calls = [client.post(f"{pair.url}{CHAT_PATH}", json=body, headers=cached) for _ in range(8)]
+            return {answer.json()["id"] for answer in await asyncio.gather(*calls)}
+
+    assert len(asyncio.run(answers())) == 1
+    assert shared_provider.hits == 1
+
+
 def test_without_their_parent_workers_end_and_all_is_settled(tmp_path: Path, shared_provider: FakeProviders) -> None:
     with run_up(tmp_path, "--workers", "2", *to(shared_provider)) as proxy:
         answers = [httpx.post(f"{proxy.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False) for _ in range(4)]
