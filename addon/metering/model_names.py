@@ -17,6 +17,7 @@ MAKER: Final = re.compile(r"^[a-z][a-z0-9]*\.(?=[a-z])")
 ARN: Final = re.compile(r"^arn:aws[a-z-]*:bedrock:", re.IGNORECASE)
 ROUTER: Final = "prompt-router/"  # sends a call to the model that the answer names
 MODEL_OVERRIDE: Final = "model_override"  # in a row's price factors: the name that the caller wants a call priced by
+ROUTE: Final = re.compile(r":[a-z][a-z0-9-]*$")  # who is to serve it: `openai/gpt-oss-120b:cerebras`, `:nitro`
 VERSION: Final = re.compile(r"(?:-v\d+)?:\d+$")  # Bedrock's: anthropic.claude-sonnet-4-5-20250929-v1:0
 
 
@@ -27,8 +28,8 @@ def same_model(one: str, other: str) -> bool:
 
 @remember_short(1024)
 def plain_name(name: str) -> str:
-    """The name without date, version, region, maker and the provider's prefix, in lower case."""
-    name = VERSION.sub("", MAKER.sub("", REGION.sub("", PREFIX.sub("", name.strip().lower()))))
+    """The name without date, version, route, region, maker and the provider's prefix, in lower case."""
+    name = VERSION.sub("", MAKER.sub("", REGION.sub("", PREFIX.sub("", ROUTE.sub("", name.strip().lower())))))
     return DATE.sub("", name)
 
 

@@ -119,7 +119,7 @@ PROVIDERS: Final = (
         does=COMPLETIONS, labels=("cerebras",), prices="cerebras", messages="/v1/messages"),
     # Nebius Token Factory, once AI Studio.
     row("nebius", "https://docs.tokenfactory.nebius.com", "https://api.studio.nebius.ai",
-        "api.studio.nebius.com", "api.tokenfactory.nebius.com", "*.api.tokenfactory.nebius.com",
+        "api.studio.nebius.com", "api.tokenfactory.nebius.com", "*.api.tokenfactory.nebius.com", "api.tokenfactory.*.nebius.com",
         does=(*EMBEDDINGS, "images", "rerank", "batch_results"), labels=("nebius",)),
     row("novita", "https://novita.ai/docs/api-reference", "https://api.novita.ai",
         base="(?:/v3/openai(?:/v1)?|/openai/v1|/openai)", does=(*EMBEDDINGS, "rerank"), labels=("novita",),

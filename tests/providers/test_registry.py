@@ -20,6 +20,7 @@ from addon.providers import dialect, registry
         ("bedrock-runtime.eu-west-1.amazonaws.com", "bedrock"),
         ("contoso.openai.azure.com", "azure"),
         ("router.huggingface.co", "huggingface"),
+        ("api.tokenfactory.us-central1.nebius.com", "nebius"),
     ],
 )
 def test_a_host_belongs_to_its_provider(host: str, name: str) -> None:
