@@ -26,8 +26,8 @@ __all__ = ["NATIVE", "PROVIDER", "generate_content", "prompt", "read_json", "rea
 
 # A prompt that is blocked has no candidate that could finish.
 TERMINAL: Final = Terminal(
-    # The second: an error in an array that comes in one line.
-    anywhere=rb'"(?:finishReason|blockReason)"\s*:\s*"|\},\s*\{\s*"error"\s*:\s*\{\s*"'
+    # The last: an error in an array that comes in one line. All begin with a quote: `re` looks for that first.
+    anywhere=rb'"(?:(?:finishReason|blockReason)"\s*:\s*"|error"[ \t]*:[ \t]*\{[ \t]*"code"[ \t]*:[ \t]*\d)'
 )
 _MEDIA: Final = {"image": "output_image_tokens", "audio": "output_audio_tokens", "video": "output_video_tokens"}
 
