@@ -1,11 +1,12 @@
 """Asks a report for its rows and for what its sums leave out. Every face of a report begins here."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from analysis.reports.question import Question
     from analysis.reports.standing import BudgetNow
     from analysis.table import Table
+
+
+# A hundred million calls take a minute; a condition can take for ever.
+MOST_S: Final = 600.0
+_TICK_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,9 @@ def ask(
     data: Path,
     budgets: "Sequence[Budget]" = (),
     own_prices: "Sequence[PriceOverride]" = (),
+    most_s: float = MOST_S,
 ) -> Answered:
-    """The answer, or wrong usage where the condition or the comparison is."""
+    """The answer, or wrong usage where the condition or the comparison is, or where it takes longer than `most_s`."""
     from analysis.faces.footer import footer
     from analysis.reports.asking import answer
     from analysis.reports.unpriced import told_under
@@ -61,8 +68,9 @@ def ask(
     stored = stored_amounts(Settings(data=data, config=data), now) if budgets else None
 
     def asked(connection: "Connection") -> Answered:
-        table = answer(connection, question, own_prices)
-        total, without_price = told_under(connection)
+        with _bounded(connection, most_s):
+            table = answer(connection, question, own_prices)
+            total, without_price = told_under(connection)
         spent = budgets_now(connection, budgets, stored, now) if stored else []
         return Answered(question, table, list(footer(total, without_price)), total.calls, spent)
 
@@ -74,8 +82,41 @@ def ask_arrow(lake: "Lake", question: "Question", own_prices: "Sequence[PriceOve
     """The rows with DuckDB's types."""
     from analysis.reports.asking import answer_as_arrow
 
+    def asked(connection: "Connection") -> "pa.Table":
+        with _bounded(connection, MOST_S):
+            return answer_as_arrow(connection, question, own_prices)
+
     with _mistakes(question):
-        return lake.ask(lambda connection: answer_as_arrow(connection, question, own_prices))
+        return lake.ask(asked)
+
+
+@contextmanager
+def _bounded(connection: "Connection", most_s: float) -> Iterator[None]:
+    """Stops what runs on the connection after `most_s`, as wrong usage."""
+    import duckdb
+
+    done, stopped = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        wait_s = most_s
+        while not done.wait(wait_s):  # again and again: statements are several
+            stopped.set()
+            connection.interrupt()
+            wait_s = _TICK_S
+
+    watcher = threading.Thread(target=watch, name="report-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        if not stopped.is_set():
+            raise
+        raise click.UsageError(
+            f"the report took more than {most_s:,g} s and was stopped; take less time (--since 7d) or a simpler --where"
+        ) from error
+    finally:
+        done.set()
+        watcher.join()
 
 
 @contextmanager
