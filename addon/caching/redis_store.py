@@ -65,6 +65,7 @@ for i = 5, 4 + count do
     end
 end
 if not key then return 0 end
+redis.call('INCRBY', P .. 'bytes', 0)  -- a full server refuses a script at its first write alone, and not if that is a removal
 for _, ended in ipairs(redis.call('ZRANGEBYSCORE', P .. 'ends', '-inf', now, 'LIMIT', 0, {_MOST_AT_ONCE})) do drop(ended) end
 drop(key)
 local held = tonumber(redis.call('GET', P .. 'bytes') or '0')

@@ -25,7 +25,7 @@ from addon.storage.record import RequestRow
 if TYPE_CHECKING:
     from addon.redaction.redactor import Redactor
 
-WAITING: Final = 10_000  # calls that wait to be charged while the store is down; more are dropped from the buckets
+WAITING: Final = 10_000  # calls that wait to be charged while the store is down; of more, the first are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,7 @@ class Charger:
         except Exception:
             # Its row will be there when the budgets are recounted.
             self._recount_due = bool(self._budgets)
-            if charges:
-                self._waiting.append(_Waiting(call_id, charges))
+            self._waiting.append(_Waiting(call_id, charges))  # also without charges: what it holds must be let go
             raise
         self._charged.add(call_id)
         self._settled.clear()

@@ -9,6 +9,7 @@ from typing import Final
 
 from addon.config.settings import load_what_can_be_read
 from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
+from analysis.health.shared_store import shared_store
 
 _ENOUGH_FREE_BYTES: Final = 2**30
 _LARGEST_DAYS: Final = 3  # that are named, of each table
@@ -26,6 +27,7 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield from _disk_use(data)
         yield from _journal(data)
         yield from _cache(data)
+        yield from shared_store(data, config)
         yield from _without_price(data)
         yield from _alerts(data, config)
         yield from _retention(data, config)
