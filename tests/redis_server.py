@@ -1,5 +1,6 @@
 """Debian's redis-server for tests: real ones on loopback, without files. Tests that need one are skipped where it is missing."""
 
+import random
 import shutil
 import signal
 import socket
@@ -58,9 +59,13 @@ class RedisServer:
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Below the ports that the system gives out: a cluster needs the port that is 10,000 higher as well, and a connection to a
+    port that nobody listens on may otherwise reach itself."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), closing(socket.socket()) as one:
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
