@@ -16,6 +16,7 @@ from addon.commands.forget_expired import forget_expired
 from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.progress import progress_bar
+from addon.commands.released import refuse_released
 from addon.commands.tables import settle, warn
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def forget_calls(
     from analysis.reports.scope import BadCondition
 
     refuse_unsafe(data)
+    refuse_released(data)
     settings, _ = load_what_can_be_read(data, config)
     if redactor := redactor_of(settings.redact, data):
         wanted = wanted.redacted(redactor)

@@ -11,6 +11,7 @@ import click
 from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, read_settings
 from addon.commands.progress import progress_bar
+from addon.commands.released import refuse_released
 from addon.commands.tables import settle, warn
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now
     from addon.storage.folders import Folders, refuse_unsafe
 
     refuse_unsafe(data)
+    refuse_released(data)
     settings = read_settings(data, config)
     retention = settings.retention
     if not retention.rules:

@@ -10,6 +10,7 @@ import click
 from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples, read_settings
 from addon.commands.progress import progress_bar
+from addon.commands.released import refuse_released
 from addon.commands.tables import Style, calls_in_words, read_zone, settle, style_options, tz_option, warn, write
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def reprice(
 def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool, yes: bool, style: Style) -> None:
     from analysis.billing.reprice import days_of
 
+    refuse_released(data)
     settle(data, config)
     days = days_of(scoped)
     found = _all_days(scoped, days)

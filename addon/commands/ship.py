@@ -10,10 +10,13 @@ from addon.commands.tables import settle
 
 @click.command(
     short_help="Ship the stored calls to the lake in a bucket.",
-    epilog=examples("heliograph ship", "heliograph ship --data ./data"),
+    epilog=examples("heliograph ship", "heliograph ship --data ./data", "heliograph ship --recall"),
+)
+@click.option(
+    "--recall", is_flag=True, help="Bring back the files that are in the bucket only, for forget and reprice."
 )
 @data_options
-def ship(data: Path, config: Path | None) -> None:
+def ship(recall: bool, data: Path, config: Path | None) -> None:
     """Ship what is stored here to the bucket that `lake` in heliograph.toml names.
 
     A running proxy does this by itself. Use it for a folder whose proxy has ended before all was shipped, or to fill a new
@@ -37,6 +40,9 @@ def ship(data: Path, config: Path | None) -> None:
             if not ours:
                 raise Failure(f"a proxy is shipping {data} just now; run this again when it is done")
             shipper = Shipper(folders, Store(url))
+            if recall:
+                click.echo(f"{shipper.recall():,} files are here again; a running proxy releases them within minutes")
+                return
             done = shipper.round(gathers=True)
             left, size = shipper.waiting()
     except (StoreTrouble, Foreign, Forgotten) as error:

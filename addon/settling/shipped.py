@@ -116,10 +116,10 @@ def _lakes(folders: Folders) -> list[Path]:
     return [Path(entry.path) for entry in entries(folders.shipping) if entry.is_dir(follow_symlinks=False)]
 
 
-def released_days(lake: Path) -> list[date]:
-    """Days of which some file is in the lake only. Raises OSError."""
-    names = (entry.name for entry in entries(lake) if entry.name.endswith(".released"))
-    return sorted(date.fromisoformat(name.removesuffix(".released")) for name in names)
+def released_days(folders: Folders) -> list[date]:
+    """Days of which some file is in a lake only. Raises OSError."""
+    names = (entry.name for lake in _lakes(folders) for entry in entries(lake) if entry.name.endswith(".released"))
+    return sorted({date.fromisoformat(name.removesuffix(".released")) for name in names})
 
 
 def released_names(folders: Folders, table: str, day: date) -> set[str]:

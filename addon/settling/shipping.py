@@ -25,7 +25,7 @@ from typing import Final
 from addon.config.shipping import Shipping
 from addon.objects import manifest
 from addon.objects.manifest import Manifest, Stored
-from addon.objects.store import Changed, NotThere, Store, StoreTrouble, md5_of
+from addon.objects.store import Changed, NotThere, Store, StoreTrouble, Untrue, md5_of
 from addon.settling import shipped
 from addon.settling.merge import MANY_FILES, finish_merges, is_ours, is_settled_elsewhere, merge_files, mergeable
 from addon.settling.shipped import DayState
@@ -321,6 +321,38 @@ class Shipper:
                 sync_folder(folder)
                 with contextlib.suppress(OSError):  # it has more
                     folder.rmdir()
+
+    def recall(self) -> int:
+        """Brings back the files that are in the lake only, so that they can be changed here. Returns how many. They go again
+        with the next `release`."""
+        self._meet()
+        return sum(self._recall(day) for day in shipped.released_days(self._folders))
+
+    def _recall(self, day: date) -> int:
+        with tried_lock(self._folders.merge_lock) as ours:
+            if not ours:
+                raise OSError(f"{self._folders.data}: files are being merged just now")
+            state = shipped.read_state(self._lake, day)
+            back = [key for key in sorted(shipped.released(self._lake, day)) if key in state.counted]
+            for key in back:
+                table, _, name = key.partition("/")
+                target = self._folders.lake_day(table, day) / name
+                hidden = target.with_name(f".{name}.tmp")
+                make_folder(target.parent)
+                hidden.unlink(missing_ok=True)
+                self._step(f"get {key} {day}")
+                self._store.get_file(manifest.object_path(table, day, name), hidden)
+                stored = state.objects[key]
+                if stored is None or md5_of(hidden) != stored.md5:
+                    hidden.unlink()
+                    raise Untrue(f"{self._store.url}: {key} of {day} has other bytes in the store than were put there")
+                hidden.rename(target)
+                state.marks[key] = _mark(target)
+                sync_folder(target.parent)
+            self._step(f"note recall {day}")
+            shipped.write_state(self._lake, day, state)
+            shipped.write_released(self._lake, day, ())
+            return len(back)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,19 @@ from datetime import date
 from pathlib import Path
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from addon.commands.options import Failure
+from addon.commands.released import refuse_released
 from addon.config.shipping import Shipping
 from addon.objects import manifest
 from addon.objects.store import Store, StoreTrouble, Untrue
 from addon.settling.compact import only_merger
 from addon.settling.merge import finish_merges, merge_day
+from addon.settling.rewrite import rewrite
 from addon.settling.ship_status import read_status
 from addon.settling.shipping import GONE_S, SUMMARIES, Foreign, Shipper
 from addon.settling.shipping_thread import ShippingThread
@@ -153,6 +158,29 @@ def test_old_days_and_bodies_above_the_bound_are_deleted_here_only_once_the_lake
     to_parquet(folders.data, made_up_rows(70)[60:], 7)  # late rows
     Shipper(folders, store, clock=clock).round()
     assert stored_ids(store) == Counter(row.request_id for row in made_up_rows(70)[60:]) + ALL
+
+
+def test_what_is_in_the_lake_only_is_brought_back_and_changed_and_counts_once(folders: Folders, url: str) -> None:
+    store, clock = Store(url), Clock()
+    clock.now += 400 * 86_400
+    shipper = Shipper(folders, store, clock=clock)
+    shipper.round()
+    shipper.release(LATER)
+    with pytest.raises(Failure, match="are in the bucket only"):
+        refuse_released(folders.data)
+    assert shipper.recall() == 8
+    refuse_released(folders.data)
+    assert len(list(folders.data.glob("lake/*/*/*.parquet"))) == 8
+    with only_merger(folders):
+        for day in (FIRST, SECOND):
+            dropped = pc.field("request_id").isin([ROWS[0].request_id, ROWS[-1].request_id])
+            rewrite(folders, "requests", day, dropped, lambda rows: rows.filter(pc.invert(dropped_of(rows))))
+    Shipper(folders, store, clock=clock).round()
+    assert stored_ids(store) == ALL - Counter([ROWS[0].request_id, ROWS[-1].request_id])
+
+
+def dropped_of(rows: pa.Table) -> pa.Array:
+    return pc.is_in(rows["request_id"], value_set=pa.array([ROWS[0].request_id, ROWS[-1].request_id]))
 
 
 def test_what_is_deleted_here_by_hand_stays_in_the_lake(folders: Folders, url: str) -> None:
