@@ -188,20 +188,6 @@ def test_a_call_under_way_ends_on_the_worker_that_leaves(pair: Proxy, shared_pro
     wait_for(lambda: not before & set(workers(pair)))
 
 
-def test_limits_are_exact_across_workers_and_a_change_of_settings_reaches_all(pair: Proxy) -> None:
-    (pair.data / "heliograph.toml").write_text(LIMIT)
-    wait_for(lambda: [line for line in pair.said if "limits (fifty added)" in line], message="\n".join(pair.said))
-
-    async def statuses() -> Counter[int]:
-        limits = httpx.Limits(max_connections=20, max_keepalive_connections=0)
-        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as client:
-            calls = [client.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=HEADERS) for _ in range(120)]
-            return Counter(answer.status_code for answer in await asyncio.gather(*calls))
-
-    assert asyncio.run(statuses()) == {200: 50, 429: 70}
-    (pair.data / "heliograph.toml").unlink()
-
-
 def test_identical_calls_on_both_workers_are_one_upstream_call(pair: Proxy, shared_provider: FakeProviders) -> None:
     shared_provider.requests.clear()
     body = CHAT | {"messages": [{"role": "user", "content": "asked by many at once"}]}
@@ -217,6 +203,21 @@ def test_identical_calls_on_both_workers_are_one_upstream_call(pair: Proxy, shar
     assert shared_provider.hits == 1
 
 
+def test_limits_are_exact_across_workers_and_a_change_of_settings_reaches_all(pair: Proxy) -> None:
+    (pair.data / "heliograph.toml").write_text(LIMIT)
+    wait_for(lambda: [line for line in pair.said if "limits (fifty added)" in line], message="\n".join(pair.said))
+
+    async def statuses() -> Counter[int]:
+        limits = httpx.Limits(max_connections=20, max_keepalive_connections=0)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as client:
+            calls = [client.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=HEADERS) for _ in range(120)]
+            return Counter(answer.status_code for answer in await asyncio.gather(*calls))
+
+    assert asyncio.run(statuses()) == {200: 50, 429: 70}
+    (pair.data / "heliograph.toml").unlink()
+    wait_for(lambda: [line for line in pair.said if "limits (fifty removed)" in line])
+
+
 def test_without_their_parent_workers_end_and_all_is_settled(tmp_path: Path, shared_provider: FakeProviders) -> None:
     with run_up(tmp_path, "--workers", "2", *to(shared_provider)) as proxy:
         answers = [httpx.post(f"{proxy.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False) for _ in range(4)]
@@ -230,18 +231,3 @@ def test_without_their_parent_workers_end_and_all_is_settled(tmp_path: Path, sha
 def is_running(pid: int) -> bool:
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
     return bool(state) and not state.startswith("Z")
-
-
-def test_a_taken_port_is_refused_in_the_same_words_as_without_workers(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        said = {
-            subprocess.run(
-                [HELIOGRAPH, "up", "--data", str(tmp_path / number), "--listen", listen, "--workers", number],
-                capture_output=True,
-                text=True,
-                env=environment(),
-            ).stderr
-            for number in ("1", "2")
-        }
-    assert said == {f"Error: cannot listen on {listen}: address already in use; choose another with --listen\n"}
