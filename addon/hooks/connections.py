@@ -157,9 +157,9 @@ class Connections:
         caller = self.proxy.connections.of(client)
         caller.gone.set()
         await outlive_caller(self.proxy.flights, caller, self.services.settings.timeouts.total_s)
+        self.proxy.connections.end(client.id)
         if self._setup:
             await self._setup.pool.keep(client.id)
-        self.proxy.connections.end(client.id)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """What our stream does at a CONNECT, for mitmproxy's other modes (upstream, socks5, transparent, local)."""

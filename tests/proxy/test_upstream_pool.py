@@ -106,15 +106,19 @@ def once(proxy: Proxy, marker: str, does: str = "answers", key: str = "Bearer a"
     return int(answer["connection"])
 
 
-def reused(proxy: Proxy) -> int | None:
-    """A connection that the next caller gets: it takes a moment until one that a caller left is there."""
-    first = once(proxy, "first")
-    return wait_for(lambda: found if (found := once(proxy, "next")) <= first else None)
+def reused(proxy: Proxy, provider: Provider, key: str = "Bearer a") -> bool:
+    """A caller got a connection that was open before: it takes a moment until one that a caller left is there."""
+
+    def is_reused() -> bool:
+        before = provider.connections
+        return once(proxy, "next", key=key) <= before
+
+    return wait_for(is_reused)
 
 
-def test_callers_after_each_other_share_a_connection_whatever_their_keys(proxy: Proxy) -> None:
-    kept = reused(proxy)
-    wait_for(lambda: once(proxy, "other", key="Bearer b") == kept)
+def test_callers_after_each_other_share_a_connection_whatever_their_keys(proxy: Proxy, provider: Provider) -> None:
+    assert reused(proxy, provider)
+    assert reused(proxy, provider, key="Bearer b")
 
 
 def test_callers_at_the_same_time_do_not(proxy: Proxy) -> None:
@@ -126,21 +130,21 @@ def test_callers_at_the_same_time_do_not(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("does", ["closes", "says close", "says more", "says more later"])
 def test_a_connection_that_ended_or_said_more_is_not_used_again(proxy: Proxy, provider: Provider, does: str) -> None:
-    reused(proxy)
+    reused(proxy, provider)
     odd = once(proxy, "odd", does)
     provider.later.set()
     assert all(once(proxy, f"after {number}") != odd for number in range(5))
     provider.later.clear()
 
 
-def test_a_connection_that_is_logged_in_is_its_callers_alone(proxy: Proxy) -> None:
-    reused(proxy)
+def test_a_connection_that_is_logged_in_is_its_callers_alone(proxy: Proxy, provider: Provider) -> None:
+    reused(proxy, provider)
     logged_in = once(proxy, "logged in", key="NTLM abc")
     assert all(once(proxy, f"after {number}") != logged_in for number in range(5))
 
 
-def test_a_caller_that_leaves_in_the_middle_takes_the_connection_with_it(proxy: Proxy) -> None:
-    reused(proxy)
+def test_a_caller_that_leaves_in_the_middle_takes_the_connection_with_it(proxy: Proxy, provider: Provider) -> None:
+    reused(proxy, provider)
     address = urlsplit(proxy.url)
     body = b'{"model": "gpt-4o-mini", "marker": "leaves", "does": "streams"}'
     with socket.create_connection((address.hostname, address.port or 0)) as leaving:
