@@ -287,7 +287,11 @@ def verdict(run: Run, seen: Seen, counted: Counted) -> list[str]:
         problems.append(f"{len(counted.wrong_costs)} rows with another cost, e.g. {'; '.join(counted.wrong_costs[:3])}")
     if seen.strange:
         problems.append(f"{len(seen.strange)} answers could not be read, e.g. {'; '.join(seen.strange[:3])}")
-    problems += [f"{times} calls: {what}" for what, times in seen.statuses.items() if what == "no answer in time"]
+    problems += [
+        f"{times} calls: {what}"
+        for what, times in seen.statuses.items()
+        if what in ("no answer in time", "no connection")
+    ]
     return problems
 
 

@@ -50,9 +50,13 @@ class Callers:
             writer.close()
 
     async def _call(self, planned: Planned) -> None:
-        self.seen.sent += 1
         is_fresh = self._dice.random() < _FRESH
-        pair = self._idle.pop() if self._idle and not is_fresh else await self._connect()
+        try:
+            pair = self._idle.pop() if self._idle and not is_fresh else await self._connect()
+        except OSError:
+            self.seen.statuses["no connection"] += 1  # so it was not sent
+            return
+        self.seen.sent += 1
         began = time.perf_counter()
         keeps = False
         try:
