@@ -63,9 +63,7 @@ def make_addons(proxy: Proxy, services: Services) -> list[object]:
         Coalesce(calls, proxy.flights),  # gives those calls that answer, in place of an upstream call of their own
         OverrideBody(calls),  # what the first of several targets is to get; the journal has what the caller sent
         HideUsage(calls),  # removes usage that only the config asked for; after everything that copies the stream
-        WebSockets(
-            proxy, capture, limits, overload
-        ),  # calls that share one connection: each response is a call of its own
+        WebSockets(proxy, capture, limits, overload),  # each response on a WebSocket is a call of its own
         TwoWay(proxy, capture, limits, overload),  # calls whose request goes on while the answer comes
         EndCalls(proxy),  # the call is over
     ]

@@ -142,15 +142,16 @@ async def idle_and_open(place: Place, provider: Place, idle: int, streams: int) 
 
     await delays(place)
     await line("nothing else")
-    waiting, seen = await connections(place, idle), Seen()
-    for begin in range(0, idle, _OPEN_AT_ONCE):  # each has had a call, which the cache answered
-        part = waiting[begin : begin + _OPEN_AT_ONCE]
-        await asyncio.gather(*(call(pair, place.request(header=_CACHED), seen) for pair in part))
+    waiting, seen = list[Pair](), Seen()
+    while len(waiting) < idle:  # each has had a call, which the cache answered
+        opened = await connections(place, min(_OPEN_AT_ONCE, idle - len(waiting)))
+        await asyncio.gather(*(call(pair, place.request(header=_CACHED), seen) for pair in opened))
+        waiting += opened
     await line(f"{idle:,} idle connections")
     tasks = []
-    for pair in await connections(place, streams):
-        tasks.append(asyncio.create_task(call(pair, place.request(stream=True, apart_s=2), seen)))
-        await asyncio.sleep(0.002)
+    while len(tasks) < streams:
+        opened = await connections(place, min(_OPEN_AT_ONCE, streams - len(tasks)))
+        tasks += [asyncio.create_task(call(pair, place.request(stream=True, apart_s=2), seen)) for pair in opened]
     await asyncio.sleep(10)
     await line(f"and {streams:,} open streams, a piece every 2 s each")
     for _, writer in waiting:
