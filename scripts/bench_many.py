@@ -148,7 +148,7 @@ async def idle_and_open(place: Place, provider: Place, idle: int, streams: int) 
         await asyncio.gather(*(call(pair, place.request(header=_CACHED), seen) for pair in opened))
         waiting += opened
     await line(f"{idle:,} idle connections")
-    tasks = []
+    tasks: list[asyncio.Task[None]] = []
     while len(tasks) < streams:
         opened = await connections(place, min(_OPEN_AT_ONCE, streams - len(tasks)))
         tasks += [asyncio.create_task(call(pair, place.request(stream=True, apart_s=2), seen)) for pair in opened]

@@ -42,7 +42,7 @@ def doctor(data: Path, config: Path | None, listen: tuple[str, int]) -> None:
 def examine(data: Path, config: Path | None, listen: tuple[str, int]) -> int:
     """Print every finding; 1 if something is wrong, else 0."""
     is_wrong = False
-    everything = (_machine(), _descriptors(data, config), data_findings(data, config), _port(*listen))
+    everything = (_machine(), descriptor_findings(data, config), data_findings(data, config), _port(*listen))
     for findings in (*everything, shell_findings(os.environ)):
         for finding in findings:
             click.echo(f"{finding.level:>5}  {finding.subject}: {finding.says}")
@@ -65,7 +65,7 @@ def _machine() -> Iterator[Finding]:
     yield from node_findings(shutil.which("node"))
 
 
-def _descriptors(data: Path, config: Path | None) -> Iterator[Finding]:
+def descriptor_findings(data: Path, config: Path | None) -> Iterator[Finding]:
     settings, _ = load_what_can_be_read(data, config)
     most, wanted = descriptors.calls_at_once(descriptors.reachable()), settings.overload.max_calls
     says = f"a proxy may have {descriptors.reachable():,} open, enough for {most:,} calls at once"

@@ -135,6 +135,7 @@ class Copied:
     scanner: TerminalScanner | None = None  # of a stream: looks for the event that ends it
     # An answer that must be in no file, until it is read; with `redactor`, until it is redacted.
     withheld: bytearray = field(default_factory=bytearray)
+    held_bytes: int = 0  # of the answer, counted in `Calls.held_answers`
     redactor: "Redactor | None" = None  # of all that the journal gets of this call
     finished_at: float | None = None  # its terminal event or last byte went by
     closed: bool = False  # the final line is in the journal
@@ -211,7 +212,8 @@ class Calls:
         self._counts = counts or Counts()
         self._under_way: dict[str, Call] = {}  # by call id
         self._of_flow: dict[str, Call] = {}  # the call that a flow's HTTP request and answer are
-        self.held = HeldBodies()
+        self.held = HeldBodies()  # of requests
+        self.held_answers = HeldBodies()  # that are stored after their end: those of the cache, and what is withheld
         self.slots = Slots()
 
     def begin(self, call: Call, flow_id: str | None) -> None:
@@ -232,6 +234,7 @@ class Calls:
         del self._under_way[call.id]
         self._counts.under_way -= 1
         self.held.give_back(call.held_bytes)
+        self.held_answers.give_back(call.copied.held_bytes)
         self.slots.leave(call.id)
         call.move_to(CallState.ENDED)
 

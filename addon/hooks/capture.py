@@ -139,13 +139,23 @@ class Capture:
         copied = call.copied
         if call.answer.is_stream:
             copied.piece_times.add(_ms(call.asked.start.started_at_us, time.time()), copied.response_bytes)
-        room = self.services.settings.max_body_bytes - copied.response_bytes
+        room = 0 if copied.response_truncated else self.services.settings.max_body_bytes - copied.response_bytes
         copied.response_bytes += len(piece)
+        is_withheld = call.asked.controls.omit_response or copied.redactor is not None
+        if room > 0 and (is_withheld or call.sharing.leads) and not self._hold(call, min(room, len(piece))):
+            room = 0
         copied.response_truncated = copied.response_truncated or len(piece) > room
-        if room > 0 and (call.asked.controls.omit_response or copied.redactor):
+        if room > 0 and is_withheld:
             copied.withheld += piece[:room]
         elif room > 0:
             self.journal.piece(call.id, "response", piece[:room])
+
+    def _hold(self, call: Call, more: int) -> bool:
+        """Whether there is room for more of an answer that is held until its end."""
+        if not self.proxy.calls.held_answers.take(more, call.copied.response_bytes):
+            return False
+        call.copied.held_bytes += more
+        return True
 
     # The end, however it comes.
 

@@ -27,6 +27,7 @@ from addon.mitm.handlers import (
     cut_caller,
     deliver,
     handler_of,
+    lengthen_queue,
     save_work,
 )
 from addon.mitm.lean_master import TableAddonManager, speed_up
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 # mitmproxy allows five upstream connections for each client connection, held until they close: an agent that sends
 # many calls over one HTTP/2 connection would wait in line.
 _UPSTREAM_CONNECTIONS: Final = 1000
+# That may come at once, before the loop looks; beyond asyncio's 100 the system lets callers try again after a second.
+_NEW_CONNECTIONS: Final = 4096
 
 
 def _call_at_once() -> Callable[[Hook], bool]:
@@ -50,7 +53,8 @@ class Connections:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
         proxy.connections.head_s = services.settings.head_s
-        proxy.calls.held.most_bytes = services.settings.held_bytes // (proxy.parent.workers if proxy.parent else 1)
+        held_bytes = services.settings.held_bytes // (proxy.parent.workers if proxy.parent else 1)
+        proxy.calls.held.most_bytes = proxy.calls.held_answers.most_bytes = held_bytes
         self._layers: Any = None  # the module addon.mitm.call_layer, where this mitmproxy has what it relies on
         self._setup: Any = None
         self._look: asyncio.Task[None] | None = None
@@ -88,6 +92,7 @@ class Connections:
     def running(self) -> None:
         if self.services.settings.looks_up_callers:
             self.services.callers.start()
+        lengthen_queue(_NEW_CONNECTIONS)
         if self._setup:
             self._look = asyncio.get_running_loop().create_task(self._watch_deadlines())
 

@@ -13,7 +13,6 @@ from mitmproxy import http
 from addon.hooks.answers import error_answer
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.call import Call
-from addon.hooks.coalesce import answer_from_flight
 from addon.hooks.failures import CONSEQUENCES, Failure, Phase
 from addon.hooks.limits import Refused
 from addon.hooks.proxy import Proxy
@@ -37,8 +36,6 @@ class Overload:
     async def _wait(self, flow: http.HTTPFlow, call: Call) -> None:
         if refused := await self.wait_for_slot(call):
             flow.response = _answer(call, refused)
-        elif _may_share(call) and await answer_from_flight(self.proxy.flights, flow, call):
-            self.slots.leave(call.id)  # an identical call went first
 
     async def wait_for_slot(self, call: Call) -> Refused | None:
         """Until the call has a slot, within the time that the settings allow."""
@@ -68,11 +65,6 @@ class Overload:
     def upstream_failed(self, failed: NoAnswer) -> None:
         """The bodies of all calls together were too much."""
         self.counts.overloaded += failed.failure is Failure.OVERLOADED
-
-
-def _may_share(call: Call) -> bool:
-    policy = call.asked.controls.cache
-    return policy is not None and policy.read and bool(call.sharing.cache_keys)
 
 
 def _answer(call: Call, refused: Refused) -> http.Response:

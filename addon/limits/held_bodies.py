@@ -1,5 +1,8 @@
-"""A bound on the request bodies that all calls hold together. Each call has a cap of its own (`mitm/stream.py`); without this
-one, many connections could still fill the machine's memory."""
+"""A bound on the bodies that all calls hold together: one for requests, one for answers. Each call has a cap of its own
+(`mitm/stream.py`, `max_body_bytes`); without these bounds many connections could still fill the machine's memory.
+
+Where there is no room, a request is refused, and an answer goes on to its caller while its copy is cut.
+"""
 
 from typing import Final
 

@@ -1,6 +1,8 @@
 """mitmproxy's handlers of client connections: their tasks, transports and limits."""
 
 import asyncio
+import os
+import socket
 from collections import defaultdict
 from typing import Any, Final
 
@@ -22,6 +24,15 @@ def handler_of(client_id: str) -> Any:
 def listen_addresses() -> list[tuple[str, int]]:
     """Every address that the proxy listens on, whatever the mode."""
     return [(address[0], address[1]) for address in ctx.master.addons.get("proxyserver").listen_addrs()]
+
+
+def lengthen_queue(most: int) -> None:
+    """So many connections may wait to be accepted. mitmproxy leaves asyncio's default; the system may allow fewer."""
+    for instance in ctx.master.addons.get("proxyserver").servers:
+        listening = [server for server in getattr(instance, "_servers", ()) if isinstance(server, asyncio.Server)]
+        for known in (each for server in listening for each in server.sockets):
+            with socket.socket(fileno=os.dup(known.fileno())) as same:
+                same.listen(most)
 
 
 def mode_targets() -> set[tuple[str, int]]:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from addon import descriptors
+from addon.commands.doctor import descriptor_findings
 from addon.commands.doctor_shell import shell_findings
 from analysis.health.data_folder import data_findings
 from analysis.health.finding import BAD, GOOD, NOTE
@@ -159,3 +163,25 @@ def test_programs_that_do_not_get_through_are_named() -> None:
     assert shell[:2] == (GOOD, "this shell")
     assert {subject for _, subject, _ in programs} >= {name for name in ("curl", "python3") if shutil.which(name)}
     assert {level for level, _, _ in programs} == {BAD}
+
+
+def test_fewer_descriptors_than_calls_need_are_told(tmp_path: Path) -> None:
+    (finding,) = descriptor_findings(tmp_path, None)
+    assert f"{descriptors.reachable():,} open" in finding.says
+    (tmp_path / "heliograph.toml").write_text("[overload]\nmax_calls = 1000000\n")
+    (finding,) = descriptor_findings(tmp_path, None)
+    assert finding.level == NOTE
+    assert f"set max_calls = {descriptors.calls_at_once(descriptors.reachable())}" in finding.says
+
+
+def test_the_limit_of_descriptors_is_raised_to_what_may_be_had() -> None:
+    """In a process of its own, whose limit is low at first."""
+    script = (
+        "import resource; hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\n"
+        "from addon import descriptors\n"
+        "descriptors.raise_limit()\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] == descriptors.reachable())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"
