@@ -55,6 +55,7 @@ ORDER: Final = (
     "ids",
     "remember",
     "descriptors",
+    "restarts",
     "wildcard",
     "worker",
     "start_module",

@@ -9,11 +9,13 @@ from typing import Final
 from addon.config.settings import Settings
 from addon.hooks.api_process import ApiDown, ApiProcess
 from addon.hooks.child_process import ChildProcess
+from addon.restarts import Restarts
 
 logger = logging.getLogger(__name__)
 
 # The settler writes what is left to Parquet before it goes; a backlog after a flood takes a while.
 _SETTLE_S: Final = 120.0
+_LOOK_EVERY_S: Final = 1.0
 _LONGEST_RESTART_PAUSE_S: Final = 30.0
 
 
@@ -45,13 +47,15 @@ class Helpers:
         self._settler = ChildProcess("addon.settling.process", *self._arguments)
 
     async def _keep_settler(self) -> None:
-        pause_s = 1.0
+        restarts, loop = Restarts(), asyncio.get_running_loop()
+        began = loop.time()
         while not self._stopping:
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(_LOOK_EVERY_S)
             if self._settler and self._settler.exit_status is not None and not self._stopping:
                 logger.warning("heliograph: the settler ended with %s; starting it again", self._settler.exit_status)
+                await asyncio.sleep(restarts.pause_s(loop.time() - began))
                 self._start_settler()
-                pause_s = min(pause_s * 2, _LONGEST_RESTART_PAUSE_S)
+                began = loop.time()
 
     async def _keep_api(self, api: ApiProcess) -> None:
         """The process of the endpoints sends webhooks, spans and alerts; without them it starts at the first request for an endpoint."""

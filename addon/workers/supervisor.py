@@ -23,11 +23,11 @@ from addon.hooks.api_process import ApiDown, ApiProcess
 from addon.hooks.helpers import Helpers
 from addon.hooks.parent import API, LEAVE, SETTINGS, STOP
 from addon.hooks.settings_watch import SettingsWatch, Watched
+from addon.restarts import Restarts
 from addon.routing.addresses import is_loopback
 from addon.storage.counts import CountsBoard, board_file
 from addon.storage.journal import new_family, run_of_family
 from addon.workers.command_line import CommandLine
-from addon.workers.restarts import Restarts
 from addon.workers.sockets import Address, bound
 from addon.workers.worker import Worker
 

@@ -1,4 +1,4 @@
-"""When a worker that ended is started again. Pure."""
+"""When a child process that ended is started again. Pure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,9 +11,9 @@ _LONGEST_PAUSE_S: Final = 30.0
 
 @dataclass(slots=True)
 class Restarts:
-    """Of one worker's place."""
+    """Of one process, and those that take its place."""
 
-    early: int = 0  # workers in a row that ended soon after their start
+    early: int = 0  # processes in a row that ended soon after their start
 
     def pause_s(self, lived_s: float) -> float:
         """Seconds until the next one is started, after one that lived for `lived_s`. The first early end costs no pause."""
