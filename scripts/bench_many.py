@@ -205,16 +205,17 @@ def outcome(seen: Seen) -> list[object]:
         took = seen.whole_ms.get(status, [])
         return f"{percentile(took, 0.5):.0f} / {percentile(took, 0.99):.0f}" if took else "-"
 
-    return [f"{seen.statuses[200]:,}", ms(200), f"{seen.statuses[503]:,}", ms(503), seen.broken]
+    others = seen.statuses.total() - seen.statuses[200] - seen.statuses[503]
+    return [f"{seen.statuses[200]:,}", ms(200), f"{seen.statuses[503]:,}", ms(503), f"{others:,}", seen.broken]
 
 
-_OUTCOME: Final = ("200", "200: p50 / p99 ms", "503", "503: p50 / p99 ms", "broken")
+_OUTCOME: Final = ("200", "200: p50 / p99 ms", "503", "503: p50 / p99 ms", "other statuses", "broken")
 
 
 async def slow_provider(place: Place, count: int) -> None:
     print(f"\n### {count:,} calls in the same moment, a provider that takes 5 s\n")
     say("memory before / most, MB", *_OUTCOME, "/healthz p50 / p99 ms")
-    print(f"|{' ---: |' * 7}")
+    print(f"|{' ---: |' * 8}")
     before = mb(place)
     seen, most, health = await at_once(place, count, 5)
     took = health.whole_ms[200]
@@ -227,7 +228,7 @@ async def more_than_it_can(place: Place, calls: int, delay_s: float, seconds: fl
         f"\n### More calls than slots: max_calls = {calls}, a provider that takes {delay_s:g} s, so {saturation:.0f} calls/s\n"
     )
     say("offered", "calls/s", *_OUTCOME, "most MB")
-    print(f"|{' ---: |' * 8}")
+    print(f"|{' ---: |' * 9}")
     for times in (0.5, 1, 2, 4):
         seen, most = await offered(place, saturation * times, seconds, delay_s)
         say(f"{times:g} x", f"{saturation * times:.0f}", *outcome(seen), f"{most:.0f}")
