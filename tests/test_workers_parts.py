@@ -7,10 +7,10 @@ import socket
 import pytest
 
 from addon.config.settings import ConfigError
+from addon.restarts import SETTLED_S, Restarts
 from addon.storage.counts import CountsBoard, board_file
 from addon.storage.folders import parse_segment
 from addon.storage.journal import new_family, run_of_family
-from addon.workers.restarts import SETTLED_S, Restarts
 from addon.workers.sockets import bound
 
 
