@@ -10,6 +10,7 @@ Relies on mitmproxy's internals (read on 12.2.3; `internals.py` checks them): `C
 """
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,11 @@ class _Kept:
     @property
     def is_silent(self) -> bool:
         """Whether the provider has neither closed it nor said anything since."""
-        return not (self.reader.at_eof() or _unread(self.reader) or self.writer.is_closing())
+        if self.reader.at_eof() or _unread(self.reader) or self.writer.is_closing():
+            return False
+        waiting = select.poll()  # what the event loop has not read yet
+        waiting.register(self.writer.get_extra_info("socket").fileno(), select.POLLIN)
+        return not waiting.poll(0)
 
 
 class UpstreamPool:
