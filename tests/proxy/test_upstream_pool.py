@@ -24,6 +24,7 @@ class _Connection(socketserver.StreamRequestHandler):
     """Answers each request with what it asked, and the number of the connection."""
 
     server: "Provider"
+    disable_nagle_algorithm = True  # what is said later goes out at once
 
     def handle(self) -> None:
         self.number = self.server.opened()
