@@ -104,8 +104,9 @@ class CallLayer(HttpLayer):
             yield command
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        self.setup.pool.note(self)
-        if server := self._left_by_another(event):
+        credential = self._credential(event)
+        self.setup.pool.note(self, credential)
+        if credential is not None and (server := self._left_by_another(event, credential)):
             # As for a new connection: an address may not be for every caller (`hooks/guard.py`).
             hook = ServerConnectedHook(ServerConnectionHookData(client=self.context.client, server=server))
             hook.blocking = False
@@ -115,7 +116,13 @@ class CallLayer(HttpLayer):
         else:
             yield from super().get_connection(event, reuse=reuse)
 
-    def _left_by_another(self, wanted: GetHttpConnection) -> Server | None:
+    def _credential(self, wanted: GetHttpConnection) -> str | None:
+        """A hash of the key of the call that wants a connection, "" without a key; None: it is not a call."""
+        stream = self.command_sources.get(wanted)
+        call = stream.call if isinstance(stream, CallStream) else None
+        return call.asked.start.api_key_hash or "" if call else None
+
+    def _left_by_another(self, wanted: GetHttpConnection, credential: str) -> Server | None:
         """A connection of the pool, where mitmproxy would open one."""
         if wanted.via or wanted.transport_protocol != "tcp" or self.context.client.alpn == b"h2":
             return None
@@ -123,7 +130,7 @@ class CallLayer(HttpLayer):
             is_of_use = known.connected or known.error or known in self.waiting_for_establishment
             if is_of_use and wanted.connection_spec_matches(known):
                 return None
-        scope = Scope(*wanted.address, self._sni(wanted.address) if wanted.tls else None)
+        scope = Scope(*wanted.address, self._sni(wanted.address) if wanted.tls else None, credential)
         return self.setup.pool.take(scope, self)
 
     def _sni(self, address: tuple[str, int]) -> str:

@@ -2,8 +2,9 @@
 
 mitmproxy opens upstream connections for each caller's connection and closes them with it, so a program that connects anew for
 each call makes the provider's TLS handshake each time. Here a connection on which whole answers have come, and nothing more,
-is kept for a while when its caller leaves. An HTTP/1.1 connection does not say who asks: keys are in the headers of each
-request. Where a connection itself is logged in (NTLM, Negotiate), it is not kept.
+is kept for a while when its caller leaves. Only a caller with the same key gets it: a provider that frames an answer wrongly
+may shift those behind it on the connection, and they are then no stranger's. It rests first, since bytes that nobody asked
+for may be late. Where a connection itself is logged in (NTLM, Negotiate), it is not kept.
 
 Relies on mitmproxy's internals (read on 12.2.3; `internals.py` checks them): `ConnectionHandler.transports` and
 `.handle_connection`, `HttpLayer.connections`, and that the layers of one upstream connection share a context.
@@ -13,7 +14,7 @@ import asyncio
 import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mitmproxy.connection import ConnectionState, Server
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_KEPT: Final = 100
 IDLE_S: Final = 15.0
+REST_S: Final = 0.1  # a provider that waits for our acknowledgement before it sends the rest (Nagle) waits for 40 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Scope:
     host: str
     port: int
     sni: str | None  # None: without TLS
+    credential: str  # a hash of the caller's key; "": the calls have none
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +49,11 @@ class _Kept:
     stack: layer.Layer  # the outermost of its layers
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def has_rested(self) -> bool:
+        return time.monotonic() - self.since >= REST_S
 
     @property
     def is_silent(self) -> bool:
@@ -57,32 +65,48 @@ class _Kept:
         return not waiting.poll(0)
 
 
+@dataclass(slots=True)
+class _Caller:
+    """One caller's connection."""
+
+    layers: "list[CallLayer]" = field(default_factory=list)
+    credentials: set[str | None] = field(default_factory=set)
+
+    @property
+    def credential(self) -> str | None:
+        """What all its calls had; None: not all had the same, or some were not calls."""
+        return next(iter(self.credentials)) if len(self.credentials) == 1 else None
+
+
 class UpstreamPool:
     def __init__(self, handler_of: Callable[[str], Any], idle_s: float = IDLE_S) -> None:
         """`handler_of`: mitmproxy's handler of a caller's connection, by its id; None once it is over."""
         self._handler_of, self._idle_s = handler_of, idle_s
         self._kept: dict[Scope, list[_Kept]] = {}
         self._timers: dict[_Kept, asyncio.TimerHandle] = {}
-        self._layers: dict[str, list[CallLayer]] = {}  # by the caller's connection
+        self._callers: dict[str, _Caller] = {}  # by the id of the caller's connection
 
     def __len__(self) -> int:
         return len(self._timers)
 
-    def note(self, http_layer: "CallLayer") -> None:
-        """This layer is about to have a connection."""
-        layers = self._layers.setdefault(http_layer.context.client.id, [])
-        if http_layer not in layers:
-            layers.append(http_layer)
+    def note(self, http_layer: "CallLayer", credential: str | None) -> None:
+        """This layer is about to have a connection for a call with that credential; None: for no call."""
+        caller = self._callers.setdefault(http_layer.context.client.id, _Caller())
+        if http_layer not in caller.layers:
+            caller.layers.append(http_layer)
+        caller.credentials.add(credential)
 
     async def keep(self, client_id: str) -> None:
         """A caller has left: keeps what may be used again, and leaves the rest to mitmproxy, which closes it."""
         handler = self._handler_of(client_id)
-        can_keep = handler is not None and isinstance(handler.layer, OutermostLayer)
-        for http_layer in self._layers.pop(client_id, ()):
+        caller = self._callers.pop(client_id, _Caller())
+        if caller.credential is None or handler is None or not isinstance(handler.layer, OutermostLayer):
+            return
+        for http_layer in caller.layers:
             for server, stack in _reusable(http_layer):
-                if can_keep and len(self) < MOST_KEPT:
+                if len(self) < MOST_KEPT:
                     del http_layer.connections[server]
-                    if taken := await _take_from(handler, server, stack):
+                    if taken := await _take_from(handler, server, stack, caller.credential):
                         self._add(taken)
 
     def _add(self, kept: _Kept) -> None:
@@ -92,8 +116,8 @@ class UpstreamPool:
     def take(self, scope: Scope, http_layer: "CallLayer") -> Server | None:
         """Gives a connection to another caller. None: no living one is kept."""
         handler = self._handler_of(http_layer.context.client.id)
-        while handler and (of_scope := self._kept.get(scope)):
-            kept = of_scope[-1]
+        rested = [kept for kept in self._kept.get(scope, ()) if kept.has_rested] if handler else []
+        for kept in reversed(rested):
             self._forget(kept)
             if not kept.is_silent:
                 kept.writer.close()
@@ -134,7 +158,7 @@ def _reusable(http_layer: "CallLayer") -> list[tuple[Server, layer.Layer]]:
     ]
 
 
-async def _take_from(handler: Any, server: Server, stack: layer.Layer) -> _Kept | None:
+async def _take_from(handler: Any, server: Server, stack: layer.Layer, credential: str) -> _Kept | None:
     """Ends the task that reads from a connection, without the connection. None: something came meanwhile, and it is closed."""
     io = handler.transports.get(server)
     if not (io and io.handler and io.reader and io.writer):
@@ -145,7 +169,8 @@ async def _take_from(handler: Any, server: Server, stack: layer.Layer) -> _Kept 
     await asyncio.wait([io.handler])
     waited = handler.transports.pop(server, None) is None  # for data, and for nothing else: then it pops this itself
     assert server.address
-    kept = _Kept(Scope(*server.address[:2], server.sni if server.tls else None), server, stack, io.reader, io.writer)
+    scope = Scope(*server.address[:2], server.sni if server.tls else None, credential)
+    kept = _Kept(scope, server, stack, io.reader, io.writer)
     if not waited or heard or not kept.is_silent or io.writer.transport.get_write_buffer_size():
         io.writer.close()
         return None
