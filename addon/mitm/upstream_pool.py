@@ -11,6 +11,7 @@ Relies on mitmproxy's internals (read on 12.2.3; `internals.py` checks them): `C
 """
 
 import asyncio
+import itertools
 import select
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.layers.http import HttpLayer
 from mitmproxy.proxy.server import ConnectionIO
 
 from addon.mitm.http1 import PatientHttp1Client
@@ -185,6 +187,9 @@ def _give_to(http_layer: "CallLayer", kept: _Kept) -> None:
     context.layers[:] = [*http_layer.context.layers, *context.layers[context.layers.index(kept.stack) :]]
     context.layers[-1].belongs_to(http_layer)  # type: ignore[attr-defined]
     http_layer.connections[kept.server] = kept.stack
+    for outer, inner in itertools.pairwise(http_layer.context.layers):
+        if isinstance(outer, HttpLayer):  # the CONNECT in whose tunnel the caller speaks
+            outer.connections[kept.server] = inner
 
 
 async def _carry(kept: _Kept, handler: Any) -> None:

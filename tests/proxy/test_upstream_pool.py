@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.proxy.clients import GPT, HELLO, WAYS, openai_client
 from tests.proxy.conftest import Proxy, run_up
 from tests.waiting import wait_for
 
+PART: Final = b'data: {"id":"a","model":"gpt-4o-mini","choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n'
 SMUGGLED: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nSMUGGLED"
 
 
@@ -31,8 +33,15 @@ class _Connection(socketserver.StreamRequestHandler):
             assert line.startswith(b"POST")
             headers = http.client.parse_headers(self.rfile)
             asked = json.loads(self.rfile.read(int(headers["content-length"])))
-            if not self._answer(asked["does"], asked["marker"]):
+            if "stream" in asked:
+                self._stream()
+            elif not self._answer(asked["does"], asked["marker"]):
                 return
+
+    def _stream(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        for data in (*(PART % word for word in (b"a", b"b")), b"data: [DONE]\n\n", b""):
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _answer(self, does: str, marker: str) -> bool:
         """False: the connection ends."""
@@ -125,6 +134,20 @@ def test_callers_after_each_other_share_a_connection_where_they_have_the_same_ke
     before = provider.connections
     assert once(proxy, "of another", key="Bearer of another") > before
     assert reused(proxy, provider)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_sdk_that_connects_anew_gets_its_stream_whatever_way_it_comes(
+    proxy: Proxy, provider: Provider, way: str
+) -> None:
+    def is_reused() -> bool:
+        before = provider.connections
+        with openai_client(proxy, way) as client:
+            parts = list(client.chat.completions.create(model=GPT, messages=HELLO, stream=True))
+        assert [part.choices[0].delta.content for part in parts] == ["a", "b"]
+        return provider.connections == before
+
+    wait_for(is_reused)
 
 
 def test_callers_at_the_same_time_do_not(proxy: Proxy) -> None:
