@@ -17,10 +17,10 @@ from addon.caching.store import Stored
 from addon.commands.cli import main
 from addon.commands.forget import Clocks, forget_calls
 from addon.commands.forget_expired import forget_expired
-from addon.commands.forget_pass import Found, Wanted, find, remove
+from addon.commands.forget_pass import PATIENCE_S, Found, Wanted, find, remove
 from addon.commands.options import Failure
 from addon.config.settings import load
-from addon.config.stores import Stores
+from addon.config.stores import open_stores
 from addon.limits.policy import Policy
 from addon.limits.sqlite_store import SqliteLimits
 from addon.limits.store import BucketCharge, Spend
@@ -219,6 +219,7 @@ def test_nothing_of_a_user_is_left_in_any_file_and_all_of_others(data: Path) -> 
     assert not folders.lake_day("requests", (NOON - timedelta(days=1)).date()).exists(), "an empty day"
 
 
+@pytest.mark.long
 def test_what_a_killed_forget_leaves_is_removed_by_the_next_one(tmp_path: Path) -> None:
     template = Folders(tmp_path / "template")
     settled_run(template.data, (1, ANN, NOON_US), (2, "bob", NOON_US), (3, ANN, NOON_US))
@@ -239,7 +240,7 @@ def test_what_a_killed_forget_leaves_is_removed_by_the_next_one(tmp_path: Path) 
 
 
 def remove_all(folders: Folders, found: Found) -> None:
-    remove(folders, Stores(), found, lambda: None)
+    remove(folders, open_stores(load(folders.data), {}, patience_s=PATIENCE_S), found, lambda: None)
 
 
 def command(data: Path, *options: str) -> Result:
