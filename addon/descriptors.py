@@ -6,6 +6,9 @@ from typing import Final
 # Programs that we start inherit the limit, and some close every number below it when they start: not a billion.
 MOST: Final = 65_536
 EACH_CALL: Final = 2
+# Connections that wait to be accepted: beyond asyncio's 100 the system lets callers try again after a second. It may allow
+# fewer than this.
+LONGEST_QUEUE: Final = 4096
 OTHERS: Final = 100  # journal, lake, databases, children
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +13,7 @@ from mitmproxy.options import Options
 from mitmproxy.proxy.mode_servers import ServerInstance
 
 from addon.config import trust
-from addon.config.settings import ConfigError, Settings
+from addon.config.settings import ConfigError, Settings, cannot_listen
 from addon.hooks.proxy import Proxy
 from addon.main import heliograph
 from addon.mitm.inherited_sockets import InheritedInstance, mode_of
@@ -31,7 +30,7 @@ class Announce:
 
     def __init__(self, on_listening: Callable[[Address], None]) -> None:
         self.on_listening = on_listening
-        self.failure: str | None = None
+        self.failure: BaseException | str | None = None
 
     def running(self) -> None:
         servers = ctx.master.addons.get("proxyserver").servers
@@ -40,8 +39,8 @@ class Announce:
             # After the `running` of the addons behind us, which have the certificates.
             asyncio.get_running_loop().call_soon(asyncio.ensure_future, self._open(servers, addresses[0][:2]))
             return
-        reasons = [_reason(server.last_exception) for server in servers if server.last_exception]
-        self.failure = "; ".join(reasons) or "the proxy does not listen"
+        reasons = (server.last_exception for server in servers if server.last_exception)
+        self.failure = next(reasons, "the proxy does not listen")
         ctx.master.shutdown()
 
     async def _open(self, servers: Iterable[ServerInstance[Any]], address: Address) -> None:
@@ -49,11 +48,6 @@ class Announce:
             if isinstance(server, InheritedInstance):
                 await server.accept()
         self.on_listening(address)
-
-
-def _reason(error: BaseException) -> str:
-    """The system's own words: mitmproxy's around them advise an option of its own, which `heliograph` does not have."""
-    return os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
 
 
 async def serve(
@@ -92,7 +86,7 @@ async def serve(
     on_start(master)
     await master.run()
     if announce.failure:
-        raise ConfigError(f"cannot listen on {listen[0]}:{listen[1]}: {announce.failure}; choose another with --listen")
+        raise cannot_listen(listen, announce.failure)
 
 
 class ProxyThread:

@@ -1,6 +1,6 @@
 """Many callers at once, on one process of heliograph: `scripts/bench --many`.
 
-Idle connections that are kept alive, streams that stay open, and more calls than may be under way (docs/limits.md, "Overload").
+Idle connections that are kept alive, streams that stay open, and more calls than may be under way (docs/overload.md).
 Each caller is a socket of this process; the provider is another process.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 
 from addon.descriptors import raise_limit
 from scripts.bench import free_port, started, up_command
-from scripts.bench_load import request_bytes
+from scripts.bench_load import one_call, request_bytes
 from scripts.soak import percentile, size_of
 from scripts.soak_load import read_body
 
@@ -90,16 +90,10 @@ async def call(pair: Pair, request: bytes, seen: Seen) -> None:
 
 async def first_piece(place: Place, seen: Seen) -> None:
     """A stream of its own connection, read to its end."""
-    reader, writer = await connect(place)
-    began = time.perf_counter()
-    writer.write(place.request(stream=True))
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    await reader.readexactly(1)
-    seen.first_ms.append((time.perf_counter() - began) * 1000)
-    assert head.startswith(b"http/1.1 200"), head
-    while (line := await reader.readline()) not in (b"0\r\n", b""):
-        assert line
-    writer.close()
+    pair = await connect(place)
+    first_s, _ = await one_call(*pair, place.request(stream=True))
+    seen.first_ms.append(first_s * 1000)
+    pair[1].close()
 
 
 async def evenly(rate: float, seconds: float) -> AsyncIterator[int]:

@@ -42,7 +42,7 @@ ROLES: Final[Mapping[bytes, str]] = {
     b"addon.callers.process": "callers",
 }
 KILLED: Final = ("settler", "endpoints")
-WORKER: Final = "worker"  # a child of the proxy that is none of those
+WORKER: Final = "worker"  # any other child of the proxy
 # What may differ between the first and the last part of a run without anything leaking.
 ROOM_MB, ROOM_SHARE, ROOM_COUNT, MOST_FILES = 12.0, 0.1, 40, 600
 

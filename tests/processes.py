@@ -1,5 +1,7 @@
 """What tests ask about processes."""
 
+from pathlib import Path
+
 import psutil
 
 
@@ -8,3 +10,14 @@ def cpu_s(pid: int) -> float:
     parent = psutil.Process(pid)
     times = [process.cpu_times() for process in (parent, *parent.children())]
     return float(sum(each.user + each.system for each in times))
+
+
+def has_ended(pid: int) -> bool:
+    """Its parent can wait for it by now. The first thread of a killed process is a zombie while others still end: until
+    the last one has, the parent sees a running process and its sockets are open."""
+    process = Path(f"/proc/{pid}")
+    try:
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(list((process / "task").iterdir())) <= 1
+    except FileNotFoundError:
+        return True

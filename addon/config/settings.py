@@ -4,6 +4,7 @@ All mistakes are in one ConfigError: one line each, with the file, the key, the 
 may hold is in `addon/config/models.py`, which is imported only where there is a file: pydantic takes 10 MB and 0.1 s.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -212,6 +213,13 @@ def parse_listen(value: str) -> tuple[str, int]:
     if not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"--listen {value!r}: write HOST:PORT with a port from 0 to 65535, e.g. {DEFAULT_LISTEN}")
     return host, int(port)
+
+
+def cannot_listen(listen: tuple[str, int], reason: BaseException | str) -> ConfigError:
+    """In the system's own words: mitmproxy's around them advise an option of its own, which `heliograph` does not have."""
+    if isinstance(reason, OSError) and reason.errno:  # below 0: of the resolver
+        reason = os.strerror(reason.errno).lower() if reason.errno > 0 else "the name has no address"
+    return ConfigError(f"cannot listen on {listen[0]}:{listen[1]}: {reason}; choose another with --listen")
 
 
 def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | None]:

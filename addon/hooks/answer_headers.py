@@ -1,16 +1,13 @@
 """Our headers on the answer of every call: its id, attempts, overhead, warnings."""
 
-from typing import Final
-
 from mitmproxy import http
+from mitmproxy.net.http import status_codes
 
 from addon.config import controls
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.call import Call
 from addon.hooks.proxy import Proxy
 from addon.storage.journal import Journal
-
-_SWITCHED: Final = 101
 
 
 class AnswerHeaders:
@@ -24,7 +21,7 @@ class AnswerHeaders:
         self._tell(failed.flow)
 
     def _tell(self, flow: http.HTTPFlow) -> None:
-        if self.proxy.is_leaving and flow.response and flow.response.status_code != _SWITCHED:
+        if self.proxy.is_leaving and flow.response and flow.response.status_code != status_codes.SWITCHING:
             flow.response.headers["connection"] = "close"  # the caller's next request finds another process
         call = self.proxy.calls.of(flow.id)
         if call is None or flow.response is None:

@@ -1,12 +1,11 @@
-"""The end of every request and call: it is no longer under way. The last addon in the chain, since all others still need the call."""
-
-from typing import Final
+"""The end of every request and call: it is no longer under way. The last addon in the chain, since all others still need
+the call.
+"""
 
 from mitmproxy import http
+from mitmproxy.net.http import status_codes
 
 from addon.hooks.proxy import Proxy
-
-_SWITCHED: Final = 101
 
 
 class EndCalls:
@@ -15,7 +14,9 @@ class EndCalls:
 
     def response(self, flow: http.HTTPFlow) -> None:
         self.proxy.calls.end(flow.id)
-        if flow.response and flow.response.status_code != _SWITCHED:  # a WebSocket ends with its connection
+        if (
+            flow.response and flow.response.status_code != status_codes.SWITCHING
+        ):  # a WebSocket ends with its connection
             self.proxy.connections.of(flow.client_conn).requests -= 1
 
     def error(self, flow: http.HTTPFlow) -> None:

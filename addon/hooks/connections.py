@@ -13,7 +13,7 @@ from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon.config import controls, proxy_url
 from addon.config.settings import Origin
-from addon.descriptors import raise_limit
+from addon.descriptors import LONGEST_QUEUE, raise_limit
 from addon.hooks.admission import introduce, may_call, why_not
 from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
@@ -40,8 +40,6 @@ logger = logging.getLogger(__name__)
 # mitmproxy allows five upstream connections for each client connection, held until they close: an agent that sends
 # many calls over one HTTP/2 connection would wait in line.
 _UPSTREAM_CONNECTIONS: Final = 1000
-# That may come at once, before the loop looks; beyond asyncio's 100 the system lets callers try again after a second.
-_NEW_CONNECTIONS: Final = 4096
 
 
 def _call_at_once() -> Callable[[Hook], bool]:
@@ -92,7 +90,7 @@ class Connections:
     def running(self) -> None:
         if self.services.settings.looks_up_callers:
             self.services.callers.start()
-        lengthen_queue(_NEW_CONNECTIONS)
+        lengthen_queue(LONGEST_QUEUE)
         if self._setup:
             self._look = asyncio.get_running_loop().create_task(self._watch_deadlines())
 

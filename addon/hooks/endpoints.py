@@ -34,7 +34,7 @@ _ENDED: Final = (
 )
 
 
-_TOLD: Final = ("passed", "seen", "under_way", "waiting", "overloaded", "journalled", "unlogged", "unchecked")
+_TOLD: Final = ("seen", "under_way", "waiting", "overloaded", "journalled", "unlogged", "unchecked")
 _SEE: Final = {
     DASHBOARD_START: "the dashboard; a browser that asks for / is led to it",
     "/openai/v1": "base URL for OpenAI; every other provider's name is a prefix as well, e.g. /anthropic",
@@ -75,7 +75,7 @@ class Endpoints:
         request.host_header = f"127.0.0.1:{port}"
         request.headers[TOKEN] = self.services.api.token
         request.headers[CALLER] = flow.client_conn.peername[0]
-        request.headers[COUNTS] = orjson.dumps(self._for_metrics()).decode()
+        request.headers[COUNTS] = orjson.dumps({"started_at": self.proxy.started_at, **self.proxy.sums()}).decode()
         request.stream = True
         flow.server_conn.via = None
 
@@ -105,24 +105,16 @@ class Endpoints:
         problem = await asyncio.to_thread(self._writable.why_unwritable)
         if problem is None and self.services.journal.is_refused:
             problem = "the journal cannot be written"
-        counts = self._counts()
-        passed = counts.pop("passed")
+        sums = self.proxy.sums()
         state: Json = {"status": "ok"}
         if problem:
             state = {"status": "degraded", "problem": f"{problem}; calls go on without a record"}
-        state |= {"calls": counts, "passed": passed}
+        state |= {"calls": {name: sums[name] for name in _TOLD}, "passed": sums["passed"]}
         if self.proxy.parent:
-            state["workers"] = self.proxy.sums()["serving"]
+            state["workers"] = sums["serving"]
         if path == ABOUT_PATH:
             state = {"name": "heliograph", "version": _version(), **state, "see": _SEE}
         return json_answer(200, state)
-
-    def _for_metrics(self) -> dict[str, float]:
-        return {"started_at": self.proxy.started_at, **self.proxy.sums()}
-
-    def _counts(self) -> dict[str, int]:
-        sums = self.proxy.sums()
-        return {name: sums[name] for name in _TOLD}
 
 
 def wants_page(accept: str) -> bool:

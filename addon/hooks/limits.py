@@ -86,7 +86,7 @@ class Limits:
         call.attempts.made, call.attempts.fallback_index = 0, None
         call.limits.status = refusal.kind
         call.limits.standing = refusal.standing or call.limits.standing
-        return Refused(429, refusal.kind, refusal.message, refusal)
+        return Refused(429, refusal.kind, refusal.message, refusal.retry_after_s, refusal)
 
     @staticmethod
     async def _read(raw: bytes, call: Call) -> "_Body":
@@ -167,6 +167,7 @@ class Refused:
     status: int
     kind: str
     message: str
+    retry_after_s: int | None = None  # None: another try would fare no better
     refusal: Refusal | None = None  # by a limit or a budget
 
 
@@ -204,9 +205,10 @@ def _facts(call: Call, body: _Body | None) -> CallFacts:
 
 def refusal_answer(call: Call, refused: Refused) -> http.Response:
     response = error_answer(call.attempts.route.provider, refused.status, refused.kind, refused.message)
+    if refused.retry_after_s is not None:
+        response.headers["retry-after"] = str(refused.retry_after_s)
     if refusal := refused.refusal:
         response.headers[controls.ERROR] = refusal.kind
-        response.headers["retry-after"] = str(refusal.retry_after_s)
         if not refusal.should_retry:
             response.headers[controls.SHOULD_RETRY] = "false"
     return response

@@ -10,11 +10,10 @@ from typing import Final
 
 from mitmproxy import http
 
-from addon.hooks.answers import error_answer
 from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.call import Call
 from addon.hooks.failures import CONSEQUENCES, Failure, Phase
-from addon.hooks.limits import Refused
+from addon.hooks.limits import Refused, refusal_answer
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 
@@ -35,10 +34,12 @@ class Overload:
 
     async def _wait(self, flow: http.HTTPFlow, call: Call) -> None:
         if refused := await self.wait_for_slot(call):
-            flow.response = _answer(call, refused)
+            flow.response = refusal_answer(call, refused)
 
     async def wait_for_slot(self, call: Call) -> Refused | None:
-        """Until the call has a slot, within the time that the settings allow."""
+        """Until the call has a slot, within the time that the settings allow; at once where it has one."""
+        if self.slots.has(call.id):
+            return None
         bound = self.services.settings.overload
         turn = self.slots.line_up(call.id)
         if turn is None:
@@ -60,14 +61,8 @@ class Overload:
         most = self.services.settings.overload.max_calls
         message = f"heliograph has {most} calls under way, the most that [overload] max_calls allows, {why}; send it again in a while"
         assert _REFUSAL.answer_status
-        return Refused(_REFUSAL.answer_status, _REFUSAL.error_type, message)
+        return Refused(_REFUSAL.answer_status, _REFUSAL.error_type, message, _REFUSAL.retry_after_s)
 
     def upstream_failed(self, failed: NoAnswer) -> None:
         """The bodies of all calls together were too much."""
         self.counts.overloaded += failed.failure is Failure.OVERLOADED
-
-
-def _answer(call: Call, refused: Refused) -> http.Response:
-    answer = error_answer(call.attempts.route.provider, refused.status, refused.kind, refused.message)
-    answer.headers["retry-after"] = str(_REFUSAL.retry_after_s)
-    return answer

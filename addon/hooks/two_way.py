@@ -42,8 +42,7 @@ class TwoWay:
     async def _ask_limits(self, flow: http.HTTPFlow, call: Call, kept: Awaitable[None] | None) -> None:
         if kept is not None:
             await kept
-        slots = self.overload.slots
-        refused = None if slots.has(call.id) else await self.overload.wait_for_slot(call)
+        refused = await self.overload.wait_for_slot(call)
         if refused is None and self.limits.hold_for(call):
             refused = await self.limits.admit(call, b"")
         if refused is None:

@@ -2,17 +2,18 @@
 
 What a message means is told by `providers/sockets.py`; here it is acted on. Messages pass as they came. A call is in the
 journal before the message that ends it goes on. One that is over a limit is not passed on: the caller gets an error
-event in its place, as does one that waits in vain for a slot (`overload.py`). Cache, retries and fallbacks need one request with one answer, and do not apply.
+event in its place, as does one that waits in vain for a slot (`overload.py`). Cache, retries and fallbacks need one request
+with one answer, and do not apply.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable
-from typing import Final
 
 import orjson
 from mitmproxy import connection, http
+from mitmproxy.net.http import status_codes
 from mitmproxy.websocket import WebSocketMessage
 
 from addon.config import controls
@@ -31,8 +32,6 @@ from addon.providers.sockets import Said, Step, said_by, said_in
 
 logger = logging.getLogger(__name__)
 
-_SWITCHED: Final = 101
-
 
 class WebSockets:
     def __init__(self, proxy: Proxy, capture: Capture, limits: Limits, overload: Overload) -> None:
@@ -41,7 +40,7 @@ class WebSockets:
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         if (socket := self.proxy.sockets.get(flow.id)) is None or flow.response is None:
             return
-        if flow.response.status_code != _SWITCHED:
+        if flow.response.status_code != status_codes.SWITCHING:
             del self.proxy.sockets[flow.id]
             return
         flow.response.headers[controls.ID] = socket.id
@@ -147,9 +146,7 @@ class WebSockets:
         body: bytes,
         kept: Awaitable[None] | None,
     ) -> None:
-        slots = self.overload.slots
-        refused = None if slots.has(call.id) else await self.overload.wait_for_slot(call)
-        refused = refused or await self._admit(call, body, kept)
+        refused = await self.overload.wait_for_slot(call) or await self._admit(call, body, kept)
         if refused is None and self.proxy.sockets.get(flow.id) is not socket:
             self._lose(call, Failure.CALLER)  # the socket was closed meanwhile
             return
@@ -244,7 +241,7 @@ class WebSockets:
     def _keep(self, call: Call, content: bytes) -> None:
         if call.answer.status is None:
             call.move_to(CallState.ANSWERING)
-            call.answer.status = _SWITCHED
+            call.answer.status = status_codes.SWITCHING
         self.capture.keep(call, websocket_line(content))
 
     def _end(self, call: Call, final: bool = True) -> None:

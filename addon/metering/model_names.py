@@ -17,7 +17,7 @@ MAKER: Final = re.compile(r"^[a-z][a-z0-9]*\.(?=[a-z])")
 ARN: Final = re.compile(r"^arn:aws[a-z-]*:bedrock:", re.IGNORECASE)
 ROUTER: Final = "prompt-router/"  # sends a call to the model that the answer names
 MODEL_OVERRIDE: Final = "model_override"  # in a row's price factors: the name that the caller wants a call priced by
-ROUTE: Final = re.compile(r":[a-z][a-z0-9-]*$")  # who is to serve it: `openai/gpt-oss-120b:cerebras`, `:nitro`
+ROUTE: Final = re.compile(r":[a-z][a-z0-9-]*$")  # the route to it: `openai/gpt-oss-120b:cerebras`, `:nitro`
 VERSION: Final = re.compile(r"(?:-v\d+)?:\d+$")  # Bedrock's: anthropic.claude-sonnet-4-5-20250929-v1:0
 
 

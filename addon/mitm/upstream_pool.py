@@ -81,9 +81,9 @@ class _Caller:
 
 
 class UpstreamPool:
-    def __init__(self, handler_of: Callable[[str], Any], idle_s: float = IDLE_S) -> None:
+    def __init__(self, handler_of: Callable[[str], Any]) -> None:
         """`handler_of`: mitmproxy's handler of a caller's connection, by its id; None once it is over."""
-        self._handler_of, self._idle_s = handler_of, idle_s
+        self._handler_of = handler_of
         self._kept: dict[Scope, list[_Kept]] = {}
         self._timers: dict[_Kept, asyncio.TimerHandle] = {}
         self._callers: dict[str, _Caller] = {}  # by the id of the caller's connection
@@ -113,7 +113,7 @@ class UpstreamPool:
 
     def _add(self, kept: _Kept) -> None:
         self._kept.setdefault(kept.scope, []).append(kept)
-        self._timers[kept] = asyncio.get_running_loop().call_later(self._idle_s, self._drop, kept)
+        self._timers[kept] = asyncio.get_running_loop().call_later(IDLE_S, self._drop, kept)
 
     def take(self, scope: Scope, http_layer: "CallLayer") -> Server | None:
         """Gives a connection to another caller. None: no living one is kept."""

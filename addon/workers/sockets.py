@@ -7,11 +7,9 @@ Measured against a socket for each worker (SO_REUSEPORT): docs/performance.md.
 import asyncio
 import os
 import socket
-from typing import Final
 
-from addon.config.settings import ConfigError
-
-_QUEUE: Final = 4096  # connections that wait to be accepted; the system may allow fewer
+from addon.config.settings import cannot_listen
+from addon.descriptors import LONGEST_QUEUE
 
 Address = tuple[str, int]
 
@@ -21,12 +19,9 @@ async def bound(listen: Address) -> list[socket.socket]:
     try:
         sockets = await _bound(listen)
         for each in sockets:
-            each.listen(_QUEUE)
+            each.listen(LONGEST_QUEUE)
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
-        raise ConfigError(
-            f"cannot listen on {listen[0]}:{listen[1]}: {reason}; choose another with --listen"
-        ) from error
+        raise cannot_listen(listen, error) from error
     return sockets
 
 

@@ -107,7 +107,7 @@ def test_a_full_server_refuses_at_once_and_answers_are_not_stored(server: RedisS
             server.client().config_set("maxmemory", "1")
             assert "is full: raise its maxmemory" in str((await ask(shared)).trouble)
             assert not await answers.put(["b"], answer(), now=0.0, max_age_s=60, seed=None)
-            assert await answers.get(["a"], NOW, lambda n: 0), "what is there is given all the same"
+            assert await answers.get(["a"], NOW, lambda n: 0), "what is there is still given"
             server.client().config_set("maxmemory", "0")
             assert (await ask(shared)).trouble is None
             await answers.close()

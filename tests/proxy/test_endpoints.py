@@ -20,7 +20,7 @@ from addon.demo.providers import FakeProviders
 from addon.intake.spans import attributes_of
 from tests.analysis.test_otlp_export import Collector
 from tests.analysis.test_webhooks import Receiver
-from tests.processes import cpu_s
+from tests.processes import cpu_s, has_ended
 from tests.proxy.clients import CHAT, GPT, HELLO, openai_client, plain
 from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to, wait_for
 
@@ -39,14 +39,6 @@ def call(proxy: Proxy) -> str:
     request_id = answer.headers["helicone-id"]
     proxy.row(request_id)
     return request_id
-
-
-def has_ended(pid: int) -> bool:
-    """Its parent can see it by now: the command line of a killed process is gone a moment before its sockets."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
 
 
 def api_processes(proxy: Proxy) -> list[int]:
