@@ -27,17 +27,14 @@ from addon.objects import manifest
 from addon.objects.manifest import Manifest, Stored
 from addon.objects.store import Changed, NotThere, Store, StoreTrouble, Untrue, md5_of
 from addon.settling import shipped
-from addon.settling.merge import MANY_FILES, finish_merges, is_ours, is_settled_elsewhere, merge_files, mergeable
+from addon.settling.day_files import SHIPPED, DayFiles, day_files, mark_of, size_of
+from addon.settling.merge import MANY_FILES, finish_merges, merge_files, mergeable
 from addon.settling.shipped import DayState
-from addon.storage import summary
 from addon.storage.disk_use import days
 from addon.storage.folders import Folders, make_folder, sync_folder, tried_lock, write_note
-from addon.storage.lake import list_day, replaced_names
 from addon.storage.record import TABLES
 
 GONE_S: Final = 600.0  # a reader may take that long to open what a manifest named
-SUMMARIES: Final = f"summaries-{summary.VERSION}"
-_SHIPPED: Final = (*TABLES, SUMMARIES)
 
 
 class Foreign(Exception):
@@ -88,10 +85,10 @@ class Shipper:
             path
             for day in self._days()
             for state in [shipped.read_state(self._lake, day)]
-            for key, path in _seen(self._folders, day, state).local.items()
+            for key, path in day_files(self._folders, day, state).local.items()
             if key not in state.counted
         ]
-        return len(files), sum(_size(path) for path in files)
+        return len(files), sum(size_of(path) for path in files)
 
     # The lake and this folder
 
@@ -129,13 +126,13 @@ class Shipper:
 
     def _days(self) -> list[date]:
         """All days that are here or were shipped."""
-        found = {day for table in _SHIPPED for day in days(self._folders, table)}
+        found = {day for table in SHIPPED for day in days(self._folders, table)}
         noted = (entry.stem for entry in self._lake.glob("*.json")) if self._lake.exists() else ()
         return sorted(found | {date.fromisoformat(name) for name in noted})
 
     def _look(self, day: date) -> object:
         """Changes when files of a day come or go, here or in what is known of the lake."""
-        places = [self._folders.lake_day(table, day) for table in _SHIPPED]
+        places = [self._folders.lake_day(table, day) for table in SHIPPED]
         places += [self._lake / f"{day}.json", self._lake / f"{day}.released"]
         return tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)
 
@@ -151,19 +148,19 @@ class Shipper:
             if gathers:
                 self._gather(day, state)
             # Noted before the next merge, whose note then stays until the manifest has its file.
-            files = _seen(self._folders, day, state)
+            files = day_files(self._folders, day, state)
             new = self._note_files(day, state, files)
         self._put_files(day, state, {key: files.local[key] for key in new}, done)
         self._put_manifest(day, state, {key: file for key in files.wanted if (file := state.objects[key])})
         self._delete_gone(day, state)
         return not state.gone and not files.are_settling
 
-    def _note_files(self, day: date, state: DayState, files: "_Files") -> list[str]:
+    def _note_files(self, day: date, state: DayState, files: DayFiles) -> list[str]:
         """The keys of files that are to be put."""
         new = [
             key
             for key, path in files.local.items()
-            if state.objects.get(key) is None or state.marks.get(key) != _mark(path)
+            if state.objects.get(key) is None or state.marks.get(key) != mark_of(path)
         ]
         if new:
             for key in new:
@@ -176,10 +173,10 @@ class Shipper:
     def _put_files(self, day: date, state: DayState, new: dict[str, Path], done: Round) -> None:
         for key, path in new.items():
             table, _, name = key.partition("/")
-            mark, md5 = _mark(path), md5_of(path)
+            mark, md5 = mark_of(path), md5_of(path)
             self._step(f"put {key} {day}")
             self._store.put_file(manifest.object_path(table, day, name), path, md5)
-            if _mark(path) != mark:
+            if mark_of(path) != mark:
                 raise OSError(f"{path}: changed while it was shipped; trying again")
             state.objects[key], state.marks[key] = Stored(mark[0], md5), mark
             done.files += 1
@@ -280,7 +277,7 @@ class Shipper:
         oldest = today - timedelta(days=how.keep_local_days)
         for day in self._days():
             if day < oldest:
-                self._release(day, _SHIPPED)
+                self._release(day, SHIPPED)
         used = self._used()
         for day in self._days():
             if sum(used.values()) <= how.max_local_bytes or day >= today:
@@ -294,18 +291,18 @@ class Shipper:
         return {day: self._used_of(day) for day in self._days()}
 
     def _used_of(self, day: date) -> int:
-        return sum(_size(path) for table in _SHIPPED for path in self._folders.lake_day(table, day).glob("[!.]*"))
+        return sum(size_of(path) for table in SHIPPED for path in self._folders.lake_day(table, day).glob("[!.]*"))
 
     def _release(self, day: date, tables: tuple[str, ...]) -> None:
         with tried_lock(self._folders.merge_lock) as ours:
             if not ours:
                 return
             state = shipped.read_state(self._lake, day)
-            files = _seen(self._folders, day, state)
+            files = day_files(self._folders, day, state)
             here = {key: path for key, path in files.local.items() if key.partition("/")[0] in tables}
             if not here or state.intended or files.are_settling or files.replaced:
                 return
-            if not all(key in state.counted and state.marks.get(key) == _mark(path) for key, path in here.items()):
+            if not all(key in state.counted and state.marks.get(key) == mark_of(path) for key, path in here.items()):
                 return  # not all of it is shipped
             for key in here:
                 table, _, name = key.partition("/")
@@ -347,61 +344,9 @@ class Shipper:
                     hidden.unlink()
                     raise Untrue(f"{self._store.url}: {key} of {day} has other bytes in the store than were put there")
                 hidden.rename(target)
-                state.marks[key] = _mark(target)
+                state.marks[key] = mark_of(target)
                 sync_folder(target.parent)
             self._step(f"note recall {day}")
             shipped.write_state(self._lake, day, state)
             shipped.write_released(self._lake, day, ())
             return len(back)
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """Of one day. Keys are `<table>/<name>`."""
-
-    local: dict[str, Path]  # that count here and can be shipped
-    wanted: set[str]  # that are to count in the lake
-    replaced: set[str]  # that a merge has replaced
-    are_settling: bool  # some are left out, as their rows are still settled lines, too: they will be merged soon
-
-
-def _seen(folders: Folders, day: date, state: DayState) -> _Files:
-    """Raises OSError."""
-    local: dict[str, Path] = {}
-    replaced: set[str] = set()
-    are_settling = False
-    for table in TABLES:
-        folder = folders.lake_day(table, day)
-        names, _ = list_day(folder)
-        hidden = replaced_names(folder, names)
-        replaced |= {f"{table}/{name}" for name in hidden}
-        for name in sorted(names - hidden):
-            key, path = f"{table}/{name}", folder / name
-            if is_settled_elsewhere(folders, table, day, path):
-                are_settling = True
-            elif (key in state.counted and state.marks.get(key) == _mark(path)) or is_ours(path, table):
-                local[key] = path
-    calls = [path for key, path in local.items() if key.startswith("requests/")]
-    for path in summary.found(folders.data, calls).values():
-        local |= {f"{SUMMARIES}/{part.name}": part for part in summary.parts(path)}
-    # What counts there and is not here was released, or deleted by hand: it stays there.
-    wanted = local.keys() | (set(state.counted) - replaced)
-    orphans = {key for key in wanted if key.startswith("summaries-") and _calls_of(key) not in wanted}
-    return _Files(local, wanted - orphans, replaced, are_settling)
-
-
-def _calls_of(key: str) -> str:
-    """The file of `requests` that a summary belongs to."""
-    return f"requests/{Path(key).stem}.parquet"
-
-
-def _mark(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

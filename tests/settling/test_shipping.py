@@ -22,10 +22,11 @@ from addon.config.shipping import Shipping
 from addon.objects import manifest
 from addon.objects.store import Store, StoreTrouble, Untrue
 from addon.settling.compact import only_merger
+from addon.settling.day_files import SUMMARIES
 from addon.settling.merge import finish_merges, merge_day
 from addon.settling.rewrite import rewrite
 from addon.settling.ship_status import read_status
-from addon.settling.shipping import GONE_S, SUMMARIES, Foreign, Shipper
+from addon.settling.shipping import GONE_S, Foreign, Shipper
 from addon.settling.shipping_thread import ShippingThread
 from addon.settling.summarise import summarise_all
 from addon.storage.folders import Folders
