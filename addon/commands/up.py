@@ -156,7 +156,7 @@ def _say_goodbye(data: Path, started_at: float, run: str, log_json: bool) -> Non
     folders = Folders(data)
 
     def question(connection: Connection) -> Totals:
-        open_scope(connection, Scope(window))
+        open_scope(connection, Scope(window), ["calls_summed"])
         return totals(connection)
 
     try:

@@ -24,6 +24,8 @@ from analysis.table import Table, fetch
 
 # A chart of a part that is kept ends at most so long ago: then a new step may have begun.
 _DRAWN_FOR: Final = timedelta(minutes=15)
+_VIEWS: Final = ("calls", "calls_summed")  # that questions of pages ask
+_VIEWS_BEFORE: Final = ("calls_before", "calls_summed_before")
 _SQL_FOLDERS: Final = (Path(__file__).with_name("sql"), Path(__file__).parents[1] / "reports" / "sql")
 
 
@@ -90,7 +92,7 @@ class Site:
 
         def in_scope(connection: Connection) -> T:
             scope = view.scope(property_names, reads_before=reads_before, groups=groups)
-            open_scope(connection, scope, has_before=reads_before)
+            open_scope(connection, scope, (*_VIEWS, *_VIEWS_BEFORE) if reads_before else _VIEWS)
             return question(connection)
 
         return await self.dashboard.api.ask(in_scope)

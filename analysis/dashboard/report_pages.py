@@ -116,7 +116,7 @@ def _sorted(connection: Connection, question: Question, sort: str, own_prices: S
             known.sort(key=lambda row: row[place], reverse=not sort.startswith("-"))
             return Table(table.columns, [*known, *(row for row in table.rows if row[place] is None)])
         return table
-    open_scope(connection, question.scope)
+    open_scope(connection, question.scope, question.views)
     prepare(connection, question.report.name, question.limit, own_prices)
     set_variables(connection, {"most": NO_LIMIT})
     if column not in connection.sql(question.sql).columns:

@@ -68,7 +68,7 @@ def find(connection: Connection, view: View, most: int, begin: After | None, by:
     }
     picked: list[Row] = []
     for window in [view.window] if by else _windows(view.window, begin):
-        open_scope(connection, replace(view.scope(), window=window))
+        open_scope(connection, replace(view.scope(), window=window), ["calls"])
         table = run(
             connection, "requests_sorted" if by else "requests_page", variables, [f"{by} as sorted"] if by else ()
         )
@@ -96,7 +96,7 @@ def _whole(connection: Connection, window: Window, picked: Sequence[Row]) -> lis
     ids = ", ".join(sorted({literal(row["request_id"]) for row in picked}))
     moments = ", ".join(f"timestamptz '{moment.isoformat()}'" for moment in times)
     where = f"started_at in ({moments}) and request_id in ({ids})"
-    open_scope(connection, Scope(replace(window, since=times[0], until=times[-1] + _MICROSECOND), where))
+    open_scope(connection, Scope(replace(window, since=times[0], until=times[-1] + _MICROSECOND), where), ["calls"])
     found = {(row["request_id"], row["started_at"]): row for row in run(connection, "requests_whole").records()}
     keys = [(row["request_id"], row["started_at"]) for row in picked]
     return [found[key] | {"sorted": row["sorted"]} for key, row in zip(keys, picked, strict=True) if key in found]

@@ -33,5 +33,6 @@ def _compile() -> None:
 
 
 def _question(connection: Connection) -> None:
-    open_scope(connection, Scope(parse_window(_WINDOW, None, datetime.now(UTC), UTC_ZONE)))
+    window = parse_window(_WINDOW, None, datetime.now(UTC), UTC_ZONE)
+    open_scope(connection, Scope(window), ["calls_summed"])
     run(connection, "overview_totals")

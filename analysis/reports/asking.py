@@ -29,7 +29,8 @@ class BadReport(ValueError):
 
 
 def answer(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> Table:
-    """The rows, on a connection of `Lake.ask`; the scope of the question is open afterwards.
+    """The rows, on a connection of `Lake.ask`; the scope of the question with its `views` is open
+    afterwards.
 
     `own_prices`: the user's; the prompt-cache doctor works out what reads from the cache would have cost. Raises
     BadCondition, BadReport or CannotCompare.
@@ -61,8 +62,8 @@ def _mistakes_of(question: Question) -> Iterator[None]:
 
 def ready(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> str:
     """SQL of the answer, for a connection on which everything is made that it needs. Raises as `answer`."""
-    # A comparison opens the period before as a scope of its own; a person's file may name it in any way.
-    open_scope(connection, question.scope, has_before=question.report.reads_before or question.report.file is not None)
+    # A comparison opens the period before as a scope of its own.
+    open_scope(connection, question.scope, question.views)
     if question.report.file:
         _check_own(connection, question)
     if question.is_compared and not question.report.reads_before:

@@ -57,7 +57,7 @@ def _keys(question: Question) -> list[str]:
 
 def _keep(connection: Connection, table: str, question: Question, own_prices: "Sequence[PriceOverride]") -> None:
     """All rows of the answer, numbered in their order, as a table."""
-    open_scope(connection, question.scope, has_before=question.report.file is not None)
+    open_scope(connection, question.scope, question.views)
     prepare(connection, question.report.name, question.limit or NO_LIMIT, own_prices)
     set_variables(connection, {"most": NO_LIMIT})
     connection.execute(

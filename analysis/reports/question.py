@@ -40,6 +40,13 @@ class Question:
         return (*(self.by or self.report.by or ()), *every, *own)
 
     @property
+    def views(self) -> frozenset[str]:
+        """The views of its scope that it and the lines under it ask; a person's file may name any in any way."""
+        from analysis.reports.scope import VIEWS, named_in
+
+        return frozenset(VIEWS) if self.report.file else named_in(self.report.sql) | {"calls_in_brief"}
+
+    @property
     def is_checked(self) -> bool:
         """Whether it can have no mistake that only DuckDB finds."""
         return self.where is None and self.report.file is None

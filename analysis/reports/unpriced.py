@@ -25,7 +25,7 @@ def unpriced(data: Path) -> list[Unpriced]:
     """All calls in `data` without a price, the most frequent first."""
 
     def question(connection: Connection) -> list[Unpriced]:
-        open_scope(connection, Scope(EVER, groups=_GROUPS))
+        open_scope(connection, Scope(EVER, groups=_GROUPS), ["calls_summed"])
         return unpriced_in(connection)
 
     return Lake(data).ask(question)
