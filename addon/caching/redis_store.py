@@ -21,8 +21,9 @@ import zstandard
 
 from addon.caching.form import checksum, head_of, stored_of
 from addon.caching.store import CacheDown, CacheStats, Claimed, Hit, Stored
-from addon.storage.redis_clients import open_sync, place_of, why
-from addon.storage.redis_link import Link, LinkDown, Script
+from addon.storage.lua import Script
+from addon.storage.redis_clients import open_sync, place_of, server_time, why
+from addon.storage.redis_link import Link, LinkDown
 from addon.storage.sqlite import Broken
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class RedisAnswers:
 
     async def _drop(self, part: str, key: str) -> None:
         with suppress(LinkDown):
-            await self._link.script(_DROP, [part + "-"], [key])
+            await self._link.run(_DROP, part + "-", [key])
 
     async def put(self, keys: Sequence[str], stored: Stored, *, now: float, max_age_s: float, seed: str | None) -> bool:
         if max_age_s <= 0:
@@ -168,7 +169,7 @@ class RedisAnswers:
             if size > self._most // _LARGEST_SHARE:
                 return False
             values = [self._most, size, max_age_s, len(keys), *keys, *fields]
-            return bool(await self._link.script(_PUT, [part + "-"], values))
+            return bool(await self._link.run(_PUT, part + "-", values))
         except (LinkDown, ValueError, orjson.JSONEncodeError):
             self.troubles += 1
             return False
@@ -176,7 +177,7 @@ class RedisAnswers:
     async def claim(self, key: str, holder: str, lease_s: float, now: float) -> Claimed:
         try:
             values = [key, holder, round(lease_s * 1000)]
-            return Claimed((await self._link.script(_CLAIM, [part_of(self._parts, key) + "-"], values)).decode())
+            return Claimed((await self._link.run(_CLAIM, part_of(self._parts, key) + "-", values)).decode())
         except LinkDown:
             self.troubles += 1
             return Claimed.OURS
@@ -191,7 +192,7 @@ class RedisAnswers:
 
     async def release(self, key: str, holder: str) -> None:
         try:
-            await self._link.script(_RELEASE, [part_of(self._parts, key) + "-"], [key, holder])
+            await self._link.run(_RELEASE, part_of(self._parts, key) + "-", [key, holder])
         except LinkDown:
             self.troubles += 1  # it ends with its lease
 
@@ -212,8 +213,8 @@ class RedisShelf:
         entries = used = 0
         stored: list[float] = []
         for part in self._parts:
-            for ended in self._ended(part):
-                self._drop(part, [ended])
+            for ended in batched(self._ended(part), _MOST_AT_ONCE):
+                self._drop(part, ended)
             entries += self._do("zcard", f"{part}stored")
             used += int(self._do("get", f"{part}bytes") or 0)
             for end in (0, -1):
@@ -266,19 +267,10 @@ class RedisShelf:
         return list(self._ask(read))
 
     def _ended(self, part: str) -> list[bytes]:
-        seconds, microseconds = self._ask(lambda client: _time(client))
-        return list(self._ask(lambda client: client.zrangebyscore(f"{part}ends", "-inf", seconds + microseconds / 1e6)))
+        return list(self._do("zrangebyscore", f"{part}ends", "-inf", self._ask(server_time)))
 
     def _drop(self, part: str, keys: Sequence[bytes]) -> int:
-        import redis.exceptions as errors
-
-        def run(client: Any) -> int:
-            try:
-                return int(client.evalsha(_DROP.sha, 1, f"{part}-", *keys))
-            except errors.NoScriptError:
-                return int(client.eval(_DROP.text, 1, f"{part}-", *keys))
-
-        return int(self._ask(run))
+        return int(self._ask(lambda client: _DROP.run_and_wait(client, f"{part}-", keys)))
 
     def _do(self, command: str, *values: Any, **options: Any) -> Any:
         return self._ask(lambda client: getattr(client, command)(*values, **options))
@@ -331,10 +323,3 @@ def _unpacked(bucket: str, found: list[bytes]) -> Stored:
     if checksum(bucket, head, body) != int(crc):
         raise Broken(f"the answer under {bucket} is not what was stored")
     return stored_of(head, body)
-
-
-def _time(client: Any) -> tuple[int, int]:
-    """The server's; of a cluster that of any."""
-    found = client.time()
-    seconds, microseconds = next(iter(found.values())) if isinstance(found, dict) else found
-    return int(seconds), int(microseconds)

@@ -16,7 +16,7 @@ from typing import Final
 
 from addon.limits.bucket import DISORDER_S, ROUNDING
 from addon.limits.store import KEEP_CHARGED_S, NANOUSD_PER_CENT, RESERVED_S
-from addon.storage.redis_link import Script
+from addon.storage.lua import Script
 
 KEEP_SPENT_S: Final = 40 * 86_400  # the longest period, and some days
 SEEN_LATELY_S: Final = 60  # a proxy without a decision for this long does not count when the others share a quota

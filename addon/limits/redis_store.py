@@ -7,6 +7,7 @@ that asked lately, each budget likewise, against what this machine's own calls s
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,8 +31,9 @@ from addon.limits.store import (
     decided,
 )
 from addon.limits.upper_bound import RateTable
+from addon.storage.lua import Script
 from addon.storage.redis_clients import open_sync, place_of, why
-from addon.storage.redis_link import Link, LinkDown, Script
+from addon.storage.redis_link import Link, LinkDown
 
 if TYPE_CHECKING:
     from addon.storage.redis_clients import SyncClient
@@ -62,7 +64,7 @@ class SharedGate:
             return Verdict()
         values = [repr(now) if self._trusts_clocks else "", *_question(self._machine, checks, reservation)]
         try:
-            answer = await self._link.script(DECIDE, [self._tag + "-"], values)
+            answer = await self._link.run(DECIDE, self._tag + "-", values)
         except LinkDown as error:
             verdict = self._local.decide(self._shares(checks), now, self._share(reservation))
             return replace(verdict, trouble=str(error))
@@ -136,7 +138,8 @@ class RedisLedger:
 
     def replace_spend(self, spend: Mapping[tuple[str, str], int], now: float) -> None:
         """The spending of other machines stays. Only this machine's settler writes these numbers, so the differences hold."""
-        before = dict(self._own_spend())
+        own = self._named("spends", lambda pipe, name: pipe.hget(f"{self._tag}s:{name}", f"spent@{self._machine}"))
+        before = {name: int(nanousd) for name, nanousd in own}
         wanted = {f"{period}:{key}": nanousd for (key, period), nanousd in spend.items()}
         changes = {name: wanted.get(name, 0) - before.get(name, 0) for name in {*before, *wanted}}
         for some in batched([item for item in changes.items() if item[1]], _MOST_AT_ONCE):
@@ -146,12 +149,6 @@ class RedisLedger:
             self._unmark(f"{self._tag}c:{call}")
         self._ask(lambda client: client.hset(self._tag + "recounted", self._machine, repr(now)))
 
-    def _own_spend(self) -> Iterator[tuple[str, int]]:
-        names = self._members("spends")
-        for some in batched(names, _MOST_AT_ONCE):
-            found = self._each(some, lambda pipe, name: pipe.hget(f"{self._tag}s:{name}", f"spent@{self._machine}"))
-            yield from ((name, int(value)) for name, value in zip(some, found, strict=True) if value is not None)
-
     def _unmark(self, call_key: str) -> None:
         fields = [_text(field) for field in self._ask(lambda client: client.hkeys(call_key))]
         if marks := [field for field in fields if field.startswith("d:budget|")]:
@@ -160,11 +157,10 @@ class RedisLedger:
     def contents(self, now: float) -> Contents:
         buckets: dict[str, Bucket] = {}
         keys = list(map(_text, self._ask(lambda client: client.zrange(self._tag + "buckets", 0, -1))))
-        for some in batched(keys, _MOST_AT_ONCE):
-            found = self._each(some, lambda pipe, key: pipe.hmget(f"{self._tag}b:{key}", "t", "u"))
-            for key, (tokens, updated_at) in zip(some, found, strict=True):
-                if tokens is not None:
-                    buckets[key] = Bucket(float(tokens), float(updated_at))
+        found = self._each(keys, lambda pipe, key: pipe.hmget(f"{self._tag}b:{key}", "t", "u"))
+        for key, (tokens, updated_at) in zip(keys, found, strict=True):
+            if tokens is not None:
+                buckets[key] = Bucket(float(tokens), float(updated_at))
         reserved, unpriced = {}, {}
         for name, held in self._named("held", lambda pipe, name: pipe.get(f"{self._tag}h:{name}")):
             key, period = _key_and_period(name)
@@ -175,10 +171,9 @@ class RedisLedger:
 
     def _named(self, index: str, read: Callable[[Any, str], Any]) -> Iterator[tuple[str, bytes]]:
         names = self._members(index)
-        for some in batched(names, _MOST_AT_ONCE):
-            for name, value in zip(some, self._each(some, read), strict=True):
-                if value is not None:
-                    yield name, value
+        for name, value in zip(names, self._each(names, read), strict=True):
+            if value is not None:
+                yield name, value
 
     def _members(self, index: str) -> list[str]:
         return list(map(_text, self._ask(lambda client: client.smembers(self._tag + index))))
@@ -218,24 +213,16 @@ class RedisLedger:
         self._client.close()
 
     def _run(self, script: Script, values: list[Any]) -> Any:
-        import redis.exceptions as errors
-
-        def run(client: "SyncClient") -> Any:
-            try:
-                return client.evalsha(script.sha, 1, self._tag + "-", *values)
-            except errors.NoScriptError:
-                return client.eval(script.text, 1, self._tag + "-", *values)
-
-        return self._ask(run)
+        return self._ask(lambda client: script.run_and_wait(client, self._tag + "-", values))
 
     def _each(self, names: Sequence[str], read: Callable[[Any, str], Any]) -> list[Any]:
-        def run(client: "SyncClient") -> list[Any]:
+        def run(client: "SyncClient", some: Sequence[str]) -> list[Any]:
             pipe = client.pipeline(transaction=False)
-            for name in names:
+            for name in some:
                 read(pipe, name)
             return list(pipe.execute())
 
-        return list(self._ask(run))
+        return [found for some in batched(names, _MOST_AT_ONCE) for found in self._ask(partial(run, some=some))]
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         import redis.exceptions as errors

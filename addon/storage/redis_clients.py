@@ -4,6 +4,7 @@ Imports redis-py, the extra `heliograph[redis]`, and only where there is such a 
 some milliseconds, and a decision that is sent twice would count twice. RESP2 spares a connection two questions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
@@ -53,7 +54,7 @@ def place_of(url: str) -> Place:
     return Place(False, plain, tuple(_address(host) for host in hosts.split(",")), master, shown)
 
 
-def open_async(url: str, timeout_s: float) -> "AsyncClient":
+def open_async(url: str) -> "AsyncClient":
     """For the event loop. Connects when it is used. Raises RedisMissing, ValueError."""
     _require()
     import redis.asyncio as redis_async
@@ -68,11 +69,11 @@ def open_async(url: str, timeout_s: float) -> "AsyncClient":
         from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 
         sentinel = Sentinel(list(place.sentinels), sentinel_kwargs=_sentinel_options(url))
-        kwargs: dict[str, Any] = {**redis_async.connection.parse_url(place.url), **options}
-        kwargs.pop("host", None)
-        kwargs["ssl"] = kwargs.pop("connection_class", None) is not None
         master: redis_async.Redis = sentinel.master_for(
-            place.master, connection_pool_class=SentinelConnectionPool, max_connections=CONNECTIONS, **kwargs
+            place.master,
+            connection_pool_class=SentinelConnectionPool,
+            max_connections=CONNECTIONS,
+            **{**_without_host(redis_async.connection.parse_url(place.url)), **options},
         )
         return master
     pool = redis_async.BlockingConnectionPool.from_url(
@@ -96,10 +97,8 @@ def open_sync(url: str, timeout_s: float) -> "SyncClient":
         from redis.sentinel import Sentinel
 
         sentinel = Sentinel(list(place.sentinels), sentinel_kwargs=_sentinel_options(url))
-        kwargs: dict[str, Any] = {**redis.connection.parse_url(place.url), **options}
-        kwargs.pop("host", None)
-        kwargs["ssl"] = kwargs.pop("connection_class", None) is not None
-        master: redis.Redis = sentinel.master_for(place.master, **kwargs)
+        asked = _without_host(redis.connection.parse_url(place.url))
+        master: redis.Redis = sentinel.master_for(place.master, **{**asked, **options})
         return master
     return redis.Redis.from_url(place.url, **options)
 
@@ -145,6 +144,23 @@ def too_old(version: str) -> str | None:
     return f"it is version {version}; Redis {wanted} or Valkey is needed" if numbers < OLDEST else None
 
 
+def servers_of(info: dict[str, Any]) -> list[dict[str, Any]]:
+    """`info` is the answer to INFO: that of one server, or of a cluster by node."""
+    return [info] if "redis_version" in info else [each for each in info.values() if isinstance(each, dict)]
+
+
+def unfit(servers: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with the versions of these servers."""
+    return [problem for each in servers if (problem := too_old(str(each.get("redis_version", ""))))]
+
+
+def server_time(client: "SyncClient") -> float:
+    """Epoch seconds by the server's clock; of a cluster by that of any."""
+    found: Any = client.time()
+    seconds, microseconds = next(iter(found.values())) if isinstance(found, dict) else found
+    return int(seconds) + int(microseconds) / 1e6
+
+
 def _require() -> None:
     try:
         import redis  # noqa: F401
@@ -155,6 +171,12 @@ def _require() -> None:
 def _address(host: str) -> tuple[str, int]:
     parts: SplitResult = urlsplit(f"//{host}")
     return parts.hostname or "localhost", parts.port or 26379
+
+
+def _without_host(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a URL asks for, of connections to a server that sentinels name."""
+    options = {name: value for name, value in asked.items() if name not in ("host", "connection_class")}
+    return {**options, "ssl": "connection_class" in asked}
 
 
 def _sentinel_options(url: str) -> dict[str, Any]:

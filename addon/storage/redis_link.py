@@ -6,10 +6,11 @@ until a task beside them has reached the server again.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from addon.storage.redis_clients import CONNECT_S, CONNECTIONS, Place, open_async, place_of, too_old, why
+from addon.storage.lua import Script
+from addon.storage.redis_clients import CONNECT_S, CONNECTIONS, Place, open_async, place_of, servers_of, unfit, why
 
 if TYPE_CHECKING:
     from addon.storage.redis_clients import AsyncClient
@@ -32,7 +33,7 @@ class Link:
         self.timeout_s = timeout_s
         self.is_up = False
         self.failures = 0  # questions without an answer, and connections that were not made
-        self._client: AsyncClient = open_async(url, timeout_s)
+        self._client: AsyncClient = open_async(url)
         self._on_trouble = on_trouble
         self._tell_again_at = 0.0
         self._reason = f"Redis at {self.place.shown} is not connected yet"
@@ -53,15 +54,15 @@ class Link:
         except (errors.ConnectionError, errors.TimeoutError, OSError) as error:
             self._go_down(error)
             raise LinkDown(self._reason) from error
-        except (
-            errors.RedisError
-        ) as error:  # an answer: full, read-only, not allowed. It came at once, so calls go on asking
-            self._tell(why(error, self.place, self.timeout_s))
-            raise LinkDown(why(error, self.place, self.timeout_s)) from error
+        except errors.RedisError as error:
+            # An answer: full, read-only, not allowed. It came at once, so calls go on asking.
+            reason = why(error, self.place, self.timeout_s)
+            self._tell(reason)
+            raise LinkDown(reason) from error
 
-    async def script(self, text: "Script", keys: list[str], values: list[Any]) -> Any:
-        """Runs a script by its hash; sends its text where the server does not know it. Raises LinkDown."""
-        return await self.ask(lambda client: _evaluate(client, text, keys, values))
+    async def run(self, script: Script, key: str, values: Sequence[Any]) -> Any:
+        """Raises LinkDown."""
+        return await self.ask(lambda client: script.run(client, key, values))
 
     async def _first_connection(self) -> None:
         if self._connecting is None:
@@ -78,8 +79,8 @@ class Link:
                 async with asyncio.timeout(CONNECT_S):
                     info = await self._client.info("server")
                     await asyncio.gather(*(self._client.ping() for _ in range(CONNECTIONS)))
-                if problem := _unfit(info):
-                    raise errors.RedisError(problem)
+                if problems := unfit(servers_of(info)):
+                    raise errors.RedisError(problems[0])
                 self.is_up = self._was_up = True
                 self._connecting = None
                 return
@@ -107,28 +108,3 @@ class Link:
             self._connecting.cancel()
         self.is_up = False
         await self._client.aclose()
-
-
-class Script:
-    """A Lua script, and the hash that servers know it by."""
-
-    def __init__(self, text: str) -> None:
-        import hashlib
-
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-async def _evaluate(client: "AsyncClient", script: Script, keys: list[str], values: list[Any]) -> Any:
-    import redis.exceptions as errors
-
-    try:
-        return await client.evalsha(script.sha, len(keys), *keys, *values)
-    except errors.NoScriptError:
-        return await client.eval(script.text, len(keys), *keys, *values)
-
-
-def _unfit(info: dict[str, Any]) -> str | None:
-    """`info` is that of one server, or of a cluster by node."""
-    servers = [info] if "redis_version" in info else [each for each in info.values() if isinstance(each, dict)]
-    return next((problem for each in servers if (problem := too_old(str(each.get("redis_version", ""))))), None)

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from addon.config.settings import load_what_can_be_read, secret
 from addon.config.stores import machine_of
+from addon.limits.redis_scripts import SEEN_LATELY_S
 from addon.limits.redis_store import tag
-from addon.storage.redis_clients import RedisMissing, open_sync, place_of, too_old, why
+from addon.storage.redis_clients import RedisMissing, open_sync, place_of, server_time, servers_of, unfit, why
 from analysis.health.finding import BAD, GOOD, NOTE, Finding
 
 _PATIENCE_S: Final = 3.0
@@ -43,30 +44,25 @@ def _findings(client: Any, shown: str, tagged: str, data: Path) -> Iterator[Find
     began = time.monotonic()
     client.set(f"{tagged}doctor", "1", px=1000)
     took_ms = (time.monotonic() - began) * 1000
-    servers = _by_server(client.info())
-    for info in servers:
-        if problem := too_old(str(info.get("redis_version", ""))):
-            yield Finding(BAD, _NAME, f"{shown}: {problem}")
+    servers = servers_of(client.info())
+    for problem in unfit(servers):
+        yield Finding(BAD, _NAME, f"{shown}: {problem}")
     policies = {str(info.get("maxmemory_policy", "noeviction")) for info in servers}
     if evicting := sorted(policies - {"noeviction"}):
         told = f"maxmemory-policy {evicting[0]} may remove limits and budgets; set it to noeviction"
         yield Finding(NOTE, _NAME, f"{shown}: {told}")
-    found = client.time()
-    seconds, _ = next(iter(found.values())) if isinstance(found, dict) else found
-    if (apart_s := abs(time.time() - int(seconds))) > _CLOCK_S:
+    server_now = server_time(client)
+    if (apart_s := abs(time.time() - server_now)) > _CLOCK_S:
         yield Finding(NOTE, _NAME, f"this machine's clock and that of {shown} are {apart_s:,.0f} s apart")
     if not _has_the_fleets_secret(client, tagged, data):
         told = (
             "its file `secret` differs from another machine's: limits and answers per key are not shared; docs/scale.md"
         )
         yield Finding(BAD, _NAME, f"{data}: {told}")
-    lately = client.zcount(f"{tagged}proxies", int(seconds) - 60, "+inf")
-    yield Finding(GOOD, _NAME, f"{shown} answers in {took_ms:.1f} ms; {lately} proxies asked it in the last minute")
-
-
-def _by_server(info: dict[str, Any]) -> list[dict[str, Any]]:
-    """`info` is that of one server, or of a cluster by node."""
-    return [info] if "redis_version" in info else [each for each in info.values() if isinstance(each, dict)]
+    lately = client.zcount(f"{tagged}proxies", server_now - SEEN_LATELY_S, "+inf")
+    yield Finding(
+        GOOD, _NAME, f"{shown} answers in {took_ms:.1f} ms; {lately} proxies asked it in the last {SEEN_LATELY_S} s"
+    )
 
 
 def _has_the_fleets_secret(client: Any, tagged: str, data: Path) -> bool:
