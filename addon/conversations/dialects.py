@@ -21,6 +21,7 @@ from addon.conversations import (
     lmstudio,
     media,
     mistral_conversations,
+    nova_sonic,
     ollama,
     openai_chat,
     openai_realtime,
@@ -62,6 +63,7 @@ _BY_NAME: Final = {
     ),
 }
 _BY_PATH: Final = (
+    (re.compile(r".*/invoke-with-bidirectional-stream"), nova_sonic.DIALECT),
     (re.compile(r".*/realtime/?"), openai_realtime.DIALECT),
     (re.compile(r".*\.BidiGenerateContent\w*|.*/BidiGenerateContent\w*"), gemini.LIVE),
     (re.compile(r".*/chat/completions(?:/[^/]+)?/?|.*/sonar(?:/[^/]+)?/?"), openai_chat.DIALECT),

@@ -17,10 +17,7 @@ PRICES = PriceList()
 NAMES = [str(file.relative_to(FOLDER)) for file in FILES]
 SPOKEN = ("text", "refusal")
 # A transcript in plain text, which no reader of usage looks at.
-OTHER_WORDS = {
-    "openai/transcription_text.toml",
-    "bedrock/sonic.toml",
-}  # of speech: text beside events, which are no messages
+OTHER_WORDS = {"openai/transcription_text.toml"}
 
 
 @pytest.fixture(params=FILES, ids=NAMES)
