@@ -11,6 +11,7 @@ from addon.commands.options import Failure, data_options, examples
 from addon.config.keys import ROLES, Key, is_name, new_key, section, without_section
 from addon.config.mistakes import did_you_mean
 from addon.config.places import CONFIG_NAME
+from addon.config.remote_copy import source_of
 from addon.config.settings import ConfigError, load
 
 
@@ -39,7 +40,7 @@ def add(name: str, roles: tuple[str, ...], data: Path, config: Path | None) -> N
     """Make a key, print it once, and keep its hash in the settings file. From then on calls and endpoints need a key."""
     if not is_name(name):
         raise click.UsageError(f"{name!r}: use letters, digits, _ and - only, at most 64")
-    path = config or data / CONFIG_NAME
+    path = _own_file(config) or data / CONFIG_NAME
     if name in {key.name for key in _settings_keys(data, config)}:
         raise Failure(f"{path} has a key {name} already; `heliograph keys remove {name}` removes it")
     key = new_key()
@@ -86,7 +87,7 @@ def list_keys(as_json: bool, data: Path, config: Path | None) -> None:
 @data_options
 def remove(name: str, data: Path, config: Path | None) -> None:
     """Remove a key from the settings file. A running proxy refuses it within two seconds."""
-    path = config or data / CONFIG_NAME
+    path = _own_file(config) or data / CONFIG_NAME
     names = [key.name for key in _settings_keys(data, config)]
     if name not in names:
         known = f"there are {', '.join(names)}" if names else "there are none; `heliograph keys add NAME` makes one"
@@ -99,6 +100,17 @@ def remove(name: str, data: Path, config: Path | None) -> None:
         raise Failure(f"{path}: {error.strerror}") from error
     left = "" if len(names) > 1 else "; it was the last one: every program on this machine may call now"
     click.echo(f"heliograph: the key {name} is removed from {path}{left}", err=True)
+
+
+def _own_file(config: Path | None) -> Path | None:
+    """Settings that have a URL cannot be changed from here."""
+    source = source_of(config) if config else None
+    if source:
+        raise Failure(
+            f"the settings are at {source.shown}; change your own file of them (--config FILE) and put it there."
+            " Every proxy that reads them knows the change within a minute"
+        )
+    return config
 
 
 def _settings_keys(data: Path, config: Path | None) -> tuple[Key, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from addon.config.places import DEFAULT_LISTEN, data_folder
+from addon.config.places import CONFIG_VARIABLE, DEFAULT_LISTEN, data_folder
 from addon.objects.stand_in import url_of
 from addon.objects.store import is_url
 from addon.storage.folders import NotOurs
@@ -36,14 +36,17 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     data = click.option(
         "--data",
         type=_Data(),
+        is_eager=True,  # before --config, whose copy is in it
         callback=lambda context, parameter, value: _data(context, value),
         help="Folder of the journal, the lake and the settings. Default: $HELIOGRAPH_DATA, else the user data folder."
         " Commands that read take a lake in a bucket, too: s3://bucket/prefix.",
     )
     config = click.option(
         "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Settings file. Default: heliograph.toml in the data folder.",
+        metavar="FILE|URL",
+        callback=lambda context, parameter, value: _config(context, value),
+        help="Settings: a file, or a URL (https, s3, gs, az) that a running proxy asks every 20 seconds."
+        " Default: $HELIOGRAPH_CONFIG, else heliograph.toml in the data folder.",
     )
     return data(config(command))
 
@@ -73,6 +76,36 @@ def _data(context: click.Context, value: "str | Path | None") -> Path:
             f' here; to ship them there, write in its heliograph.toml: lake = "{url}"'
         )
     return folder
+
+
+# These ask a URL of settings each time. Others read the copy, which a running proxy keeps up to date.
+_ASK_URL: Final = ("doctor", "reload", "run", "service", "up")
+
+
+def _config(context: click.Context, value: str | None) -> Path | None:
+    """The settings file; of a URL its copy."""
+    given = value or os.environ.get(CONFIG_VARIABLE)
+    if given is None:
+        return None
+    from addon.config.remote_copy import settings_file
+    from addon.config.remote_text import Unreachable
+    from addon.config.settings import ConfigError
+
+    data: Path = context.params["data"]
+    asks = any(name in _ASK_URL for name in context.command_path.split())
+    try:
+        config, told = settings_file(data, given, os.environ, asks=asks)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    except Unreachable as error:
+        raise Failure(f"{error}; there is no copy of it in {data} yet") from error
+    except OSError as error:
+        raise unwritable(data, error) from error
+    if config and config.is_dir():
+        raise click.UsageError(f"--config {config}: a folder; name the file in it")
+    if told and asks:
+        click.echo(f"heliograph: {told}", err=True)
+    return config
 
 
 def upstream_options(command: Callable[..., Any]) -> Callable[..., Any]:

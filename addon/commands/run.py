@@ -197,7 +197,9 @@ def command_line(
     if data != data_folder():
         words += ["--data", str(data)]
     if config:
-        words += ["--config", str(config)]
+        from addon.config.remote_copy import given_of
+
+        words += ["--config", given_of(config)]
     for upstream in upstreams:
         words += ["--upstream", upstream]
     if project:

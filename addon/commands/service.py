@@ -23,6 +23,7 @@ from addon.commands.service_units import (
     unit_text,
 )
 from addon.commands.up import refuse_if_open
+from addon.config.remote_copy import given_of
 from addon.storage.folders import make_folder
 
 
@@ -123,7 +124,7 @@ def _made(listen: tuple[str, int], open_to_all: bool, workers: str, data: Path, 
     refuse_if_open(listen, read_settings(data, config), open_to_all)
     host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
     command = [_program(), "up", "--listen", f"{host}:{listen[1]}", "--data", str(data), "--log-json"]
-    command += ["--config", str(config.absolute())] if config else []
+    command += ["--config", given_of(config)] if config else []
     command += ["--open"] if open_to_all else []
     command += ["--workers", workers] if workers != "1" else []
     if any("\n" in word for word in command):

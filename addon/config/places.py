@@ -11,7 +11,9 @@ from addon.objects.store import is_url
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
+CONFIG_VARIABLE: Final = "HELIOGRAPH_CONFIG"  # a file or a URL, as --config
 DEFAULT_LISTEN: Final = "127.0.0.1:8787"
+BUNDLE_NAME: Final = "heliograph-ca-bundle.pem"
 
 
 def data_folder(option: str | Path | None = None) -> Path:

@@ -19,7 +19,7 @@ from addon.config.alerts import Alert, Smtp
 from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
 from addon.config.otlp import Otlp
-from addon.config.places import CONFIG_NAME, DEFAULT_LISTEN
+from addon.config.places import BUNDLE_NAME, CONFIG_NAME, DEFAULT_LISTEN
 from addon.config.retention import Retention
 from addon.config.shared import Shared
 from addon.config.shipping import Shipping
@@ -36,7 +36,6 @@ from addon.sending.timeouts import HEAD_S, Timeouts
 from addon.storage.folders import is_odd
 from addon.storage.secret_file import secret_in
 
-BUNDLE_NAME: Final = "heliograph-ca-bundle.pem"
 # A name of the user's own for a provider: it is the first segment of a path. These segments are taken.
 OWN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESERVED_NAMES: Final = frozenset({"gateway", "v1", "healthz", "metrics", "custom", "unknown"})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from addon.config.settings import BUNDLE_NAME
+from addon.config.places import BUNDLE_NAME
 from addon.storage.folders import CA_FOLDER
 
 # Variables by which a user may already have named roots of their own; what they name goes into the bundle.

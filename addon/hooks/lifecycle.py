@@ -4,15 +4,16 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from mitmproxy import ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy.mode_specs import ProxyMode
 
-from addon.config.places import data_folder
+from addon.config.places import CONFIG_VARIABLE, data_folder
 from addon.config.reload import file_settings, taken_over
+from addon.config.remote_copy import settings_file
+from addon.config.remote_text import Unreachable
 from addon.config.settings import ConfigError, Settings, load
 from addon.hooks import tape_options
 from addon.hooks.api_process import ApiProcess
@@ -53,7 +54,9 @@ class Lifecycle:
 
     def load(self, loader: Loader) -> None:
         loader.add_option("heliograph_data", str, "", "Folder of the journal, the lake and the settings.")
-        loader.add_option("heliograph_config", str, "", "Settings file; default: heliograph.toml in the data folder.")
+        loader.add_option(
+            "heliograph_config", str, "", "Settings file or URL; default: heliograph.toml in the data folder."
+        )
         loader.add_option("heliograph_upstreams", Sequence[str], [], "Where providers live: NAME=URL, repeatable.")
         tape_options.add_options(loader)
         # A call that is answered from here must not open a connection, and the provider may be out of reach.
@@ -90,8 +93,16 @@ class Lifecycle:
     @staticmethod
     def _from_options() -> Settings:
         options = ctx.options
-        config = Path(options.heliograph_config).expanduser() if options.heliograph_config else None
-        settings = load(data_folder(options.heliograph_data), config, options.heliograph_upstreams)
+        data = data_folder(options.heliograph_data)
+        try:
+            config, told = settings_file(
+                data, options.heliograph_config or os.environ.get(CONFIG_VARIABLE), os.environ, asks=True
+            )
+        except Unreachable as error:
+            raise ConfigError(str(error)) from error
+        if told:
+            logger.warning("heliograph: %s", told)
+        settings = load(data, config, options.heliograph_upstreams)
         return settings.offline() if options.heliograph_replay else settings
 
     def running(self) -> None:

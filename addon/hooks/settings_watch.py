@@ -1,4 +1,6 @@
-"""Reads heliograph.toml again: when it changes, and at SIGHUP (`heliograph reload`). Says what changed."""
+"""Reads heliograph.toml again: when it changes, and at SIGHUP (`heliograph reload`). Says what changed.
+
+Where the settings have a URL, it is asked first, every 20 seconds; heliograph.toml is then its copy."""
 
 import asyncio
 import contextlib
@@ -12,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from addon.config.reload import LOOK_EVERY_S, Changes, FileWatch, changes, taken_over
-from addon.config.settings import ConfigError, Settings
+from addon.config.remote_copy import SourcePoll, place_of
+from addon.config.settings import ConfigError, Settings, load
 from addon.storage.folders import Folders
 from addon.storage.presence import Presence, Running
 
@@ -47,12 +50,13 @@ class SettingsWatch:
         self._asked = asyncio.Event()
         config = watched.in_force().config
         self._watch = FileWatch(config)
+        self._source = SourcePoll(config)
         self._at_start: Settings | None = None  # the file's, without the command line
         self._began_on_terminal = _on_terminal()
         self._taken_at = -_JUST_NOW_S  # monotonic: when the last change was taken over
         self._presence: Presence | None = None
         self._told = Running(
-            pid=os.getpid(), listen="", config=str(config), started_at=watched.started_at, workers=watched.workers
+            pid=os.getpid(), listen="", config=place_of(config), started_at=watched.started_at, workers=watched.workers
         )
 
     async def run(self) -> None:
@@ -63,6 +67,10 @@ class SettingsWatch:
                 await asyncio.wait_for(self._asked.wait(), LOOK_EVERY_S)
             was_asked = self._asked.is_set()
             self._asked.clear()
+            if self._source.is_due() or (was_asked and self._source.is_remote):
+                await self._ask_source(was_asked)
+            if was_asked and self._source.problem:
+                continue
             if self._watch.has_changed() or was_asked:
                 await self._read(was_asked)
 
@@ -86,6 +94,19 @@ class SettingsWatch:
             self._watched.stop()
         else:
             self._asked.set()
+
+    async def _ask_source(self, was_asked: bool) -> None:
+        if told := await asyncio.to_thread(self._source.refresh, self._check):
+            logger.warning("heliograph: %s", told)
+        if told or was_asked:
+            reads = self._told.reads + (was_asked and bool(self._source.problem))
+            self._say(replace(self._told, reads=reads, problem=self._source.problem))
+
+    def _check(self, text: str) -> None:
+        """Raises ConfigError where a running proxy would not take this text over."""
+        current = self._watched.in_force()
+        fresh = load(current.data, current.config, environ=os.environ, text=text)
+        taken_over(current, fresh, alone=self._watched.is_alone())
 
     async def _read(self, was_asked: bool) -> None:
         watched, now = self._watched, time.monotonic()

@@ -41,6 +41,10 @@ class NotThere(StoreTrouble):
     """There is no such object."""
 
 
+class Unchanged(StoreTrouble):
+    """The object is still the one that was asked about."""
+
+
 class Changed(StoreTrouble):
     """Another process has written the object since it was read."""
 
@@ -131,6 +135,23 @@ class Store:
 
         def read() -> tuple[bytes, str | None]:
             found = obstore.get(self._store, path)
+            return bytes(found.bytes()), found.meta.get("e_tag")
+
+        found: tuple[bytes, str | None] = self._try("read", read)
+        return found
+
+    def get_changed(self, path: str, etag: str | None, most: int) -> tuple[bytes, str | None]:
+        """At most `most` + 1 bytes and the etag. Raises NotThere, and Unchanged where it still has this `etag`."""
+        import obstore
+        from obstore.exceptions import NotModifiedError
+
+        def read() -> tuple[bytes, str | None]:
+            try:
+                found = obstore.get(self._store, path, options={"if_none_match": etag} if etag else None)
+            except NotModifiedError as error:
+                raise Unchanged(f"{self.url}: {path} is as before") from error
+            if found.meta["size"] > most:
+                return bytes(most + 1), None
             return bytes(found.bytes()), found.meta.get("e_tag")
 
         found: tuple[bytes, str | None] = self._try("read", read)

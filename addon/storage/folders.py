@@ -66,6 +66,11 @@ class Folders:
         return self.data / "shipping"
 
     @property
+    def settings(self) -> Path:
+        """Copies of settings that have a URL."""
+        return self.data / "settings"
+
+    @property
     def cache(self) -> Path:
         return self.data / "cache.sqlite"
 
@@ -240,7 +245,7 @@ def is_odd(path: Path) -> bool:
 
 
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
-_FOLDERS: Final = ("journal", "lake", "settled", "running", "shipping")
+_FOLDERS: Final = ("journal", "lake", "settled", "running", "shipping", "settings")
 _OUR_FILE: Final = re.compile(
     r"secret|redact\.key|(?:settle|merge|ship)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|otlp|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from addon.config.models import File
 from addon.config.read import SECRET, model_in
+from addon.config.remote_copy import place_of
 from addon.config.settings import load_what_can_be_read
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.view import view_of
@@ -51,7 +52,7 @@ def routes(site: Site) -> list[Route]:
             request,
             "settings.html",
             view,
-            file=config,
+            file=place_of(config),
             exists=config.exists(),
             problems=[problem.text for problem in problems],
             sections=list(sections(_table(config))),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from addon.config.remote_copy import place_of, source_of
 from addon.config.settings import load_what_can_be_read
 from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 from analysis.health.shared_store import shared_store
@@ -38,8 +39,10 @@ def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
     settings, problems = load_what_can_be_read(data, config, environ=os.environ)
     for problem in problems:
         yield Finding(BAD, "settings", problem.text)
-    if not problems:
-        yield Finding(GOOD, "settings", f"{settings.config}" if settings.config.exists() else "defaults")
+    if (source := source_of(settings.config)) and source.problem:
+        yield Finding(BAD, "settings", f"{source.problem}; the last good copy is in force")
+    elif not problems:
+        yield Finding(GOOD, "settings", place_of(settings.config) if settings.config.exists() else "defaults")
 
 
 def _missing(data: Path) -> Finding:
