@@ -9,6 +9,7 @@ from typing import Final
 
 from addon.conversations.model import Dialect, Message, Part, Prompt
 from addon.conversations.parts import blob, grouped, joined_base64, text, tool_call
+from addon.providers.bedrock_sonic import is_planned
 from addon.providers.fields import at, items, parse, string
 from addon.providers.model import Event, Json
 
@@ -67,7 +68,7 @@ class _Content:
         self.role = _ROLES.get(string(at(told, "role")) or "", self.role)
         said = string(at(told, "content")) or ""
         if kind == "contentStart":
-            self.is_plan = "SPECULATIVE" in (string(at(told, "additionalModelFields")) or "")
+            self.is_plan = is_planned(told)
         elif kind == "textOutput":
             self.words.append(said)
         elif kind == "audioOutput":

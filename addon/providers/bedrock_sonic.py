@@ -52,6 +52,11 @@ def read_stream(events: Iterable[Event]) -> Reading:
     return said.reading(failure)
 
 
+def is_planned(content_start: Json) -> bool:
+    """Whether the words of this content are planned: a later content has what was spoken of them."""
+    return "SPECULATIVE" in (string(at(content_start, "additionalModelFields")) or "")
+
+
 @dataclass(slots=True)
 class _Said:
     planned: set[str] = field(default_factory=set)  # contents with words that are planned; what was spoken follows
@@ -66,7 +71,7 @@ class _Said:
         self.raw = at(event, "usageEvent") or self.raw
         self.response_id = self.response_id or string(at(event, "completionStart", "completionId"))
         started = at(event, "contentStart")
-        if "SPECULATIVE" in (string(at(started, "additionalModelFields")) or ""):
+        if is_planned(started):
             self.planned.add(string(at(started, "contentId")) or "")
         words = at(event, "textOutput")
         if at(words, "role") == "ASSISTANT":
