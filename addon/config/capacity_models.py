@@ -1,4 +1,4 @@
-"""The sections of `heliograph.toml` that say how much one proxy process takes on."""
+"""The sections of `heliograph.toml` that say how much the proxy takes on, all its workers together."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ class MemoryTable(Section):
 
     max_request_bytes: Bytes = Field(
         default=MOST_HELD_BYTES,
-        description="Request bodies that all calls under way hold; beyond it a call gets a 503.",
+        description="Request bodies that all calls under way hold, of all workers together; beyond it a call gets a 503.",
     )
 
 
@@ -31,10 +31,11 @@ class OverloadTable(Section):
     """
 
     max_calls: Count = Field(
-        default=_USUAL.max_calls, description="Calls under way at once in one process; more of them wait."
+        default=_USUAL.max_calls, description="Calls under way at once, of all workers together; more of them wait."
     )
     max_waiting: CountOrZero = Field(
-        default=_USUAL.max_waiting, description="Calls that wait at once; beyond it a call gets a 503."
+        default=_USUAL.max_waiting,
+        description="Calls that wait at once, of all workers together; beyond it a call gets a 503.",
     )
     wait_s: Seconds = Field(default=_USUAL.wait_s, description="Seconds that a call waits until it gets a 503.")
 

@@ -21,8 +21,8 @@ class AnswerHeaders:
         self._tell(failed.flow)
 
     def _tell(self, flow: http.HTTPFlow) -> None:
-        if self.proxy.is_leaving and flow.response and flow.response.status_code != status_codes.SWITCHING:
-            flow.response.headers["connection"] = "close"  # the caller's next request finds another process
+        if self.proxy.connections.is_leaving:
+            self._end_connection(flow)
         call = self.proxy.calls.of(flow.id)
         if call is None or flow.response is None:
             return
@@ -39,6 +39,13 @@ class AnswerHeaders:
             headers[controls.OVERHEAD_MS] = f"{call.answer.overhead_ms:.2f}"
         if warnings := self._warnings(call):
             headers[controls.WARNING] = "; ".join(warnings)
+
+    @staticmethod
+    def _end_connection(flow: http.HTTPFlow) -> None:
+        """The caller's next request finds another process. HTTP/2 has no such header: `mitm/http2.py` ends its connections."""
+        answer = flow.response
+        if answer and answer.status_code != status_codes.SWITCHING and not flow.request.is_http2:
+            answer.headers["connection"] = "close"
 
     def _warnings(self, call: Call) -> list[str]:
         refused = "the journal cannot be written; this call may not be recorded"

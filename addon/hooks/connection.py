@@ -32,6 +32,7 @@ class ClientConnection:
     caller_process: Answer | None = None  # of this machine; None: it was not asked for
     leads: list["Flight"] = field(default_factory=list)  # shared calls under way whose first caller is here
     requests: int = 0  # under way; a tunnel or a WebSocket counts as one until the connection ends
+    speaks_http2: bool = False
     cut_at: float | None = None  # monotonic: when the connection is cut unless something changes
     is_told: bool = False  # that it is late
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # set when the caller disconnected
@@ -69,6 +70,7 @@ class OpenConnections:
     def __init__(self, head_s: float = HEAD_S) -> None:
         self.head_s = head_s  # for a head or a TLS handshake, of connections that come from now on
         self.project: str | None = None  # label of connections that bring none
+        self.is_leaving = False  # no further connection is accepted; the others end with their next answer
         self._open: dict[str, ClientConnection] = {}
 
     def of(self, client: "Client") -> ClientConnection:
@@ -84,6 +86,10 @@ class OpenConnections:
     def idle(self) -> list[str]:
         """The ids of those on which nothing is under way."""
         return [client_id for client_id, known in self._open.items() if known.is_idle]
+
+    def http2(self) -> list[str]:
+        """The ids of those that speak HTTP/2."""
+        return [client_id for client_id, known in self._open.items() if known.speaks_http2]
 
     def late(self, now: float) -> list[tuple[str, bool]]:
         """The connections that are to be cut (True), or to be told first that they are late (False). Each is due once."""

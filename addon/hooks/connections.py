@@ -51,7 +51,7 @@ class Connections:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
         proxy.connections.head_s = services.settings.head_s
-        held_bytes = services.settings.held_bytes // (proxy.parent.workers if proxy.parent else 1)
+        held_bytes = services.settings.held_bytes // proxy.workers
         proxy.calls.held.most_bytes = proxy.calls.held_answers.most_bytes = held_bytes
         self._layers: Any = None  # the module addon.mitm.call_layer, where this mitmproxy has what it relies on
         self._setup: Any = None

@@ -146,7 +146,7 @@ class Lifecycle:
         """Raises ConfigError."""
         assert self._services
         self._services.use(fresh)
-        self.proxy.calls.slots.use(fresh.overload)
+        self.proxy.calls.slots.use(fresh.overload.shared_out(self.proxy.workers))
 
     async def _leave(self) -> None:
         self._drained_by = asyncio.get_running_loop().time() + _DRAIN_S

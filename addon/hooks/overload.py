@@ -24,7 +24,7 @@ class Overload:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
         self.slots, self.counts = proxy.calls.slots, proxy.counts
-        self.slots.use(services.settings.overload)
+        self.slots.use(services.settings.overload.shared_out(proxy.workers))
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         call = self.proxy.calls.of(flow.id)
@@ -40,7 +40,7 @@ class Overload:
         """Until the call has a slot, within the time that the settings allow; at once where it has one."""
         if self.slots.has(call.id):
             return None
-        bound = self.services.settings.overload
+        bound = self.slots.bound
         turn = self.slots.line_up(call.id)
         if turn is None:
             return self._refuse(call, f"and {bound.max_waiting} more wait already")
@@ -58,8 +58,9 @@ class Overload:
         self.counts.overloaded += is_counted
         call.attempts.made, call.attempts.fallback_index = 0, None
         call.refused_as = _REFUSAL.error_type
-        most = self.services.settings.overload.max_calls
-        message = f"heliograph has {most} calls under way, the most that [overload] max_calls allows, {why}; send it again in a while"
+        most, workers = self.slots.bound.max_calls, self.proxy.workers
+        what = "heliograph" if workers == 1 else f"this one of {workers} workers"
+        message = f"{what} has {most} calls under way, the most that [overload] max_calls allows, {why}; send it again in a while"
         assert _REFUSAL.answer_status
         return Refused(_REFUSAL.answer_status, _REFUSAL.error_type, message, _REFUSAL.retry_after_s)
 

@@ -32,11 +32,15 @@ class Proxy:
     started_at: float = field(default_factory=time.time)  # epoch seconds
     alone: bool = False  # only this machine can reach us
     parent: Parent | None = None  # of a worker; None: this process stands for itself
-    is_leaving: bool = False  # no further connection is accepted; the others end with their next answer
     has_own_streams: bool = False  # `mitm/stream.py` could be put under this mitmproxy's connections
 
     def __post_init__(self) -> None:
         self.calls = Calls(self.counts)
+
+    @property
+    def workers(self) -> int:
+        """How many processes serve the port, this one included."""
+        return self.parent.workers if self.parent else 1
 
     def sums(self) -> Mapping[str, int]:
         """What this process and those beside it on the same port have counted."""

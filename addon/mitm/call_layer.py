@@ -28,7 +28,7 @@ from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import JsonHttp1Server
 from addon.mitm.http2 import JsonHttp2Server
 from addon.mitm.stream import CallStream
-from addon.mitm.stream_events import ForStream, HeadIsLate
+from addon.mitm.stream_events import ForStream, HeadIsLate, ProxyLeaves
 from addon.mitm.upstream_pool import Scope, UpstreamPool
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ class CallLayer(HttpLayer):
             return
         if isinstance(event, HeadIsLate):
             for child in (*self.streams.values(), self.connections[self.context.client]):
+                yield from self.event_to_child(child, event)
+            return
+        if isinstance(event, ProxyLeaves):
+            speaker = self.connections[self.context.client]
+            for child in [speaker] if isinstance(speaker, JsonHttp2Server) else list(self.streams.values()):
                 yield from self.event_to_child(child, event)
             return
         if isinstance(event, events.Start):
@@ -148,11 +153,11 @@ class CallLayer(HttpLayer):
 
     def _speak(self) -> None:
         """Choose who speaks to the caller."""
-        client, caller = self.context.client, self.setup.connections.of(self.context.client)
+        client, known = self.context.client, self.setup.connections
         if client.alpn == b"h2":
-            self.connections.setdefault(client, JsonHttp2Server(self.context.fork(), caller))
+            self.connections.setdefault(client, JsonHttp2Server(self.context.fork(), known))
         elif client.alpn != b"h3":
-            self.connections.setdefault(client, JsonHttp1Server(self.context.fork(), caller))
+            self.connections.setdefault(client, JsonHttp1Server(self.context.fork(), known.of(client)))
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         stream = self.streams[stream_id] = CallStream(self.context.fork(), stream_id, self.setup)

@@ -24,6 +24,13 @@ class HeadIsLate(events.Event):
     """Sent into a connection's layers: what has come of a request's head has been there for too long."""
 
 
+class ProxyLeaves(events.Event):
+    """Sent into the layers of an HTTP/2 connection: this process ends, and takes no further requests."""
+
+    def __init__(self, *, soon: bool) -> None:
+        self.soon = soon  # callers that never pause must be told now
+
+
 class DeadlinePassed(ForStream):
     """One of the call's timeouts has passed."""
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from addon.limits.slots import Overload, Slots
 
 
@@ -15,6 +17,20 @@ def test_as_many_calls_as_allowed_get_a_slot_at_once() -> None:
     held.leave("a")
     assert held.take("c")
     assert held.taken == 2
+
+
+@pytest.mark.parametrize(
+    ("workers", "each_has"), [(1, (10, 3, 5.0)), (2, (5, 2, 5.0)), (4, (3, 1, 5.0)), (20, (1, 1, 5.0))]
+)
+def test_workers_share_a_bound_out_and_each_has_at_least_one_slot(
+    workers: int, each_has: tuple[int, int, float]
+) -> None:
+    each = Overload(max_calls=10, max_waiting=3).shared_out(workers)
+    assert (each.max_calls, each.max_waiting, each.wait_s) == each_has
+
+
+def test_no_line_stays_no_line() -> None:
+    assert Overload(max_waiting=0).shared_out(4).max_waiting == 0
 
 
 async def line_of(held: Slots, calls: str) -> list[asyncio.Future[None]]:

@@ -20,6 +20,7 @@ import pytest
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT
 from tests.proxy.conftest import HELIOGRAPH, Proxy, environment, run_up, to, wait_for
+from tests.proxy.test_http2 import URL, http2_client
 from tests.proxy.test_keys import CHAT_PATH
 
 HEADERS = {"authorization": "Bearer sk-test"}
@@ -62,13 +63,16 @@ def fetched(proxy: Proxy, path: str) -> str:
 
 
 class Load:
-    """Calls without a pause in a thread of its own, half of them over kept-alive connections, half over fresh ones."""
+    """Calls without a pause in a thread of its own: callers with kept-alive connections, as many that connect for each call, and
+    some that speak HTTP/2."""
 
-    def __init__(self, proxy: Proxy, callers: int = 2) -> None:
+    def __init__(self, proxy: Proxy, callers: int = 2, over_http2: int = 0) -> None:
         self.answered: list[str] = []  # ids of calls that were answered in whole
         self.broken: list[str] = []  # what became of the others
         self.worker_of: dict[str, int] = {}
-        self._url, self._callers, self._stop = f"{proxy.url}{CHAT_PATH}", callers, threading.Event()
+        self.over_http2: list[str] = []  # those of `answered` that were
+        self._proxy, self._callers, self._over_http2 = proxy, callers, over_http2
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     def __enter__(self) -> "Load":
@@ -82,21 +86,31 @@ class Load:
     async def _run(self) -> None:
         kept = [self._call_often(is_kept=True) for _ in range(self._callers)]
         fresh = [self._call_often(is_kept=False) for _ in range(self._callers)]
-        await asyncio.gather(*kept, *fresh)
+        await asyncio.gather(*kept, *fresh, *(self._call_over_http2() for _ in range(self._over_http2)))
 
     async def _call_often(self, *, is_kept: bool) -> None:
         limits = httpx.Limits(max_keepalive_connections=1 if is_kept else 0)
         async with httpx.AsyncClient(trust_env=False, verify=False, timeout=30, limits=limits) as client:
             while not self._stop.is_set():
-                try:
-                    answer = await client.post(self._url, json=CHAT, headers=HEADERS)
-                except httpx.HTTPError as error:
-                    self.broken.append(repr(error))
-                    continue
-                if answer.status_code == 200:
-                    self.answered.append(answer.headers["helicone-id"])
-                else:
-                    self.broken.append(f"{answer.status_code} {answer.text}")
+                await self._call(client, f"{self._proxy.url}{CHAT_PATH}")
+
+    async def _call_over_http2(self) -> None:
+        async with http2_client(self._proxy) as client:
+            while not self._stop.is_set():
+                if answered := await self._call(client, URL):
+                    self.over_http2.append(answered)
+
+    async def _call(self, client: httpx.AsyncClient, url: str) -> str | None:
+        try:
+            answer = await client.post(url, json=CHAT, headers=HEADERS)
+        except httpx.HTTPError as error:
+            self.broken.append(repr(error))
+            return None
+        if answer.status_code != 200:
+            self.broken.append(f"{answer.status_code} {answer.text}")
+            return None
+        self.answered.append(answer.headers["helicone-id"])
+        return self.answered[-1]
 
 
 def connected(proxy: Proxy) -> socket.socket:
@@ -150,8 +164,8 @@ def test_a_killed_worker_is_replaced_and_costs_only_its_own_calls(pair: Proxy) -
 def test_sighup_replaces_all_workers_without_a_refused_or_broken_call(pair: Proxy) -> None:
     before = set(workers(pair))
     (pair.data / "heliograph.toml").write_text("[capture]\nmax_body_bytes = 1000\n[timeouts]\nfirst_byte_s = 77\n")
-    with Load(pair) as load, connected(pair) as idle:
-        wait_for(lambda: len(load.answered) > 20)
+    with Load(pair, over_http2=2) as load, connected(pair) as idle:
+        wait_for(lambda: len(load.answered) > 20 and len(load.over_http2) > 5)
         idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
         assert b"200 OK" in idle.recv(65536)
         told = subprocess.run(
@@ -163,8 +177,8 @@ def test_sighup_replaces_all_workers_without_a_refused_or_broken_call(pair: Prox
         assert idle.recv(65536) == b"", "an idle connection is closed in good order"
         wait_for(lambda: len(workers(pair)) == 2)
         assert not before & set(workers(pair))
-        answered = len(load.answered)
-        wait_for(lambda: len(load.answered) > answered + 20)
+        answered, over_http2 = len(load.answered), len(load.over_http2)
+        wait_for(lambda: len(load.answered) > answered + 20 and len(load.over_http2) > over_http2 + 5)
     assert load.broken == []
     wait_for(lambda: has_rows_of_all(pair, load.answered))
     (pair.data / "heliograph.toml").unlink()
@@ -216,6 +230,31 @@ def test_limits_are_exact_across_workers_and_a_change_of_settings_reaches_all(pa
     assert asyncio.run(statuses()) == {200: 50, 429: 70}
     (pair.data / "heliograph.toml").unlink()
     wait_for(lambda: [line for line in pair.said if "limits (fifty removed)" in line])
+
+
+def test_the_bound_on_calls_under_way_is_shared_out_among_the_workers(pair: Proxy) -> None:
+    (pair.data / "heliograph.toml").write_text("[overload]\nmax_calls = 2\nmax_waiting = 0\n")
+
+    async def answers() -> list[httpx.Response]:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=60, limits=limits) as client:
+            slow = HEADERS | {"x-fake": "delay=0.7"}
+            return await asyncio.gather(
+                *(client.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=slow) for _ in range(12))
+            )
+
+    def some_are_refused() -> list[httpx.Response]:
+        found = asyncio.run(answers())
+        return found if any(answer.status_code == 503 for answer in found) else []
+
+    found = wait_for(some_are_refused)
+    statuses = Counter(answer.status_code for answer in found)
+    assert statuses.keys() == {200, 503}
+    assert statuses[200] <= 2, "as many as both workers together may have"
+    refused = {answer.json()["error"]["message"].partition(",")[0] for answer in found if answer.status_code == 503}
+    assert refused == {"this one of 2 workers has 1 calls under way"}
+    (pair.data / "heliograph.toml").unlink()
+    wait_for(lambda: not some_are_refused())
 
 
 def test_without_their_parent_workers_end_and_all_is_settled(tmp_path: Path, shared_provider: FakeProviders) -> None:
