@@ -20,6 +20,7 @@ from analysis.lake import Connection
 from analysis.quoting import quoted
 from analysis.reports.asking import answer
 from analysis.reports.prepared import prepare
+from analysis.reports.prompt_cache import SESSIONS as PROMPT_CACHE_SESSIONS
 from analysis.reports.question import Question
 from analysis.reports.report import load
 from analysis.reports.scope import NO_LIMIT, open_scope, set_variables
@@ -38,6 +39,7 @@ class Part:
     by: tuple[str, ...] = ()
     note: str = ""  # what a reader must know of it
     height: str = "l"
+    most: int = MOST_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,17 @@ class ReportPage:
 
 
 async def _part(site: Site, part: Part, request: Request) -> Response:
-    return await report_part(site, view_of(request), part.title, part.report, part.by, part.note)
+    return await report_part(site, view_of(request), part.title, part.report, part.by, part.note, part.most)
 
 
 async def report_part(
-    site: Site, view: View, title: str, report: str, by: Sequence[str] = (), note: str = ""
+    site: Site,
+    view: View,
+    title: str,
+    report: str,
+    by: Sequence[str] = (),
+    note: str = "",
+    most: int = MOST_ROWS,
 ) -> Response:
     """The report as a table. `title`: read aloud by screen readers. The page's option `sort` names a column; with a `-` before
     it the smallest come first."""
@@ -82,7 +90,7 @@ async def report_part(
         by=tuple(by),
         where=view.filters.where(reads_before=is_compared or found.reads_before),
         is_compared=is_compared,
-        limit=MOST_ROWS + 1,  # so that it is known whether there are more
+        limit=most + 1,  # so that it is known whether there are more
     )
     kind = kind_of(view)
     if kind == "sql":
@@ -97,8 +105,8 @@ async def report_part(
     return site.part(
         "report_table.html",
         view,
-        shown=shown(table, view, by=filters, most=MOST_ROWS),
-        most=MOST_ROWS,
+        shown=shown(table, view, by=filters, most=most),
+        most=most,
         sort=sort,
         title=title,
         note=note,
@@ -196,6 +204,7 @@ PAGES: Final = (
                 "A provider reads a prompt's beginning from its cache where it is the same as in the turn before. Shown is where it first"
                 " changed, and what the tokens cost more that were therefore not read from the cache.",
                 "xl",
+                PROMPT_CACHE_SESSIONS,
             ),
         ),
     ),

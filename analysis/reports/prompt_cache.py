@@ -8,13 +8,12 @@ from hashlib import blake2b
 from sys import intern
 from typing import Any, Final
 
-import pyarrow
-
 from addon.metering.price import PriceList
 from addon.storage.record import RequestRow
 from analysis.conversations.kept_bodies import kept_requests
 from analysis.conversations.prompt_blocks import prompt_blocks
 from analysis.lake import Connection
+from analysis.made_tables import make_table
 from analysis.reports.prompt_turns import Prompt, Turn, turns_of
 from analysis.reports.report import load_internal
 from analysis.reports.scope import set_variables
@@ -23,26 +22,25 @@ from analysis.table import fetch
 SESSIONS: Final = 20  # whose bodies are read: about 1 ms for a turn of 100 KB
 MOST_CALLS: Final = 500  # of a session, its newest
 _EXCERPT: Final = 60  # characters
+_OF_ROWS: Final = frozenset(item.name for item in fields(RequestRow))
 
-PROMPT_CACHE_SESSIONS: Final = pyarrow.schema(
-    [
-        ("session_id", pyarrow.string()),
-        ("calls", pyarrow.int64()),
-        ("input_tokens", pyarrow.int64()),
-        ("cache_read_input_tokens", pyarrow.int64()),
-        # These are NULL where no request was kept, or the provider does not say what it read.
-        ("changed", pyarrow.int64()),  # turns whose beginning is not that of the turn before,
-        ("lost_tokens", pyarrow.int64()),  # the tokens that were therefore not read from the cache,
-        ("lost_usd", pyarrow.float64()),  # and what they cost more
-        ("missed", pyarrow.int64()),  # turns whose beginning is the same, and was not read
-        ("missed_usd", pyarrow.float64()),
-        ("turn", pyarrow.int64()),  # the first that changed
-        ("changed_at", pyarrow.string()),
-        ("before", pyarrow.string()),
-        ("now", pyarrow.string()),
-        ("request_id", pyarrow.string()),
-    ]
-)
+_COLUMNS: Final = {
+    "session_id": "VARCHAR",
+    "calls": "BIGINT",
+    "input_tokens": "BIGINT",
+    "cache_read_input_tokens": "BIGINT",
+    # These are NULL where no request was kept, or the provider does not say what it read.
+    "changed": "BIGINT",  # turns whose beginning is not that of the turn before,
+    "lost_tokens": "BIGINT",  # the tokens that were therefore not read from the cache,
+    "lost_usd": "DOUBLE",  # and what they cost more
+    "missed": "BIGINT",  # turns whose beginning is the same, and was not read
+    "missed_usd": "DOUBLE",
+    "turn": "BIGINT",  # the first that changed
+    "changed_at": "VARCHAR",
+    "before": "VARCHAR",
+    "now": "VARCHAR",
+    "request_id": "VARCHAR",
+}
 _Key = tuple[str, int]  # request id, start in epoch microseconds: ids may repeat
 
 
@@ -96,7 +94,7 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
 def add(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> None:
     """Makes the table `prompt_cache_sessions` for the open scope: one row a session."""
     rows = [_columns(each) for each in diagnose(connection, prices, sessions)]
-    connection.register("prompt_cache_sessions", pyarrow.Table.from_pylist(rows, schema=PROMPT_CACHE_SESSIONS))
+    make_table(connection, "prompt_cache_sessions", _COLUMNS, rows)
 
 
 def _columns(each: SessionCache) -> dict[str, Any]:
@@ -127,7 +125,7 @@ def total[Number: (int, float)](values: Sequence[Number | None]) -> Number | Non
 
 
 def _row(record: Mapping[str, Any]) -> RequestRow:
-    values = {item.name: record[item.name] for item in fields(RequestRow) if item.name in record}
+    values = {name: value for name, value in record.items() if name in _OF_ROWS}
     return RequestRow(**values | {"started_at": record["started_at"].replace(tzinfo=UTC)})
 
 

@@ -6,31 +6,31 @@ scope, one at a time: in memory stay the ids of tool calls and numbers.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
-
-import pyarrow
 
 from addon.conversations.model import Conversation, Message, Part, dumped
 from addon.providers.fields import at, string
 from analysis.conversations.messages import Call, matching
 from analysis.lake import Connection
+from analysis.made_tables import make_table
+from analysis.table import fetch
 
 CALLS: Final = 2000  # whose bodies are read: 0.05 ms for a short one, 2 ms for an agent's turn of 80 KB
-_NEWEST: Final = f"""request_id in (
-    select request_id from calls where error_type is null order by started_at desc limit {CALLS}
-)"""
-TOOL_USES: Final = pyarrow.schema(
-    [
-        ("request_id", pyarrow.string()),
-        ("started_at", pyarrow.timestamp("us", tz="UTC")),
-        ("tool_name", pyarrow.string()),
-        ("mcp_server", pyarrow.string()),
-        ("share", pyarrow.float64()),  # of its call: one divided by the tools that the answer calls
-        ("arguments_chars", pyarrow.int64()),
-        ("result_chars", pyarrow.int64()),  # NULL: no later call sends its result
-    ]
-)
+_COLUMNS: Final = {
+    "request_id": "VARCHAR",
+    "started_at": "TIMESTAMPTZ",
+    "tool_name": "VARCHAR",
+    "mcp_server": "VARCHAR",
+    "share": "DOUBLE",  # of its call: one divided by the tools that the answer calls
+    "arguments_chars": "BIGINT",
+    "result_chars": "BIGINT",  # NULL: no later call sends its result
+}
+# The newest calls are looked for in the scope's last day first, then in eight times as much, and so on: files of other days
+# are not opened.
+_FIRST_STEP: Final = timedelta(days=1)
+_LARGER: Final = 8
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ def add(connection: Connection) -> None:
     uses: list[_Use] = []
     waiting: dict[tuple[str | None, str], _Use] = {}  # by session and the tool call's id
     results: dict[tuple[str | None, str], int] = {}
-    for call in matching(connection, _NEWEST):
+    for call in matching(connection, _newest(connection)):
         if call.conversation is None:
             continue
         for tool_call_id, size in _results(call.conversation):
@@ -60,8 +60,25 @@ def add(connection: Connection) -> None:
                 waiting[call.session_id, its_id] = use
     for key, use in waiting.items():
         use.result_chars = results.get(key, use.result_chars)
-    rows = [{name: getattr(use, name) for name in TOOL_USES.names} for use in uses]
-    connection.register("tool_uses", pyarrow.Table.from_pylist(rows, schema=TOOL_USES))
+    rows = [{name: getattr(use, name) for name in _COLUMNS} for use in uses]
+    make_table(connection, "tool_uses", _COLUMNS, rows)
+
+
+def _newest(connection: Connection) -> str:
+    """The condition of the newest calls of the open scope that were answered."""
+    bounds = "select epoch_us(cast(getvariable('since') as timestamptz)), epoch_us(least(cast(getvariable('until') as timestamptz), now()))"
+    ((since, until),) = fetch(connection, bounds).rows
+    length = _FIRST_STEP // _MICROSECOND
+    while True:
+        begin = max(since, until - length)
+        recent = f"date >= cast(make_timestamp({begin}) as date) and started_at >= make_timestamptz({begin})"
+        newest = (
+            f"select request_id from calls where {recent} and error_type is null order by started_at desc limit {CALLS}"
+        )
+        ((found,),) = fetch(connection, f"select count(*) from ({newest})").rows
+        if found == CALLS or begin == since:
+            return f"{recent} and request_id in ({newest})"
+        length *= _LARGER
 
 
 def _uses(call: Call, conversation: Conversation) -> Iterator[tuple[_Use, str | None]]:
