@@ -136,6 +136,8 @@ def remember_scalars(options: Options) -> None:
     remember(set(options.keys()))
     options.__dict__["_remember"] = remember  # the signal keeps weak references only
     options.changed.connect(remember)
+    # Before the addons: on the same signal mitmproxy opens and closes its ports by the new values.
+    options.changed.receivers.insert(0, options.changed.receivers.pop())
 
 
 class LeanMaster(master.Master):
