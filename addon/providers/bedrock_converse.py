@@ -22,7 +22,6 @@ GUARDRAIL_UNITS: Final = {
     "contextualGroundingPolicyUnits": "guardrail_grounding_units",
     "automatedReasoningPolicyUnits": "guardrail_reasoning_units",
 }
-_TEXT_ONLY: Final = {"text"}
 _FAILURES: Final = ("exception", "error", "failure", "fault")
 
 
@@ -80,10 +79,10 @@ class Answer:
     def add(self, name: str, data: Json) -> None:
         """An event of ConverseStream."""
         match name:
-            case "contentBlockStart":
-                self._add_block(at(data, "start"))
             case "contentBlockDelta":
                 self._add_block(at(data, "delta"))
+            case "contentBlockStart":
+                self._add_block(at(data, "start"))
             case "messageStop":
                 self.stop_reason = string(at(data, "stopReason")) or self.stop_reason
             case "metadata":
@@ -104,7 +103,7 @@ class Answer:
     def _add_block(self, block: Json) -> None:
         """A content block, or a piece of one."""
         self.said.append(string(at(block, "text")) or "")
-        if isinstance(block, dict) and block.keys() == _TEXT_ONLY:
+        if isinstance(block, dict) and len(block) == 1 and "text" in block:
             return
         self.said.append(words(at(block, "citationsContent", "content")))
         thought = at(block, "reasoningContent")

@@ -54,7 +54,7 @@ class _Request:
 class _Answer:
     reading: Reading
     came_in_parts: bool
-    is_complete: bool
+    is_complete: bool  # as far as it matters: nobody asks of a stream without usage, or with a reason to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +124,6 @@ def _answer(call: Call, operation: Operation | None, bodies: Bodies, request: _R
     # A stream that was asked for and refused in JSON is a stream by its content type.
     came_in_parts = framing.is_live or (end is not None and stated.is_live)
     is_complete = end is not None and end.complete and not bodies.response_truncated and bodies.response_is_whole
-    if operation and came_in_parts and is_complete and end and end.reading is None:
-        # The connection's end is not the stream's end.
-        is_complete = is_finished(operation, framing, bodies.response)
-
     asked = Asked(
         host=start.host,
         path=start.path.partition("?")[0],
@@ -142,6 +138,9 @@ def _answer(call: Call, operation: Operation | None, bodies: Bodies, request: _R
             reading = operation.with_request(reading, asked)
     elif operation:
         reading = read_answer(operation, bodies.response, framing, asked)
+        if came_in_parts and is_complete and reading.usage and not reading.finish_reasons:  # else it does not matter
+            # The connection's end is not the stream's end.
+            is_complete = is_finished(operation, framing, bodies.response)
     return _Answer(reading, came_in_parts, is_complete)
 
 

@@ -53,18 +53,24 @@ class AwsEventStreamDecoder:
         if len(self._pieces) > 1 and not self._is_due():
             return []
         buffer, found, position = b"".join(self._pieces), list[Event](), 0
-        view, left = memoryview(buffer), len(buffer)
+        left = len(buffer)
         while left >= PRELUDE_BYTES:
-            size, payload = _frame(buffer, position)
-            if size > left:
-                break
-            end = position + size - 4
-            if size == 0 or crc32(view[position:end]) != CHECKSUM.unpack_from(buffer, end)[0]:
+            size, headers, checksum = PRELUDE.unpack_from(buffer, position)
+            prelude_crc = crc32(buffer[position : position + 8])
+            if prelude_crc != checksum or not _is_possible(size, headers):
                 self._broken = True
                 break
+            if size > left:
+                break
+            # The frame's checksum goes on where the prelude's ended.
+            end = position + size - 4
+            if crc32(buffer[position + 8 : end], prelude_crc) != CHECKSUM.unpack_from(buffer, end)[0]:
+                self._broken = True
+                break
+            payload = position + PRELUDE_BYTES + headers
             block = buffer[position + PRELUDE_BYTES : payload]
-            name = _name_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _name(block)
-            found.append(Event(name, str(view[payload:end], "utf-8", "replace")))
+            name = _name_seen(block) if headers <= CACHED_HEADERS_BYTES else _name_of(_headers(block))
+            found.append(Event(name, buffer[payload:end].decode("utf-8", "replace")))
             position += size
             left -= size
         self._pieces, self._size = [buffer[position:]], left
@@ -77,7 +83,7 @@ class AwsEventStreamDecoder:
         """Whether the unfinished frame may be whole by now; joining earlier would copy it for every piece."""
         if len(self._pieces[0]) < PRELUDE_BYTES:
             self._pieces = [b"".join(self._pieces)]
-        return len(self._pieces[0]) < PRELUDE_BYTES or self._size >= _frame(self._pieces[0], 0)[0]
+        return len(self._pieces[0]) < PRELUDE_BYTES or self._size >= _size(self._pieces[0])
 
 
 class AwsEventStreamScanner:
@@ -174,19 +180,14 @@ def inner_payload(payload: bytes) -> bytes | None:
         return None
 
 
-def _frame(data: bytes, position: int) -> tuple[int, int]:
-    """The size of the frame that begins here, and where its headers end in `data`; size 0 where this cannot be a frame."""
-    size, headers, checksum = PRELUDE.unpack_from(data, position)
-    if not SMALLEST_FRAME <= size <= LARGEST_FRAME or headers > size - SMALLEST_FRAME or headers > LARGEST_HEADERS:
-        return 0, 0
-    if crc32(data[position : position + 8]) != checksum:
-        return 0, 0
-    return size, position + PRELUDE_BYTES + headers
+def _size(prelude: bytes) -> int:
+    """The size of the frame that begins so; 0 where this cannot be a frame."""
+    size, headers, checksum = PRELUDE.unpack_from(prelude)
+    return size if _is_possible(size, headers) and crc32(prelude[:8]) == checksum else 0
 
 
-def _name(block: bytes) -> str | None:
-    """The name of a frame's event, by its headers."""
-    return _name_seen(block) if len(block) <= CACHED_HEADERS_BYTES else _name_of(_headers(block))
+def _is_possible(size: int, headers: int) -> bool:
+    return SMALLEST_FRAME <= size <= LARGEST_FRAME and headers <= size - SMALLEST_FRAME and headers <= LARGEST_HEADERS
 
 
 @lru_cache(maxsize=MOST_BLOCKS)
