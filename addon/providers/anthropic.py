@@ -10,6 +10,7 @@ from addon.providers import dialect
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import completion_prompt, operations
+from addon.providers.pieces import Pieces
 
 TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
 COMPLETION_END: Final = Terminal(anywhere=rb'"stop_reason"\s*:\s*"')
@@ -86,7 +87,12 @@ def read_stream(events: Iterable[Event]) -> Reading:
     other: list[str] = []
     failure: str | None = None
     blocks: list[Json] = []
+    pieces = Pieces()
     for event in events:
+        if (piece := pieces.piece(event)) is not None:
+            said.append(piece)
+            continue
+        pieces.forget()
         data = json_of(event)
         match string(at(data, "type")) or event.event:
             case "message_start":
@@ -98,6 +104,8 @@ def read_stream(events: Iterable[Event]) -> Reading:
             case "content_block_delta":
                 said.append(string(at(data, "delta", "text")) or "")
                 other += [string(at(data, "delta", key)) or "" for key in ("thinking", "partial_json")]
+                if at(data, "type") and at(data, "delta") == {"type": "text_delta", "text": said[-1]}:
+                    pieces.learn(event.data, "text", said[-1])
             case "message_delta":
                 stop_reason = at(data, "delta", "stop_reason") or stop_reason
                 raw = merged(raw, at(data, "usage"))

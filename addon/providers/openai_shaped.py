@@ -14,6 +14,7 @@ from addon.providers.fields import at, count, dumped, error_type, items, json_of
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
+from addon.providers.pieces import Pieces
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
 Complete = Callable[[Reading, Sequence[Json]], Reading]
@@ -74,7 +75,12 @@ def read_embeddings(body: Json) -> Reading:
 def read_stream(events: Iterable[Event]) -> Reading:
     """Chunks up to `[DONE]`. The last usage that is not null counts; some providers repeat it, growing, in every chunk."""
     choices, head, raw, tier, failure = _Choices(), None, None, None, None
+    pieces, index = Pieces(), 0
     for event in events:
+        if (piece := pieces.piece(event)) is not None:
+            choices.say(index, piece)
+            continue
+        pieces.forget()
         chunk = json_of(event)
         if not isinstance(chunk, dict):
             continue
@@ -86,7 +92,19 @@ def read_stream(events: Iterable[Event]) -> Reading:
             failure = _failure(chunk) or failure
         for choice in items(chunk.get("choices")):
             choices.add(choice, choice.get("delta") if isinstance(choice, dict) else None)
+        if (said := _only_text(chunk)) is not None:
+            index, text = said
+            pieces.learn(event.data, "content", text)
     return _reading(head, choices, raw, tier, failure)
+
+
+def _only_text(chunk: dict[str, Json]) -> tuple[int, str] | None:
+    """The index and the text of a chunk that has one choice, which says nothing else."""
+    choice = at(chunk, "choices", 0)
+    delta, text = at(choice, "delta"), at(choice, "delta", "content")
+    if len(items(chunk.get("choices"))) != 1 or not isinstance(text, str) or "text" in choice:
+        return None
+    return (count(choice.get("index")) or 0, text) if delta.keys() <= _PLAIN else None
 
 
 def _usage_of(chunk: dict[str, Json]) -> Json:
@@ -163,7 +181,7 @@ def _operation(
     def stream_reading(events: Iterable[Event]) -> Reading:
         seen = list(events)
         reading = _counted(read_stream(seen), read_usage) if read_stream else Reading()
-        return complete(reading, [json_of(event) for event in seen]) if complete else reading
+        return complete(reading, [json_of(event) for event in seen if not event.repeats]) if complete else reading
 
     return Operation(
         name=name,
@@ -222,15 +240,15 @@ class _Choices:
         index = count(choice.get("index")) or 0
         if reason := string(choice.get("finish_reason")):
             self.reasons[index] = reason
-        self._say(index, words(message.get("content")))
+        self.say(index, words(message.get("content")))
         if message.keys() <= _PLAIN and "text" not in choice:  # nearly every piece
             return
-        self._say(index, string(message.get("refusal")))
-        self._say(index, string(at(message, "audio", "transcript")))
-        self._say(index, string(choice.get("text")))
+        self.say(index, string(message.get("refusal")))
+        self.say(index, string(at(message, "audio", "transcript")))
+        self.say(index, string(choice.get("text")))
         self._add_other(message)
 
-    def _say(self, index: int, text: str | None) -> None:
+    def say(self, index: int, text: str | None) -> None:
         if text:
             self.said.setdefault(index, []).append(text)
 

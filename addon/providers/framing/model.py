@@ -15,6 +15,7 @@ class Event:
     data: str
     # `data` parsed, once `fields.json_of` was asked for it: several readers may look at one event.
     json: Any = field(default=UNREAD, init=False, compare=False, repr=False)
+    repeats: bool = field(default=False, init=False, compare=False, repr=False)  # see `pieces.py`
 
 
 class Decoder(Protocol):
