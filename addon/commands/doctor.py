@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -27,27 +28,48 @@ _TAKEN: Final = "is taken by another program; use --listen with another port"
 
 @click.command(
     short_help="Check the set-up and say what to do.",
-    epilog=examples("heliograph doctor", "heliograph doctor --data ./data --listen 127.0.0.1:9000"),
+    epilog=examples(
+        "heliograph doctor", "heliograph doctor --data ./data --listen 127.0.0.1:9000", "heliograph doctor --fleet"
+    ),
 )
 @data_options
 @listen_option("Where the proxy listens.")
-def doctor(data: Path, config: Path | None, listen: tuple[str, int]) -> None:
+@click.option(
+    "--fleet", is_flag=True, help="Check all proxies that share a Redis or a bucket: versions, clocks, what waits."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON value: an array of findings; with --fleet an object.")
+def doctor(data: Path, config: Path | None, listen: tuple[str, int], fleet: bool, as_json: bool) -> None:
     """Check what a working set-up needs, and say what to do about what is wrong. Exit 1 if something is.
 
-    It looks at this machine, the data folder, the proxy and this shell, and changes nothing.
+    It looks at this machine, the data folder, the proxy and this shell, and changes nothing. With --fleet it looks at all proxies
+    that share a Redis ([shared]) or a lake in a bucket with this data folder, as each of them tells of itself once a minute.
     """
-    sys.exit(examine(data, config, listen))
+    if fleet:
+        from addon.commands.doctor_fleet import examine_fleet
+
+        sys.exit(examine_fleet(data, config, as_json))
+    sys.exit(examine(data, config, listen, as_json))
 
 
-def examine(data: Path, config: Path | None, listen: tuple[str, int]) -> int:
+def examine(data: Path, config: Path | None, listen: tuple[str, int], as_json: bool = False) -> int:
     """Print every finding; 1 if something is wrong, else 0."""
     is_wrong = False
+    told: list[dict[str, str]] = []
     everything = (_machine(), descriptor_findings(data, config), data_findings(data, config), _port(*listen))
     for findings in (*everything, shell_findings(os.environ)):
         for finding in findings:
-            click.echo(f"{finding.level:>5}  {finding.subject}: {finding.says}")
+            if as_json:
+                told.append(asdict(finding))
+            else:
+                click.echo(finding_line(finding))
             is_wrong = is_wrong or finding.level == BAD
+    if as_json:
+        click.echo(json.dumps(told))
     return 1 if is_wrong else 0
+
+
+def finding_line(finding: Finding) -> str:
+    return f"{finding.level:>5}  {finding.subject}: {finding.says}"
 
 
 def _machine() -> Iterator[Finding]:

@@ -85,7 +85,7 @@ _ASK_URL: Final = ("doctor", "reload", "run", "service", "up")
 def _config(context: click.Context, value: str | None) -> Path | None:
     """The settings file; of a URL its copy."""
     given = value or os.environ.get(CONFIG_VARIABLE)
-    if given is None:
+    if given is None or context.resilient_parsing:  # of a command line that is being completed
         return None
     from addon.config.remote_copy import settings_file
     from addon.config.remote_text import Unreachable

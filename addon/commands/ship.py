@@ -44,11 +44,11 @@ def ship(recall: bool, data: Path, config: Path | None) -> None:
                 click.echo(f"{shipper.recall():,} files are here again; a running proxy releases them within minutes")
                 return
             done = shipper.round(gathers=True)
-            left, size = shipper.waiting()
+            left = shipper.waiting()
     except (StoreTrouble, Foreign, Forgotten) as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"{error}; run this again") from error
     click.echo(f"shipped {done.files:,} files, {done.size / 1e6:,.1f} MB, to {url}")
-    if left:
-        raise Failure(f"{left:,} files, {size / 1e6:,.1f} MB, were being merged; run this again")
+    if left.files:
+        raise Failure(f"{left.files:,} files, {left.size / 1e6:,.1f} MB, were being merged; run this again")

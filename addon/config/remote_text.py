@@ -92,7 +92,7 @@ def ask(url: str, etag: str | None, environ: Mapping[str, str]) -> Asked:
 def _of_store(url: str, etag: str | None) -> tuple[bytes | None, str | None, float]:
     folder, _, name = url.rpartition("/")
     try:
-        data, etag = Store(folder).get_changed(name, etag, MOST_BYTES)
+        data, etag = Store(folder, patience_s=_STEP_S).get_changed(name, etag, MOST_BYTES)
         return data, etag, EVERY_S
     except Unchanged:
         return None, etag, EVERY_S

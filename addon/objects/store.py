@@ -60,6 +60,7 @@ class Found:
     path: str
     size: int
     etag: str | None
+    at: float = 0.0  # epoch seconds by the store's clock: when it was put
 
 
 def is_url(text: str) -> bool:
@@ -79,10 +80,11 @@ def checked_url(text: str) -> str:
 class Store:
     """The objects under one URL. Every method may block, and raises StoreTrouble. Threads may share it."""
 
-    def __init__(self, url: str) -> None:
-        """Raises StoreTrouble where obstore is missing or the URL is not one of a store."""
+    def __init__(self, url: str, patience_s: float | None = None) -> None:
+        """`patience_s`: for each request, which is then not tried again; None: minutes, for large files. Raises StoreTrouble
+        where obstore is missing or the URL is not one of a store."""
         self.url = url
-        self._store = _opened(url)
+        self._store = _opened(url, patience_s)
 
     def put_file(self, path: str, file: Path, md5: str) -> None:
         """Stores a file, and reads back what the store has now. `md5`: of its bytes. Raises OSError for the file, Untrue."""
@@ -108,6 +110,12 @@ class Store:
         if stored != data:
             raise Untrue(f"{self.url}: the store took {path} and has other bytes than it was given")
         return etag or done.get("e_tag")
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Stores bytes in place of whatever is there. Not read back: for what is written again soon."""
+        import obstore
+
+        self._try("write", lambda: obstore.put(self._store, path, data, use_multipart=False))
 
     def check(self, path: str, size: int, md5: str) -> None:
         """Raises Untrue where the store does not have these bytes."""
@@ -181,7 +189,9 @@ class Store:
 
         pages = self._try("list", lambda: obstore.list(self._store, prefix, chunk_size=1000))
         while page := self._try("list", lambda: next(pages, None)):
-            yield from (Found(each["path"], each["size"], each.get("e_tag")) for each in page)
+            yield from (
+                Found(each["path"], each["size"], each.get("e_tag"), each["last_modified"].timestamp()) for each in page
+            )
 
     def delete(self, paths: Sequence[str]) -> None:
         """Those that are not there are as good as deleted."""
@@ -204,7 +214,7 @@ class Store:
             raise _in_words(self.url, verb, error) from error
 
 
-def _opened(url: str) -> "ObjectStore":
+def _opened(url: str, patience_s: float | None) -> "ObjectStore":
     try:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
@@ -213,8 +223,12 @@ def _opened(url: str) -> "ObjectStore":
             f"{url}: object storage needs the extra s3; install it: pip install 'heliograph[s3]'"
         ) from error
     plain = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options = {**_TIMES, "allow_http": True} if plain.startswith("http://") else _TIMES
-    given: dict[str, Any] = {"client_options": options, "retry_config": _RETRIES}
+    options = {**_TIMES, "allow_http": True} if plain.startswith("http://") else {**_TIMES}
+    retries = _RETRIES
+    if patience_s is not None:
+        options |= {"timeout": timedelta(seconds=patience_s), "connect_timeout": timedelta(seconds=patience_s)}
+        retries = {**_RETRIES, "max_retries": 0}
+    given: dict[str, Any] = {"client_options": options, "retry_config": retries}
     if url.startswith("s3://") and (provider := _of_boto3()):
         given["credential_provider"] = provider
     try:

@@ -215,6 +215,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     """Settles until the proxy is gone and nothing is left that can be settled. Returns the exit status."""
     from addon.config.places import CONFIG_NAME
     from addon.config.reload import FileWatch
+    from addon.settling.heartbeats import Heartbeats
     from addon.settling.merge import Merger
     from addon.settling.messages import say
     from addon.settling.retention import apply_settings
@@ -229,6 +230,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     settler.recount_budgets()
     merger = Merger(folders, functools.partial(apply_settings, folders, config, say))
     shipping = ShippingThread(folders, config, say)
+    heartbeats = Heartbeats(folders, config, say)
     busy_at = time.monotonic()
     try:
         while True:
@@ -240,6 +242,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
             if lifeline.gone and settler.troubled_since is None and not settler.unsettled(run):
                 settler.clean_up()
                 shipping.finish()
+                heartbeats.finish()
                 return 0
             if lifeline.gone and settler.troubled_since is not None and now - settler.troubled_since > GIVE_UP_S:
                 say("gives up for now; the next start settles the journal")
@@ -247,6 +250,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
             if not lifeline.gone:
                 merger.start_if_due()
                 shipping.start_if_due()
+                heartbeats.start_if_due()
             if not settler.backlog:
                 lifeline.wait(POLL_S if now - busy_at < IDLE_AFTER_S else IDLE_POLL_S)
     finally:

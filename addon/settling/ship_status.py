@@ -18,6 +18,7 @@ class Status:
     shipped_bytes: int = 0
     waiting_files: int = 0
     waiting_bytes: int = 0
+    waiting_calls: int = 0
     trouble: str | None = None
     troubled_since: str | None = None
     local_bytes: int = 0

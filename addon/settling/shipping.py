@@ -22,6 +22,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import pyarrow.parquet as pq
+
 from addon.config.shipping import Shipping
 from addon.objects import manifest
 from addon.objects.manifest import Manifest, Stored
@@ -47,6 +49,15 @@ class Round:
 
     files: int = 0
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is here and not in the lake yet."""
+
+    files: int
+    size: int
+    calls: int
 
 
 class Shipper:
@@ -79,8 +90,8 @@ class Shipper:
                 self._unchanged[day] = self._look(day) if gathers else look
         return done
 
-    def waiting(self) -> tuple[int, int]:
-        """Files that are not in the lake yet, and their bytes. Asks nobody."""
+    def waiting(self) -> Waiting:
+        """Files that are not in the lake yet. Asks nobody."""
         files = [
             path
             for day in self._days()
@@ -88,7 +99,8 @@ class Shipper:
             for key, path in day_files(self._folders, day, state).local.items()
             if key not in state.counted
         ]
-        return len(files), sum(size_of(path) for path in files)
+        calls = sum(pq.read_metadata(path).num_rows for path in files if path.parent.parent.name == "requests")
+        return Waiting(len(files), sum(size_of(path) for path in files), calls)
 
     # The lake and this folder
 

@@ -96,7 +96,7 @@ class ShippingThread:
         if status.trouble:
             self._say(f"{status.lake} takes files again")
         status.shipped_at, status.trouble, status.troubled_since = _now(), None, None
-        status.waiting_files = status.waiting_bytes = 0
+        status.waiting_files = status.waiting_bytes = status.waiting_calls = 0
         status.shipped_files += done.round.files
         status.shipped_bytes += done.round.size
         status.max_local_bytes = how.max_local_bytes
@@ -116,7 +116,8 @@ class ShippingThread:
             self._say(f"cannot ship: {trouble}; the calls stay on this disk, trying again")
         status.trouble, status.troubled_since = trouble, status.troubled_since or _now()
         if self._shipper:
-            status.waiting_files, status.waiting_bytes = self._shipper.waiting()
+            left = self._shipper.waiting()
+            status.waiting_files, status.waiting_bytes, status.waiting_calls = left.files, left.size, left.calls
 
     def _tell(self) -> None:
         if self._status:

@@ -4,8 +4,10 @@ Counters begin at the start of the proxy, as Prometheus expects of a process. Wh
 request, in a header of its own.
 """
 
+import platform
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Final
 
 import orjson
@@ -68,7 +70,7 @@ def routes(api: Api) -> list[Route]:
         rows = await api.ask(lambda connection: records(connection, "prometheus", {"since": since, "most": MOST_NAMES}))
         registry = CollectorRegistry(auto_describe=False)
         shipping = read_status(Folders(api.settings.data))
-        registry.register(_Given([*_of_rows(rows), *_of_proxy(counts, rows), *_of_shipping(shipping)]))
+        registry.register(_Given([_info(), *_of_rows(rows), *_of_proxy(counts, rows), *_of_shipping(shipping)]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     text = {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -83,6 +85,14 @@ class _Given(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._metrics
+
+
+def _info() -> Metric:
+    """Labels of the process are on one metric, to be joined: on all of them they would make series of each restart.
+    https://prometheus.io/docs/instrumenting/writing_exporters/#target-labels-not-static-scraped-labels"""
+    info = GaugeMetricFamily("heliograph_info", "This proxy; always 1.", labels=("machine", "version"))
+    info.add_metric([platform.node(), version("heliograph")], 1)
+    return info
 
 
 def _of_rows(rows: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield from _alerts(data, config)
         yield from _retention(data, config)
         yield from _lake(data, config)
+        yield from _fleet(data, config)
 
 
 def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
@@ -289,3 +291,11 @@ def _lake(data: Path, config: Path | None) -> Iterator[Finding]:
     if 0 < status.max_local_bytes < status.local_bytes:
         over = f"{_size(status.local_bytes)} of calls are here, above max_local_bytes ({_size(status.max_local_bytes)})"
         yield Finding(BAD, "shipping", f"{over}; nothing is lost: make room, or raise it")
+
+
+def _fleet(data: Path, config: Path | None) -> Iterator[Finding]:
+    """What `heliograph doctor --fleet` finds. What cannot be reached was told above."""
+    from analysis.health.fleet import fleet_findings, fleet_of
+
+    if fleet := fleet_of(data, config):
+        yield from fleet_findings(replace(fleet, findings=()))

@@ -1,6 +1,5 @@
 """The Redis of [shared]: whether it is reached, new enough and writable, and whether the machines of the fleet fit together."""
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from addon.config.settings import load_what_can_be_read, secret
 from addon.config.stores import machine_of
 from addon.limits.redis_scripts import SEEN_LATELY_S
 from addon.limits.redis_store import tag
+from addon.settling.heartbeats import fingerprint
 from addon.storage.redis_clients import RedisMissing, open_sync, place_of, server_time, servers_of, unfit, why
 from analysis.health.finding import BAD, GOOD, NOTE, Finding
 
@@ -67,6 +67,6 @@ def _findings(client: Any, shown: str, tagged: str, data: Path) -> Iterator[Find
 
 def _has_the_fleets_secret(client: Any, tagged: str, data: Path) -> bool:
     """Keys are known by hashes that are made with it. Only a hash of the secret itself leaves the machine."""
-    ours = hashlib.sha256(b"heliograph fleet\0" + secret(data)).hexdigest()[:16]
+    ours = fingerprint(secret(data))
     client.hset(f"{tagged}secrets", machine_of(data), ours)
     return {value.decode() for value in client.hvals(f"{tagged}secrets")} == {ours}

@@ -1,6 +1,8 @@
 """`GET /metrics`: sums that are true, with labels from a bounded set."""
 
+import platform
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.analysis.writing import made_up_rows, settle
@@ -29,3 +31,10 @@ def test_calls_without_a_price_are_counted_and_have_no_cost(tmp_path: Path) -> N
         text = client.http.get("/metrics").text
     assert 'heliograph_unpriced_calls_total{model="acme-1"' in text
     assert "heliograph_cost_usd_total{" not in text
+
+
+def test_scrapes_of_several_machines_and_versions_can_be_told_apart(tmp_path: Path) -> None:
+    with serving(tmp_path) as client:
+        text = client.http.get("/metrics").text
+    (line,) = [line for line in text.splitlines() if line.startswith("heliograph_info{")]
+    assert line == f'heliograph_info{{machine="{platform.node()}",version="{version("heliograph")}"}} 1.0'

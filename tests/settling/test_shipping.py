@@ -98,7 +98,7 @@ def test_every_file_of_every_table_is_shipped_and_counts(folders: Folders, url: 
     assert stored_ids(store) == stored_ids(store, "bodies") == ALL
     assert done.files == len(names(store, "lake/")) == 8
     again = Shipper(folders, store)
-    assert again.round().files == again.waiting()[0] == 0
+    assert again.round().files == again.waiting().files == 0
     data, _ = store.get(f"lake/requests/date={FIRST}/{next(folders.lake_day('requests', FIRST).iterdir()).name}")
     assert pq.read_schema(next(folders.lake_day("requests", FIRST).iterdir())).names and data[:4] == b"PAR1"
 
