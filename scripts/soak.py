@@ -5,8 +5,8 @@
 
 The real `heliograph up` on real sockets; only the providers are fake. Calls are JSON and streams, with cache, limits, budgets,
 retries, fallbacks and redaction; callers leave in the middle; the provider resets, stalls, cuts streams, answers 429 and 500; now
-and then SIGKILL hits the settler or the process of the endpoints. A line of the table a minute, then a verdict: exit 0 if it
-is good, else 1. Linux only.
+and then SIGKILL hits the settler, the process of the endpoints or a worker (`--up=--workers=2`). A line of the table a minute, then
+a verdict: exit 0 if it is good, else 1. Linux only.
 """
 
 import argparse
@@ -37,12 +37,14 @@ from scripts.soak_calls import CONFIG
 from scripts.soak_load import Callers, Seen
 
 ROLES: Final[Mapping[bytes, str]] = {
+    b"addon.workers.process": "workers",
     b"addon.settling.process": "settler",
     b"analysis.serving": "endpoints",
     b"addon.callers.process": "callers",
 }
-KILLED: Final = ("settler", "endpoints")
-WORKER: Final = "worker"  # any other child of the proxy
+WORKERS: Final = "workers"  # of `--up=--workers=N`
+KILLED: Final = ("settler", "endpoints", WORKERS)
+OTHER: Final = "other"  # any other child of the proxy
 # What may differ between the first and the last part of a run without anything leaking.
 ROOM_MB, ROOM_SHARE, ROOM_COUNT, MOST_FILES = 12.0, 0.1, 40, 600
 
@@ -73,9 +75,9 @@ class Minute:
     p99_ms: float
 
     def cells(self) -> list[str]:
-        rss = [f"{self.sizes.get(role, Size()).rss_mb:.0f}" for role in ("proxy", "settler", "endpoints")]
-        proxy = self.sizes.get("proxy", Size())
-        counts = [proxy.descriptors, self.connections, self.tasks, proxy.threads, self.files]
+        rss = [f"{self.sizes.get(role, Size()).rss_mb:.0f}" for role in ("proxy", WORKERS, "settler", "endpoints")]
+        serving = self.sizes.get("proxy", Size()) + self.sizes.get(WORKERS, Size())
+        counts = [serving.descriptors, self.connections, self.tasks, serving.threads, self.files]
         return [
             f"{self.minute}",
             f"{self.calls:,}",
@@ -86,7 +88,7 @@ class Minute:
 
 
 HEADINGS: Final = [
-    *("minute", "calls", "proxy MB", "settler MB", "endpoints MB", "descriptors", "connections", "tasks"),
+    *("minute", "calls", "proxy MB", "workers MB", "settler MB", "endpoints MB", "descriptors", "connections", "tasks"),
     *("threads", "files", "plain JSON p50 / p99 ms"),
 ]
 
@@ -109,7 +111,7 @@ def processes(proxy: int) -> list[tuple[str, int]]:
         for child in children(waiting.pop()):
             waiting.append(child)
             command = _command(child)
-            found.append((next((name for part, name in ROLES.items() if part in command), WORKER), child))
+            found.append((next((name for part, name in ROLES.items() if part in command), OTHER), child))
     return found
 
 
@@ -221,7 +223,7 @@ def grown(lines: list[Minute]) -> list[str]:
         return []
     before, after = lines[third : 2 * third], lines[-third:]
     problems = []
-    for role in ("proxy", "settler", "endpoints", WORKER):
+    for role in ("proxy", WORKERS, "settler", "endpoints", OTHER):
         was, now = (_usual_mb(role, part) for part in (before, after))
         if now > was * (1 + ROOM_SHARE) + ROOM_MB:
             problems.append(f"memory of {role}: {was:.0f} MB, then {now:.0f} MB")
@@ -253,6 +255,7 @@ class Counted:
 
     rows: int = 0
     missing: list[str] = field(default_factory=list)
+    missing_unanswered: list[str] = field(default_factory=list)  # their callers left, or have no whole answer
     doubled: int = 0
     unexpected: int = 0
     wrong_costs: list[str] = field(default_factory=list)
@@ -265,7 +268,9 @@ def count(data: Path, costs: Mapping[str, int | None]) -> Counted:
     rows = list(Lake(data).ask(lambda connection: fetch(connection, sql)).records())
     counted = Counted(rows=len(rows))
     times = Counter(str(row["request_id"]) for row in rows)
-    counted.missing = sorted(costs.keys() - times.keys())
+    missing = sorted(costs.keys() - times.keys())
+    counted.missing = [one for one in missing if costs[one] is not None]
+    counted.missing_unanswered = [one for one in missing if costs[one] is None]
     counted.unexpected = len(times.keys() - costs.keys())
     counted.doubled = sum(number - 1 for number in times.values())
     for row in rows:
@@ -284,8 +289,11 @@ def count(data: Path, costs: Mapping[str, int | None]) -> Counted:
 def verdict(run: Run, seen: Seen, counted: Counted) -> list[str]:
     """What is wrong; nothing, if all is well."""
     problems = grown(run.lines)
-    if counted.missing:
-        problems.append(f"{len(counted.missing)} calls without a row, e.g. {', '.join(counted.missing[:3])}")
+    missing = counted.missing
+    if not run.kills[WORKERS]:  # a killed worker may not have read yet what a caller sent
+        missing = missing + counted.missing_unanswered
+    if missing:
+        problems.append(f"{len(missing)} calls without a row, e.g. {', '.join(missing[:3])}")
     if counted.doubled or counted.unexpected:
         problems.append(f"{counted.doubled} rows doubled, {counted.unexpected} of calls that nobody made")
     if counted.wrong_costs:
@@ -308,7 +316,8 @@ def summary(run: Run, seen: Seen, counted: Counted) -> str:
         "outcomes, as the callers saw them": outcomes,
         "kills": kills,
         "rows": f"{counted.rows:,}",
-        "calls without a row, rows doubled": f"{len(counted.missing)}, {counted.doubled}",
+        "calls with an answer but without a row, rows doubled": f"{len(counted.missing)}, {counted.doubled}",
+        "calls without an answer and without a row": f"{len(counted.missing_unanswered)}",
         "cost of whole answers, nano-dollars: expected": f"{counted.expected_nanousd:,}",
         "cost of whole answers, nano-dollars: rows": f"{counted.found_nanousd:,}",
     }

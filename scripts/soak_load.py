@@ -52,7 +52,7 @@ class Callers:
     async def _call(self, planned: Planned) -> None:
         is_fresh = self._dice.random() < _FRESH
         try:
-            pair = self._idle.pop() if self._idle and not is_fresh else await self._connect()
+            pair = (None if is_fresh else self._kept()) or await self._connect()
         except OSError:
             self.seen.statuses["no connection"] += 1  # so it was not sent
             return
@@ -76,6 +76,15 @@ class Callers:
             self._idle.append(pair)
         else:
             pair[1].close()
+
+    def _kept(self) -> Pair | None:
+        """A connection that was used before, and that the proxy has not closed: its worker may have been killed."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not (reader.at_eof() or reader.exception() or writer.is_closing()):
+                return reader, writer
+            writer.close()
+        return None
 
     async def _connect(self) -> Pair:
         return await asyncio.open_connection("127.0.0.1", self._port)

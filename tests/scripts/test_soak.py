@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from addon.config.settings import load
-from scripts.soak import Counted, Minute, Run, Size, grown, sizes, verdict
+from scripts.soak import WORKERS, Counted, Minute, Run, Size, grown, sizes, verdict
 from scripts.soak_calls import CONFIG, KINDS, cost_nanousd, plan
 from scripts.soak_load import Seen
 
@@ -77,6 +77,14 @@ def test_missing_rows_and_wrong_costs_are_told() -> None:
     assert verdict(run, Seen(), Counted()) == []
     counted = Counted(missing=["a"], doubled=1, wrong_costs=["b: expected 1, row has 2"])
     assert len(verdict(run, Seen(), counted)) == 3
+
+
+def test_only_a_killed_worker_excuses_a_call_without_a_row_and_only_one_without_an_answer() -> None:
+    run, unanswered = Run(Path(), 0, 0, 1, 1), Counted(missing_unanswered=["a"])
+    assert verdict(run, Seen(), unanswered) == ["1 calls without a row, e.g. a"]
+    run.kills[WORKERS] += 1
+    assert verdict(run, Seen(), unanswered) == []
+    assert verdict(run, Seen(), Counted(missing=["a"])) == ["1 calls without a row, e.g. a"]
 
 
 def test_the_settings_of_the_soak_can_be_read(tmp_path: Path) -> None:
