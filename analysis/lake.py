@@ -10,6 +10,7 @@ import copy
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
@@ -42,12 +43,14 @@ from analysis.view_text import (
 )
 
 Connection = duckdb.DuckDBPyConnection
+type _Listed = tuple[dict[str, Listing], Mapping[Path, Path]]  # files of each table; of `requests` file -> summary
 
 # A merge replaces files about once a minute at most; five lost races in a row have another cause.
 ATTEMPTS: Final = 5
 # Of one table, compressed: some 40,000 calls, 20 MB in memory. Bodies may be a hundred times as large as their files.
 HELD_BYTES: Final = 2 * 2**20
 _NEVER_HELD: Final = "bodies"
+LISTED_FOR_S: Final = 0.1  # the parts of a page ask within this time; listing the folder takes 5 to 30 ms
 _HELD: Final = "held_"
 
 
@@ -76,6 +79,7 @@ class Lake:
         self._bucket = bucket_of(self._data)  # that the folder stands for; None: it has the files itself
         self._days: tuple[date, date] | None = None  # None: all
         self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
+        self._listed: tuple[float, _Listed] | None = None  # when the listing began, of a lake that keeps
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
         # Columns that older files lack, as far as a question came upon them. Never changed in place: threads read it.
@@ -87,7 +91,7 @@ class Lake:
 
         The views `messages` and `conversations` are there for `table.fetch` and `table.fetch_user_sql` alone."""
         for attempt in range(1, ATTEMPTS + 1):
-            (listings, summaries), known = self._list(), self._older
+            (listings, summaries), known = self._recent() if attempt == 1 else self._list(), self._older
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             parts = [part for path in summaries.values() for part in summary.parts(path)]
             longest = [longest_line(listing) for listing in listings.values()]
@@ -142,7 +146,7 @@ class Lake:
     def of_days(self, first: date, last: date) -> "Lake":
         """The same folder with the calls of these days alone: files of other days are not opened. It keeps nothing."""
         lake = copy.copy(self)
-        lake._days, lake._keeps = (first, last), False
+        lake._days, lake._keeps, lake._listed = (first, last), False, None
         return lake
 
     def connect(self) -> Connection:
@@ -167,7 +171,20 @@ class Lake:
         files = (file for listing in self._list()[0].values() for file in (*listing.settled, *listing.parquet))
         return frozenset((str(file), size(file)) for file in files)
 
-    def _list(self) -> tuple[dict[str, Listing], Mapping[Path, Path]]:
+    def _recent(self) -> _Listed:
+        """What was listed a moment ago, so that the parts of a page share a listing. It is never older than what `all_files`
+        said last."""
+        listed = self._listed
+        return listed[1] if listed and time.monotonic() - listed[0] < LISTED_FOR_S else self._list()
+
+    def _list(self) -> _Listed:
+        begun = time.monotonic()
+        found = self._list_now()
+        if self._keeps and (self._listed is None or self._listed[0] < begun):
+            self._listed = begun, found
+        return found
+
+    def _list_now(self) -> _Listed:
         """The files of each table, and of `requests` file -> summary. Raises NotOurs for a folder that others can write to:
         what they plant in it must not be read."""
         refuse_unsafe(self._data)

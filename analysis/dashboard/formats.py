@@ -10,6 +10,16 @@ DASH: Final = "\N{EN DASH}"
 _SMALL_USD: Final = 0.0001
 
 
+def with_code(text: str) -> Markup:
+    """What stands between two backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
+
+
 def usd(value: float | None) -> str:
     """Enough digits that a small sum is not 0: $1,234.56, $0.0123, $0.000004."""
     if value is None:

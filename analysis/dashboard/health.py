@@ -59,7 +59,8 @@ def routes(site: Site) -> list[Route]:
 
 
 def _findings(data: Path, config: Path | None) -> list[Finding]:
-    return list(data_findings(data, config))
+    """Calls without a price are a table of the page."""
+    return list(data_findings(data, config, prices=False))
 
 
 def _settled(connection: Connection, since: float | None) -> int | None:

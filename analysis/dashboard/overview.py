@@ -32,6 +32,7 @@ _PROPERTY_TOPS: Final = 2  # of the most frequent properties; charts can be stac
 _MOST_CHANGES: Final = 6
 _MOST_BUDGETS: Final = 8
 _SUMS: Final = (*SPEND_AND_CALLS, ("Tokens", "tokens", "count"), ("Errors", "errors", "count"))
+_NOT_TIMED: Final = {"p50_ms": None, "p95_ms": None, "first_token_ms": None}
 _TOTALS: Final = ("user_id", "cache_status")  # what the totals ask beside numbers
 _TOPS: Final[Mapping[str, str]] = {"model": "Models", "user": "Users", "repository": "Repositories", "error": "Errors"}
 
@@ -76,22 +77,13 @@ async def _totals(site: Site, request: Request) -> Response:
 
 async def _all(site: Site, view: View) -> dict[str, Any]:
     """What all calls of the window came to."""
-    row, times = await asyncio.gather(site.row(view, "overview_totals", _TOTALS), _times(site, view))
-    return {**row, "times": next(each for each in times if each["is_total"])}
+    row, times = await asyncio.gather(site.row(view, "overview_totals", _TOTALS), _times(site, view, "null as at", ()))
+    return {**row, **(times[0] if times else _NOT_TIMED)}
 
 
-async def _times(site: Site, view: View) -> list[dict[str, Any]]:
-    """How long calls took, at each step and in all. The chart and the totals of a page share the answer."""
-    column = steps_of(view.window).column
-
-    async def ask() -> list[dict[str, Any]]:
-        return list((await site.table(view, "overview_latency", [f"{column} as step"])).records())
-
-    # Where files were added between the two, they still are of the same page.
-    found: list[dict[str, Any]] = await site.dashboard.once.ask(
-        (view.window.since, view.window.until, column, view.filters), ask
-    )
-    return found
+async def _times(site: Site, view: View, at: str, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """How long answers took, by `at`, which is SQL over the column of `groups`."""
+    return list((await site.table(view, "overview_latency", [at], groups=groups)).records())
 
 
 def _share_rated_good(totals: Mapping[str, Any] | None) -> float | None:
@@ -109,19 +101,10 @@ async def _sums(site: Site, request: Request) -> Response:
 async def _latency(site: Site, request: Request) -> Response:
     view = view_of(request)
     steps = steps_of(view.window)
-    rows = [
-        {"at": row["at"], **_percentiles(row), "first_token_ms": row["first_token_ms"]}
-        for row in await _times(site, view)
-        if not row["is_total"]
-    ]
+    rows = await _times(site, view, f"{steps.column} as at", (steps.name,))
     shown = {"p50_ms": "p50", "p95_ms": "p95", "first_token_ms": "first token, p50"}
     chart = charts.lines(rows, shown, steps, view, "duration")
     return site.part("charts.html", view, charts={"Latency": chart}, step=steps.name)
-
-
-def _percentiles(row: Mapping[str, Any]) -> dict[str, int | None]:
-    p50, p95 = row["latency_ms"] or (None, None)
-    return {"p50_ms": p50, "p95_ms": p95}
 
 
 async def _changes(site: Site, request: Request) -> Response:

@@ -1,6 +1,6 @@
 """How a page is made: its place in the navigation, its templates, its questions to the lake, and downloads of tables."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,13 +19,11 @@ from analysis.dashboard.state import BASE, Dashboard
 from analysis.dashboard.view import PART, PRESETS, View, floored, iso, suggested_names, token_text, view_of
 from analysis.lake import Connection
 from analysis.reports.grouping import with_columns
-from analysis.reports.scope import open_scope, set_variables
+from analysis.reports.scope import named_in, open_scope, set_variables
 from analysis.table import Table, fetch
 
 # A chart of a part that is kept ends at most so long ago: then a new step may have begun.
 _DRAWN_FOR: Final = timedelta(minutes=15)
-_VIEWS: Final = ("calls", "calls_summed")  # that questions of pages ask
-_VIEWS_BEFORE: Final = ("calls_before", "calls_summed_before")
 _SQL_FOLDERS: Final = (Path(__file__).with_name("sql"), Path(__file__).parents[1] / "reports" / "sql")
 
 
@@ -85,14 +83,15 @@ class Site:
         question: Callable[[Connection], T],
         property_names: Sequence[str] = (),
         *,
+        views: Collection[str] = ("calls_summed",),
         reads_before: bool = False,
         groups: Sequence[str] | None = None,
     ) -> T:
-        """What a question answers on a connection that has the views of this page (see `View.scope`)."""
+        """What a question answers on a connection that has these views of the page's scope (see `View.scope`)."""
 
         def in_scope(connection: Connection) -> T:
             scope = view.scope(property_names, reads_before=reads_before, groups=groups)
-            open_scope(connection, scope, (*_VIEWS, *_VIEWS_BEFORE) if reads_before else _VIEWS)
+            open_scope(connection, scope, views)
             return question(connection)
 
         return await self.dashboard.api.ask(in_scope)
@@ -115,7 +114,8 @@ class Site:
         def question(connection: Connection) -> Table:
             return run(connection, name, variables, by)
 
-        return await self.ask(view, question, property_names, reads_before=reads_before, groups=groups)
+        views = named_in(sql_text(name))
+        return await self.ask(view, question, property_names, views=views, reads_before=reads_before, groups=groups)
 
     async def row(self, view: View, name: str, groups: Sequence[str] | None = None) -> dict[str, Any]:
         """The same for a question that has one row."""
@@ -175,7 +175,7 @@ def compiled_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("usd", "usd_exact", "count", "short", "duration", "percent", "unknown"):
+    for name in ("usd", "usd_exact", "count", "short", "duration", "percent", "unknown", "with_code"):
         environment.filters[name] = getattr(formats, name)
     environment.filters["amount"] = lambda value: formats.DASH if value is None else number(value)
     environment.filters["bytes"] = formats.bytes_

@@ -27,6 +27,11 @@ from analysis.reports.scope import NO_LIMIT, open_scope, set_variables
 from analysis.table import Table, fetch
 
 MOST_ROWS: Final = 200
+EMPTY: Final = "Nothing in this window fits these filters."
+_NO_CACHE: Final = "No call of this window was answered from the cache."
+_NOT_RATED: Final = (
+    "No call of this window is rated. A call's own page rates it, and so do the API and heliograph feedback."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Part:
     note: str = ""  # what a reader must know of it
     height: str = "l"
     most: int = MOST_ROWS
+    empty: str = EMPTY  # in place of a table without rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class ReportPage:
 
 
 async def _part(site: Site, part: Part, request: Request) -> Response:
-    return await report_part(site, view_of(request), part.title, part.report, part.by, part.note, part.most)
+    return await report_part(site, view_of(request), part.title, part.report, part.by, part.note, part.most, part.empty)
 
 
 async def report_part(
@@ -79,6 +85,7 @@ async def report_part(
     by: Sequence[str] = (),
     note: str = "",
     most: int = MOST_ROWS,
+    empty: str = EMPTY,
 ) -> Response:
     """The report as a table. `title`: read aloud by screen readers. The page's option `sort` names a column; with a `-` before
     it the smallest come first."""
@@ -110,6 +117,7 @@ async def report_part(
         sort=sort,
         title=title,
         note=note,
+        empty=empty,
     )
 
 
@@ -146,7 +154,15 @@ PAGES: Final = (
                 "throughput", "Speed", "throughput", ("model",), "Of answers that a provider gave, without cache hits."
             ),
             Part("retries", "Retries and fallbacks", "retries", (), "", "m"),
-            Part("unpriced", "Without a price", "unpriced", (), "These calls are in no sum of costs.", "m"),
+            Part(
+                "unpriced",
+                "Without a price",
+                "unpriced",
+                (),
+                "These calls are in no sum of costs.",
+                "m",
+                empty="Every call of this window has a price.",
+            ),
         ),
         "model",
     ),
@@ -156,7 +172,7 @@ PAGES: Final = (
             Part("costs", "Cost and tokens", "users"),
             Part(
                 "anomalies",
-                "Far off their habit",
+                "Unusual days",
                 "anomalies",
                 ("user",),
                 "Days far from the median of the 28 days before. A week of history is needed.",
@@ -170,7 +186,14 @@ PAGES: Final = (
         (
             Part("clients", "Programs", "clients", (), "By the beginning of the user agent."),
             Part("repositories", "Repositories", "repositories", (), "Of programs on the proxy's machine."),
-            Part("tools", "Tools", "tools", (), "That the answers of the newest calls ask for."),
+            Part(
+                "tools",
+                "Tools",
+                "tools",
+                (),
+                "That the answers of the newest calls ask for.",
+                empty="No answer of this window asks for a tool.",
+            ),
         ),
         "client",
     ),
@@ -186,8 +209,15 @@ PAGES: Final = (
     ReportPage(
         Page("/cache", "Cache", "h", "Watch"),
         (
-            Part("cache", "Hit rate and savings", "cache", (), "Of calls that had the cache on."),
-            Part("hits", "Answers given most often", "cache-hits", (), "", "m"),
+            Part(
+                "cache",
+                "Hit rate and savings",
+                "cache",
+                (),
+                "Of calls that had the cache on.",
+                empty="No call of this window had the cache on.",
+            ),
+            Part("hits", "Answers given most often", "cache-hits", (), "", "m", empty=_NO_CACHE),
             Part("duplicates", "Worth caching", "duplicates", (), "Equal calls that reached a provider again."),
         ),
         "model",
@@ -211,10 +241,10 @@ PAGES: Final = (
     ReportPage(
         Page("/feedback", "Feedback and scores", "f", "Watch"),
         (
-            Part("feedback", "Ratings by model", "feedback"),
-            Part("prompts", "Ratings by prompt", "feedback", ("prompt",), "", "m"),
-            Part("users", "Ratings by user", "feedback", ("user",), "", "m"),
-            Part("scores", "Scores by model", "scores"),
+            Part("feedback", "Ratings by model", "feedback", empty=_NOT_RATED),
+            Part("prompts", "Ratings by prompt", "feedback", ("prompt",), "", "m", empty=_NOT_RATED),
+            Part("users", "Ratings by user", "feedback", ("user",), "", "m", empty=_NOT_RATED),
+            Part("scores", "Scores by model", "scores", empty="No call of this window has a score."),
         ),
     ),
 )

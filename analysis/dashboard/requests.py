@@ -11,7 +11,7 @@ from starlette.routing import Route
 from analysis.dashboard.downloads import download
 from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.request_rows import Row, after, excerpts, find, read_after
-from analysis.dashboard.view import View, view_of
+from analysis.dashboard.view import View, remembered, view_of
 from analysis.lake import Connection
 
 PAGE: Final = Page("/requests", "Requests", "r")
@@ -57,7 +57,7 @@ _USUAL: Final = ("time", "model", "status", "user", "session", "input", "output"
 def routes(site: Site) -> list[Route]:
     async def page(request: Request) -> Response:
         view = view_of(request)
-        columns = chosen_columns(view, request.cookies.get(COLUMNS_COOKIE))
+        columns = chosen_columns(view, remembered(request, COLUMNS_COOKIE))
         return site.page(request, "requests.html", view, columns=columns, all_columns=COLUMNS, sort=sorting(view))
 
     async def summary(request: Request) -> Response:
@@ -83,7 +83,7 @@ def routes(site: Site) -> list[Route]:
             view,
             rows=shown,
             excerpts=where,
-            columns=chosen_columns(view, request.cookies.get(COLUMNS_COOKIE)),
+            columns=chosen_columns(view, remembered(request, COLUMNS_COOKIE)),
             all_columns=COLUMNS,
             sort=sorting(view),
             after=str(after(shown[-1])) if len(found) > _MOST else None,

@@ -10,7 +10,7 @@ from addon.config.keys import Key
 from addon.config.reload import State, file_settings, state_of
 from addon.config.settings import ConfigError, Settings
 from analysis.api.state import Api
-from analysis.dashboard.kept_parts import KeptParts, Once
+from analysis.dashboard.kept_parts import KeptParts
 from analysis.dashboard.tries import Tries
 from analysis.lake import Lake
 
@@ -43,7 +43,6 @@ class Dashboard:
     settings: SettingsNow
     parts: KeptParts
     has_proxy: bool = True  # False: only the data folder is shown
-    once: Once = field(default_factory=Once)  # for questions that parts of one page share
     tries: Tries = field(default_factory=Tries)
 
     @property

@@ -26,7 +26,8 @@ class Tries:
         failed = self._failed.get(caller)
         if failed is None or len(failed) < MOST_TRIES:
             return 0.0
-        return max(0.0, failed[0] + WITHIN_S - self._clock())
+        # A clock that went back must not make the wait longer.
+        return min(WITHIN_S, max(0.0, failed[0] + WITHIN_S - self._clock()))
 
     def failed(self, caller: str) -> None:
         self._failed.setdefault(caller, deque(maxlen=MOST_TRIES)).append(self._clock())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 
@@ -123,11 +123,17 @@ def view_of(request: Request) -> View:
     return read_view(
         request.query_params.multi_items(),
         path=page,
-        zone_name=request.cookies.get(ZONE_COOKIE),
-        theme=request.cookies.get(THEME_COOKIE),
+        zone_name=remembered(request, ZONE_COOKIE),
+        theme=remembered(request, THEME_COOKIE),
         viewer=getattr(request.state, "viewer", None),
         now=datetime.now(UTC),
     )
+
+
+def remembered(request: Request, cookie: str) -> str | None:
+    """What the browser keeps under this name: its scripts write `Europe%2FBerlin` for Europe/Berlin."""
+    value = request.cookies.get(cookie)
+    return None if value is None else unquote(value)
 
 
 def read_view(

@@ -17,7 +17,8 @@ _ENOUGH_FREE_BYTES: Final = 2**30
 _LARGEST_DAYS: Final = 3  # that are named, of each table
 
 
-def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
+def data_findings(data: Path, config: Path | None, *, prices: bool = True) -> Iterator[Finding]:
+    """`prices`: calls without one, too, of all days."""
     yield from _settings(data, config)
     if not data.exists():
         yield _missing(data)
@@ -30,7 +31,8 @@ def data_findings(data: Path, config: Path | None) -> Iterator[Finding]:
         yield from _journal(data)
         yield from _cache(data)
         yield from shared_store(data, config)
-        yield from _without_price(data)
+        if prices:
+            yield from _without_price(data)
         yield from _alerts(data, config)
         yield from _retention(data, config)
         yield from _lake(data, config)
@@ -199,7 +201,11 @@ def _without_price(data: Path) -> Iterator[Finding]:
 
     try:
         for provider, model, calls, why in unpriced(data):
-            yield Finding(NOTE, "no price", f"{provider} {model or 'without a model'}: {calls} calls, {why}")
+            yield Finding(
+                NOTE,
+                "no price",
+                f"{provider} {model or 'without a model'}: {calls} call{'' if calls == 1 else 's'}, {why}",
+            )
     except duckdb.Error as error:
         yield Finding(BAD, "reports", f"cannot be made: {error}")
 

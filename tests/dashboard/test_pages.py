@@ -111,3 +111,12 @@ def test_the_parts_of_a_page_get_its_options_and_other_pages_do_not(http: httpx.
     text = http.get("/ui/overview?by=user&since=7d").text
     assert "/ui/overview/-/over-time?by=user&amp;since=7d" in text
     assert 'href="/ui/requests?since=7d"' in text
+
+
+def test_what_the_browser_keeps_is_read_as_its_scripts_write_it(http: httpx.Client) -> None:
+    """encodeURIComponent writes %2F for a slash and %2C for a comma."""
+    cookies = {"heliograph_zone": "America%2FNew_York", "heliograph_columns": "model%2Cattempts"}
+    page = http.get("/ui/requests", headers={"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})
+    assert 'data-zone="America/New_York"' in page.text
+    rows = http.get("/ui/requests/-/rows", headers={"cookie": "heliograph_columns=model%2Cattempts"})
+    assert "Attempts" in rows.text and "Latency" not in rows.text

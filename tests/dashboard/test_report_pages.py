@@ -79,7 +79,7 @@ def test_titles_are_words() -> None:
         "Last call",
         "Cost",
         "feature",
-        "Cost of lost",
+        "Extra cost",
     ]
     assert (token_of("session_id"), token_of("calls"), token_of("property:x")) == ("session", None, "property:x")
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from addon.config.keys import Key, hash_of, new_key, section
-from analysis.dashboard.sessions import LASTS_S, make_session, read_session
+from analysis.dashboard.sessions import LASTS_S, SET_BACK_S, make_session, read_session
 from analysis.dashboard.tries import MOST_CALLERS, MOST_TRIES, WITHIN_S, Tries, caller_of
 from tests.dashboard.served import serving
 
@@ -92,6 +92,24 @@ def test_wrong_keys_are_tried_a_few_times_a_minute() -> None:
     assert tries.wait_s("192.0.2.1") == WITHIN_S
     now += WITHIN_S
     assert tries.wait_s("192.0.2.1") == 0
+
+
+def test_a_clock_that_jumps_makes_nobody_wait_longer() -> None:
+    now = 1_000_000.0
+    tries = Tries(lambda: now)
+    for _ in range(MOST_TRIES):
+        tries.failed("192.0.2.1")
+    now = 0.0
+    assert tries.wait_s("192.0.2.1") == WITHIN_S
+    now = 2_000_000.0
+    assert tries.wait_s("192.0.2.1") == 0
+
+
+def test_a_session_of_a_clock_that_was_ahead_does_not_last_longer() -> None:
+    key = Key("reader", hash_of("old"), frozenset({"read"}))
+    session = make_session(SECRET, key, 1_000_000.0)
+    assert read_session(SECRET, [key], session, 1_000_000.0 - SET_BACK_S) is key
+    assert read_session(SECRET, [key], session, 0.0) is None
 
 
 def test_wrong_keys_of_one_caller_keep_no_other_one_out(http: httpx.Client) -> None:
