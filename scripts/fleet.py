@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import random
+import re
 import secrets
 import shutil
 import subprocess
@@ -24,15 +25,19 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from addon.config.places import data_folder
+from addon.demo.answer import Answer
 from addon.demo.providers import FakeProviders
 from addon.objects.store import Store
+from analysis.lake import Lake
+from analysis.table import fetch
 from scripts.fleet_parts import BUCKET, HELIOGRAPH, LAKE, SETTINGS, Fleet, Part, made
 from scripts.soak import Counted, count, settle_all
-from scripts.soak_calls import CONFIG
+from scripts.soak_calls import CONFIG, PRICES, cost_of_model
 from scripts.soak_load import Callers, Seen
 
 PROXIES: Final = 4
@@ -41,6 +46,8 @@ PAUSED_S: Final = 6.0
 BETWEEN_S: Final = 4.0
 _SHIP_TRIES: Final = 20
 
+_ID: Final = re.compile(rb'"id": ?"((?:chatcmpl-|msg_)[^"]+)"')
+_MODEL: Final = re.compile(rb'"model": ?"([^"]+)"')
 _SHARED: Final = """
 [shared]
 url = "$FLEET_REDIS"
@@ -144,14 +151,56 @@ def ship_all(fleet: Fleet) -> list[str]:
 # The verdict.
 
 
+class Ledger:
+    """The provider's own account: id of an answer -> what it costs by the usage that is in it, in nano-dollars. The fake
+    provider answers equal requests with equal ids."""
+
+    def __init__(self) -> None:
+        self.costs: dict[str, int] = {}
+
+    def __call__(self, answer: Answer) -> None:
+        whole = b"".join(answer.pieces)
+        found, named = _ID.search(whole), _MODEL.search(whole)
+        model = next((model for model in PRICES if named and named[1].decode().startswith(model)), None)
+        if answer.status == 200 and found and model:
+            with contextlib.suppress(ValueError, TypeError):  # it is cut before its usage
+                self.costs[found[1].decode()] = cost_of_model(model, whole)
+
+    def compared(self, lake: Path) -> "Compared":
+        """With the rows of whole answers that came from the provider for this call."""
+        sql = """select response_id, cost_nanousd from requests where status = 200 and error_type is null
+                 and coalesce(cache_status, 'miss') = 'miss'"""
+        rows = list(Lake(lake).ask(lambda connection: fetch(connection, sql)).records())
+        compared = Compared(rows=len(rows))
+        for row in rows:
+            stated = self.costs.get(str(row["response_id"]))
+            compared.stated_nanousd += stated or 0
+            compared.found_nanousd += row["cost_nanousd"] or 0
+            if stated is None or stated != row["cost_nanousd"]:
+                compared.wrong.append(f"{row['response_id']}: provider {stated}, row {row['cost_nanousd']}")
+        return compared
+
+
+@dataclass(slots=True)
+class Compared:
+    """Rows against the provider's own account."""
+
+    rows: int = 0
+    stated_nanousd: int = 0
+    found_nanousd: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
 def answered(seen: Seen) -> set[str]:
     """Ids of calls whose whole answer was read."""
     return {call for call, cost in seen.costs.items() if cost is not None}
 
 
-def verdict(seen: Seen, counted: Counted, lost: list[str]) -> list[str]:
+def verdict(seen: Seen, counted: Counted, lost: list[str], compared: Compared) -> list[str]:
     """What is wrong; nothing, if all is well."""
     problems = []
+    if compared.wrong:
+        problems.append(f"{len(compared.wrong)} rows differ from the provider, e.g. {'; '.join(compared.wrong[:3])}")
     if not answered(seen):
         problems.append("no call was answered")
     if lost:
@@ -165,7 +214,9 @@ def verdict(seen: Seen, counted: Counted, lost: list[str]) -> list[str]:
     return problems
 
 
-def summary(seen: Seen, counted: Counted, lost: list[str], done: Counter[str], minutes: float, known: int) -> str:
+def summary(
+    seen: Seen, counted: Counted, lost: list[str], compared: Compared, done: Counter[str], minutes: float, known: int
+) -> str:
     outcomes = ", ".join(f"{what} {times:,}" for what, times in seen.statuses.most_common())
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     lines = {
@@ -179,8 +230,11 @@ def summary(seen: Seen, counted: Counted, lost: list[str], done: Counter[str], m
         "rows in the bucket, with calls that were cut off": f"{counted.rows:,}",
         "answered calls lost, rows doubled": f"{len(lost)}, {counted.doubled}",
         "proxies that `heliograph doctor --fleet` knows": f"{known}",
-        "cost of the answers as the provider stated it, nano-dollars": f"{counted.expected_nanousd:,}",
+        "cost of the answers as the callers read it, nano-dollars": f"{counted.expected_nanousd:,}",
         "cost of their rows, nano-dollars": f"{counted.found_nanousd:,}",
+        "rows of whole answers that came from the provider": f"{compared.rows:,}",
+        "their cost in the provider's own account, nano-dollars": f"{compared.stated_nanousd:,}",
+        "their cost in the bucket, nano-dollars": f"{compared.found_nanousd:,}",
     }
     return "\n".join(["| what | count |", "| --- | --- |", *(f"| {what} | {text} |" for what, text in lines.items())])
 
@@ -198,7 +252,8 @@ def main() -> int:
         return 1
     folder = Path(tempfile.mkdtemp(prefix="heliograph-fleet-"))
     done: Counter[str] = Counter()
-    with FakeProviders(keep_requests=False) as provider, running(folder, provider.url) as fleet:
+    ledger = Ledger()
+    with FakeProviders(keep_requests=False, on_answer=ledger) as provider, running(folder, provider.url) as fleet:
         print(f"{options.rate:g} calls a second, seed {options.seed}, data in {folder}\n", flush=True)
         callers = Callers(fleet.port, options.rate, options.seed)
         asyncio.run(under_load(fleet, callers, options.minutes * 60, done))
@@ -207,9 +262,10 @@ def main() -> int:
             part.stop()
         problems = ship_all(fleet)
         counted = count(data_folder(LAKE), callers.seen.costs)
+        compared = ledger.compared(data_folder(LAKE))
     lost = sorted(set(counted.missing) & answered(callers.seen))
-    print(f"\n{summary(callers.seen, counted, lost, done, options.minutes, known)}")
-    problems += verdict(callers.seen, counted, lost)
+    print(f"\n{summary(callers.seen, counted, lost, compared, done, options.minutes, known)}")
+    problems += verdict(callers.seen, counted, lost, compared)
     print("\nverdict: " + ("good" if not problems else "\n".join(["not good", *problems])))
     if not problems:
         shutil.rmtree(folder)

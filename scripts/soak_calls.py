@@ -153,10 +153,14 @@ def _request(kind: Kind, host: str, path: str, call_id: str, body: bytes) -> byt
 
 def cost_nanousd(kind: Kind, answer: bytes) -> int:
     """What a whole answer costs by the usage that it states."""
+    return cost_of_model(kind.priced_as or kind.model, answer)
+
+
+def cost_of_model(model: str, answer: bytes) -> int:
     stated: dict[str, int] = {}
     for usage in _usages(answer):
         stated |= {name: value for name, value in usage.items() if isinstance(value, int)}
-    each_in, each_out = PRICES[kind.priced_as or kind.model]
+    each_in, each_out = PRICES[model]
     tokens_in = stated.get("prompt_tokens", stated.get("input_tokens"))
     tokens_out = stated.get("completion_tokens", stated.get("output_tokens"))
     if tokens_in is None or tokens_out is None:

@@ -15,7 +15,7 @@ from addon.storage.folders import Folders
 if TYPE_CHECKING:
     from addon.storage.presence import Running
 
-_WAIT_S: Final = 10.0
+_WAIT_S: Final = 20.0  # settings that have a URL are asked for first
 _WORKER_S: Final = 60.0  # the longest that a worker may take to start, one after another
 _LOOK_EVERY_S: Final = 0.05
 

@@ -133,9 +133,11 @@ class FakeProviders:
         tls: ssl.SSLContext | None = None,
         keep_requests: bool = True,
         usual: Behaviour = USUAL,
+        on_answer: Callable[[Answer], None] = lambda answer: None,
     ) -> None:
         """`keep_requests=False` only counts them: for runs of many thousands. `usual`: how calls are answered that neither
-        a script nor a header speaks of."""
+        a script nor a header speaks of. `on_answer` is told of each answer that begins, on the server's thread."""
+        self.on_answer = on_answer
         self.requests: list[Received] = []
         self.hits = 0
         self._wanted_port = port
@@ -313,6 +315,7 @@ class Connection(asyncio.Protocol):
             self._finish(hang_up=True)
             return
         answer = answer_to(self._request, self._behaviour)
+        self._provider.on_answer(answer)
         self._is_chunked = answer.is_stream
         size = sum(map(len, answer.pieces))
         framing = "transfer-encoding: chunked" if self._is_chunked else f"content-length: {size}"
