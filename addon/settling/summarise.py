@@ -1,6 +1,7 @@
 """Makes the summaries of merged files of `requests` (addon/storage/summary.py), and removes those whose file is gone."""
 
 import contextlib
+import io
 import os
 import shutil
 import threading
@@ -16,7 +17,7 @@ from addon.settling.messages import say
 from addon.settling.parquet import arrow_schema, read_group
 from addon.storage import summary
 from addon.storage.disk_use import days
-from addon.storage.folders import Folders, make_folder
+from addon.storage.folders import Folders, make_folder, write_whole
 from addon.storage.lake import MERGED_PREFIX, list_day, visible_day
 
 # A question over a summary with half of the rows saves less than the summary takes on the disk.
@@ -106,15 +107,9 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
 
 
 def _write(rows: pa.Table, target: Path) -> None:
-    hidden = target.with_name(f".{target.name}.tmp")
-    try:
-        with open(hidden, "wb", opener=_private) as out:
-            write_rows(rows, out)
-            out.flush()
-            os.fsync(out.fileno())
-        hidden.rename(target)
-    finally:
-        hidden.unlink(missing_ok=True)
+    out = io.BytesIO()
+    write_rows(rows, out)
+    write_whole(target, out.getvalue())
 
 
 def write_rows(rows: pa.Table, out: IO[bytes]) -> None:
@@ -131,7 +126,3 @@ def write_rows(rows: pa.Table, out: IO[bytes]) -> None:
         use_dictionary=[*others, *(f"{name}.key_value.{part}" for name in maps for part in ("key", "value"))],
         column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
     )
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -1,64 +1,52 @@
 """What proxy processes count. The workers of one `heliograph up` count in memory that all of them see, so that each can tell
 the sums, and a worker that is killed takes no count with it."""
 
+import itertools
 import mmap
 import os
 import tempfile
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-# `seen` calls end up `journalled` or `unlogged`, or are `under_way`.
-FIELDS: Final = (
-    "seen",  # calls of a known operation
-    "passed",  # other requests on decrypted hosts, streamed through and not kept
-    "unchecked",  # calls whose limits could not be checked
-    "connects",  # CONNECT requests
-    "journalled",  # calls whose end is in the journal
-    "unlogged",  # calls whose end could not be written when they ended
-    "overloaded",  # calls that were refused since too much was under way
-    "under_way",  # calls
-    "waiting",  # calls, for a slot
-    "connections",  # of callers
-    "tasks",  # of the event loop
-    "serving",  # 1: accepts connections
-)
-_GAUGES: Final = ("under_way", "waiting", "connections", "tasks", "serving")
-_ROW_BYTES: Final = 8 * len(FIELDS)
+_indexes: Final = itertools.count()
 
 
-def _count(field: str) -> Any:
-    index = FIELDS.index(field)
+class _Count:
+    """A number of a row, which has its numbers in the order of their definition. `is_gauge`: of the moment, not since the start."""
 
-    def read(self: "Counts") -> int:
-        return self._row[index]
+    def __init__(self, *, is_gauge: bool = False) -> None:
+        self.is_gauge = is_gauge
+        self._index = next(_indexes)
 
-    def write(self: "Counts", value: int) -> None:
-        self._row[index] = value
+    def __get__(self, counts: "Counts", _owner: type) -> int:
+        return counts.row[self._index]
 
-    return property(read, write)
+    def __set__(self, counts: "Counts", value: int) -> None:
+        counts.row[self._index] = value
 
 
 class Counts:
-    """Of one process, since its start. Each field has one writer at a time."""
+    """Of one process, since its start. Each field has one writer at a time. `seen` calls end up `journalled` or `unlogged`, or
+    are `under_way`."""
 
-    __slots__ = ("_row",)
+    __slots__ = ("row",)
 
-    seen = _count("seen")
-    passed = _count("passed")
-    unchecked = _count("unchecked")
-    connects = _count("connects")
-    journalled = _count("journalled")
-    unlogged = _count("unlogged")
-    overloaded = _count("overloaded")
-    under_way = _count("under_way")
-    waiting = _count("waiting")
-    connections = _count("connections")
-    tasks = _count("tasks")
-    serving = _count("serving")
+    seen = _Count()  # calls of a known operation
+    passed = _Count()  # other requests on decrypted hosts, streamed through and not kept
+    unchecked = _Count()  # calls whose limits could not be checked
+    connects = _Count()  # CONNECT requests
+    journalled = _Count()  # calls whose end is in the journal
+    unlogged = _Count()  # calls whose end could not be written when they ended
+    overloaded = _Count()  # calls that were refused since too much was under way
+    under_way = _Count(is_gauge=True)  # calls
+    waiting = _Count(is_gauge=True)  # calls, for a slot
+    connections = _Count(is_gauge=True)  # of callers
+    tasks = _Count(is_gauge=True)  # of the event loop
+    serving = _Count(is_gauge=True)  # 1: accepts connections
 
     def __init__(self, row: "memoryview[int] | None" = None) -> None:
         """`row`: of a board; None: of this process alone."""
-        self._row = memoryview(bytearray(_ROW_BYTES)).cast("q") if row is None else row
+        self.row = memoryview(bytearray(_ROW_BYTES)).cast("q") if row is None else row
 
     def end(self) -> None:
         """The process is gone, and with it what it had at the moment."""
@@ -66,7 +54,13 @@ class Counts:
             setattr(self, field, 0)
 
     def told(self) -> dict[str, int]:
-        return dict(zip(FIELDS, self._row, strict=True))
+        return dict(zip(FIELDS, self.row, strict=True))
+
+
+_COUNTS: Final = {name: item for name, item in vars(Counts).items() if isinstance(item, _Count)}
+FIELDS: Final = tuple(_COUNTS)
+_GAUGES: Final = tuple(name for name, item in _COUNTS.items() if item.is_gauge)
+_ROW_BYTES: Final = 8 * len(FIELDS)
 
 
 class CountsBoard:

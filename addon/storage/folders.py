@@ -334,7 +334,10 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         write_all(descriptor, content)
         os.fsync(descriptor)
+        hidden.rename(path)
+    except BaseException:
+        hidden.unlink(missing_ok=True)
+        raise
     finally:
         os.close(descriptor)
-    hidden.rename(path)
     sync_folder(path.parent)
