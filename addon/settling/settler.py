@@ -23,21 +23,19 @@ from addon.settling.chains import ParentUnknown
 from addon.settling.charging import Charger, Chargers
 from addon.settling.journal_reader import Call, OpenCall, Run, Segment
 from addon.settling.messages import Messages, say
+from addon.settling.outputs import Outputs
 from addon.settling.parents import may_wait, parent_may_come
-from addon.settling.parquet import settled_to_parquet
 from addon.settling.redacted import redacted, without_bodies
-from addon.settling.settled_files import EventFile, SettledFile, row_fields
+from addon.settling.settled_files import row_fields
 from addon.storage.folders import (
     Folders,
     NotOurs,
     entries,
     parse_segment,
-    parse_settled,
     read_lines,
-    sync_folder,
     write_note,
 )
-from addon.storage.record import EVENT_TABLES, TABLES, BodyRow, EventRow, RequestRow
+from addon.storage.record import EVENT_TABLES, BodyRow, EventRow, RequestRow
 
 if TYPE_CHECKING:
     from addon.redaction.redactor import Redactor
@@ -73,8 +71,7 @@ class Settler:
         self._clock, self._grace_s = clock, grace_s
         self._runs: dict[str, Run] = {}
         self._seen: set[str] = set()  # names in the journal folder that are taken in or were complained about
-        self._files: dict[tuple[str, date], SettledFile] = {}
-        self._event_files: dict[tuple[str, date, str], EventFile] = {}
+        self._outputs = Outputs(folders)
         self._batch = Batch()
         self._retry_at = 0.0
         self._say = Messages(clock)
@@ -155,9 +152,7 @@ class Settler:
                 self._clean(run)
 
     def close(self) -> None:
-        files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
-        for file in files:
-            file.close()
+        self._outputs.close()
         if self._charger:
             self._charger.close()
 
@@ -171,7 +166,7 @@ class Settler:
         """
         newest = {run: max(sequences) for run, sequences in self._fresh().items()}
         fresh = self._fresh() if newest else {}
-        outputs = self._outputs() if fresh else {}
+        outputs = self._outputs.existing() if fresh else {}
         for name, sequences in fresh.items():
             run = self._runs.get(name) or Run(self.folders, name, self._say)
             taken = {number: suffixes for number, suffixes in sequences.items() if number <= newest.get(name, -1)}
@@ -221,23 +216,14 @@ class Settler:
             age_s = max(0.0, time.time() - note.stat().st_mtime)
         if "done" not in suffixes:
             for day in {day for table, day in found if table not in EVENT_TABLES}:
-                settled += self._file(name, day).recover()
+                settled += self._outputs.calls(name, day).recover()
         for table, day in found:
             if (
                 table in EVENT_TABLES
             ):  # also of a done segment: an older settler, which had no events, may have written the note
-                settled += self._event_file(name, day, table).recover()
+                settled += self._outputs.events(name, day, table).recover()
         run.add_segment(sequence, data="jsonl" in suffixes, settled=dict.fromkeys(settled), done="done" in suffixes)
         run.segments[sequence].done_at = self._clock() - age_s
-
-    def _outputs(self) -> dict[str, set[tuple[str, date]]]:
-        """Tables and dates of the settled files of each segment."""
-        found: dict[str, set[tuple[str, date]]] = {}
-        for table in TABLES:
-            for entry in entries(self.folders.settled(table)):
-                if parsed := parse_settled(entry.name):
-                    found.setdefault(parsed[0], set()).add((table, parsed[1]))
-        return found
 
     # Calls become rows
 
@@ -286,7 +272,7 @@ class Settler:
                     is_renamed=call.start.model_override is not None,
                 )
             )
-        file = self._file(run.segments[sequence].name, call.start.started_at.date())
+        file = self._outputs.calls(run.segments[sequence].name, call.start.started_at.date())
         if self._batch.add(call_id, sequence, file, *lines):
             self._batch.commit(functools.partial(self._decided, run))
         return True
@@ -301,7 +287,7 @@ class Settler:
         """Writes the event's row. Raises OSError: then it is still to be settled."""
         row = redacted(self._redactor, row) if self._redactor else row
         (table,) = (table for table, record in EVENT_TABLES.items() if isinstance(row, record))
-        self._event_file(segment.name, row.created_at.date(), table).append(event_id, row_fields(row))
+        self._outputs.events(segment.name, row.created_at.date(), table).append(event_id, row_fields(row))
 
     def _try_charging(self, action: Callable[[], None]) -> None:
         """Rows do not wait for limits: a failure is reported, and the charge is made later."""
@@ -330,18 +316,6 @@ class Settler:
             self._say(f"call {call.call_id}: {kind}: {told}; its row {kept}", about=kind)
             return request, row_fields(request), row_fields(body)
 
-    def _file(self, segment: str, day: date) -> SettledFile:
-        key = segment, day
-        if key not in self._files:
-            self._files[key] = SettledFile(self.folders, segment, day)
-        return self._files[key]
-
-    def _event_file(self, segment: str, day: date, table: str) -> EventFile:
-        key = segment, day, table
-        if key not in self._event_files:
-            self._event_files[key] = EventFile(self.folders, table, segment, day)
-        return self._event_files[key]
-
     # Segments become Parquet, and go
 
     def _finish(self, run: Run) -> bool:
@@ -350,17 +324,7 @@ class Settler:
         for _, segment in run.finished():
             # The rows of calls that ended here may belong to later segments. After this note they cannot be made again.
             names = {segment.name} | {run.segments[number].name for number in run.row_segments(segment)}
-            files: list[SettledFile | EventFile] = [*self._files.values(), *self._event_files.values()]
-            for file in files:
-                if file.segment in names:
-                    file.sync()
-            for file in files:
-                if file.segment == segment.name:
-                    file.close()
-                    for table, source in file.paths().items():
-                        settled_to_parquet(source, self.folders.parquet(table, file.segment, file.day), table)
-            self._files = {key: file for key, file in self._files.items() if file.segment != segment.name}
-            self._event_files = {key: file for key, file in self._event_files.items() if file.segment != segment.name}
+            self._outputs.finish(segment.name, names)
             write_note(_note(self.folders, segment.name), segment.settled)
             segment.done, segment.done_at = True, self._clock()
             segment.ends.clear()
@@ -380,22 +344,11 @@ class Settler:
                 segment.data = False
             oldest = oldest and segment.done and not segment.data
             if oldest and self._clock() - segment.done_at >= self._grace_s:
-                self._remove_settled(segment)
+                self._outputs.remove(segment.name)
                 _note(self.folders, segment.name).unlink(missing_ok=True)
                 run.forget(sequence)
         if not run.segments:
             del self._runs[run.name]
-
-    def _remove_settled(self, segment: Segment) -> None:
-        for table in TABLES:
-            folder = self.folders.settled(table)
-            paths = list(folder.glob(f"{segment.name}.*.jsonl"))
-            for path in paths:
-                path.unlink(missing_ok=True)
-            if paths:
-                sync_folder(
-                    folder
-                )  # before the note is removed: a row that reappears after a power cut would count twice
 
 
 def _note_ids(path: Path) -> list[str] | None:
