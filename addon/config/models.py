@@ -14,6 +14,7 @@ from annotated_types import Gt, Le, MinLen
 from pydantic import AfterValidator, Field, Strict
 
 from addon.config.capacity_models import MemoryTable, OverloadTable
+from addon.config.iceberg_table import IcebergTable
 from addon.config.keys import Key, Role
 from addon.config.outgoing_models import AlertTable, OtlpTable, SmtpTable, WebhookTable
 from addon.config.redaction_models import RedactTable
@@ -345,6 +346,9 @@ class File(Section):
 
     lake: LakeUrl | None = Field(default=None, description="A bucket that the calls are shipped to, beside this disk.")
     shipping: ShippingTable = Field(default=ShippingTable(), description="What stays on this disk of shipped calls.")
+    iceberg: IcebergTable | None = Field(
+        default=None, description="The Apache Iceberg catalog that has the calls as tables, for other engines."
+    )
     upstreams: dict[Provider, Url] = Field(default={}, description="Where providers live, as --upstream NAME=URL.")
     targets: TargetsTable = Field(default=TargetsTable(), description="Which targets a caller's header may name.")
     browser: BrowserTable = Field(default=BrowserTable(), description="Which web pages may use this proxy.")

@@ -51,6 +51,7 @@ def _fields(file: File) -> dict[str, Any]:
     return {
         "lake": file.lake,
         "shipping": file.shipping.made(),
+        "iceberg": file.iceberg.made() if file.iceberg else None,
         "upstreams": {name: parse_origin(url) for name, url in file.upstreams.items()},
         "targets": file.targets.made(),
         "page_origins": frozenset(file.browser.allow_origins),

@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from addon.config.alerts import Alert, Smtp
+from addon.config.iceberg import Iceberg
 from addon.config.keys import Key
 from addon.config.mistakes import did_you_mean
 from addon.config.otlp import Otlp
@@ -66,6 +67,7 @@ class Settings:
     config: Path
     lake: str | None = None  # URL of the bucket that calls are shipped to; None: they stay here
     shipping: Shipping = field(default_factory=Shipping)
+    iceberg: Iceberg | None = None  # the catalog that has the calls as tables
     upstreams: Mapping[str, Origin] = field(default_factory=dict)  # provider name -> where it lives
     targets: frozenset[Origin] = frozenset()  # more targets that a caller's header may name
     page_origins: frozenset[str] = frozenset()  # of web pages and apps that may send requests to us; lower case

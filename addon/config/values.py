@@ -139,6 +139,11 @@ def _header(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def text_with_variables(value: str, info: ValidationInfo) -> str:
+    _require(variables_in(value), info)
+    return value
+
+
 def _require(variables: tuple[str, ...], info: ValidationInfo) -> None:
     """Raises ValueError where an environment variable is not set. Without an environment nothing is checked."""
     environ: Mapping[str, str] | None = (info.context or {}).get("environ")

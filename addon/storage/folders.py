@@ -10,6 +10,7 @@ settle.lock                          held by the one settler of this data folder
 merge.lock                           held by the process that merges Parquet files
 ship.lock                            held by the process that ships Parquet files to a lake in a bucket
 shipping/                            what was shipped: settling/shipped.py
+iceberg/                             what Iceberg tables name: settling/named.py; tables/: their metadata
 cache.sqlite                         cached answers; may be deleted at any time
 webhooks.sqlite                      deliveries to webhooks: due, and done
 otlp.sqlite                          calls whose spans are sent, and to be sent
@@ -69,6 +70,10 @@ class Folders:
     def settings(self) -> Path:
         """Copies of settings that have a URL."""
         return self.data / "settings"
+
+    @property
+    def iceberg(self) -> Path:
+        return self.data / "iceberg"
 
     @property
     def cache(self) -> Path:
@@ -245,7 +250,7 @@ def is_odd(path: Path) -> bool:
 
 
 CA_FOLDER: Final = "ca"  # with the key that signs certificates
-_FOLDERS: Final = ("journal", "lake", "settled", "running", "shipping", "settings")
+_FOLDERS: Final = ("journal", "lake", "settled", "running", "shipping", "settings", "iceberg")
 _OUR_FILE: Final = re.compile(
     r"secret|redact\.key|(?:settle|merge|ship)\.lock|webhooks-dead\.jsonl|(?:cache|limits|webhooks|otlp|alerts|charged|chains)\.sqlite(?:-wal|-shm|-journal)?"
 )
