@@ -17,7 +17,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from addon.settling import shipped
+from addon.settling import named, shipped
 from addon.settling.merge_order import Stopped, by_session, sorted_rows
 from addon.settling.messages import say
 from addon.settling.parquet import write_parquet
@@ -155,7 +155,7 @@ def _told(parts: Iterator[pa.Table], told: Callable[[int], None]) -> Iterator[pa
 def finish_merges(folders: Folders, table: str, day: date, now: float) -> None:
     """Removes what published merges of a day replace, after the grace, the notes that have done their work, and what a
     killed merge left. `now` in epoch seconds; `math.inf`: no query is waited for. The caller holds the lock of all merges.
-    Raises OSError."""
+    Raises OSError, NamesLost."""
     folder = folders.lake_day(table, day)
     for name in shipped.released_names(folders, table, day):
         (folder / name).unlink(missing_ok=True)  # killed while it was released: its rows are in a lake in a bucket
@@ -173,6 +173,10 @@ def finish_merges(folders: Folders, table: str, day: date, now: float) -> None:
             if replaced is None or not is_whole(merged):
                 say(f"{note}: not a note of ours, or of a torn file; skipped, nothing is removed for it")
                 continue
+            if now - merged.stat().st_mtime < named.LONGEST_HOLD_S:
+                held = named.held(folders, day, now)
+                if any(f"{table}/{name}" in held for name in set(replaced) - {merged.name}):
+                    continue  # an Iceberg table names them until the next commit
             for name in set(replaced) - {merged.name}:
                 (folder / name).unlink(missing_ok=True)
             sync_folder(folder)  # before the note goes, or a power cut could bring inputs back that nothing hides

@@ -28,7 +28,7 @@ from addon.config.shipping import Shipping
 from addon.objects import manifest
 from addon.objects.manifest import Manifest, Stored
 from addon.objects.store import Changed, NotThere, Store, StoreTrouble, Untrue, md5_of
-from addon.settling import shipped
+from addon.settling import named, shipped
 from addon.settling.day_files import SHIPPED, DayFiles, day_files, mark_of, size_of
 from addon.settling.merge import MANY_FILES, finish_merges, merge_files, mergeable
 from addon.settling.shipped import DayState
@@ -256,7 +256,12 @@ class Shipper:
     def _delete_gone(self, day: date, state: DayState) -> None:
         """Deletes objects that no manifest has named for a while."""
         now = self._clock()
-        due = [key for key, since in state.gone.items() if now - since >= GONE_S]
+        held = named.held(self._folders, day, now)  # by Iceberg tables
+        due = [
+            key
+            for key, since in state.gone.items()
+            if now - since >= (named.LONGEST_HOLD_S if key in held else GONE_S)
+        ]
         if due:
             self._step(f"delete objects {day}")
             self._store.delete(
