@@ -29,7 +29,7 @@ class Counted:
 
 
 class CountedFiles(Protocol):
-    """All methods raise OSError, NamesLost and Forgotten."""
+    """All methods raise OSError, Forgotten."""
 
     lake: str  # the URI above `lake/<table>/date=<date>/<name>.parquet`
 

@@ -47,6 +47,14 @@ def open_catalog(chosen: Iceberg, environ: Mapping[str, str]) -> "Catalog":
         raise in_words(error, chosen, environ) from error
 
 
+def checked_catalog(chosen: Iceberg, environ: Mapping[str, str]) -> None:
+    """Asks the catalog something. Raises CatalogTrouble."""
+    try:
+        open_catalog(chosen, environ).namespace_exists(chosen.namespace)
+    except Exception as error:  # each catalog has errors of its own
+        raise in_words(error, chosen, environ) from error
+
+
 def location_of(chosen: Iceberg, folders: Folders, lake: str | None, table: str) -> str | None:
     """Where a new table's metadata goes; None: where the catalog puts it. Raises OSError."""
     kind = kind_of(chosen.catalog)

@@ -88,7 +88,7 @@ class Committer:
 
     def round(self, *, checks_all: bool = False, gathers: bool = False) -> Round:
         """`checks_all`: reads what the tables name of every day, to mend what was changed there. `gathers`: merges small
-        files first. Raises CatalogTrouble, NamesLost, Forgotten and OSError; what was done until then stays done."""
+        files first. Raises CatalogTrouble, Forgotten and OSError; what was done until then stays done."""
         checked_lake(self._counted.lake)
         make_folder(self._folders.iceberg)
         days = {day: self._noted(day, gathers) for day in sorted(self._counted.days())}
@@ -105,7 +105,7 @@ class Committer:
         return done
 
     def waiting(self) -> int:
-        """Files that count here and that no table is known to name yet. Asks nobody. Raises OSError, NamesLost, Forgotten."""
+        """Files that count here and that no table is known to name yet. Asks nobody. Raises OSError, Forgotten."""
         total = 0
         for day in self._counted.days():
             named = {file for names in read_names(self._folders, day).values() for file in names.named}

@@ -1,11 +1,15 @@
 """How the commits to the Iceberg tables go: `iceberg/status.json`, for `/metrics`, the log and the doctor."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import orjson
 
 from addon.storage.folders import Folders, write_note
+
+CHECK_EVERY_S: Final = 86_400.0  # what the tables name of all days is read
 
 
 @dataclass(slots=True)
@@ -35,3 +39,8 @@ def read_status(folders: Folders) -> Status | None:
 def write_status(folders: Folders, status: Status) -> None:
     """Raises OSError."""
     write_note(status_file(folders), [orjson.dumps(asdict(status)).decode()])
+
+
+def epoch_of(moment: str | None) -> float:
+    """Epoch seconds of a time in the status; 0.0: never."""
+    return datetime.fromisoformat(moment).timestamp() if moment else 0.0

@@ -155,7 +155,7 @@ def _told(parts: Iterator[pa.Table], told: Callable[[int], None]) -> Iterator[pa
 def finish_merges(folders: Folders, table: str, day: date, now: float) -> None:
     """Removes what published merges of a day replace, after the grace, the notes that have done their work, and what a
     killed merge left. `now` in epoch seconds; `math.inf`: no query is waited for. The caller holds the lock of all merges.
-    Raises OSError, NamesLost."""
+    Raises OSError, Forgotten."""
     folder = folders.lake_day(table, day)
     for name in shipped.released_names(folders, table, day):
         (folder / name).unlink(missing_ok=True)  # killed while it was released: its rows are in a lake in a bucket

@@ -18,15 +18,12 @@ from typing import Final
 
 import orjson
 
+from addon.settling.shipped import Forgotten
 from addon.storage.folders import Folders, entries, parse_day, write_note
 
 GONE_S: Final = 600.0  # a query may take that long to open what a snapshot named
 # A catalog that is away for longer than that keeps no file from being deleted.
 LONGEST_HOLD_S: Final = 86_400.0
-
-
-class NamesLost(Exception):
-    """A note cannot be read. Says what to do."""
 
 
 @dataclass(slots=True)
@@ -45,7 +42,7 @@ DayNames = dict[str, Names]  # table -> its names
 
 
 def read_names(folders: Folders, day: date) -> DayNames:
-    """Raises OSError, NamesLost."""
+    """Raises OSError, Forgotten."""
     path = _file(folders, day)
     try:
         value = orjson.loads(path.read_bytes())
@@ -56,7 +53,13 @@ def read_names(folders: Folders, day: date) -> DayNames:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise NamesLost(f"{path}: not a note of ours; put it back from a backup") from error
+        raise Forgotten(f"{path}: not a note of ours; put it back from a backup") from error
+
+
+def names_look(folders: Folders, day: date) -> int:
+    """Changes with the notes of a day. Raises OSError."""
+    path = _file(folders, day)
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def write_names(folders: Folders, day: date, names: DayNames) -> None:
@@ -101,7 +104,7 @@ def forget_names(folders: Folders) -> None:
 
 def held(folders: Folders, day: date, now: float) -> set[str]:
     """`<table>/<name>` of the files that must not be deleted yet, as a table names them or a query may still read them.
-    `now`: epoch seconds. Raises OSError, NamesLost."""
+    `now`: epoch seconds. Raises OSError, Forgotten."""
     return {
         f"{table}/{file.rpartition('/')[2]}"
         for table, names in read_names(folders, day).items()

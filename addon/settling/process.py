@@ -216,6 +216,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     from addon.config.places import CONFIG_NAME
     from addon.config.reload import FileWatch
     from addon.settling.heartbeats import Heartbeats
+    from addon.settling.iceberg_thread import IcebergThread
     from addon.settling.merge import Merger
     from addon.settling.messages import say
     from addon.settling.retention import apply_settings
@@ -231,6 +232,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
     merger = Merger(folders, functools.partial(apply_settings, folders, config, say))
     shipping = ShippingThread(folders, config, say)
     heartbeats = Heartbeats(folders, config, say)
+    iceberg = IcebergThread(folders, config, say)
     busy_at = time.monotonic()
     try:
         while True:
@@ -243,6 +245,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
                 settler.clean_up()
                 shipping.finish()
                 heartbeats.finish()
+                iceberg.finish()
                 return 0
             if lifeline.gone and settler.troubled_since is not None and now - settler.troubled_since > GIVE_UP_S:
                 say("gives up for now; the next start settles the journal")
@@ -251,6 +254,7 @@ def _work(folders: Folders, run: str, config: Path | None, lifeline: _Lifeline) 
                 merger.start_if_due()
                 shipping.start_if_due()
                 heartbeats.start_if_due()
+                iceberg.start_if_due()
             if not settler.backlog:
                 lifeline.wait(POLL_S if now - busy_at < IDLE_AFTER_S else IDLE_POLL_S)
     finally:

@@ -27,7 +27,7 @@ _OWNER_BYTES: Final = 8
 
 
 class Forgotten(Exception):
-    """The notes of what was shipped cannot be read. The message says what to do."""
+    """The notes of what was shipped, or of what tables name, cannot be read. The message says what to do."""
 
 
 @dataclass(slots=True)

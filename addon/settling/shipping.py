@@ -258,9 +258,7 @@ class Shipper:
         now = self._clock()
         held = named.held(self._folders, day, now)  # by Iceberg tables
         due = [
-            key
-            for key, since in state.gone.items()
-            if now - since >= (named.LONGEST_HOLD_S if key in held else GONE_S)
+            key for key, since in state.gone.items() if now - since >= (named.LONGEST_HOLD_S if key in held else GONE_S)
         ]
         if due:
             self._step(f"delete objects {day}")

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.hooks.endpoint_headers import COUNTS
+from addon.settling import iceberg_status
 from addon.settling.ship_status import Status, read_status
 from addon.storage.folders import Folders
 from analysis.api.openapi import documented
@@ -70,7 +71,10 @@ def routes(api: Api) -> list[Route]:
         rows = await api.ask(lambda connection: records(connection, "prometheus", {"since": since, "most": MOST_NAMES}))
         registry = CollectorRegistry(auto_describe=False)
         shipping = read_status(Folders(api.settings.data))
-        registry.register(_Given([_info(), *_of_rows(rows), *_of_proxy(counts, rows), *_of_shipping(shipping)]))
+        tables = iceberg_status.read_status(Folders(api.settings.data))
+        registry.register(
+            _Given([_info(), *_of_rows(rows), *_of_proxy(counts, rows), *_of_shipping(shipping), *_of_tables(tables)])
+        )
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     text = {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -141,6 +145,23 @@ def _of_shipping(status: Status | None) -> Iterator[Metric]:
         yield GaugeMetricFamily("heliograph_shipped_at_seconds", "When all files were shipped last.", value=moment)
     over = max(0, status.local_bytes - status.max_local_bytes)
     yield GaugeMetricFamily("heliograph_ship_bytes_over_bound", "Bytes here above max_local_bytes.", value=over)
+
+
+def _of_tables(status: iceberg_status.Status | None) -> Iterator[Metric]:
+    """Nothing where no Iceberg catalog is set."""
+    if status is None:
+        return
+    name = "heliograph_iceberg_waiting_files"
+    yield GaugeMetricFamily(name, "Files that no Iceberg table has, at the last failure.", value=status.waiting_files)
+    failing = int(status.trouble is not None)
+    yield GaugeMetricFamily(
+        "heliograph_iceberg_failing", "1 while the tables are not up to date, else 0.", value=failing
+    )
+    if status.committed_at:
+        moment = iceberg_status.epoch_of(status.committed_at)
+        yield GaugeMetricFamily(
+            "heliograph_iceberg_committed_at_seconds", "The last commit of all files.", value=moment
+        )
 
 
 def _by_model(rows: list[dict[str, Any]], column: str) -> list[tuple[list[str], float | None]]:

@@ -12,6 +12,7 @@ from addon.config.remote_copy import place_of, source_of
 from addon.config.settings import load_what_can_be_read
 from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 from analysis.health.shared_store import shared_store
+from analysis.health.tables import iceberg_tables
 
 _ENOUGH_FREE_BYTES: Final = 2**30
 _LARGEST_DAYS: Final = 3  # that are named, of each table
@@ -37,6 +38,7 @@ def data_findings(data: Path, config: Path | None, *, prices: bool = True) -> It
         yield from _retention(data, config)
         yield from _lake(data, config)
         yield from _fleet(data, config)
+        yield from iceberg_tables(data, config)
 
 
 def _settings(data: Path, config: Path | None) -> Iterator[Finding]:
