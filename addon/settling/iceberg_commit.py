@@ -5,7 +5,7 @@ the caller reads and plans again.
 """
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import Any, Final
@@ -187,17 +187,19 @@ def _not_before(update: Any, earliest_ms: int) -> Any:
 
 
 def _to_expire(found: Table) -> list[Snapshot]:
-    """None while there are few; else all but the newest, as far as no query can still be reading them."""
-    snapshots = sorted(found.metadata.snapshots, key=lambda each: each.timestamp_ms)
-    if len(snapshots) < MOST_SNAPSHOTS:
+    times = {each.snapshot_id: each.timestamp_ms for each in found.metadata.snapshots}
+    kept = [ref.snapshot_id for ref in found.metadata.refs.values()]
+    chosen = set(expired_of(times, kept, int(datetime.now(UTC).timestamp() * 1000)))
+    return [each for each in found.metadata.snapshots if each.snapshot_id in chosen]
+
+
+def expired_of(times: Mapping[int, int], kept: Collection[int], now_ms: int) -> list[int]:
+    """Of snapshots and their times in epoch ms those to expire: none while there are few, else all but the newest, as far as
+    no query can still be reading them. `kept`: those that a branch or tag names."""
+    if len(times) < MOST_SNAPSHOTS:
         return []
-    kept = {ref.snapshot_id for ref in found.metadata.refs.values()}
-    newest = max(snapshots[-1].timestamp_ms, int(datetime.now(UTC).timestamp() * 1000))
-    return [
-        each
-        for each in snapshots[:-KEPT_SNAPSHOTS]
-        if each.snapshot_id not in kept and newest - each.timestamp_ms > _IN_USE_S * 1000
-    ]
+    old = sorted(times, key=lambda each: times[each])[:-KEPT_SNAPSHOTS]
+    return [each for each in old if each not in kept and now_ms - times[each] >= _IN_USE_S * 1000]
 
 
 def _delete_files_of(expired: Collection[Snapshot], found: Table) -> None:
