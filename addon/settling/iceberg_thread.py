@@ -47,11 +47,11 @@ class IcebergThread:
         if time.monotonic() >= self._next_at and not self._is_running():
             self._start(is_last=False)
 
-    def finish(self) -> None:
+    def finish(self, wait_s: float = LAST_S) -> None:
         """Commits what is left, in a bounded time: the next start goes on."""
-        deadline = time.monotonic() + LAST_S
+        deadline = time.monotonic() + wait_s
         if self._thread:
-            self._thread.join(LAST_S)
+            self._thread.join(wait_s)
         if not self._is_running() and self._trouble is None:
             self._start(is_last=True)
         if self._thread:
