@@ -1,0 +1,79 @@
+"""What one thing costs, as it was measured on 2 cores: what `scripts/simulate` reckons with. Each figure says where it is from.
+
+CPU times are of processes, so they hold on a busy machine as well, within a fifth; a figure that is measured anew is changed here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured number, and where it was measured: a page of docs/, or the command that measures it again."""
+
+    value: float
+    unit: str
+    what: str
+    source: str
+
+
+_BENCH: Final = "performance.md, heliograph up"
+_SETTLER: Final = "performance.md, settler"
+_REDIS: Final = "scripts.bench_shared, on the server"
+_SHIPPING: Final = "lake.md, Measured"
+_FLEET: Final = "three proxies of deploy/, requests counted before the store"
+_DAY: Final = "scripts/made_lake.py, 1 and 3 million calls in a day"
+_FILES: Final = "performance.md, Files"
+
+# The proxy
+JSON_CALL = Figure(1.05e-3, "s", "CPU of a JSON call in a worker", _BENCH)
+STREAM_CALL = Figure(9.5e-3, "s", "CPU of a stream of 60 pieces, 10 ms apart, in a worker", _BENCH)
+OPEN_CALL = Figure(54e3, "bytes", "memory of a call under way", "performance.md, Many at once")
+# The settler
+SETTLE_JSON = Figure(0.40e-3, "s", "CPU of a JSON call in the settler", _SETTLER)
+SETTLE_STREAM = Figure(0.93e-3, "s", "CPU of a stream in the settler", _SETTLER)
+MERGE_CALL = Figure(65e-6, "s", "CPU to write a merged call's bodies once", _FILES)
+SUMMARISE_CALL = Figure(6e-6, "s", "CPU of a call in the summary of a merged file", _DAY)
+SHIP_ROUND = Figure(67e-3, "s", "CPU of a shipping round without calls", _SHIPPING)
+SHIP_CALL = Figure(16e-6, "s", "CPU of shipping one call more", _SHIPPING)
+# Redis
+DECIDE_LIMIT = Figure(41e-6, "s", "CPU of Redis for a decision about a limit", _REDIS)
+DECIDE_BUDGET = Figure(67e-6, "s", "CPU of Redis for a decision about a limit and a budget", _REDIS)
+CHARGE = Figure(22e-6, "s", "CPU of Redis for charging a call to a budget", _REDIS)
+# Files and objects
+ROW_BYTES = Figure(69, "bytes", "a call in `requests`, merged", _FILES)
+BODY_BYTES = Figure(662, "bytes", "a call's bodies, merged, sessions of 10 turns", _FILES)
+NEW_BODY_BYTES = Figure(1667, "bytes", "a call's bodies, where turns of a session are not side by side", _FILES)
+ROUND_PUTS = Figure(3, "requests", "PUT in a shipping round: rows, bodies, manifest", _FLEET)
+ROUND_READS = Figure(3, "requests", "HEAD and GET in a shipping round: each is read back", _FLEET)
+# Questions
+SUMMARY_BYTES = Figure(8.46, "bytes", "a call in the summary of a merged file", _DAY)
+READ_SUMMARY_BYTES = Figure(1.99, "bytes", "a call in the columns of its summary that `report costs` reads", _DAY)
+READ_ROW_BYTES = Figure(12.4, "bytes", "a call in the columns of its row that `report costs` reads", _DAY)
+CALLS_A_SUMMARY_ROW = Figure(4.5, "calls", "a row of the summary", _DAY)
+SCAN_ROWS = Figure(6.7e6, "rows/s", "rows that `report costs` reads in a second of CPU", _DAY)
+
+# Prices of S3 Standard in us-east-1, USD. https://aws.amazon.com/s3/pricing/, by stored copies of 2022 to 2024.
+PUT_USD: Final = 0.005 / 1000  # PUT, COPY, POST, LIST
+GET_USD: Final = 0.0004 / 1000  # GET, HEAD
+STORAGE_USD: Final = ((50e3, 0.023), (450e3, 0.022), (float("inf"), 0.021))  # GB of this tier, a GB and month
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that was measured, and the same for the simulation: the fields of `Fleet`, and of `Outcome` those that were measured."""
+
+    what: str
+    fleet: Mapping[str, Any]
+    measured: Mapping[str, float]
+
+
+_BENCHED: Final = {"proxies": 1, "connections": 16, "provider_s": 0.0, "has_redis": False, "seconds": 5.0}
+RUNS: Final = (
+    Run(
+        "bench: JSON, 16 connections, 1 worker",
+        _BENCHED,
+        {"calls_s": 912, "added_p50_ms": 16.2, "settler_share": 0.365},
+    ),
+)
