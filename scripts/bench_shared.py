@@ -1,7 +1,8 @@
 """What shared limits and a shared cache cost a call: `python -m scripts.bench_shared`. Needs redis-server; prints one table.
 
 Each figure is the time that one call waits, one call at a time, on loopback: a limit and a budget are decided, an answer of
-4 kB is looked up. Beside it the same with the files of one machine.
+4 kB is looked up. Beside it the same with the files of one machine. Below it what a call costs the server, which does one
+thing at a time: its CPU, by its own INFO, while many ask at once.
 """
 
 import asyncio
@@ -15,19 +16,23 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import redis
 
 from addon.caching.redis_store import RedisAnswers
 from addon.caching.sqlite_store import LocalAnswers, SqliteCache
 from addon.caching.store import AnswerStore, Stored
 from addon.limits.policy import parse_policy
-from addon.limits.redis_store import SharedGate
+from addon.limits.redis_store import RedisLedger, SharedGate
 from addon.limits.sqlite_store import LocalGate, SqliteLimits
-from addon.limits.store import BudgetLine, Check, LimitGate, Reservation
+from addon.limits.store import BudgetLine, Check, LimitGate, Reservation, Spend
 from addon.limits.upper_bound import UpperBound
 from addon.storage.redis_link import Link
 
 CALLS: Final = 2000
+SERVER_CALLS: Final = 8_000
+AT_ONCE: Final = 8
 TIMEOUT_S: Final = 5.0
 
 
@@ -63,6 +68,47 @@ async def _measure(url: str, folder: Path) -> None:
         await store.close()
     await shared.close()
     limits.close()
+    other = SharedGate(Link(url, TIMEOUT_S), "server", "bench", SqliteLimits(folder / "other.sqlite"))
+    await _measure_server(url, other)
+    await other.close()
+
+
+async def _measure_server(url: str, gate: SharedGate) -> None:
+    ledger = RedisLedger(url, "server", "bench", timeout_s=TIMEOUT_S)
+    lines = (BudgetLine("budget|bench|", "2026-11", 10**15),)
+    checks = [Check(key="server|bench||request", policy=parse_policy("100000000;w=60"))]
+
+    async def decide(number: int, budgets: tuple[BudgetLine, ...]) -> None:
+        reservation = (
+            Reservation(call_id=f"s{number}", budgets=budgets, bound=UpperBound(1000, 100)) if budgets else None
+        )
+        verdict = await gate.decide(checks, time.time(), reservation)
+        assert not verdict.trouble, verdict.trouble
+
+    async def decide_all(budgets: tuple[BudgetLine, ...]) -> None:
+        for first in range(0, SERVER_CALLS, AT_ONCE):
+            await asyncio.gather(*(decide(first + number, budgets) for number in range(AT_ONCE)))
+
+    def charge_all() -> None:
+        for number in range(SERVER_CALLS):
+            ledger.settle(f"s{number}", (), (Spend("budget|bench|", "2026-11", 400),), time.time(), [f"s{number - 1}"])
+
+    print(f"\n{'CPU of the server, microseconds a call':<40}")
+    with redis.Redis.from_url(url) as client:
+        for name, ask in (
+            ("a limit", lambda: decide_all(())),
+            ("a limit and a budget", lambda: decide_all(lines)),
+            ("a charge", lambda: asyncio.to_thread(charge_all)),
+        ):
+            before = _cpu_s(client)
+            await ask()
+            print(f"{name:<40}{(_cpu_s(client) - before) / SERVER_CALLS * 1e6:>8.1f}")
+    ledger.close()
+
+
+def _cpu_s(client: redis.Redis) -> float:
+    found: Any = client.info("cpu")
+    return float(found["used_cpu_user"] + found["used_cpu_sys"])
 
 
 async def _times(ask: Callable[[int], Awaitable[None]]) -> list[float]:

@@ -20,7 +20,7 @@ class Figure:
 
 _BENCH: Final = "performance.md, heliograph up"
 _SETTLER: Final = "performance.md, settler"
-_REDIS: Final = "scripts.bench_shared, on the server"
+_REDIS: Final = "scripts.bench_shared"
 _SHIPPING: Final = "lake.md, Measured"
 _FLEET: Final = "three proxies of deploy/, requests counted before the store"
 _DAY: Final = "scripts/made_lake.py, 1 and 3 million calls in a day"
@@ -38,9 +38,9 @@ SUMMARISE_CALL = Figure(6e-6, "s", "CPU of a call in the summary of a merged fil
 SHIP_ROUND = Figure(67e-3, "s", "CPU of a shipping round without calls", _SHIPPING)
 SHIP_CALL = Figure(16e-6, "s", "CPU of shipping one call more", _SHIPPING)
 # Redis
-DECIDE_LIMIT = Figure(41e-6, "s", "CPU of Redis for a decision about a limit", _REDIS)
-DECIDE_BUDGET = Figure(67e-6, "s", "CPU of Redis for a decision about a limit and a budget", _REDIS)
-CHARGE = Figure(22e-6, "s", "CPU of Redis for charging a call to a budget", _REDIS)
+DECIDE_LIMIT = Figure(59e-6, "s", "CPU of Redis for a decision about a limit", _REDIS)
+DECIDE_BUDGET = Figure(89e-6, "s", "CPU of Redis for a decision about a limit and a budget", _REDIS)
+CHARGE = Figure(53e-6, "s", "CPU of Redis for charging a call to a budget", _REDIS)
 # Files and objects
 ROW_BYTES = Figure(69, "bytes", "a call in `requests`, merged", _FILES)
 BODY_BYTES = Figure(662, "bytes", "a call's bodies, merged, sessions of 10 turns", _FILES)
@@ -70,10 +70,24 @@ class Run:
 
 
 _BENCHED: Final = {"proxies": 1, "connections": 16, "provider_s": 0.0, "has_redis": False, "seconds": 5.0}
+_QUIET: Final = {"proxies": 2, "calls_s": 60.0, "provider_s": 0.0, "store_s": 0.005, "seconds": 100.0}
 RUNS: Final = (
+    Run("JSON, 1 worker, 16 connections", _BENCHED, {"calls_s": 912, "added_p50_ms": 16.2, "settler_share": 0.365}),
     Run(
-        "bench: JSON, 16 connections, 1 worker",
-        _BENCHED,
-        {"calls_s": 912, "added_p50_ms": 16.2, "settler_share": 0.365},
+        "2 proxies, 60 JSON calls a second, a limit and a budget",
+        _QUIET,
+        {
+            "worker_share": 0.108,
+            "settler_share": 0.068,
+            "redis_share": 0.025,
+            "decisions_s": 59.4,
+            "rounds_min": 4.2,
+            "requests_min": 31.5,
+        },
+    ),
+    Run(
+        "2 proxies, 19 streams a second, a limit and a budget",
+        {**_QUIET, "calls_s": 19.2, "streams": 1.0, "provider_s": 0.6},
+        {"worker_share": 0.099, "settler_share": 0.054, "redis_share": 0.010, "rounds_min": 3.8, "requests_min": 29.8},
     ),
 )

@@ -16,6 +16,9 @@ from scripts.simulation import Fleet, Outcome, simulate
 
 type Row = Sequence[str]
 
+PAPER: Final = ("what", "how", "result")
+BESIDE: Final = ("run", "figure", "simulated", "measured")
+
 WORDS: Final = (
     ("calls_s", "calls answered a second", ",.0f"),
     ("worker_share", "a worker is busy", ".1%"),
@@ -44,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--paper", action="store_true", help="the arithmetic of a large fleet")
     options = parser.parse_args(arguments)
     if options.paper:
-        print(table(("what", "how", "result"), lines(Paper())))
+        print(table(PAPER, lines(Paper())))
     elif options.beside:
-        print(table(("run", "figure", "simulated", "measured"), beside(RUNS)))
+        print(table(BESIDE, beside(RUNS)))
     else:
         fleet = Fleet(
             proxies=options.proxies,

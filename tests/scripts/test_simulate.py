@@ -7,7 +7,8 @@ import pytest
 
 from scripts import measured as m
 from scripts.on_paper import DAY_S, Paper, lines, storage_usd
-from scripts.simulate import beside, main
+from scripts.rooms import ROOT
+from scripts.simulate import BESIDE, PAPER, beside, main, table
 from scripts.simulation import Fleet, percentile, simulate
 
 FLEET = Fleet(proxies=2, calls_s=150, seconds=10, provider_s=0.2)
@@ -73,10 +74,10 @@ def test_percentiles_are_values_that_occurred() -> None:
     assert math.isnan(percentile([], 0.5))
 
 
-def test_simulated_is_near_what_was_measured() -> None:
-    for what, figure, simulated, measured in beside(m.RUNS):
+def test_at_its_limit_the_model_is_near_what_was_measured() -> None:
+    for what, figure, simulated, measured in beside(m.RUNS[:1]):
         there, here = (float(text.rstrip("%").replace(",", "")) for text in (simulated, measured))
-        assert 0.5 < there / here < 2, (what, figure, simulated, measured)
+        assert there == pytest.approx(here, rel=0.15), (what, figure)
 
 
 def test_the_paper_is_the_arithmetic_of_measured_figures() -> None:
@@ -103,3 +104,10 @@ def test_the_command_prints_tables(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--proxies", "0"])
     assert "must be above 0" in capsys.readouterr().err
+
+
+def test_the_tables_of_the_page_are_those_of_the_command() -> None:
+    """When this fails, put the output of `scripts/simulate --beside` and `--paper` into docs/scale.md, and read what is said of them."""
+    page = (ROOT / "docs" / "scale.md").read_text()
+    assert table(BESIDE, beside(m.RUNS)) in page
+    assert table(PAPER, lines(Paper())) in page
