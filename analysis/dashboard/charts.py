@@ -44,7 +44,6 @@ class Chart:
     series: tuple[Series, ...]
     unit: str
     is_stacked: bool = True
-    note: str | None = None
     locals: tuple[str, ...] = ()
 
     def json(self) -> str:
@@ -90,7 +89,6 @@ def stacked(
     unit: str,
     *,
     token: str | None,
-    names: Callable[[object], str] = named,
 ) -> Chart:
     """Of rows with `at`, `series` and a value: the largest series, and all others as one. `token`: the filter that a
     series is."""
@@ -102,22 +100,22 @@ def stacked(
             sums.setdefault(row["series"], [0.0] * len(steps.moments))[at] += row[value]
     order = sorted(sums, key=lambda name: (-sum(sums[name]), str(name)))
     shown = order if len(order) <= MOST_SERIES else order[: MOST_SERIES - 1]
-    show, look = FORMATS[unit], looks(names(name) for name in shown)
+    show, look = FORMATS[unit], looks(named(name) for name in shown)
     series = [
         Series(
-            names(name),
-            look[names(name)].colour,
+            named(name),
+            look[named(name)].colour,
             tuple(sums[name]),
             view.rows((token, name)) if token else view.rows(),
             show(sum(sums[name])),
-            look[names(name)].texture,
+            look[named(name)].texture,
         )
         for name in shown
     ]
     if rest := order[len(shown) :]:
         values = tuple(sum(each) for each in zip(*(sums[name] for name in rest), strict=True))
         series.append(Series(f"{OTHERS} ({len(rest)})", "others", values, None, show(sum(values))))
-    return Chart(steps.moments, steps.begins[-1], tuple(series), unit, True, None, _locals(steps, view))
+    return Chart(steps.moments, steps.begins[-1], tuple(series), unit, True, _locals(steps, view))
 
 
 def lines(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], steps: Steps, view: View, unit: str) -> Chart:
@@ -133,7 +131,7 @@ def lines(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], steps: 
         for number, (name, title) in enumerate(columns.items(), start=1)
         if any(value is not None for value in found[name])
     )
-    return Chart(steps.moments, steps.begins[-1], series, unit, False, None, _locals(steps, view))
+    return Chart(steps.moments, steps.begins[-1], series, unit, False, _locals(steps, view))
 
 
 def _locals(steps: Steps, view: View) -> tuple[str, ...]:

@@ -15,10 +15,9 @@ from analysis.dashboard import charts
 from analysis.dashboard.first_call import first_call_page
 from analysis.dashboard.limits_store import limits_store
 from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
-from analysis.dashboard.pages import Page, Site, kept, run
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
-from analysis.lake import Connection
 from analysis.quoting import quoted
 from analysis.reports.dimensions import PROPERTY
 from analysis.reports.standing import budgets_now
@@ -136,17 +135,10 @@ async def _property_tops(site: Site, request: Request) -> Response:
     view = view_of(request)
     found = await site.table(view, "property_names", groups=["properties"], typed="", most=_MOST_PROPERTIES)
     names = [name for name, _ in found.rows]
-    shown = [f"{PROPERTY}{name}" for name in names[:_PROPERTY_TOPS]]
-
-    def question(connection: Connection) -> list[_Top]:
-        return [_top(by, by.removeprefix(PROPERTY), _values(connection, by)) for by in shown]
-
-    tops = await site.ask(view, question, shown, groups=shown) if shown else []
+    shown = names[:_PROPERTY_TOPS]
+    rows = list((await site.table(view, "overview_property_tops", groups=["properties"], names=shown)).records())
+    tops = [_top(f"{PROPERTY}{name}", name, [row for row in rows if row["dimension"] == name]) for name in shown]
     return site.part("overview_properties.html", view, by=_stack(view), names=names, tops=tops)
-
-
-def _values(connection: Connection, by: str) -> list[dict[str, Any]]:
-    return list(run(connection, "overview_top", by=[f"{quoted(by)} as name"]).records())
 
 
 def _top(by: str, title: str, rows: Sequence[Mapping[str, Any]]) -> _Top:

@@ -296,7 +296,7 @@ def test_the_columns_of_summaries_can_be_asked_for(lake: Path) -> None:
     [
         ("overview_totals", (), ("user_id", "cache_status")),
         ("overview_over_time", ('"day" as at', '"model" as series'), ("day", "model")),
-        ("overview_top", ('"user" as name',), ("user",)),
+        ("overview_property_tops", (), ("properties",)),
         ("requests_summary", (), ()),
         ("property_names", (), ("properties",)),
     ],
@@ -309,7 +309,7 @@ def test_the_dashboards_sums_say_the_same_over_summaries(
     def numbers(connection: Connection, told: tuple[str, ...] | None) -> tuple[bool, list[tuple[object, ...]]]:
         open_scope(connection, Scope(window, groups=told))
         ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
-        rows = run(connection, name, {"typed": "", "most": 100}, by).rows
+        rows = run(connection, name, {"typed": "", "most": 100, "names": ["feature", "environment"]}, by).rows
         return "lake_summaries" in sql, sorted(rows, key=str)
 
     def both(connection: Connection) -> None:
