@@ -116,11 +116,14 @@ def test_two_engines_read_the_rows_of_every_table(folders: Folders, chosen: Iceb
     assert by_pyiceberg(chosen, "scores") == by_datafusion(chosen, "feedback") == (1, None)
     context = SessionContext()
     context.register_table("requests", table_of(chosen))
-    found = {row["request_id"]: row for row in context.table("requests").to_pylist()}
+    by_rust = {row["request_id"]: row for row in context.table("requests").to_pylist()}
+    by_python = {row["request_id"]: row for row in table_of(chosen).scan().to_arrow().to_pylist()}
     for row in ROWS:
-        there = found[row.request_id]
-        assert dict(there["properties"] or {}) == row.properties and there["finish_reasons"] in (None, ["stop"])
-        assert (there["cost_nanousd"], there["started_at"]) == (row.cost_nanousd, row.started_at)
+        for there in (by_rust[row.request_id], by_python[row.request_id]):
+            assert (there["cost_nanousd"], there["started_at"]) == (row.cost_nanousd, row.started_at)
+        # Iceberg in Rust gives NULL for lists and maps of files without field ids (docs/iceberg.md).
+        there = by_python[row.request_id]
+        assert dict(there["properties"]) == row.properties and there["finish_reasons"] == ["stop"]
     assert committer(folders, chosen).round().commits == 0
 
 
