@@ -246,5 +246,6 @@ def measure_many(quick: bool) -> None:
         with proxy(Path(folder) / "slow", url) as place:
             asyncio.run(slow_provider(place, slow))
         bound = "[overload]\nmax_calls = {0}\nmax_waiting = {0}\nwait_s = 1\n"
-        with proxy(Path(folder) / "more", url, bound.format(20)) as place:
-            asyncio.run(more_than_it_can(place, 20, 0.2, 5 if quick else 15))
+        # Few calls a second, so that the provider is what is short, and not the processor.
+        with proxy(Path(folder) / "more", url, bound.format(10)) as place:
+            asyncio.run(more_than_it_can(place, 10, 1, 5 if quick else 15))
