@@ -86,6 +86,11 @@ RUNS: Final = (
         },
     ),
     Run(
+        "the same, 2 workers for each proxy",
+        {**_QUIET, "workers": 2, "calls_s": 58.9},
+        {"worker_share": 0.060, "settler_share": 0.064, "redis_share": 0.025, "rounds_min": 2.2, "requests_min": 23.6},
+    ),
+    Run(
         "2 proxies, 19 streams a second, a limit and a budget",
         {**_QUIET, "calls_s": 19.2, "streams": 1.0, "provider_s": 0.6},
         {"worker_share": 0.099, "settler_share": 0.054, "redis_share": 0.010, "rounds_min": 3.8, "requests_min": 29.8},

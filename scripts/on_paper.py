@@ -121,6 +121,11 @@ def _objects(paper: Paper) -> Iterator[Line]:
         f"{_n(rounds)} x ({puts - 1:g} files + 1 manifest)",
         f"{_n(rounds * (puts - 1))} files and {_n(rounds)} manifests a minute; a manifest is of one proxy and day, so none waits for another",
     )
+    yield Line(
+        "commits of a table of `[iceberg]`",
+        f"each proxy once an hour, in its first ten minutes: {paper.proxies:,} in 600 s",
+        f"one every {600 / paper.proxies:.1f} s, each planned again when another was first; not tried with so many",
+    )
     parts_month = TIMES_MERGED * paper.day_bytes / PART_BYTES * MONTH_DAYS
     news = paper.proxies * NEWS_MIN
     put_month, get_month = (rounds * puts + news) * month_min, (rounds * reads + news) * month_min
