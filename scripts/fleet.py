@@ -167,7 +167,7 @@ class Ledger:
                 self.costs[found[1].decode()] = cost_of_model(model, whole)
 
     def compared(self, lake: Path) -> "Compared":
-        """With the rows of whole answers that came from the provider for this call."""
+        """With the rows that have status 200 and no error, and are not from the cache."""
         sql = """select response_id, cost_nanousd from requests where status = 200 and error_type is null
                  and coalesce(cache_status, 'miss') = 'miss'"""
         rows = list(Lake(lake).ask(lambda connection: fetch(connection, sql)).records())
@@ -232,7 +232,7 @@ def summary(
         "proxies that `heliograph doctor --fleet` knows": f"{known}",
         "cost of the answers as the callers read it, nano-dollars": f"{counted.expected_nanousd:,}",
         "cost of their rows, nano-dollars": f"{counted.found_nanousd:,}",
-        "rows of whole answers that came from the provider": f"{compared.rows:,}",
+        "rows with status 200 and no error, not from the cache": f"{compared.rows:,}",
         "their cost in the provider's own account, nano-dollars": f"{compared.stated_nanousd:,}",
         "their cost in the bucket, nano-dollars": f"{compared.found_nanousd:,}",
     }

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -80,6 +79,12 @@ def test_the_balancer_goes_on_to_a_backend_that_listens() -> None:
 
     with serving(Hello) as url:
         backends = [nobody, int(url.rpartition(":")[2])]
-        Thread(target=lambda: asyncio.run(serve(port, backends)), daemon=True).start()
-        assert b" 204 " in wait_for(answer)
-        assert b" 204 " in answer()
+
+        async def balanced() -> bytes:
+            balancer = asyncio.create_task(serve(port, backends))
+            first = await asyncio.to_thread(wait_for, answer)
+            second = await asyncio.to_thread(answer)
+            balancer.cancel()
+            return first + second
+
+        assert asyncio.run(balanced()).count(b" 204 ") == 2
