@@ -205,6 +205,12 @@ def timed_calls(table: str) -> str:
     return f"select *, {others}, 1 as call_count, if(error_type is null, 0, 1) as error_count from {table}"
 
 
+def exact_times(table: str) -> str:
+    """SQL: the columns of a table like `calls`, of the calls whose times are measured, and these."""
+    exact = ", ".join(f"{column} as {name}" for name, column in TIMED)
+    return f"select *, {exact} from {table} where {_IS_TIMED}"
+
+
 def _rounded(column: str) -> str:
     steps = f"round(ln({column}) / ln({_ROUNDED_BY}))"
     return f"if({column} < {_EXACT_MS}, {column}, cast(round(pow({_ROUNDED_BY}, {steps})) as bigint))"

@@ -9,7 +9,7 @@ from analysis.reports.dimensions import TIMES
 
 _BY: Final = re.compile(r"^(?P<indent>[ \t]*)(?P<items>\S.*?)(?P<comma>,?)[ \t]+-- by[ \t]*$", re.MULTILINE)
 _KEY: Final = re.compile(r"^[ \t]*(?P<items>\S.*?),?[ \t]+-- key[ \t]*$", re.MULTILINE)
-_ORDER: Final = re.compile(r"^order\s+by\s+", re.MULTILINE | re.IGNORECASE)
+_ORDER: Final = re.compile(r"^(?P<indent>[ \t]*)order\s+by\s+(?P<columns>.*)$", re.MULTILINE | re.IGNORECASE)
 
 
 def own_groups(sql: str) -> tuple[str, ...] | None:
@@ -59,14 +59,18 @@ def _with_groups(sql: str, by: Sequence[str], every: str | None) -> str:
 
 
 def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str]) -> str:
-    """The SQL with `times` in place of its own at the beginning of its last `order by`."""
-    orders = list(_ORDER.finditer(sql))
+    """The SQL with `times` in place of its own at the beginning of its last `order by`, and of all others that read the same."""
+    orders = [line["columns"] for line in _ORDER.finditer(sql) if not line["indent"]]
     if not orders:
         return sql
-    head, order = sql[: orders[-1].end()], sql[orders[-1].end() :]
+    last = order = orders[-1]
     for name in own_times:
         order = re.sub(rf'^"?{name}"?\s*(?:,\s*|$)', "", order, count=1)
-    return head + "".join(f"{quoted(name)}, " for name in times) + order
+    order = "".join(f"{quoted(name)}, " for name in times) + order
+    return _ORDER.sub(
+        lambda line: line[0].removesuffix(last) + order if line["columns"] == last else line[0],
+        sql,
+    )
 
 
 def _items(line: str) -> list[str]:

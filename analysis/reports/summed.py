@@ -7,8 +7,8 @@ Files without a summary are read as they are, and so are the calls of a quarter 
 
 `calls_in_brief`: the same with the columns of the brief summary alone, for the lines under a report; it is asked whatever the
 report groups by. `calls_timed`: for percentiles and speeds. Over calls, its rows are calls with their exact times; over summaries
-a row stands for the calls of a group, or for a time (rounded by less than 1 %) with its rank among the times of its group. The macro
-`timed_percentiles` is the percentiles of either.
+a row stands for the calls of a group (its times are NULL), or for a time of theirs (its `call_count` is 0): rounded by less than 1 %, with its
+rank among the times of its group, or by the hour the exact time of a call. The macro `timed_percentiles` is the percentiles of any.
 """
 
 import json
@@ -30,6 +30,7 @@ from addon.storage.summary import (
     STEP,
     TIMES_GROUPS,
     brief_of_calls,
+    exact_times,
     of_calls,
     timed_calls,
     times_of_calls,
@@ -42,6 +43,9 @@ from analysis.reports.window import Window
 _BEGIN: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
 PERCENTILES: Final = (0.5, 0.95, 0.99)
+_QUANTILES: Final = (
+    f"create or replace temp macro timed_percentiles(ms, place, total) as quantile_cont(ms, {list(PERCENTILES)})"
+)
 _COUNTS: Final = """if(error_type is null, 0, call_count) as error_count,
     if(cost_nanousd is null, call_count, 0) as unpriced_count"""
 
@@ -98,33 +102,47 @@ def timed_view(
     connection: Connection, window: Window, groups: Sequence[str], where: str | None, has: frozenset[str]
 ) -> str:
     """SQL of the view `calls_timed` and of its macro. `groups`: what its rows will be grouped by, no more and no less."""
-    # By the hour there are nearly as many times as calls, and ranking them takes longer than reading the calls.
-    if "hour" in groups or not (has and _can_answer(connection, _TIMES, window, groups, where)):
+    if not (has and _can_answer(connection, _TIMES, window, groups, where)):
         return timed_view_of_calls()
     columns = "".join(f"{quoted(name)}, " for name in dict.fromkeys(groups))
-    others = _selected_names(window)
-    rows = _rows(_TIMES, window, others, where)
-    percentiles = ", ".join(f"min(ms) filter (where place > floor({share} * (total - 1)))" for share in PERCENTILES)
-    return f"""create or replace temp macro timed_percentiles(ms, place, total) as [{percentiles}];
+    # By the hour there are nearly as many times as calls, and ranking them takes longer than reading the calls.
+    macro, times = _exact_times(columns) if "hour" in groups else _ranked_times(columns, window, where)
+    return f"""{macro};
 create or replace temp view calls_timed as
-with times as (
-    select {columns}timed_ms, timed_first_token_ms, sum(timed_count) as timed_count from ({rows}) group by all
-)
 select
     {columns}call_count, error_count, output_tokens, cost_nanousd, {", ".join(name for name, _ in SPEEDS)},
     null as timed_ms, null as timed_first_token_ms, null as timed_place, null as timed_total
 from (select *, {_COUNTS} from ({_brief_rows(window, where)}))
 union all by name
-select
+{times}"""
+
+
+def _ranked_times(columns: str, window: Window, where: str | None) -> tuple[str, str]:
+    """The macro, and SQL of the times out of the summaries."""
+    percentiles = ", ".join(f"min(ms) filter (where place > floor({share} * (total - 1)))" for share in PERCENTILES)
+    rows = _rows(_TIMES, window, _selected_names(window), where)
+    return (
+        f"create or replace temp macro timed_percentiles(ms, place, total) as [{percentiles}]",
+        f"""select
     {columns}0 as call_count, 0 as error_count, timed_ms, timed_first_token_ms,
     sum(timed_count) over (partition by {columns}timed_ms is null order by timed_ms, timed_first_token_ms) as timed_place,
     sum(timed_count) over (partition by {columns}timed_ms is null) as timed_total
-from times"""
+from (
+    select {columns}timed_ms, timed_first_token_ms, sum(timed_count) as timed_count from ({rows}) group by all
+)""",
+    )
+
+
+def _exact_times(columns: str) -> tuple[str, str]:
+    """The macro, and SQL of the times of the calls themselves."""
+    return _QUANTILES, (
+        f"select {columns}0 as call_count, 0 as error_count, timed_ms, timed_first_token_ms from ({exact_times('calls')})"
+    )
 
 
 def timed_view_of_calls() -> str:
     """The same over the calls themselves: exact."""
-    return f"""create or replace temp macro timed_percentiles(ms, place, total) as quantile_cont(ms, {list(PERCENTILES)});
+    return f"""{_QUANTILES};
 create or replace temp view calls_timed as
 select *, null as timed_place, null as timed_total from ({timed_calls("calls")})"""
 

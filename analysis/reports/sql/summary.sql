@@ -3,12 +3,23 @@
 -- how many models or users there are.
 -- since: this-month
 -- limit: 10
-with both_periods as (
-    select model, user_id, true as is_now, call_count, error_count, unpriced_count, input_tokens, output_tokens, cost_nanousd
-    from calls_summed
-    union all
-    select model, user_id, false, call_count, error_count, unpriced_count, input_tokens, output_tokens, cost_nanousd
-    from calls_summed_before
+with both_periods as ( -- by both at first: three groupings of all rows take longer
+    select
+        model,
+        user_id,
+        is_now,
+        sum(call_count) as call_count,
+        sum(error_count) as error_count,
+        sum(unpriced_count) as unpriced_count,
+        sum(input_tokens) as input_tokens,
+        sum(output_tokens) as output_tokens,
+        sum(cost_nanousd) as cost_nanousd
+    from (
+        select *, true as is_now from calls_summed
+        union all by name
+        select *, false as is_now from calls_summed_before
+    )
+    group by model, user_id, is_now
 ),
 grouped as (
     select
