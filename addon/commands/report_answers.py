@@ -1,6 +1,5 @@
 """Asks a report for its rows and for what its sums leave out. Every face of a report begins here."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from addon.commands.bounded import MOST_S, bounded
 from addon.commands.options import Failure
 from addon.commands.tables import warn
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from analysis.table import Table
 
 
-# A hundred million calls take a minute; a condition can take for ever.
-MOST_S: Final = 600.0
-_TICK_S: Final = 0.5
+_ADVICE: Final = "take less time (--since 7d) or a simpler --where"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def ask(
     stored = stored_amounts(Settings(data=data, config=data), now) if budgets else None
 
     def asked(connection: "Connection") -> Answered:
-        with _bounded(connection, most_s):
+        with bounded(connection, most_s, "the report", _ADVICE):
             table = answer(connection, question, own_prices)
             total, without_price = told_under(connection)
         spent = budgets_now(connection, budgets, stored, now) if stored else []
@@ -83,40 +81,11 @@ def ask_arrow(lake: "Lake", question: "Question", own_prices: "Sequence[PriceOve
     from analysis.reports.asking import answer_as_arrow
 
     def asked(connection: "Connection") -> "pa.Table":
-        with _bounded(connection, MOST_S):
+        with bounded(connection, MOST_S, "the report", _ADVICE):
             return answer_as_arrow(connection, question, own_prices)
 
     with _mistakes(question):
         return lake.ask(asked)
-
-
-@contextmanager
-def _bounded(connection: "Connection", most_s: float) -> Iterator[None]:
-    """Stops what runs on the connection after `most_s`, as wrong usage."""
-    import duckdb
-
-    done, stopped = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        wait_s = most_s
-        while not done.wait(wait_s):  # again and again: statements are several
-            stopped.set()
-            connection.interrupt()
-            wait_s = _TICK_S
-
-    watcher = threading.Thread(target=watch, name="report-watch", daemon=True)
-    watcher.start()
-    try:
-        yield
-    except duckdb.InterruptException as error:
-        if not stopped.is_set():
-            raise
-        raise click.UsageError(
-            f"the report took more than {most_s:,g} s and was stopped; take less time (--since 7d) or a simpler --where"
-        ) from error
-    finally:
-        done.set()
-        watcher.join()
 
 
 @contextmanager

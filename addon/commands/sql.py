@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from addon.commands.bounded import MOST_S, Clock, bounded
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.report_faces import export_parquet, parquet_option
 from addon.commands.tables import Style, say_if_empty, settle, style_options, warn, write
@@ -35,18 +36,29 @@ class WrongStatement(click.ClickException):
         'heliograph sql --csv "from requests where date = current_date" > today.csv',
         'heliograph sql --parquet today.parquet "from requests where date = current_date"',
         'echo "select count(*) from requests" | heliograph sql -',
+        'heliograph sql --timeout 3600 "select request_model, median(duration_ms) from requests group by all"',
         "heliograph sql \"select tool_name, arguments from messages where session_id = 's1'\"",
         "heliograph sql --views > views.sql; duckdb -init views.sql",
     ),
 )
 @click.argument("statement", required=False)
 @click.option("--views", is_flag=True, help="Print the definitions of the views, for `duckdb -init`.")
+@click.option(
+    "--timeout",
+    "most_s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=MOST_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stop a statement that works longer than this on its first row, or on the next one.",
+)
 @style_options
 @parquet_option
 @data_options
 def sql(
     statement: str | None,
     views: bool,
+    most_s: float,
     style: Style,
     parquet: Path | None,
     data: Path,
@@ -83,15 +95,24 @@ def sql(
 
     window = parse_window(None, None, datetime.now(UTC))
 
+    advice = f"ask for fewer calls, or give it longer: --timeout {2 * most_s:g}"
+
     def answer(connection: "Connection") -> None:
+        with bounded(connection, most_s, "the statement", advice) as clock:
+            ask(connection, clock)
+
+    def ask(connection: "Connection", clock: Clock) -> None:
         open_scope(connection, Scope(window))
         if parquet:
             export_parquet(parquet, stream_user_arrow(connection, text))
             return
         columns, rows = stream_user_sql(connection, text)
+        rows = clock.of(rows)
         first = list(islice(rows, 1))  # opens the files: what fails until here is asked again
         try:
             write(columns, chain(first, rows), style, keep_numbers=False)
+        except duckdb.InterruptException:
+            raise
         except duckdb.Error as error:
             raise python_error(error) or Failure(str(error)) from error
 

@@ -14,9 +14,12 @@ from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, EventRow, FeedbackRow, RequestRow, ScoreRow
 from analysis.lake import Connection, Lake
 from analysis.reports import report
+from analysis.reports.asking import answer
 from analysis.reports.dimensions import properties
+from analysis.reports.reading import read_question
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER, Window
+from analysis.reports.zone import UTC_ZONE
 from analysis.table import Table
 from tests.analysis.writing import segment, tell
 
@@ -288,6 +291,17 @@ def test_equal_requests_are_duplicates_that_the_cache_would_save(tmp_path: Path)
         (2, 0, None, None, 30, 2, rows[9].request_id),
     ]
     assert columns(ask(tmp_path, "duplicates", by=("user",)), "user", "calls") == [("bob", 2), (None, 2)]
+
+
+def test_duplicates_are_beside_the_same_request_of_the_period_before(tmp_path: Path) -> None:
+    rows = [call(number, request_bytes=10, cost_nanousd=300) for number in range(3)]
+    rows += [call(number, NOON - timedelta(days=2), request_bytes=10, cost_nanousd=100) for number in (3, 4)]
+    write(tmp_path, rows, ["question A"] * 5)
+    words = {"now": NOON + timedelta(days=1), "since": "2026-11-20", "until": "2026-11-22"}
+    question = read_question("duplicates", zone=UTC_ZONE, compare="previous", **words)  # type: ignore[arg-type]
+    (found,) = Lake(tmp_path).ask(lambda connection: answer(connection, question)).records()
+    assert (found["calls"], found["before_calls"], found["saved_usd"]) == (3, 2, 600e-9)
+    assert found["request_id"] == rows[2].request_id
 
 
 # --- repositories, clients

@@ -1,7 +1,7 @@
 -- Which equal calls reach a provider again and again, so that the cache would save money?
 -- Equal: the same request, word for word, under the same keys to the same model and path. `saved_usd` is what all of them but
 -- the first cost: the cache would save it if answers were kept as long as the window is. Calls whose request was not kept
--- whole are left out. Bodies are read of the calls alone that are equal in size and tokens, of the 1,000 largest such groups.
+-- whole are left out. `request_hash` is that of the request: it is the same in another period. Bodies are read of the calls alone that are equal in size and tokens, of the 1,000 largest such groups.
 with comparable as not materialized (
     select
         *,
@@ -39,6 +39,7 @@ equal_calls as (
         model, -- by
         size_key,
         body_key,
+        printf('%016x', hash(size_key, body_key)) as request_hash,
         count(*) as calls,
         count(distinct user_id) as users,
         sum(cost_nanousd) / 1e9 as cost_usd,
@@ -51,7 +52,9 @@ equal_calls as (
     group by all
     having count(*) > 1
 )
-select * exclude (size_key, body_key)
+select
+    * exclude (size_key, body_key, request_hash),
+    request_hash -- key
 from equal_calls
 order by saved_usd desc nulls last, calls desc, request_id
 limit getvariable('most')
