@@ -143,6 +143,10 @@ class Lake:
                 self._kept = (files, older, summaries), connection
             return self._kept[1].cursor()
 
+    def files(self) -> dict[str, Listing]:
+        """The files of each table that count now, without torn and foreign ones. Raises NotOurs, StoreTrouble."""
+        return self._list()[0]
+
     def of_days(self, first: date, last: date) -> "Lake":
         """The same folder with the calls of these days alone: files of other days are not opened. It keeps nothing."""
         lake = copy.copy(self)

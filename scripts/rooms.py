@@ -30,6 +30,7 @@ ORDER: Final = (
     "analysis.webhooks",
     "analysis.faces",
     "analysis.billing",
+    "analysis.engines",
     "analysis.reports",
     "analysis.conversations",
     "analysis",

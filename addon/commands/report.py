@@ -10,6 +10,7 @@ import click
 
 from addon.commands.options import data_options, examples
 from addon.commands.report_answers import Answered, ask, say_if_none
+from addon.commands.report_engine import Engine, engine_options, print_statements, session_of
 from addon.commands.report_faces import Faces, export, face_options, plotted, repeat
 from addon.commands.report_list import print_list
 from addon.commands.tables import (
@@ -33,6 +34,7 @@ WEEKLY: Final = "weekly"
 if TYPE_CHECKING:
     from addon.limits.rules import Budget
     from addon.metering.overrides import PriceOverride
+    from analysis.engines.spark_session import Session
     from analysis.reports.question import Question
 
 
@@ -68,6 +70,7 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
         "heliograph report costs --every day --by model --plot",
         "heliograph report models --plot -o models.png",
         "heliograph report costs models users --html costs.html",
+        "heliograph report costs --engine trino --sql",
     ),
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_report_names)
@@ -108,6 +111,7 @@ def _periods(context: click.Context, parameter: click.Parameter, incomplete: str
 )
 @style_options
 @face_options
+@engine_options
 @data_options
 def report(
     names: tuple[str, ...],
@@ -123,6 +127,7 @@ def report(
     limit: int | None,
     style: Style,
     faces: Faces,
+    engine: Engine,
     data: Path,
     config: Path | None,
 ) -> None:
@@ -146,6 +151,7 @@ def report(
             "--html": faces.html,
             "--parquet": faces.parquet,
             "--watch": faces.watch_s,
+            "--engine": None if engine == Engine() else engine.name,
             "other reports": names[1:] or None,
         }
         refused = [option for option, value in given.items() if value is not None]
@@ -182,22 +188,34 @@ def report(
         questions = read()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if engine.prints_sql:
+        print_statements(engine, questions)
+        return
     settings = settle(data, config)
     own_prices, budgets = (settings.prices, settings.budgets) if settings else ((), ())
-    if faces.is_export and not faces.watch_s:
-        export(faces, questions if faces.parquet else plotted(questions, limit), data, own_prices, budgets)
-        return
+    with session_of(engine, settings.spark_master if settings else None) as session:
+        if faces.is_export and not faces.watch_s:
+            asked = questions if faces.parquet else plotted(questions, limit)
+            export(faces, asked, data, own_prices, budgets, session)
+            return
 
-    def show() -> None:
-        for question in read():
-            if faces.plot:
-                export(faces, plotted([question], limit), data, own_prices, budgets)
-                continue
-            # Budgets are those of now: they belong to a period that goes on.
-            has_budgets = question.report.name == WEEKLY or (question.report.name == SUMMARY and until is None)
-            print_report(question, data, style, budgets=budgets if has_budgets else (), own_prices=own_prices)
+        def show() -> None:
+            for question in read():
+                if faces.plot:
+                    export(faces, plotted([question], limit), data, own_prices, budgets, session)
+                    continue
+                # Budgets are those of now: they belong to a period that goes on.
+                has_budgets = question.report.name == WEEKLY or (question.report.name == SUMMARY and until is None)
+                print_report(
+                    question,
+                    data,
+                    style,
+                    budgets=budgets if has_budgets else (),
+                    own_prices=own_prices,
+                    session=session,
+                )
 
-    repeat(show, faces.watch_s)
+        repeat(show, faces.watch_s)
     if not names:
         texts = {each: shelf.question(each) for each in shelf.names}
         width = max(map(len, texts))
@@ -233,8 +251,9 @@ def print_report(
     with_footer: bool = True,
     budgets: "Sequence[Budget]" = (),
     own_prices: "Sequence[PriceOverride]" = (),
+    session: "Session | None" = None,
 ) -> None:
-    """A report on standard output, with what its sums leave out. `budgets`: for the summary and the week."""
+    """A report on standard output, with what its sums leave out. `budgets`: for the summary and the week. `session`: as in `ask`."""
     from analysis.reports.report import SUMMARY
 
     if style == "table" and question.is_checked and not url_of(data) and not has_files(data, "requests"):
@@ -245,7 +264,7 @@ def print_report(
 
     window, is_summary = question.window, question.report.name == SUMMARY
     lake = Lake(data, warn)
-    answered = ask(lake, question, data, budgets, own_prices)
+    answered = ask(lake, question, data, budgets, own_prices, session=session)
     table = answered.table
     if style == "table" and question.report.name == WEEKLY:
         _print_week(answered)

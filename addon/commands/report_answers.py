@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from addon.limits.rules import Budget
     from addon.metering.overrides import PriceOverride
+    from analysis.engines.spark_session import Session
     from analysis.lake import Connection, Lake
     from analysis.reports.question import Question
     from analysis.reports.standing import BudgetNow
@@ -50,8 +51,12 @@ def ask(
     budgets: "Sequence[Budget]" = (),
     own_prices: "Sequence[PriceOverride]" = (),
     most_s: float = MOST_S,
+    session: "Session | None" = None,
 ) -> Answered:
-    """The answer, or wrong usage where the condition or the comparison is, or where it takes longer than `most_s`."""
+    """The answer, or wrong usage where the condition or the comparison is, or where it takes longer than `most_s`. `session`:
+    Spark's, which answers then; budgets are those of the machine of a proxy, and not told."""
+    if session:
+        return _ask_spark(session, lake, question, own_prices, most_s)
     from analysis.faces.footer import footer
     from analysis.reports.asking import answer
     from analysis.reports.unpriced import told_under
@@ -76,8 +81,35 @@ def ask(
         return lake.ask(asked)
 
 
-def ask_arrow(lake: "Lake", question: "Question", own_prices: "Sequence[PriceOverride]" = ()) -> "pa.Table":
+def _ask_spark(
+    session: "Session", lake: "Lake", question: "Question", own_prices: "Sequence[PriceOverride]", most_s: float
+) -> Answered:
+    from addon.commands.report_engine import mistakes_of_spark
+    from analysis.engines.asking import Spark, answered, told_under
+    from analysis.faces.footer import footer
+    from analysis.table import fetch
+
+    spark = Spark(session, lake, most_s)
+    with mistakes_of_spark(most_s), _mistakes(question), answered(spark, question, own_prices) as (connection, sql):
+        table = fetch(connection, sql)
+        total, without_price = told_under(spark, connection, question.scope)
+    return Answered(question, table, list(footer(total, without_price)), total.calls, [])
+
+
+def ask_arrow(
+    lake: "Lake",
+    question: "Question",
+    own_prices: "Sequence[PriceOverride]" = (),
+    session: "Session | None" = None,
+) -> "pa.Table":
     """The rows with DuckDB's types."""
+    if session:
+        from addon.commands.report_engine import mistakes_of_spark
+        from analysis.engines.asking import Spark, answered
+
+        spark = Spark(session, lake, MOST_S)
+        with mistakes_of_spark(MOST_S), _mistakes(question), answered(spark, question, own_prices) as (connection, sql):
+            return connection.sql(sql).to_arrow_table()
     from analysis.reports.asking import answer_as_arrow
 
     def asked(connection: "Connection") -> "pa.Table":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from addon.limits.rules import Budget
     from addon.metering.overrides import PriceOverride
+    from analysis.engines.spark_session import Session
     from analysis.faces.drawing import Words
     from analysis.faces.page import Section
     from analysis.lake import Lake
@@ -137,29 +138,36 @@ def export(
     data: Path,
     own_prices: "Sequence[PriceOverride]",
     budgets: "Sequence[Budget]",
+    session: "Session | None" = None,
 ) -> None:
-    """Writes the file that was asked for, or draws on the terminal."""
+    """Writes the file that was asked for, or draws on the terminal. `session`: as in `ask`."""
     from analysis.lake import Lake
 
     lake = Lake(data, warn)
     if faces.parquet:
-        table = ask_arrow(lake, questions[0], own_prices)
+        table = ask_arrow(lake, questions[0], own_prices, session)
         export_parquet(faces.parquet, table.to_reader())
         if questions[0].limit and table.num_rows == questions[0].limit:
             warn(f"only the first {table.num_rows:,} rows; --limit 0 writes all")
         say_if_empty(lake, data)
         return
     if faces.html and len(questions) == 1 and questions[0].report.name == "weekly":
-        write_text(faces.html, _weekly(lake, questions[0], data, budgets))
+        write_text(faces.html, _weekly(lake, questions[0], data, budgets, session))
     elif faces.html:
-        _write_page(faces.html, [_answered(lake, question, data, own_prices) for question in questions])
+        _write_page(faces.html, [_answered(lake, question, data, own_prices, session) for question in questions])
     else:
-        _plot(faces.picture, _answered(lake, questions[0], data, own_prices))
+        _plot(faces.picture, _answered(lake, questions[0], data, own_prices, session))
     say_if_empty(lake, data)
 
 
-def _answered(lake: "Lake", question: "Question", data: Path, own_prices: "Sequence[PriceOverride]") -> Answered:
-    answered = ask(lake, question, data, (), own_prices)
+def _answered(
+    lake: "Lake",
+    question: "Question",
+    data: Path,
+    own_prices: "Sequence[PriceOverride]",
+    session: "Session | None",
+) -> Answered:
+    answered = ask(lake, question, data, (), own_prices, session=session)
     say_if_none(answered)
     return answered
 
@@ -223,12 +231,14 @@ def _section(answered: Answered) -> "Section":
     return Section(question.report.name, words.title, words.subtitle, local, chart, "\n".join(answered.notes))
 
 
-def _weekly(lake: "Lake", question: "Question", data: Path, budgets: "Sequence[Budget]") -> str:
+def _weekly(
+    lake: "Lake", question: "Question", data: Path, budgets: "Sequence[Budget]", session: "Session | None"
+) -> str:
     from addon.commands.budgets import budgets_table
     from analysis.faces.weekly import week_of
     from analysis.faces.weekly_page import weekly_html
 
-    answered = ask(lake, question, data, budgets)
+    answered = ask(lake, question, data, budgets, session=session)
     say_if_none(answered)
     week = week_of(answered.table, question.window)
     return weekly_html(week, budgets_table(answered.budgets, question.window.zone), answered.notes)

@@ -23,6 +23,7 @@ from addon.config.section import Section
 from addon.config.settings import Origin, parse_origin
 from addon.config.shared_table import SharedTable
 from addon.config.shipping_table import LakeUrl, ShippingTable
+from addon.config.spark_table import SparkTable
 from addon.config.values import (
     NUMBER,
     UNIT_S,
@@ -366,6 +367,9 @@ class File(Section):
     )
     shared: SharedTable | None = Field(
         default=None, description="The Redis that limits, budgets and cached answers of several proxies are in."
+    )
+    spark: SparkTable | None = Field(
+        default=None, description="The Spark that `heliograph report --engine spark` asks."
     )
     usage: UsageTable = Field(default=UsageTable(), description="Usage of streams.")
     prices: list[PriceTable] = Field(default=[], description="Prices of your own; they win over the list of prices.")

@@ -66,6 +66,7 @@ def _fields(file: File) -> dict[str, Any]:
         "cache_bytes": file.cache.max_bytes,
         "limits_fail_closed": file.limits_store.fail_closed,
         "shared": file.shared.made() if file.shared else None,
+        "spark_master": file.spark.master if file.spark else None,
         "inject_usage": file.usage.inject,
         "prices": tuple(price.made() for price in file.prices),
         "limits": tuple(limit.made() for limit in file.limits),

@@ -92,6 +92,7 @@ class Settings:
     fallbacks: tuple[FallbackRule, ...] = ()  # by model; the variables in their headers are still names
     inject_usage: bool = False  # ask every OpenAI-shaped stream for its usage; remove it for callers that did not ask
     shared: Shared | None = None  # the Redis of a fleet
+    spark_master: str | None = None  # that reports with --engine spark are asked of; None: this machine
     limits_fail_closed: bool = False  # refuse calls that cannot be checked, else let them pass unlimited
     is_offline: bool = False  # for replayed calls: nobody is told, nothing is asked on the network
     is_watched: bool = True  # a running proxy reads the file again when it changes

@@ -62,16 +62,33 @@ def _mistakes_of(question: Question) -> Iterator[None]:
 
 def ready(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> str:
     """SQL of the answer, for a connection on which everything is made that it needs. Raises as `answer`."""
-    # A comparison opens the period before as a scope of its own.
-    open_scope(connection, question.scope, question.views)
-    if question.report.file:
-        _check_own(connection, question)
+    open_checked(connection, question)
     if question.is_compared and not question.report.reads_before:
-        return compared(connection, question, own_prices)
+
+        def keep(connection: Connection, table: str, question: Question) -> None:
+            open_scope(connection, question.scope, question.views)
+            prepare(connection, question.report.name, question.limit or NO_LIMIT, own_prices)
+            set_variables(connection, {"most": NO_LIMIT})
+            connection.execute(numbered(table, f"(\n{question.sql}\n)"))
+
+        return compared(connection, question, keep)
     most = question.limit or NO_LIMIT
     prepare(connection, question.report.name, most, own_prices)
     set_variables(connection, {"most": most})
     return question.sql
+
+
+def open_checked(connection: Connection, question: Question) -> None:
+    """Opens its scope. Raises BadCondition, and BadReport for a person's file."""
+    # A comparison opens the period before as a scope of its own.
+    open_scope(connection, question.scope, question.views)
+    if question.report.file:
+        _check_own(connection, question)
+
+
+def numbered(table: str, rows: str) -> str:
+    """SQL of a table that `compared` reads."""
+    return f"create or replace temp table {table} as select *, row_number() over () as place from {rows}"
 
 
 def _check_own(connection: Connection, question: Question) -> None:

@@ -1,41 +1,41 @@
 """A report beside the same report of the period before: rows are matched by what they are about, times by their place."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from analysis.lake import Connection
 from analysis.quoting import quoted
 from analysis.reports.dimensions import TIMES
 from analysis.reports.grouping import own_columns
-from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
 from analysis.reports.report import Report
-from analysis.reports.scope import NO_LIMIT, open_scope, set_variables
+from analysis.reports.scope import NO_LIMIT
 from analysis.reports.window import Window, before
 from analysis.table import fetch
 
-if TYPE_CHECKING:
-    from addon.metering.overrides import PriceOverride
-
 _FIRST: Final = ("cost_usd", "calls")  # a terminal has no room for all
 _NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)")  # the names of the types
+
+
+# Makes a table of all rows of an answer, numbered in their order in the column `place`; the scope of the question is open afterwards.
+Keep = Callable[[Connection, str, Question], None]
 
 
 class CannotCompare(ValueError):
     """A report whose columns do not tell its rows apart. The message says what to do."""
 
 
-def compared(connection: Connection, question: Question, own_prices: "Sequence[PriceOverride]" = ()) -> str:
+def compared(connection: Connection, question: Question, keep: Keep) -> str:
     """SQL of each row of the scope with `before_...` and the change in percent for each number; then the rows of before alone.
 
     Raises CannotCompare where the columns of the report do not tell its rows apart. The scope is open afterwards.
     """
     window, keys = question.window, _keys(question)
-    _keep(connection, "answer_before", replace(question, window=before(window)), own_prices)
-    _keep(connection, "answer_now", question, own_prices)
+    keep(connection, "answer_before", replace(question, window=before(window)))
+    keep(connection, "answer_now", question)
     _check_keys(connection, question.report, keys)
     kinds = {column: str(kind) for column, kind in _columns(connection)}
     times = [key for key in keys if key in TIMES]
@@ -53,16 +53,6 @@ def _keys(question: Question) -> list[str]:
     every = [question.every] if question.every else []
     groups = question.by or [name for name in own_columns(question.report.sql) if not (every and name in TIMES)]
     return list(dict.fromkeys([*every, *groups, *question.report.keys]))
-
-
-def _keep(connection: Connection, table: str, question: Question, own_prices: "Sequence[PriceOverride]") -> None:
-    """All rows of the answer, numbered in their order, as a table."""
-    open_scope(connection, question.scope, question.views)
-    prepare(connection, question.report.name, question.limit or NO_LIMIT, own_prices)
-    set_variables(connection, {"most": NO_LIMIT})
-    connection.execute(
-        f"create or replace temp table {table} as select *, row_number() over () as place from (\n{question.sql}\n)"
-    )
 
 
 def _check_keys(connection: Connection, report: Report, keys: Sequence[str]) -> None:

@@ -29,6 +29,11 @@ def _tools(connection: Connection, most: int, own_prices: "Sequence[PriceOverrid
     tools.add(connection)
 
 
+def is_of_bodies(name: str) -> bool:
+    """Whether a report asks such a table."""
+    return name in _TABLES
+
+
 _TABLES: Final[Mapping[str, Callable[[Connection, int, "Sequence[PriceOverride]"], None]]] = {
     "prompt-cache": _prompt_cache,
     "tools": _tools,

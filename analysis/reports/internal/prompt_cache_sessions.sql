@@ -1,11 +1,14 @@
 -- Which sessions have the most input that was not read from a provider's cache?
-select
-    session_id,
-    count(*) as calls,
-    cast(sum(input_tokens) as bigint) as input_tokens,
-    cast(sum(cache_read_input_tokens) as bigint) as cache_read_input_tokens -- NULL if the provider never says
-from calls
-where session_id is not null and input_tokens > 0 and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
-group by session_id
-order by sum(input_tokens) - coalesce(sum(cache_read_input_tokens), 0) desc, session_id
+select *
+from (
+    select
+        session_id,
+        count(*) as calls,
+        cast(sum(input_tokens) as bigint) as input_tokens,
+        cast(sum(cache_read_input_tokens) as bigint) as cache_read_input_tokens -- NULL if the provider never says
+    from calls
+    where session_id is not null and input_tokens > 0 and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
+    group by session_id
+)
+order by input_tokens - coalesce(cache_read_input_tokens, 0) desc, session_id
 limit getvariable('most')

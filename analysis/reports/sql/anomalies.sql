@@ -32,11 +32,16 @@ calendar as (
 ),
 named as ( -- what a group is called, and a short key for that
     select
-        columns(* exclude (on_day, is_now, calls, errors, tokens, nanousd)),
-        hash(*columns(* exclude (on_day, is_now, calls, errors, tokens, nanousd))) as group_key,
+        "user", -- by
+        hash(
+            "user" -- by
+        ) as group_key,
         on_day, calls, errors, tokens, nanousd
     from daily
-    where concat(*columns(* exclude (on_day, is_now, calls, errors, tokens, nanousd))) <> '' -- those are in all calls
+    where concat_ws(
+        '',
+        "user" -- by
+    ) <> '' -- those are in all calls
     union all by name
     select 0 as group_key, on_day, calls, errors, tokens, nanousd from calendar
 ),
@@ -47,49 +52,58 @@ groups as (
     order by group_key = 0 desc, sum(nanousd) desc nulls last, sum(calls) desc, group_key
     limit 500
 ),
-measured as (
-    select group_key, on_day, is_now, unnest(measures) as measured
+kinds as (
+    select *
     from (
-        select
-            group_key,
-            on_day,
-            calendar.is_now,
-            [ -- a day without calls has 0 of all; `least`: a deviation that is too small to speak of
-                {measure: 'calls', value: coalesce(named.calls, 0), least: 1},
-                {measure: 'errors', value: coalesce(named.errors, 0), least: 1},
-                {measure: 'tokens', value: if(named.calls is null, 0, named.tokens), least: 1000},
-                {measure: 'cost_usd', value: if(named.calls is null, 0, named.nanousd / 1e9), least: 0.01}
-            ] as measures
-        from groups join calendar on on_day >= first_day left join named using (group_key, on_day)
-    )
+        values ('calls', 1e0), ('errors', 1e0), ('tokens', 1e3), ('cost_usd', 1e-2) -- a deviation that is too small to speak of
+    ) as kinds (measure, least)
+),
+measured as (
+    select
+        groups.group_key,
+        calendar.on_day,
+        calendar.is_now,
+        measure,
+        least,
+        cast(
+            case
+                when named.calls is null then 0 -- a day without calls has 0 of all
+                when measure = 'calls' then named.calls
+                when measure = 'errors' then named.errors
+                when measure = 'tokens' then named.tokens
+                else named.nanousd / 1e9
+            end as double
+        ) as value
+    from groups
+    join calendar on calendar.on_day >= groups.first_day
+    cross join kinds
+    left join named on named.group_key = groups.group_key and named.on_day = calendar.on_day
 ),
 pasts as (
     select
-        group_key,
-        on_day,
-        is_now,
-        measured.measure as measure,
-        measured.value as value,
-        measured.least as least,
-        list(measured.value) filter (where measured.value is not null) over before as past,
-        median(measured.value) over before as habit,
+        *,
+        list(value) filter (where value is not null) over before as past,
         on_day = max(on_day) over () as is_last
     from measured
-    window before as (partition by group_key, measured.measure order by on_day rows between 28 preceding and 1 preceding)
+    window before as (partition by group_key, measure order by on_day rows between 28 preceding and 1 preceding)
+),
+habits as (
+    select *, list_median(past) as habit
+    from pasts
+    where is_now and value is not null and array_length(past) >= 7
 ),
 far as ( -- farther than the least that a deviation can be: few days are left
     select *, list_mad(past) as mad
-    from pasts
+    from habits
     where
-        is_now and value is not null and len(past) >= 7
-        and abs(value - habit) > 3.5 * greatest(0.1 * habit, least)
+        abs(value - habit) > 3.5 * greatest(0.1 * habit, least)
         and (value > habit or (value < list_min(past) and not is_last))
 ),
 spreads as (
     select
         *,
         greatest( -- where most days are equal the median deviation is 0: the mean one then stands for it
-            if(mad > 0, 1.4826 * mad, 1.253314 * list_avg([abs(each - habit) for each in past])),
+            if(mad > 0, 1.4826 * mad, 1.253314 * list_avg(list_transform(past, lambda each: abs(each - habit)))),
             0.1 * habit,
             least
         ) as spread
@@ -108,9 +122,19 @@ alarms as (
     where abs(value - habit) > 3.5 * spread
 ),
 names as (
-    select distinct columns(* exclude (on_day, calls, errors, tokens, nanousd)) from named
+    select distinct
+        "user", -- by
+        group_key
+    from named
 )
-select names.* exclude (group_key), alarms.on_day as day, measure, value, habit, times_habit, deviations
+select
+    "user", -- by
+    alarms.on_day as day,
+    measure,
+    value,
+    habit,
+    times_habit,
+    deviations
 from names join alarms using (group_key)
-order by abs(deviations) desc, on_day desc, measure, group_key
+order by abs(deviations) desc, on_day desc, measure, group_key <> 0, 1
 limit getvariable('most')

@@ -16,7 +16,7 @@ with agents as ( -- there are few user agents: taken apart once each
 )
 select
     nullif(regexp_extract(agent, '^[^/\s(]+'), '') as client, -- key
-    arg_max(command, calls) as command,
+    arg_max(command, (calls, command)) as command,
     count(distinct agent) as user_agents,
     cast(sum(calls) as bigint) as calls,
     cast(sum(errors) as bigint) as errors,

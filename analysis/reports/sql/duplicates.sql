@@ -17,10 +17,13 @@ with comparable as not materialized (
 ),
 sizes as (
     select size_key
-    from comparable
-    group by size_key
-    having count(*) > 1
-    order by sum(cost_nanousd) - max(cost_nanousd) desc nulls last, count(*) desc, size_key
+    from (
+        select size_key, sum(cost_nanousd) - max(cost_nanousd) as nanousd_of_others, count(*) as calls
+        from comparable
+        group by size_key
+        having count(*) > 1
+    )
+    order by nanousd_of_others desc nulls last, calls desc, size_key
     limit 1000
 ),
 candidates as not materialized (

@@ -1,9 +1,14 @@
 -- How many answers are rated, and how many of them well, by model or by what --by names?
 -- The newest rating of a call counts. Scores are in `scores`.
 with said as (
-    select *, null as rating, null as rated_at from calls_summed
-    union all by name
-    select calls.*, 0 as call_count, feedback.rating, feedback.created_at as rated_at
+    select
+        model, -- by
+        call_count, cast(null as boolean) as rating, cast(null as timestamptz) as rated_at
+    from calls_summed
+    union all
+    select
+        model, -- by
+        0 as call_count, feedback.rating, feedback.created_at as rated_at
     from calls join feedback using (request_id)
 )
 select
