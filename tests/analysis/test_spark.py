@@ -4,10 +4,12 @@ One session for the whole file, without code generation, which takes longer than
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from addon.storage.record import EventRow, FeedbackRow, PropertyChangeRow, RequestRow, ScoreRow
 from analysis.engines.asking import Spark, answered, told_under
-from analysis.engines.spark_session import Session, SparkFailed
+from analysis.engines.spark_session import NoSpark, Session, SparkFailed
 from analysis.lake import Connection, Lake
 from analysis.reports import unpriced
 from analysis.reports.asking import answer
@@ -27,17 +29,15 @@ from analysis.reports.zone import zone_of
 from analysis.table import Table, fetch
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
 
-try:
-    import pyspark  # noqa: F401
-
-    HAS_SPARK = True
-except ImportError:
-    HAS_SPARK = False
-needs_spark = pytest.mark.skipif(
-    not HAS_SPARK or shutil.which("java") is None,
-    reason="pyspark or Java is not installed: apt-get install openjdk-17-jre-headless; uv sync --group spark",
-)
-pytestmark = [pytest.mark.long, needs_spark]
+# `scripts/test --spark` installs both and sets the variable: then nothing is skipped.
+MUST_RUN = "HELIOGRAPH_TEST_SPARK" in os.environ
+HAS_SPARK = find_spec("pyspark") is not None and shutil.which("java") is not None
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not HAS_SPARK and not MUST_RUN, reason="pyspark or Java is not installed; scripts/test --spark installs both"
+    ),
+]
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday: the rows are those of the week before
 DIGITS = 12  # of a sum of doubles: the order of its parts is not fixed
@@ -55,7 +55,12 @@ CONF = {
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
-    session = Session("local-cluster[2,1,1024]", CONF)
+    try:
+        session = Session("local-cluster[2,1,1024]", CONF)
+    except NoSpark as error:  # too little memory for three JVMs
+        if MUST_RUN:
+            raise
+        pytest.skip(str(error))
     yield session
     session.close()
 
