@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -96,7 +97,7 @@ class Lake:
             parts = [part for path in summaries.values() for part in summary.parts(path)]
             longest = [longest_line(listing) for listing in listings.values()]
             try:
-                with self._open(listings, known, summaries) as connection:
+                with _ctrl_c(), self._open(listings, known, summaries) as connection:
                     return question(connection)
             except duckdb.Error as error:
                 if stopped := message_views.python_error(error):
@@ -348,6 +349,17 @@ def _irregular(listing: Listing) -> Iterator[Path]:
                 yield file
         except OSError:
             continue  # vanished: the question that opens it will find out
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[None]:
+    """DuckDB takes Ctrl-C while a statement runs, and raises this in its place."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _to_stderr(message: str) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -245,16 +246,17 @@ def _weekly(
 
 
 def repeat(show: Callable[[], None], every_s: float | None) -> None:
-    """Shows once, or again and again on a cleared terminal until Ctrl-C, which ends it with 130 as everywhere."""
+    """Shows once, or again and again on a cleared terminal until Ctrl-C."""
     if every_s is None:
         show()
         return
     if not sys.stdout.isatty():
         raise click.UsageError("--watch renews a terminal, and standard output is none")
-    while True:
-        click.clear()
-        show()
-        time.sleep(every_s)
+    with suppress(KeyboardInterrupt):  # the way to end it, not a failure
+        while True:
+            click.clear()
+            show()
+            time.sleep(every_s)
 
 
 def shows_colour() -> bool:

@@ -24,7 +24,7 @@ from analysis.faces.summary import summarise
 from analysis.faces.tail import Filters, Tail, line
 from analysis.reports.report import REPORTS
 from analysis.reports.zone import zone_of
-from tests.analysis.writing import made_up_rows, settle, to_parquet
+from tests.analysis.writing import leave_in_journal, made_up_rows, settle, to_parquet
 
 VERBS: dict[str, click.Command] = {"report": report, "sql": sql, "tail": tail}
 SINCE = ("--since", "2026-11-01")
@@ -399,20 +399,7 @@ def test_the_commands_can_be_loaded_without_duckdb_and_rich() -> None:
 
 
 def test_a_report_shows_what_a_killed_proxy_left_in_the_journal(tmp_path: Path) -> None:
-    script = f"""
-import os, signal
-from pathlib import Path
-from addon.storage.journal import Journal
-from addon.storage.journal_lines import CallEnd, CallStart
-journal = Journal(Path({str(tmp_path / "journal")!r}))
-journal.open()
-journal.start("call-1", CallStart(request_id="0199f000-0000-7000-8000-000000000001", started_at_us=1795219200_000000,
-    provider_name="openai", operation_name="chat", method="POST", host="api.openai.com", path="/v1/chat/completions",
-    mode="forward"))
-assert journal.end("call-1", CallEnd(status=503), True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    leave_in_journal(tmp_path)
     (row,) = json.loads(heliograph(tmp_path, "report", "requests", *SINCE, "--json").stdout)
     assert (row["status"], row["error_type"]) == (503, "http_503")
 

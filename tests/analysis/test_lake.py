@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -350,3 +353,26 @@ def test_questions_of_many_threads_find_older_and_torn_files_at_the_same_time(tm
     with ThreadPoolExecutor(threads) as pool:
         counts = [pool.submit(count) for _ in range(threads)]
     assert [each.result() for each in counts] == [len(rows) - lost] * threads
+
+
+def test_ctrl_c_ends_a_question_as_it_ends_a_program(tmp_path: Path) -> None:
+    code = f"""
+import pathlib
+from analysis.lake import Lake
+def question(connection):
+    connection.execute("select 1")
+    print("it begins", flush=True)
+    connection.execute("select count(*) from range(3000000) a, range(3000000) b where a.range * b.range % 7 = 3")
+try:
+    Lake(pathlib.Path({str(tmp_path)!r})).ask(question)
+except KeyboardInterrupt:
+    print("ended")
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "it begins\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.communicate(timeout=60)[0] == "ended\n"
+        finally:
+            process.kill()

@@ -1,6 +1,7 @@
 """`python -m analysis`, and `from analysis import connect, report` for scripts and notebooks."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import analysis
 from addon.commands.report import report as report_command
 from addon.storage.record import RequestRow
 from analysis.reports.report import REPORTS
-from tests.analysis.writing import made_up_rows, to_parquet
+from tests.analysis.writing import leave_in_journal, made_up_rows, to_parquet
 
 SINCE: dict[str, Any] = {"since": "2026-11-19", "until": "2026-11-21", "tz": "UTC"}
 
@@ -103,6 +104,21 @@ def test_a_connection_has_the_views(tmp_path: Path) -> None:
         assert connection.sql("select count(*) from requests").fetchall() == [(20,)]
         assert connection.sql("select count(*) from calls").fetchall() == [(20,)]
         assert len(connection.sql("select model, sum(cost_usd) from calls group by all").to_arrow_table()) > 1
+
+
+def test_a_report_has_what_a_killed_proxy_left_in_the_journal(tmp_path: Path) -> None:
+    leave_in_journal(tmp_path)
+    answer = analysis.report("requests", data=tmp_path, since="2026-11-19", tz="UTC")
+    row = dict(zip(answer.columns, answer.rows[0], strict=True))
+    assert (len(answer.rows), row["status"], row["error_type"]) == (1, 503, "http_503")
+
+
+def test_settings_with_a_mistake_are_a_warning(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "copy")
+    (tmp_path / "copy" / "heliograph.toml").write_text("[[price]]\n")
+    with pytest.warns(UserWarning, match="did you mean 'prices'"):
+        answer = analysis.report("costs", data=tmp_path / "copy", **SINCE)
+    assert answer.rows == analysis.report("costs", data=data, **SINCE).rows
 
 
 def test_python_m_analysis_is_the_command(data: Path) -> None:

@@ -1,6 +1,8 @@
 """Data folders for these tests, written with the same functions as the settler writes them."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,3 +131,21 @@ def tell(data: Path, events: Sequence[EventRow], number: int, *, parquet: bool =
                 for index, line in enumerate(lines):
                     file.append(f"event-{number}-{index}", line)
                 file.close()
+
+
+def leave_in_journal(data: Path) -> None:
+    """A call, answered with 503, of a proxy that was killed before it was settled."""
+    script = f"""
+import os, signal
+from pathlib import Path
+from addon.storage.journal import Journal
+from addon.storage.journal_lines import CallEnd, CallStart
+journal = Journal(Path({str(data / "journal")!r}))
+journal.open()
+journal.start("call-1", CallStart(request_id="0199f000-0000-7000-8000-000000000001", started_at_us=1795219200_000000,
+    provider_name="openai", operation_name="chat", method="POST", host="api.openai.com", path="/v1/chat/completions",
+    mode="forward"))
+assert journal.end("call-1", CallEnd(status=503), True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
