@@ -107,8 +107,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "protocol": 2,
     "socket_connect_timeout": CONNECT_S,
     "socket_keepalive": True,
-    "lib_name": None,
-    "lib_version": None,
+    "driver_info": None,
 }
 
 
