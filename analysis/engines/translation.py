@@ -4,10 +4,9 @@ The .sql files and the views of DuckDB are the one definition; nothing is writte
 for each table of the lake (`Tables`), with the columns of addon/storage/record.py and `date`.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import sqlglot
@@ -24,10 +23,7 @@ from analysis.view_text import views
 
 Tables = Callable[[str], str]  # table of the lake -> its name in the engine
 _RAW: Final = "raw_"  # before the name of a table: its rows as they are stored
-_VIEW: Final = re.compile(r"^create or replace (?:temp )?view (\w+) as$", re.MULTILINE)
 _MADE_IN_PYTHON: Final = ("messages", "conversations")
-_OF_CALLS: Final = "requests"
-_MAY_FALL: Final = "most"
 
 
 def of_question(question: Question, dialect: Dialect, tables: Tables, *, has_changes: bool = True) -> "Statement":
@@ -49,6 +45,7 @@ def of_sql(
 ) -> Statement:
     """The same for any SQL over the views of a scope. `limit`: 0 is all rows."""
     tree = _parsed(sql, "the report")
+    asks_all = {"requests", "sessions", "users"} & _tables(tree)
     definitions = _definitions(scope, has_changes)
     needed = _needed(tree, definitions)
     variables = _variables(scope, limit or NO_LIMIT)
@@ -57,7 +54,6 @@ def of_sql(
     own = tree.args.get("with_")
     tree.set("with_", exp.With(expressions=[*with_, *(own.expressions if own else ())]) if with_ or own else None)
     reads = frozenset(name for name in TABLES if any(_RAW + name in _tables(definitions[each]) for each in needed))
-    asks_all = {"requests", "sessions", "users"} & _tables(_parsed(sql, "the report"))
     for table in tree.find_all(exp.Table):
         if table.name.startswith(_RAW):
             table.replace(exp.to_table(tables(table.name.removeprefix(_RAW)), dialect=dialect))
@@ -83,7 +79,7 @@ def _reason(error: SqlglotError) -> str:
 
 
 def _ready(tree: exp.Expr, variables: Mapping[str, exp.Expr], dialect: Dialect) -> exp.Expr:
-    tree = tree.transform(_percentiles).transform(lambda node: _value(node, variables))
+    tree = tree.transform(lambda node: _value(_percentiles(node), variables), copy=False)
     for limit in list(tree.find_all(exp.Limit)):
         if limit.expression == exp.Literal.number(NO_LIMIT):
             limit.pop()
@@ -153,18 +149,21 @@ def _tables(tree: exp.Expr) -> set[str]:
 def _definitions(scope: Scope, has_changes: bool) -> dict[str, exp.Expr]:
     stored = _stored_views(has_changes)
     try:
-        return stored | dict(_views_of(printed_scope(scope)))
+        return {**stored, **_views_of(printed_scope(scope))}
     except SqlglotError as error:  # DuckDB read the condition before
         raise CannotTranslate(f"--where: {_reason(error)}") from error
 
 
 @cache
-def _stored_views(has_changes: bool) -> dict[str, exp.Expr]:
+def _stored_views(has_changes: bool) -> Mapping[str, exp.Expr]:
     rows = {table: f"select * from {_RAW}{table}" for table in TABLES}
-    return dict(_views_of(views(rows, has_changes=has_changes)))
+    return _views_of(views(rows, has_changes=has_changes))
 
 
-def _views_of(text: str) -> Iterator[tuple[str, exp.Expr]]:
-    for statement in sqlglot.parse(text, read="duckdb"):
-        if isinstance(statement, exp.Create) and statement.kind == "VIEW":
-            yield statement.this.name, statement.expression
+@lru_cache(maxsize=8)  # a report and the lines under it ask the same scope
+def _views_of(text: str) -> Mapping[str, exp.Expr]:
+    return {
+        statement.this.name: statement.expression
+        for statement in sqlglot.parse(text, read="duckdb")
+        if isinstance(statement, exp.Create) and statement.kind == "VIEW"
+    }

@@ -2,7 +2,7 @@
 the rows that another engine found.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -42,8 +42,20 @@ def put(connection: Connection, table: str, sql: str, came: "pa.Table") -> None:
         return
     connection.register(_CAME, came.rename_columns([f"c{i}" for i in range(came.num_columns)]))
     columns = ", ".join(
-        f"cast(c{i} as {kind}) as {quoted(name)}"
-        for i, (name, kind) in enumerate(zip(asked.columns, asked.types, strict=True))
+        f"cast(c{place} as {kind}) as {quoted(name)}"
+        for place, name, kind in zip(_places(asked.columns, came.column_names), asked.columns, asked.types, strict=True)
     )
     connection.execute(f"create or replace temp table {table} as select {columns} from {_CAME}")
     connection.unregister(_CAME)
+
+
+def _places(asked: Sequence[str], came: Sequence[str]) -> list[int]:
+    """Where each column is in what came: by its name, else in the order of those that have no name in common, as count(*).
+
+    Spark puts the columns of `join ... using` first in `t.*`; DuckDB leaves them where they are."""
+    named = {name.lower(): place for place, name in enumerate(came)}
+    wanted = {name.lower() for name in asked}
+    if len(named) < len(came) or len(wanted) < len(asked):
+        return list(range(len(came)))  # names that are there twice
+    others = iter([place for name, place in named.items() if name not in wanted])
+    return [named[name.lower()] if name.lower() in named else next(others) for name in asked]

@@ -26,8 +26,11 @@ ENGINES: Sequence[Dialect] = ("spark", "trino")
 DUCKDBS = {"getvariable", "timed_percentiles", "columns", "quantile_cont", "list_mad", "list_avg", "make_timestamp"}
 
 
+ZONES = {name: zone_of(name) for name in ("UTC", "Europe/Berlin")}
+
+
 def question(name: str, *, tz: str = "UTC", **asked: str | int) -> Question:
-    return read_question(name, now=NOW, zone=zone_of(tz), **asked)  # type: ignore[arg-type]
+    return read_question(name, now=NOW, zone=ZONES[tz], **asked)  # type: ignore[arg-type]
 
 
 def text(asked: Question, engine: Dialect) -> str:

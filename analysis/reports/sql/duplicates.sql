@@ -43,8 +43,11 @@ equal_calls as (
         size_key,
         body_key,
         any_value(
-            concat_ws(' ', provider_name, host, path, request_model, api_key_hash, helicone_key_hash)
-        ) as sent_where,
+            concat_ws(
+                ' ', provider_name, host, path, request_model, api_key_hash, helicone_key_hash,
+                cast(request_bytes as varchar), cast(input_tokens as varchar)
+            )
+        ) as size_text,
         count(*) as calls,
         count(distinct user_id) as users,
         sum(cost_nanousd) / 1e9 as cost_usd,
@@ -62,20 +65,13 @@ shown as (
     from equal_calls
     order by saved_usd desc nulls last, calls desc, request_id
     limit getvariable('most')
-),
--- Of the rows shown alone: MD5 takes ten times as long as `hash`.
-hashes as (
-    select
-        request_id,
-        last_call_at,
-        any_value(left(md5(concat_ws(' ', sent_where, request_body)), 16)) as request_hash
-    from shown join (select request_id, started_at as last_call_at, request_body, date from bodies)
-        using (request_id, last_call_at)
-    where date between (select cast(min(last_call_at) as date) from shown) and (select cast(max(last_call_at) as date) from shown)
-    group by all
 )
 select
-    shown.* exclude (sent_where),
-    request_hash -- key
-from shown join hashes using (request_id, last_call_at)
+    shown.* exclude (size_text),
+    -- Of the rows shown alone: MD5 takes ten times as long as `hash`.
+    left(
+        md5(concat_ws(' ', size_text, request_body)),
+        16
+    ) as request_hash -- key
+from shown join bodies on bodies.request_id = shown.request_id and bodies.started_at = shown.last_call_at
 order by saved_usd desc nulls last, calls desc, request_id
