@@ -114,12 +114,12 @@ def _mistakes() -> Iterator[None]:
 def mistakes_of_spark(most_s: float) -> Iterator[None]:
     """What goes wrong while Spark is asked, as wrong usage or failure."""
     from analysis.engines.spark_files import CannotRead
-    from analysis.engines.spark_session import SparkFailed, Stopped
+    from analysis.engines.spark_session import NoFunction, SparkFailed, Stopped
 
     with _mistakes():
         try:
             yield
-        except CannotRead as error:
+        except (CannotRead, NoFunction) as error:
             raise click.UsageError(str(error)) from error
         except SparkFailed as error:
             raise Failure(f"Spark: {error}") from error

@@ -41,6 +41,8 @@ FUNCTIONS: Final[Mapping[str, Mapping[Dialect, str]]] = {
     },
     "any_value": {"spark": "any_value({0}, true)", "trino": "any_value({0})"},
     "hash": {"spark": "xxhash64({*})", "trino": "xxhash64(to_utf8(json_format(cast(row({*}) as json))))"},
+    # Keys of groups, of which NULLs are equal as in DuckDB's.
+    "row": {"spark": "array(struct({*}))", "trino": "json_format(cast(row({*}) as json))"},
     "list_position": {"spark": "array_position({0}, {1})", "trino": "array_position({0}, {1})"},
     "list_slice": {"spark": "slice({0}, {1}, {2})", "trino": "slice({0}, {1}, {2})"},
     "list_avg": {

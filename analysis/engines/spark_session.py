@@ -4,11 +4,13 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from addon.config.spark_table import checked_master
 
@@ -19,6 +21,8 @@ LOCAL: Final = "local[*]"
 _CONNECT: Final = "sc://"
 _ADDRESSED: Final = re.compile(r"(?:spark|sc)://(?P<hosts>[^/;]+)")
 _CONNECT_PORT: Final = 15002
+_NO_JAVA: Final = "JAVA_GATEWAY_EXITED"
+_UNKNOWN_FUNCTION: Final = re.compile(r"\[UNRESOLVED_ROUTINE\] Cannot resolve routine `([^`]+)`")
 _PATIENCE_S: Final = 5.0  # for a master to take the connection; Spark itself would try for a minute
 _CONF: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
@@ -42,6 +46,10 @@ class SparkFailed(Exception):
     """Spark took the statement and did not answer it. The message is the first line of Spark's."""
 
 
+class NoFunction(SparkFailed):
+    """The statement calls a function that Spark does not have. The message names it."""
+
+
 class Stopped(Exception):
     """It took longer than it may."""
 
@@ -61,20 +69,28 @@ class Session:
         self.spark = self._started(conf or {})
 
     def _started(self, conf: Mapping[str, str]) -> Any:
+        # Of pandas, which Arrow's answers do not need.
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"pyspark\.")
+        with _java_quiet() as said:
+            try:
+                return self._asked_to_start(conf)
+            except Exception as error:  # pyspark's, py4j's and grpc's errors have no common class
+                said.seek(0)
+                java = reason(said.read().decode("utf-8", "replace")) if _NO_JAVA in str(error) else ""
+                raise NoSpark(f"Spark at {self.master} did not start a session: {java or reason(error)}") from error
+
+    def _asked_to_start(self, conf: Mapping[str, str]) -> Any:
         from pyspark.sql import SparkSession
 
         builder = SparkSession.builder
-        try:
-            if self.is_connect:
-                session = builder.remote(self.master).getOrCreate()
-            else:
-                for name, value in {**_OF_A_MASTER, **conf}.items():
-                    builder = builder.config(name, value)
-                session = builder.master(self.master).getOrCreate()
-            for name, value in _CONF.items():
-                session.conf.set(name, value)
-        except Exception as error:  # pyspark's, py4j's and grpc's errors have no common class
-            raise NoSpark(f"Spark at {self.master} did not start a session: {reason(error)}") from error
+        if self.is_connect:
+            session = builder.remote(self.master).getOrCreate()
+        else:
+            for name, value in {**_OF_A_MASTER, **conf}.items():
+                builder = builder.config(name, value)
+            session = builder.master(self.master).getOrCreate()
+        for name, value in _CONF.items():
+            session.conf.set(name, value)
         return session
 
     def arrow(self, sql: str, most_s: float | None = None) -> "pa.Table":
@@ -85,7 +101,7 @@ class Session:
             except Exception as error:  # as above
                 if stopped.is_set():
                     raise Stopped from error
-                raise SparkFailed(reason(error)) from error
+                raise _failed(error) from error
 
     @contextmanager
     def _bounded(self, most_s: float | None) -> Iterator[threading.Event]:
@@ -118,10 +134,30 @@ def failures() -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
-        raise SparkFailed(reason(error)) from error
+        raise _failed(error) from error
 
 
-def reason(error: BaseException) -> str:
+@contextmanager
+def _java_quiet() -> Iterator[IO[bytes]]:
+    """What a Java that is started meanwhile writes to standard error goes to this file, all its life: its warnings are not for
+    the user, and errors come as exceptions."""
+    with tempfile.TemporaryFile() as said:
+        own = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+
+
+def _failed(error: BaseException) -> SparkFailed:
+    if unknown := _UNKNOWN_FUNCTION.search(str(error)):
+        return NoFunction(f"Spark does not have the function {unknown[1]}; without --engine spark DuckDB answers")
+    return SparkFailed(reason(error))
+
+
+def reason(error: BaseException | str) -> str:
     """The line of an error of Spark that says it: those of Java have a stack trace of a page."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by:")]

@@ -49,7 +49,7 @@ def of_sql(
     definitions = _definitions(scope, has_changes)
     needed = _needed(tree, definitions)
     variables = _variables(scope, limit or NO_LIMIT)
-    with_ = [_view(name, definitions[name], variables, dialect) for name in needed]
+    with_ = [_view(name, scope, has_changes, dialect) for name in needed]
     tree = _ready(tree, variables, dialect)
     own = tree.args.get("with_")
     tree.set("with_", exp.With(expressions=[*with_, *(own.expressions if own else ())]) if with_ or own else None)
@@ -120,8 +120,14 @@ def _moment(moment: datetime) -> exp.Expr:
     return exp.cast(exp.Literal.string(f"{text}+00:00"), exp.DataType.Type.TIMESTAMPTZ)
 
 
-def _view(name: str, tree: exp.Expr, variables: Mapping[str, exp.Expr], dialect: Dialect) -> exp.CTE:
-    return exp.CTE(this=_ready(tree.copy(), variables, dialect), alias=exp.TableAlias(this=exp.to_identifier(name)))
+def _view(name: str, scope: Scope, has_changes: bool, dialect: Dialect) -> exp.CTE:
+    tree = _ready_view(name, scope, has_changes, dialect).copy()
+    return exp.CTE(this=tree, alias=exp.TableAlias(this=exp.to_identifier(name)))
+
+
+@lru_cache(maxsize=64)  # a report, its totals and its calls without a price ask the same views
+def _ready_view(name: str, scope: Scope, has_changes: bool, dialect: Dialect) -> exp.Expr:
+    return _ready(_definitions(scope, has_changes)[name].copy(), _variables(scope, NO_LIMIT), dialect)
 
 
 def _needed(tree: exp.Expr, definitions: Mapping[str, exp.Expr]) -> list[str]:

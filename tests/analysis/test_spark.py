@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from addon.storage.lake import Listing
 from addon.storage.record import EventRow, FeedbackRow, PropertyChangeRow, RequestRow, ScoreRow
 from analysis.engines.asking import Spark, answered, told_under
 from analysis.engines.spark_session import NoSpark, Session, SparkFailed
@@ -209,3 +210,25 @@ def test_a_person_s_report_runs_on_spark(session: Session, lake: Lake, tmp_path:
     )
     asked = read_question("mine", shelf=read_shelf(tmp_path, tmp_path), now=NOW, zone=zone_of("UTC"))
     assert len(check_same(session, lake, asked).rows) == 2
+
+
+class MergedWhileAsked(Lake):
+    """A merge replaces each file right after it is listed for the first time."""
+
+    def files(self) -> dict[str, Listing]:
+        listed = super().files()
+        for listing in listed.values():
+            for file in listing.parquet:
+                if not file.name.startswith("c-"):
+                    file.rename(file.with_name("c-20261119T000000-00000000000000aa.parquet"))
+        return listed
+
+
+@pytest.mark.parametrize("name", ["costs", "cache"])  # `cache` reads calls outside of the window as well
+def test_a_question_is_asked_again_when_a_merge_took_a_file_away(session: Session, tmp_path: Path, name: str) -> None:
+    data = tmp_path / "data"
+    to_parquet(data, made_up_rows(60), 1)
+    asked = question(name, where="true")
+    expected = on_duckdb(Lake(data), asked)
+
+    assert rounded(on_spark(session, MergedWhileAsked(data), asked)) == rounded(expected)
