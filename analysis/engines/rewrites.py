@@ -259,6 +259,14 @@ def _qualified_outside(node: exp.Expr) -> exp.Expr:
     return outer
 
 
+def _named_subquery(node: exp.Expr) -> exp.Expr:
+    """With an alias: Spark takes `from (...) where (is_stream)` as a table named `where` with the column `is_stream`."""
+    if isinstance(node, exp.Subquery) and isinstance(node.parent, exp.From | exp.Join) and not node.alias:
+        name = "_from" if isinstance(node.parent, exp.From) else f"_joined_{node.parent.index}"
+        node.set("alias", exp.TableAlias(this=exp.to_identifier(name)))
+    return node
+
+
 _FORMS: Final[Sequence[Callable[[exp.Expr], exp.Expr]]] = (
     _plain_cte,
     _condition_in_window,
@@ -267,4 +275,5 @@ _FORMS: Final[Sequence[Callable[[exp.Expr], exp.Expr]]] = (
     _columns_in_order,
     _numbered_groups,
     _qualified_outside,
+    _named_subquery,
 )

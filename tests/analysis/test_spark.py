@@ -228,7 +228,7 @@ class MergedWhileAsked(Lake):
 def test_a_question_is_asked_again_when_a_merge_took_a_file_away(session: Session, tmp_path: Path, name: str) -> None:
     data = tmp_path / "data"
     to_parquet(data, made_up_rows(60), 1)
-    asked = question(name, where="true")
+    asked = question(name, where="is_stream")
     expected = on_duckdb(Lake(data), asked)
 
     assert rounded(on_spark(session, MergedWhileAsked(data), asked)) == rounded(expected)

@@ -91,6 +91,12 @@ def test_a_condition_outside_of_a_window_comes_before_the_limit() -> None:
     assert sql.index("_qualified") < sql.index("LIMIT 100")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_condition_of_one_column_is_not_an_alias(engine: Dialect) -> None:
+    sql = text(question("costs", where="is_stream"), engine)
+    assert " AS _from\n  WHERE\n    (\n      is_stream\n    )" in sql
+
+
 def test_a_question_of_the_window_alone_says_so() -> None:
     tables = str
     assert of_question(question("costs"), "spark", tables).of_window
