@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from analysis.dashboard.stream_pieces import pieces_of
 from tests.proxy.clients import openai_client
 from tests.proxy.conftest import HELIOGRAPH, Proxy, Row, run_up, wait_for
 from tests.proxy.socket_provider import WORDS, SocketProvider, socket_provider
@@ -89,6 +90,8 @@ def test_the_bodies_of_a_row_are_the_message_and_the_events(proxy: Proxy) -> Non
     assert json.loads(body["request_body"]) == ASK
     assert [json.loads(line) for line in body["response_body"].splitlines()] == events
     assert body["response_text"] == ANSWER
+    pieces = pieces_of(body["response_piece_times"], body["response_body"], None)
+    assert pieces and "".join(piece.said for piece in pieces.pieces) == ANSWER
 
 
 def test_without_a_session_the_calls_of_a_socket_share_its_id(proxy: Proxy) -> None:
