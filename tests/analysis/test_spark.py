@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from addon.commands.report import report
 from addon.storage.lake import Listing
 from addon.storage.record import EventRow, FeedbackRow, PropertyChangeRow, RequestRow, ScoreRow
 from analysis.engines.asking import Spark, answered, told_under
@@ -232,3 +234,13 @@ def test_a_question_is_asked_again_when_a_merge_took_a_file_away(session: Sessio
     expected = on_duckdb(Lake(data), asked)
 
     assert rounded(on_spark(session, MergedWhileAsked(data), asked)) == rounded(expected)
+
+
+def test_the_command_asks_spark(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    to_parquet(data, made_up_rows(60), 1)
+    monkeypatch.setattr(session, "close", lambda: None)  # the one session of this file is used on
+    words = ["costs", "--data", str(data), "--by", "model", "--since", "2026-11-01", "--until", "2026-12-01", "--json"]
+    on_duckdb = CliRunner().invoke(report, words)
+    done = CliRunner().invoke(report, [*words, "--engine", "spark", "--master", session.master])
+    assert (done.exit_code, json.loads(done.stdout)) == (0, json.loads(on_duckdb.stdout))
