@@ -80,8 +80,11 @@ class Session:
                 raise NoSpark(f"Spark at {self.master} did not start a session: {java or reason(error)}") from error
 
     def _asked_to_start(self, conf: Mapping[str, str]) -> Any:
+        from pyspark.logger import PySparkLogger
         from pyspark.sql import SparkSession
 
+        # It prints each error as JSON with its stack trace; the error itself comes as an exception.
+        PySparkLogger.getLogger("SQLQueryContextLogger").disabled = True
         builder = SparkSession.builder
         if self.is_connect:
             session = builder.remote(self.master).getOrCreate()
