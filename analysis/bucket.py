@@ -30,7 +30,7 @@ from addon.storage.record import CALL_TABLES, TABLES
 from analysis.bucket_blocks import BLOCK_BYTES, BlockCache
 
 if TYPE_CHECKING:
-    from analysis.lake import Connection
+    from duckdb import DuckDBPyConnection
 
 SCHEME: Final = "heliograph-lake"
 READERS: Final = 8  # threads of DuckDB, and requests at a time: they wait for the store most of the time
@@ -104,7 +104,14 @@ class Bucket:
         }
         return listed, summaries
 
-    def register(self, connection: "Connection") -> None:
+    def named(self, objects: Mapping[str, Stored], *, fetches_ends: bool) -> list[BucketFile]:
+        """These objects as files that DuckDB can open: paths in the lake, and what is stored there. Asks for no manifest."""
+        files = [self._file(path, stored) for path, stored in objects.items()]
+        if fetches_ends:
+            self._fetch_ends(files)
+        return files
+
+    def register(self, connection: "DuckDBPyConnection") -> None:
         """From here on the connection can open the files."""
         connection.register_filesystem(_file_system(self))
         connection.execute(f"set threads = {READERS}")

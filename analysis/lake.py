@@ -7,16 +7,14 @@ Views: `requests` and `bodies` (columns of `addon/storage/record.py`, `requests`
 """
 
 import copy
-import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 
@@ -24,9 +22,9 @@ from addon.storage import summary
 from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, visible_files
 from addon.storage.record import CALL_TABLES, TABLES
-from analysis import message_views
+from analysis import ctrl_c, message_views
 from analysis.bucket import SCHEME, Bucket, bucket_of
-from analysis.lake_files import damaged, damaged_summaries, older_files, unreadable
+from analysis.lake_files import damaged, damaged_summaries, irregular, older_files, unreadable
 from analysis.quoting import literal
 from analysis.view_text import (
     by_what_they_lack,
@@ -42,6 +40,9 @@ from analysis.view_text import (
     summary_views,
     views,
 )
+
+if TYPE_CHECKING:
+    from analysis.released_files import ReleasedFiles
 
 Connection = duckdb.DuckDBPyConnection
 type _Listed = tuple[dict[str, Listing], Mapping[Path, Path]]  # files of each table; of `requests` file -> summary
@@ -71,16 +72,29 @@ class Lake:
     """Asks the data folder. Files that vanish are listed anew, torn and foreign ones are named once and left out."""
 
     def __init__(
-        self, data: Path, warn: Callable[[str], None] | None = None, memory: str | None = None, *, keeps: bool = False
+        self,
+        data: Path,
+        warn: Callable[[str], None] | None = None,
+        memory: str | None = None,
+        *,
+        keeps: bool = False,
+        released: "ReleasedFiles | None" = None,
+        has_summaries: bool = True,
     ) -> None:
         """`memory`: what one connection may take, as DuckDB writes it ("1GB", "20%"); None: DuckDB's own choice, 80%.
-        `keeps`: questions share a database, and so that memory, as long as the files are the same ones: saves 40 ms each."""
+        `keeps`: questions share a database, and so that memory, as long as the files are the same ones: saves 40 ms each.
+        `released`: files of this folder that are in a bucket only, to be read, too; None: they are left out.
+        `has_summaries`: False where no question asks a view that is made of them: finding those of 120 days takes 20 ms."""
         self._data, self._memory = data.absolute(), memory
         self._keeps, self._keeping = keeps, threading.Lock()
-        self._bucket = bucket_of(self._data)  # that the folder stands for; None: it has the files itself
+        self._has_summaries = has_summaries
+        # That the folder stands for, or that has its released files; None: all files are in the folder.
+        self._bucket = released.bucket if released else bucket_of(self._data)
+        self._released = released
         self._days: tuple[date, date] | None = None  # None: all
         self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
         self._listed: tuple[float, _Listed] | None = None  # when the listing began, of a lake that keeps
+        self._had_calls: bool | None = None  # files with calls, for the last question; None: nothing was asked
         self._warn = warn or _to_stderr
         self._named: set[Path] = set()  # torn or foreign, already told
         # Columns that older files lack, as far as a question came upon them. Never changed in place: threads read it.
@@ -94,10 +108,15 @@ class Lake:
         for attempt in range(1, ATTEMPTS + 1):
             (listings, summaries), known = self._recent() if attempt == 1 else self._list(), self._older
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
+            self._had_calls = listings["requests"].has_rows
             parts = [part for path in summaries.values() for part in summary.parts(path)]
             longest = [longest_line(listing) for listing in listings.values()]
             try:
-                with _ctrl_c(), self._open(listings, known, summaries) as connection:
+                with (
+                    ctrl_c.as_keyboard_interrupt(),
+                    self._open(listings, known, summaries) as connection,
+                    ctrl_c.interrupts(connection),
+                ):
                     return question(connection)
             except duckdb.Error as error:
                 if stopped := message_views.python_error(error):
@@ -149,9 +168,10 @@ class Lake:
         return self._list()[0]
 
     def of_days(self, first: date, last: date) -> "Lake":
-        """The same folder with the calls of these days alone: files of other days are not opened. It keeps nothing."""
+        """The same folder with the calls of these days alone, without summaries: files of other days are not opened. It keeps
+        nothing."""
         lake = copy.copy(self)
-        lake._days, lake._keeps, lake._listed = (first, last), False, None
+        lake._days, lake._keeps, lake._listed, lake._has_summaries = (first, last), False, None, False
         return lake
 
     def connect(self) -> Connection:
@@ -162,9 +182,10 @@ class Lake:
         return connection
 
     def is_empty(self) -> bool:
-        """Whether there is no file with calls at all."""
-        listing = self._list()[0]["requests"]
-        return not listing.parquet and not listing.settled
+        """Whether there is no file with calls at all: as the last question found it, since listing the files again takes 20 ms."""
+        if self._had_calls is None:
+            return not self._list()[0]["requests"].has_rows
+        return not self._had_calls
 
     def fingerprint(self) -> frozenset[tuple[str, int]]:
         """Changes when calls were added: names and sizes of the files with requests."""
@@ -193,18 +214,22 @@ class Lake:
         """The files of each table, and of `requests` file -> summary. Raises NotOurs for a folder that others can write to:
         what they plant in it must not be read."""
         refuse_unsafe(self._data)
-        if self._bucket:
+        if self._bucket and not self._released:
             return self._listed_there(self._bucket)
-        # What was said of a call may be of any later day.
-        listings = {
-            table: visible_files(self._data, table, self._days if table in CALL_TABLES else None) for table in TABLES
-        }
+        listings = self._released.beside(self._listed_here, self._days) if self._released else self._listed_here()
         for listing in listings.values():
             self._name((file, "not a file of ours") for file in listing.foreign)
             # A pipe or a device would hang the question that opens it.
-            self._name((file, "not a regular file") for file in _irregular(listing))
+            self._name((file, "not a regular file") for file in irregular(listing))
         listings = {table: _without(listing, self._named) for table, listing in listings.items()}
-        return listings, self._good(summary.found(self._data, listings["requests"].parquet))
+        summarised = listings["requests"].parquet if self._has_summaries else []
+        return listings, self._good(summary.found(self._data, summarised))
+
+    def _listed_here(self) -> dict[str, Listing]:
+        # What was said of a call may be of any later day.
+        return {
+            table: visible_files(self._data, table, self._days if table in CALL_TABLES else None) for table in TABLES
+        }
 
     def _listed_there(self, bucket: Bucket) -> tuple[dict[str, Listing], Mapping[Path, Path]]:
         listings, summaries = bucket.listings(self._days)
@@ -340,26 +365,6 @@ def _without(listing: Listing, left_out: set[Path]) -> Listing:
         settled=[file for file in listing.settled if file not in left_out],
         foreign=listing.foreign,
     )
-
-
-def _irregular(listing: Listing) -> Iterator[Path]:
-    for file in (*listing.settled, *listing.parquet):
-        try:
-            if not stat.S_ISREG(file.stat().st_mode):
-                yield file
-        except OSError:
-            continue  # vanished: the question that opens it will find out
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[None]:
-    """DuckDB takes Ctrl-C while a statement runs, and raises this in its place."""
-    try:
-        yield
-    except RuntimeError as error:
-        if str(error) == "Query interrupted":
-            raise KeyboardInterrupt from error
-        raise
 
 
 def _to_stderr(message: str) -> None:

@@ -2,6 +2,7 @@
 every Parquet file."""
 
 import glob
+import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,16 @@ def broken_files(data: Path) -> Iterator[tuple[Path, str]]:
             one_of = {schema: file for file, schema in readable.items()}
             wrong = {schema: _wrong_types(connection, table, file) for schema, file in one_of.items()}
             yield from ((file, why) for file, schema in readable.items() if (why := wrong[schema]))
+
+
+def irregular(listing: Listing) -> Iterator[Path]:
+    """Pipes, devices and the like."""
+    for file in (*listing.settled, *listing.parquet):
+        try:
+            if not stat.S_ISREG(file.stat().st_mode):
+                yield file
+        except OSError:
+            continue  # vanished: the question that opens it will find out
 
 
 def unreadable(listings: dict[str, Listing]) -> list[tuple[Path, str]]:

@@ -16,14 +16,20 @@ NAMES: Final = ("messages", "conversations")
 _VIEWS: Final = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 # Of both functions: the members of `Said` as JSON without the bodies, then the bodies.
 _GIVEN: Final = ("VARCHAR", "VARCHAR", "VARCHAR")
-# A statement that uses the views, or lists the views there are, has one of these words in it. Others may: they wait for
-# numpy in vain.
-_MAY_USE: Final = re.compile("messages|conversations|show|information_schema|duckdb_", re.IGNORECASE)
+# A statement that uses the views, or lists the views there are, has one of these words in it, whole: `shown` is a common name.
+_MAY_USE: Final = re.compile(
+    r"\b(messages|conversations|show|pragma_show|information_schema)\b|\bduckdb_", re.IGNORECASE
+)
+
+
+def may_use(statement: str) -> bool:
+    """Whether a statement has a word that it needs to use the views."""
+    return bool(_MAY_USE.search(statement))
 
 
 def add_if_used(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     """Makes the views, unless they are there or the statement cannot mean them."""
-    if _MAY_USE.search(statement) and not _has_views(connection):
+    if may_use(statement) and not _has_views(connection):
         add(connection)
 
 

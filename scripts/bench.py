@@ -6,7 +6,8 @@
 ./scripts/bench --answers     about 1 minute: what each form of an answer costs in the settler and on the way, and nothing else
 ./scripts/bench --many        about 4 minutes: 10,000 idle connections, 2,000 open streams, and more calls than slots; --quick: a tenth
 ./scripts/bench --peer NAME=COMMAND   other proxies beside us (docs/performance.md), and nothing else
-./scripts/bench --lake N      reports over N made-up calls, and nothing else; --lake-dir DIR keeps the calls for the next time
+./scripts/bench --lake N      reports over N made-up calls, and nothing else; --lake-dir DIR keeps the calls for the next time;
+                              --bucket asks them of a bucket 20 ms away; --report NAME only one, repeatable
 """
 
 import argparse
@@ -14,8 +15,6 @@ import contextlib
 import json
 import os
 import platform
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,10 +27,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-HOME = Path(__file__).resolve().parent.parent
-START_S = 120.0  # on a machine that is busy with other work
-TICKS = os.sysconf("SC_CLK_TCK")
-CHAT = "/v1/chat/completions"
+from scripts.running import CHAT, HOME, children, cpu_s, free_port, load, size_of, started, up_command
+
 # The features that a header switches on. Bare mitmdump asks the provider each time.
 CONTROLS = {"every call a cache hit": "Helicone-Cache-Enabled: true", "retries on": "Helicone-Retry-Enabled: true"}
 # Variants that are compared with the same proxy with everything off: set by a header of each call, or by the config.
@@ -59,45 +56,16 @@ class Variant:
     header: str = ""
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return cpu_s(self.process.pid)
 
     def rss_mb(self) -> float:
-        return _rss_mb(self.process.pid)
+        return size_of(self.process.pid).rss_mb
 
     def settler(self) -> int | None:
         """One of its child processes; another looks up which programs call."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return next((int(pid) for pid in children if SETTLER in Path(f"/proc/{pid}/cmdline").read_bytes()), None)
-
-
-def _rss_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@contextlib.contextmanager
-def started(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, cwd=HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + START_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{command} did not start") from None
-                time.sleep(0.05)
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(180)
+        return next(
+            (pid for pid in children(self.process.pid) if SETTLER in Path(f"/proc/{pid}/cmdline").read_bytes()), None
+        )
 
 
 @contextlib.contextmanager
@@ -132,11 +100,6 @@ def variants(provider: str, folder: Path) -> Iterator[list[Variant]]:
         yield running
 
 
-def up_command(port: int, data: Path, provider: str) -> list[str]:
-    command = [str(Path(sys.executable).parent / "heliograph"), "up", "--listen", f"127.0.0.1:{port}"]
-    return [*command, "--data", str(data), "--upstream", f"openai={provider}"]
-
-
 @contextlib.contextmanager
 def controlled(
     provider: str, folder: Path, headers: dict[str, str], configs: dict[str, str]
@@ -155,48 +118,20 @@ def controlled(
         yield [off, *(replace(off, name=name, header=header) for name, header in headers.items()), *configured]
 
 
-def load(url: str, path: str, **options: Any) -> dict[str, float]:
-    command = [sys.executable, "-m", "scripts.bench_load", "--url", url, "--path", path]
-    for name, value in options.items():
-        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    result: dict[str, float] = json.loads(subprocess.run(command, cwd=HOME, check=True, capture_output=True).stdout)
-    return result
-
-
 def rounds(running: list[Variant], count: int, **options: Any) -> dict[str, dict[str, float]]:
     """Medians over `count` rounds, the variants in turn within each."""
     seen: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(count + 1):
         for variant in running:
             settler = variant.settler()
-            before, settler_before = variant.cpu_s(), _cpu_s(settler)
+            before, settler_before = variant.cpu_s(), cpu_s(settler) if settler else 0.0
             result = load(variant.url, variant.path, **{"header": variant.header, **options})
             result["cpu_ms"] = (variant.cpu_s() - before) * 1000 / options["calls"]
-            result["settler_cpu_ms"] = (_cpu_s(settler) - settler_before) * 1000 / options["calls"]
+            result["settler_cpu_ms"] = ((cpu_s(settler) if settler else 0.0) - settler_before) * 1000 / options["calls"]
             if number:  # the first round warms up
                 for name, value in result.items():
                     seen[variant.name][name].append(value)
     return {name: {figure: median(values) for figure, values in figures.items()} for name, figures in seen.items()}
-
-
-def _cpu_s(pid: int | None) -> float:
-    if pid is None:
-        return 0.0
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def tree_cpu_s(pid: int) -> float:
-    """Of a process and all below it. What children took that have ended meanwhile is missing."""
-    try:
-        children = [
-            int(child)
-            for thread in Path(f"/proc/{pid}/task").iterdir()
-            for child in (thread / "children").read_text().split()
-        ]
-        return _cpu_s(pid) + sum(map(tree_cpu_s, children))
-    except OSError:
-        return 0.0
 
 
 def print_table(title: str, table: dict[str, dict[str, float]]) -> None:
@@ -230,6 +165,8 @@ def main() -> None:
     parser.add_argument("--controls", action="store_true", help="measure only the cost of each control")
     parser.add_argument("--answers", action="store_true", help="measure only the forms of answers")
     parser.add_argument("--lake", type=int, metavar="N", help="measure only reports, over N made-up calls")
+    parser.add_argument("--bucket", action="store_true", help="with --lake: reports over a bucket 20 ms away")
+    parser.add_argument("--report", action="append", default=[], metavar="NAME", help="with --bucket: only this one")
     parser.add_argument("--lake-dir", type=Path, metavar="DIR", help="where these calls are kept, or are already")
     parser.add_argument("--many", action="store_true", help="measure only many callers at once")
     parser.add_argument(
@@ -253,6 +190,11 @@ def main() -> None:
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
     )
+    if chosen.lake and chosen.bucket:
+        from scripts.bench_bucket import measure_bucket
+
+        measure_bucket(chosen.lake, chosen.lake_dir, tuple(chosen.report))
+        return
     if chosen.lake:
         from scripts.bench_lake import measure_lake  # its libraries must not weigh on what the rest measures
 
@@ -329,7 +271,7 @@ def measure_proxies(provider: str, folder: Path, count: int, calls: int, quick: 
                 if done:
                     load(up.url, up.path, calls=10_000, connections=16)
                 settler = up.settler()
-                print(f"| {done} | {up.rss_mb():.0f} | {_rss_mb(settler) if settler else 0:.0f} |", flush=True)
+                print(f"| {done} | {up.rss_mb():.0f} | {size_of(settler).rss_mb if settler else 0:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

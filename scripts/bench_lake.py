@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from analysis.lake import Connection, Lake
-from analysis.reports import report as reports
-from analysis.reports.scope import Scope, open_scope
+from analysis.reports.asking import answer
+from analysis.reports.question import Question
+from analysis.reports.report import REPORTS, load
 from analysis.reports.window import parse_window
 from scripts.made_lake import DAYS, make_lake
 
@@ -38,8 +39,8 @@ class Taken:
 def measure_lake(calls: int, kept: Path | None) -> None:
     """Makes the lake where it is not there yet, and prints one table."""
     os.nice(10)  # the processes that it starts, too
-    with _folder(kept) as data:
-        _make(data, calls)
+    with lake_folder(kept) as data:
+        make_calls(data, calls)
         lake = Lake(data)
         runs = 2 if calls <= 20_000_000 else 1
         goal = next((seconds for least, seconds in GOALS_S if calls <= least), None)
@@ -47,19 +48,19 @@ def measure_lake(calls: int, kept: Path | None) -> None:
         print("| --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
         empty = data / "empty"
         empty.mkdir(exist_ok=True, mode=0o700)
-        _print_row("report, empty folder", _process(3, "report", "--data", empty), None, EMPTY_GOAL_S)
+        _print_row("report, empty folder", shortest_process(3, "report", "--data", empty), None, EMPTY_GOAL_S)
         request_id = lake.ask(_some_id)
         by_id = f"from requests where request_id = '{request_id}'"
         _print_row(
             "a row by id",
-            _process(runs, "sql", "--json", by_id, "--data", data),
+            shortest_process(runs, "sql", "--json", by_id, "--data", data),
             _query(lake, runs, lambda connection: connection.sql(f"select status {by_id}").fetchall()),
             ID_GOAL_S,
         )
-        for name in reports.REPORTS:
+        for name in REPORTS:
             _print_row(
                 f"report {name}",
-                _process(runs, "report", name, "--since", SINCE, "--tz", "UTC", "--data", data),
+                shortest_process(runs, "report", name, "--since", SINCE, "--tz", "UTC", "--data", data),
                 _query(lake, runs, partial(_run, name=name)),
                 goal,
             )
@@ -67,7 +68,8 @@ def measure_lake(calls: int, kept: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
+def lake_folder(kept: Path | None) -> Iterator[Path]:
+    """The folder that is kept, else one that is removed."""
     if kept:
         yield kept
         return
@@ -75,7 +77,8 @@ def _folder(kept: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _make(data: Path, calls: int) -> None:
+def make_calls(data: Path, calls: int) -> None:
+    """Where there are none yet."""
     lake = Lake(data)
     if not lake.is_empty():
         print(f"{lake.ask(lambda connection: _count(connection, 'requests')):,} calls in {data}")
@@ -88,15 +91,17 @@ def _make(data: Path, calls: int) -> None:
     )
 
 
-def _process(runs: int, *arguments: str | Path) -> Taken:
-    """A command from its start to its end."""
+def shortest_process(runs: int, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Taken:
+    """A command from its start to its end, with these variables as well."""
     command = [str(Path(sys.executable).parent / "heliograph"), *map(str, arguments)]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     quiet = subprocess.DEVNULL
     return _shortest(
         runs,
         resource.RUSAGE_CHILDREN,
-        lambda: subprocess.run(command, check=True, stdout=quiet, stderr=quiet, env=environment),
+        lambda: subprocess.run(
+            command, check=True, stdout=quiet, stderr=quiet, env=inherited | dict(environment or {})
+        ),
     )
 
 
@@ -125,10 +130,8 @@ def _cpu_s(whose: int) -> float:
 
 
 def _run(connection: Connection, name: str) -> object:
-    report = reports.load(name)
-    groups = (*(report.by or ()), *(("properties",) if name == "properties" else ()))
-    open_scope(connection, Scope(parse_window(SINCE, None, datetime.now(UTC)), groups=groups))
-    return reports.run(connection, name)
+    window = parse_window(SINCE, None, datetime.now(UTC))
+    return answer(connection, Question(report=load(name), window=window))
 
 
 def _some_id(connection: Connection) -> str:

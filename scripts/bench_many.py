@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from addon.descriptors import raise_limit
-from scripts.bench import free_port, started, up_command
 from scripts.bench_load import one_call, request_bytes
-from scripts.soak import percentile, size_of
+from scripts.running import free_port, percentile, size_of, started, up_command
 from scripts.soak_load import read_body
 
 PATH: Final = "/openai/v1/chat/completions"

@@ -7,6 +7,7 @@ streams 60 pieces at once, one that streams them 10 ms apart. CPU is of all proc
 
 import contextlib
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from scripts.bench import CHAT, free_port, load, started, tree_cpu_s, up_command
+from scripts.running import CHAT, free_port, load, started, tree_cpu_s, up_command
 
 OURS: Final = "heliograph"
 DIRECT: Final = "without a proxy"
@@ -131,21 +132,35 @@ def running(peers: Sequence[Peer], upstream: str, folder: Path) -> Iterator[list
         yield found
 
 
-def measure_row(row: Row, places: Sequence[Measured], rounds: int, calls: int) -> dict[str, Figures]:
-    """Medians over the rounds, the proxies in turn within each; the first round warms up."""
-    seen: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def measure_row(row: Row, places: Sequence[Measured], rounds: int, calls: int) -> dict[str, Figures | str]:
+    """Medians over the rounds, the proxies in turn within each; the first round warms up. A proxy that does not answer such
+    calls is left out from there on: why, in place of its figures."""
+    seen: dict[str, dict[str, list[float]]] = {place.name: defaultdict(list) for place in places}
+    refused: dict[str, str] = {}
     count = max(20, round(calls * row.share))
     for number in range(rounds + 1):
-        for place in places:
+        for place in [place for place in places if place.name not in refused]:
             before = tree_cpu_s(place.pid)
-            figures = load(place.url, place.path, calls=count, plain=True, header=place.header, **row.options)
+            try:
+                figures = load(place.url, place.path, calls=count, plain=True, header=place.header, **row.options)
+            except subprocess.CalledProcessError as error:
+                refused[place.name] = last_line(error.stderr)
+                continue
             figures["cpu_ms"] = (tree_cpu_s(place.pid) - before) * 1000 / count
             for name, value in figures.items() if number else ():
                 seen[place.name][name].append(value)
-    return {name: {figure: median(values) for figure, values in of.items()} for name, of in seen.items()}
+    medians = {name: {figure: median(values) for figure, values in of.items()} for name, of in seen.items()}
+    return {**medians, **refused}
 
 
-def cell(row: Row, figures: Figures, direct: Figures) -> str:
+def last_line(said: bytes) -> str:
+    """The message of the exception that ended a program."""
+    return said.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+def cell(row: Row, figures: Figures | str, direct: Figures) -> str:
+    if isinstance(figures, str):
+        return "-"
     cpu = f"{figures['cpu_ms']:.2f}"
     if not row.added:
         return f"{figures['rate']:.0f}; {cpu}"
@@ -156,6 +171,7 @@ def measure_peers(peers: Sequence[Peer], rounds: int, calls: int) -> None:
     names = [OURS, *(peer.name for peer in peers)]
     print("\n### Beside other proxies: calls/s, or the ms that are added; then CPU ms a call, all processes\n")
     print(f"| | {' | '.join(names)} | {DIRECT} |\n| --- |{' ---: |' * (len(names) + 1)}", flush=True)
+    reasons: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, part in enumerate(PARTS):
             port = free_port()
@@ -168,8 +184,13 @@ def measure_peers(peers: Sequence[Peer], rounds: int, calls: int) -> None:
                 for row in part.rows:
                     direct = Measured(DIRECT, upstream, CHAT, process.pid)
                     table = measure_row(row, [*places, direct], rounds, calls)
-                    cells = [cell(row, table[name], table[DIRECT]) for name in names]
-                    print(f"| {' | '.join([row.title, *cells, _direct_cell(row, table[DIRECT])])} |", flush=True)
+                    if isinstance(usual := table[DIRECT], str):
+                        raise RuntimeError(f"the provider itself does not answer: {usual}")
+                    cells = [cell(row, table[name], usual) for name in names]
+                    print(f"| {' | '.join([row.title, *cells, _direct_cell(row, usual)])} |", flush=True)
+                    reasons += [f"{row.title}, {name}: {why}" for name in names if isinstance(why := table[name], str)]
+    for reason in reasons:
+        print(f"\n- {reason}")
 
 
 def _direct_cell(row: Row, figures: Figures) -> str:

@@ -22,7 +22,7 @@ import redis
 
 from addon.caching.redis_store import RedisAnswers
 from addon.caching.sqlite_store import LocalAnswers, SqliteCache
-from addon.caching.store import AnswerStore, Stored
+from addon.caching.store import AnswerStore, Claimed, Hit, Stored
 from addon.limits.policy import parse_policy
 from addon.limits.redis_store import RedisLedger, SharedGate
 from addon.limits.sqlite_store import LocalGate, SqliteLimits
@@ -139,15 +139,15 @@ def _deciding(gate: LimitGate) -> Callable[[int], Awaitable[None]]:
 
 def _looking_up(store: AnswerStore) -> Callable[[int], Awaitable[None]]:
     async def ask(number: int) -> None:
-        assert await store.get(["hit"], time.time(), lambda slots: 0)
+        assert isinstance(await store.get_or_claim("hit", "bench", 5, time.time()), Hit)
 
     return ask
 
 
 def _claiming(store: AnswerStore) -> Callable[[int], Awaitable[None]]:
     async def ask(number: int) -> None:
-        assert await store.get([f"miss {number}"], time.time(), lambda slots: 0) is None
-        await store.claim(f"miss {number}", "bench", 5, time.time())
+        found = await store.get_or_claim(f"miss {number}", "bench", 5, time.time())
+        assert found is Claimed.OURS
 
     return ask
 

@@ -6,7 +6,8 @@
 Four `heliograph up` behind a TCP load balancer, with settings from a URL, shared limits and cache in Redis, and one lake in a
 bucket. The load is that of scripts/soak: JSON and streams, with cache, limits, budgets, retries, fallbacks and faults of the
 provider. Meanwhile each proxy, Redis and S3 are killed (SIGKILL) and paused (SIGSTOP) in turn. It ends with a table: exit 0
-if calls answered = rows in the bucket and the costs are equal to the nano-dollar, else 1. Needs redis-server. Linux only.
+if calls answered = rows in the bucket = rows in Spark and the costs are equal to the nano-dollar, else 1. Needs redis-server;
+where Spark is not installed (`scripts/test --spark` does that), the table says so. Linux only.
 """
 
 import argparse
@@ -33,12 +34,16 @@ from addon.config.places import data_folder
 from addon.demo.answer import Answer
 from addon.demo.providers import FakeProviders
 from addon.objects.store import Store
+from analysis.engines.spark_session import NoSpark
 from analysis.lake import Lake
 from analysis.table import fetch
+from scripts.count_table import count_table
 from scripts.fleet_parts import BUCKET, HELIOGRAPH, LAKE, SETTINGS, Fleet, Part, made
-from scripts.soak import Counted, count, settle_all
+from scripts.fleet_spark import rows_in_spark
+from scripts.soak import settle_all
 from scripts.soak_calls import CONFIG, PRICES, cost_of_model
 from scripts.soak_load import Callers, Seen
+from scripts.soak_rows import ROWS, Counted, count, counted_rows, wrong_rows
 
 PROXIES: Final = 4
 DOWN_S: Final = 3.0  # that something is gone
@@ -169,7 +174,7 @@ class Ledger:
     def compared(self, lake: Path) -> "Compared":
         """With the rows that have status 200 and no error, and are not from the cache."""
         sql = """select response_id, cost_nanousd from requests where status = 200 and error_type is null
-                 and coalesce(cache_status, 'miss') = 'miss'"""
+                 and coalesce(cache_status not in ('hit', 'coalesced'), true)"""
         rows = list(Lake(lake).ask(lambda connection: fetch(connection, sql)).records())
         compared = Compared(rows=len(rows))
         for row in rows:
@@ -191,34 +196,75 @@ class Compared:
     wrong: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class InSpark:
+    """The rows of the bucket as Spark reads them. `missing`: why there is none."""
+
+    counted: Counted | None = None
+    missing: str = ""
+
+    def of(self, seen: Seen) -> dict[str, str]:
+        """Lines of the table."""
+        if self.counted is None:
+            return {"in Spark": f"not asked: {self.missing}"}
+        found = len(answered(seen)) - len(lost(self.counted, seen))
+        return {
+            "answered calls with their row in Spark, rows there": f"{found:,}, {self.counted.rows:,}",
+            "cost of their rows in Spark, nano-dollars": f"{self.counted.found_nanousd:,}",
+        }
+
+    def problems(self, seen: Seen) -> list[str]:
+        return [f"in Spark {problem}" for problem in wrong_counts(self.counted, seen)] if self.counted else []
+
+
+def in_spark(copy: Path, seen: Seen) -> InSpark:
+    try:
+        return InSpark(counted_rows(rows_in_spark(LAKE, copy, ROWS), seen))
+    except NoSpark as error:
+        return InSpark(missing=str(error))
+
+
 def answered(seen: Seen) -> set[str]:
     """Ids of calls whose whole answer was read."""
     return {call for call, cost in seen.costs.items() if cost is not None}
 
 
-def verdict(seen: Seen, counted: Counted, lost: list[str], compared: Compared) -> list[str]:
+def lost(counted: Counted, seen: Seen) -> list[str]:
+    """Ids of calls that were answered and have no row."""
+    return sorted(set(counted.missing) & answered(seen))
+
+
+def wrong_counts(counted: Counted, seen: Seen) -> list[str]:
+    problems = []
+    if gone := lost(counted, seen):
+        problems.append(f"{len(gone)} answered calls without a row, e.g. {', '.join(gone[:3])}")
+    return problems + wrong_rows(counted, seen)
+
+
+def verdict(seen: Seen, counted: Counted, compared: Compared, spark: InSpark) -> list[str]:
     """What is wrong; nothing, if all is well."""
     problems = []
     if compared.wrong:
         problems.append(f"{len(compared.wrong)} rows differ from the provider, e.g. {'; '.join(compared.wrong[:3])}")
     if not answered(seen):
         problems.append("no call was answered")
-    if lost:
-        problems.append(f"{len(lost)} answered calls without a row, e.g. {', '.join(lost[:3])}")
-    if counted.doubled or counted.unexpected:
-        problems.append(f"{counted.doubled} rows doubled, {counted.unexpected} of calls that nobody made")
-    if counted.wrong_costs:
-        problems.append(f"{len(counted.wrong_costs)} rows with another cost, e.g. {'; '.join(counted.wrong_costs[:3])}")
-    if seen.strange:
-        problems.append(f"{len(seen.strange)} answers could not be read, e.g. {'; '.join(seen.strange[:3])}")
-    return problems
+    if spark.counted and spark.counted.rows != counted.rows:
+        problems.append(f"{counted.rows:,} rows in the bucket, {spark.counted.rows:,} in Spark")
+    return problems + wrong_counts(counted, seen) + spark.problems(seen)
 
 
 def summary(
-    seen: Seen, counted: Counted, lost: list[str], compared: Compared, done: Counter[str], minutes: float, known: int
+    seen: Seen,
+    counted: Counted,
+    compared: Compared,
+    spark: InSpark,
+    done: Counter[str],
+    minutes: float,
+    known: int,
 ) -> str:
     outcomes = ", ".join(f"{what} {times:,}" for what, times in seen.statuses.most_common())
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    gone = len(lost(counted, seen))
     lines = {
         "when, machine": f"{time.strftime('%Y-%m-%d')}, {machine}",
         "minutes, proxies": f"{minutes:g}, {PROXIES}",
@@ -226,17 +272,21 @@ def summary(
         "calls sent": f"{seen.sent:,}",
         "outcomes, as the callers saw them": outcomes,
         "calls answered": f"{len(answered(seen)):,}",
-        "of them with their row in the bucket": f"{len(answered(seen)) - len(lost):,}",
+        "of them with their row in the bucket": f"{len(answered(seen)) - gone:,}",
         "rows in the bucket, with calls that were cut off": f"{counted.rows:,}",
-        "answered calls lost, rows doubled": f"{len(lost)}, {counted.doubled}",
+        "answered calls lost, rows doubled": f"{gone}, {counted.doubled}",
+        "whole answers with status 200, of them with an error in their row": (
+            f"{len(seen.whole):,}, {len(counted.wrong_errors)}"
+        ),
         "proxies that `heliograph doctor --fleet` knows": f"{known}",
         "cost of the answers as the callers read it, nano-dollars": f"{counted.expected_nanousd:,}",
         "cost of their rows, nano-dollars": f"{counted.found_nanousd:,}",
+        **spark.of(seen),
         "rows with status 200 and no error, not from the cache": f"{compared.rows:,}",
         "their cost in the provider's own account, nano-dollars": f"{compared.stated_nanousd:,}",
         "their cost in the bucket, nano-dollars": f"{compared.found_nanousd:,}",
     }
-    return "\n".join(["| what | count |", "| --- | --- |", *(f"| {what} | {text} |" for what, text in lines.items())])
+    return count_table(lines)
 
 
 def main() -> int:
@@ -261,11 +311,11 @@ def main() -> int:
         for part in fleet.proxies:
             part.stop()
         problems = ship_all(fleet)
-        counted = count(data_folder(LAKE), callers.seen.costs)
+        counted = count(data_folder(LAKE), callers.seen)
         compared = ledger.compared(data_folder(LAKE))
-    lost = sorted(set(counted.missing) & answered(callers.seen))
-    print(f"\n{summary(callers.seen, counted, lost, compared, done, options.minutes, known)}")
-    problems += verdict(callers.seen, counted, lost, compared)
+        spark = in_spark(folder / "copy for Spark", callers.seen)
+    print(f"\n{summary(callers.seen, counted, compared, spark, done, options.minutes, known)}")
+    problems += verdict(callers.seen, counted, compared, spark)
     print("\nverdict: " + ("good" if not problems else "\n".join(["not good", *problems])))
     if not problems:
         shutil.rmtree(folder)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from scripts.bench import HOME, free_port
+from scripts.running import HOME, free_port
 from scripts.soak import processes
 
 HELIOGRAPH: Final = str(Path(sys.executable).parent / "heliograph")

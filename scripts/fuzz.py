@@ -26,6 +26,7 @@ from typing import Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from scripts.count_table import count_table
 from scripts.fuzz_cases import KINDS, TARGETS, Case
 from scripts.fuzz_proxy import Proxy, wait_until
 
@@ -67,9 +68,7 @@ class Tally:
             "batches with slow calls after them, but not when sent again": f"{self.slow_once}",
             "finds": f"{len(self.finds)}",
         }
-        return "\n".join(
-            ["| what | count |", "| --- | --- |", *(f"| {what} | {said} |" for what, said in lines.items())]
-        )
+        return count_table(lines)
 
 
 class Check:

@@ -19,8 +19,8 @@ from addon.config import trust
 from addon.demo.providers import FakeProviders
 from analysis.lake import Lake
 from analysis.table import fetch
-from scripts.bench import free_port
 from scripts.fuzz_cases import REQUEST, TARGETS, Case, framed
+from scripts.running import free_port
 
 QUIET_S: Final = 0.15  # a proxy that has said nothing for so long is waiting for more
 LONGEST_S: Final = 3.0  # for one case

@@ -33,6 +33,7 @@ from addon.storage.journal_lines import CallEnd, CallStart
 from addon.storage.lake import visible_files
 from addon.storage.record import ScoreRow
 from scripts import kill_proxy
+from scripts.count_table import count_table
 
 WRITERS: Final = 2
 CALLS_PER_S: Final = 150  # of each writer
@@ -268,20 +269,20 @@ def check(data: Path, acks: Path, tally: Tally) -> None:
 
 
 def report(tally: Tally, seconds: float) -> str:
-    lines = [
-        ("kills (writers, settlers)", f"{tally.kills.total()} ({tally.kills['writer']}, {tally.kills['settler']})"),
-        ("seconds", f"{seconds:.0f}"),
-        ("calls answered", f"{tally.acknowledged:,}"),
-        ("rows", f"{tally.rows:,}"),
-        ("of them calls under way at a kill", f"{tally.interrupted:,}"),
-        ("answered calls lost", f"{tally.lost}"),
-        ("rows doubled", f"{tally.doubled}"),
-        ("answered calls without their whole body", f"{tally.torn_bodies}"),
-        ("answered calls without their cost", f"{tally.unpriced}"),
-        ("acknowledged scores lost, scores doubled", f"{tally.scores_lost}, {tally.scores_doubled}"),
-        ("looks of a reader meanwhile (with a row twice)", f"{tally.looks} ({tally.wrong_looks})"),
-    ]
-    return "\n".join(["| what | count |", "| --- | --- |", *(f"| {what} | {count} |" for what, count in lines)])
+    lines = {
+        "kills (writers, settlers)": f"{tally.kills.total()} ({tally.kills['writer']}, {tally.kills['settler']})",
+        "seconds": f"{seconds:.0f}",
+        "calls answered": f"{tally.acknowledged:,}",
+        "rows": f"{tally.rows:,}",
+        "of them calls under way at a kill": f"{tally.interrupted:,}",
+        "answered calls lost": f"{tally.lost}",
+        "rows doubled": f"{tally.doubled}",
+        "answered calls without their whole body": f"{tally.torn_bodies}",
+        "answered calls without their cost": f"{tally.unpriced}",
+        "acknowledged scores lost, scores doubled": f"{tally.scores_lost}, {tally.scores_doubled}",
+        "looks of a reader meanwhile (with a row twice)": f"{tally.looks} ({tally.wrong_looks})",
+    }
+    return count_table(lines)
 
 
 def main() -> int:

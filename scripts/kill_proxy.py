@@ -26,7 +26,8 @@ from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from analysis.lake import Lake
 from analysis.table import fetch
-from scripts.bench import free_port
+from scripts.count_table import count_table
+from scripts.running import free_port
 
 CLIENTS: Final = 8
 START_S: Final = 120.0  # on a machine that is busy with other work
@@ -70,9 +71,7 @@ class Outcome:
             "rows doubled": f"{self.doubled}",
             "answered calls without tokens or cost": f"{self.unmeasured}",
         }
-        return "\n".join(
-            ["| what | count |", "| --- | --- |", *(f"| {what} | {count} |" for what, count in lines.items())]
-        )
+        return count_table(lines)
 
 
 class Client(threading.Thread):

@@ -20,8 +20,11 @@ class Figure:
 
 _BENCH: Final = "performance.md, heliograph up"
 _SETTLER: Final = "performance.md, settler"
+_TRIED: Final = "performance.md, Tried: 2.5 ms a call at 10 a second, so (2.5 - 0.4) x 10 ms in 6.3 looks with news"
+_FITTED: Final = "fitted to the runs at little load below, which it meets within a fifth"
 _REDIS: Final = "scripts.bench_shared"
-_SHIPPING: Final = "lake.md, Measured"
+_SHIPPING: Final = "scripts.bench_shipping, at a load of 9"
+_CHARGED: Final = "RedisLedger.settle 76 to 103 µs and SqliteLimits.settle 65 to 78 µs, a budget each, at a load of 10"
 _FLEET: Final = "three proxies of deploy/, requests counted before the store"
 _DAY: Final = "scripts/made_lake.py, 1 and 3 million calls in a day"
 _FILES: Final = "performance.md, Files"
@@ -29,18 +32,22 @@ _FILES: Final = "performance.md, Files"
 # The proxy
 JSON_CALL = Figure(1.05e-3, "s", "CPU of a JSON call in a worker", _BENCH)
 STREAM_CALL = Figure(9.5e-3, "s", "CPU of a stream of 60 pieces, 10 ms apart, in a worker", _BENCH)
+WAKE_WORKER = Figure(1.2e-3, "s", "CPU of a worker to begin where it had nothing to do", _FITTED)
 OPEN_CALL = Figure(54e3, "bytes", "memory of a call under way", "performance.md, Many at once")
 # The settler
-SETTLE_JSON = Figure(0.40e-3, "s", "CPU of a JSON call in the settler", _SETTLER)
-SETTLE_STREAM = Figure(0.93e-3, "s", "CPU of a stream in the settler", _SETTLER)
+SETTLE_JSON = Figure(0.29e-3, "s", "CPU of a JSON call in the settler", _SETTLER)
+SETTLE_STREAM = Figure(0.65e-3, "s", "CPU of a stream in the settler", _SETTLER)
+SETTLER_LOOK = Figure(3.3e-3, "s", "CPU of a look at the journal with news, beside its calls", _TRIED)
 MERGE_CALL = Figure(65e-6, "s", "CPU to write a merged call's bodies once", _FILES)
 SUMMARISE_CALL = Figure(6e-6, "s", "CPU of a call in the summary of a merged file", _DAY)
-SHIP_ROUND = Figure(67e-3, "s", "CPU of a shipping round without calls", _SHIPPING)
-SHIP_CALL = Figure(16e-6, "s", "CPU of shipping one call more", _SHIPPING)
+CHARGE_SETTLER = Figure(0.16e-3, "s", "CPU of the settler to charge a call in Redis and in its own file", _CHARGED)
+SHIP_ROUND = Figure(39e-3, "s", "CPU of a shipping round without calls", _SHIPPING)
+SHIP_CALL = Figure(31e-6, "s", "CPU of shipping one call more", _SHIPPING)
 # Redis
 DECIDE_LIMIT = Figure(59e-6, "s", "CPU of Redis for a decision about a limit", _REDIS)
 DECIDE_BUDGET = Figure(89e-6, "s", "CPU of Redis for a decision about a limit and a budget", _REDIS)
 CHARGE = Figure(53e-6, "s", "CPU of Redis for charging a call to a budget", _REDIS)
+WAKE_REDIS = Figure(0.14e-3, "s", "CPU of Redis to begin where it had nothing to do", _FITTED)
 # Files and objects
 ROW_BYTES = Figure(69, "bytes", "a call in `requests`, merged", _FILES)
 BODY_BYTES = Figure(662, "bytes", "a call's bodies, merged, sessions of 10 turns", _FILES)

@@ -21,9 +21,9 @@ BESIDE: Final = ("run", "figure", "simulated", "measured")
 
 WORDS: Final = (
     ("calls_s", "calls answered a second", ",.0f"),
-    ("worker_share", "a worker is busy", ".1%"),
-    ("settler_share", "a settler is busy", ".1%"),
-    ("redis_share", "Redis is busy", ".2%"),
+    ("worker_share", "CPU of a worker, of a core", ".1%"),
+    ("settler_share", "CPU of a settler, of a core", ".1%"),
+    ("redis_share", "CPU of Redis, of a core", ".2%"),
     ("decisions_s", "decisions a second", ",.0f"),
     ("redis_wait_ms", "a script waits in Redis' queue, ms", ".3f"),
     ("added_p50_ms", "added to a call, p50 ms", ".2f"),

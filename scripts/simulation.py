@@ -2,8 +2,11 @@
 
 Each call takes CPU of its worker before and after the provider answers, a decision in Redis between, and then CPU of its proxy's
 settler, which charges it in Redis. Each settler ships every 20 seconds. A worker, a settler and Redis do one thing at a time, so
-what waits for them is seen; the provider and the object store take any number of requests at once. Not in the model: cores (each
-worker and settler has one), memory, the cache, failures, and merges.
+what waits for them is seen; the provider and the object store take any number of requests at once.
+
+A worker and Redis that had nothing to do are woken, which costs them more CPU than to go on with the next thing; a settler looks
+ten times a second, and a look at which there is news has a cost of its own. So a call costs more CPU where there are few. Not in
+the model: cores (each worker and settler has one), memory, the cache, failures, and merges.
 """
 
 import math
@@ -19,6 +22,7 @@ from scripts import measured as m
 
 type Steps = Generator[simpy.Event, Any, None]
 
+LOOK_EVERY_S: Final = 0.1  # a settler at its journal (addon/settling/process.py)
 EVERY_S: Final = 20.0  # a shipping round (addon/settling/shipping_thread.py), give or take a tenth
 LOOKS_S: Final = 100  # at how many calls are present, a second
 WARM_UP: Final = 0.1  # of the time is left out of the figures, while the queues fill
@@ -39,6 +43,7 @@ class Fleet:
     provider_s: float = 1.0
     network_s: float = 0.0005  # to Redis and back
     store_s: float = 0.03  # a request to the object store
+    has_wakes: bool = True  # False: a call costs the same at any load, so that the laws of queues can be checked
 
 
 @dataclass(slots=True)
@@ -46,18 +51,20 @@ class Server:
     """One thing at a time, in the order of arrival."""
 
     queue: simpy.Resource
-    busy_s: float = 0.0
+    wake_s: float = 0.0  # CPU to begin where there was nothing to do
+    busy_s: float = 0.0  # CPU
     served: int = 0
     in_queue_s: float = 0.0
 
-    def take(self, env: simpy.Environment, cost_s: float, since: float) -> Steps:
-        """Waits for its turn and keeps it for `cost_s`. What ends before `since` does not count."""
+    def take(self, env: simpy.Environment, cost_s: float, since: float, waits_s: float = 0.0) -> Steps:
+        """Waits for its turn and keeps it for `cost_s` of CPU and `waits_s` without. What ends before `since` does not count."""
         arrived = env.now
+        cost_s += 0.0 if self.queue.count or self.queue.queue else self.wake_s
         with self.queue.request() as turn:
             yield turn
             began = env.now
-            yield env.timeout(cost_s)
-        self.busy_s += max(0.0, env.now - max(began, since))
+            yield env.timeout(cost_s + waits_s)
+        self.busy_s += min(cost_s, max(0.0, env.now - max(began, since)))
         if env.now >= since:
             self.served += 1
             self.in_queue_s += began - arrived
@@ -98,15 +105,18 @@ class Model:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet, self.env, self.dice = fleet, simpy.Environment(), random.Random(fleet.seed)
         self.since = fleet.seconds * WARM_UP
-        self.workers = [[self._server() for _ in range(fleet.workers)] for _ in range(fleet.proxies)]
+        self.workers = [[self._server(m.WAKE_WORKER) for _ in range(fleet.workers)] for _ in range(fleet.proxies)]
         self.settlers = [self._server() for _ in range(fleet.proxies)]
-        self.redis = self._server()
+        self.redis = self._server(m.WAKE_REDIS)
+        self.ended: list[list[tuple[float, bool]]] = [
+            [] for _ in range(fleet.proxies)
+        ]  # calls not settled: when, is a stream
         self.unshipped = [0] * fleet.proxies
         self.present = 0  # calls in workers and Redis now
         self.seen = Seen()
 
-    def _server(self) -> Server:
-        return Server(simpy.Resource(self.env))
+    def _server(self, wake: m.Figure | None = None) -> Server:
+        return Server(simpy.Resource(self.env), wake.value if wake and self.fleet.has_wakes else 0.0)
 
     def run(self) -> Outcome:
         fleet, env = self.fleet, self.env
@@ -116,6 +126,7 @@ class Model:
         else:
             env.process(self._arrivals())
         for proxy in range(fleet.proxies):
+            env.process(self._settling(proxy))
             env.process(self._shipping(proxy))
         env.process(self._looking())
         env.run(fleet.seconds)
@@ -153,20 +164,30 @@ class Model:
         if env.now >= self.since:
             added_s = (asked - arrived) + (env.now - answered)
             self.seen.added_s.append(added_s)
-        env.process(self._settle(proxy, is_stream))
+        self.ended[proxy].append((env.now, is_stream))
 
     def _ask_redis(self, cost_s: float) -> Steps:
         yield self.env.timeout(self.fleet.network_s / 2)
         yield from self.redis.take(self.env, cost_s, self.since)
         yield self.env.timeout(self.fleet.network_s / 2)
 
-    def _settle(self, proxy: int, is_stream: bool) -> Steps:
+    def _settling(self, proxy: int) -> Steps:
+        yield self.env.timeout(LOOK_EVERY_S * self.dice.random())  # as shipping
+        while True:
+            yield self.env.timeout(LOOK_EVERY_S)
+            calls, self.ended[proxy] = self.ended[proxy], []
+            look_s = m.SETTLER_LOOK.value if self.fleet.has_wakes else 0.0
+            for number, (ended, is_stream) in enumerate(calls):
+                yield from self._settle(proxy, ended, is_stream, 0.0 if number else look_s)
+
+    def _settle(self, proxy: int, ended: float, is_stream: bool, more_s: float) -> Steps:
         """The settler waits for Redis with each call that it charges."""
-        ended, cost_s = self.env.now, (m.SETTLE_STREAM if is_stream else m.SETTLE_JSON).value
+        cost_s, waits_s = (m.SETTLE_STREAM if is_stream else m.SETTLE_JSON).value + more_s, 0.0
         if self.fleet.has_redis:
-            cost_s += self.fleet.network_s + m.CHARGE.value
+            cost_s += m.CHARGE_SETTLER.value
+            waits_s = self.fleet.network_s + m.CHARGE.value
             self.env.process(self._charge())
-        yield from self.settlers[proxy].take(self.env, cost_s, self.since)
+        yield from self.settlers[proxy].take(self.env, cost_s, self.since, waits_s)
         self.unshipped[proxy] += 1
         if self.env.now >= self.since:
             self.seen.settled_after_s.append(self.env.now - ended)

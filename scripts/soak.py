@@ -32,9 +32,11 @@ from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from analysis.lake import Lake
 from analysis.table import fetch
-from scripts.bench import free_port, load, started
+from scripts.count_table import count_table
+from scripts.running import Size, children, free_port, load, percentile, size_of, started
 from scripts.soak_calls import CONFIG
 from scripts.soak_load import Callers, Seen
+from scripts.soak_rows import Counted, count, wrong_rows
 
 ROLES: Final[Mapping[bytes, str]] = {
     b"addon.workers.process": "workers",
@@ -47,18 +49,6 @@ KILLED: Final = ("settler", "endpoints", WORKERS)
 OTHER: Final = "other"  # any other child of the proxy
 # What may differ between the first and the last part of a run without anything leaking.
 ROOM_MB, ROOM_SHARE, ROOM_COUNT, MOST_FILES = 12.0, 0.1, 40, 600
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Of one process, or of several that do the same together."""
-
-    rss_mb: float = 0.0
-    descriptors: int = 0
-    threads: int = 0
-
-    def __add__(self, other: "Size") -> "Size":
-        return Size(self.rss_mb + other.rss_mb, self.descriptors + other.descriptors, self.threads + other.threads)
 
 
 @dataclass(slots=True)
@@ -93,17 +83,6 @@ HEADINGS: Final = [
 ]
 
 
-def size_of(pid: int) -> Size:
-    """Zeros where the process has just ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  half as many calls of the system
-    except OSError:
-        return Size()
-    found = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", status, re.MULTILINE))
-    return Size(int(found.get("VmRSS", 0)) / 1024, descriptors, int(found.get("Threads", 0)))
-
-
 def processes(proxy: int) -> list[tuple[str, int]]:
     """The proxy and all processes below it, by what they do."""
     found, waiting = [("proxy", proxy)], [proxy]
@@ -113,14 +92,6 @@ def processes(proxy: int) -> list[tuple[str, int]]:
             command = _command(child)
             found.append((next((name for part, name in ROLES.items() if part in command), OTHER), child))
     return found
-
-
-def children(pid: int) -> list[int]:
-    try:
-        threads = Path(f"/proc/{pid}/task").iterdir()
-        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-    except OSError:
-        return []
 
 
 def _command(pid: int) -> bytes:
@@ -149,10 +120,6 @@ def metrics(port: int) -> dict[str, float]:
 
 def files_in(data: Path) -> int:
     return sum(len(names) for _, _, names in os.walk(data))
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[int(len(values) * share)] if values else 0.0
 
 
 @dataclass(slots=True)
@@ -249,43 +216,6 @@ def _all(line: Minute) -> Size:
     return sum(line.sizes.values(), Size())
 
 
-@dataclass(slots=True)
-class Counted:
-    """The rows against what the callers saw."""
-
-    rows: int = 0
-    missing: list[str] = field(default_factory=list)
-    missing_unanswered: list[str] = field(default_factory=list)  # their callers left, or have no whole answer
-    doubled: int = 0
-    unexpected: int = 0
-    wrong_costs: list[str] = field(default_factory=list)
-    expected_nanousd: int = 0
-    found_nanousd: int = 0
-
-
-def count(data: Path, costs: Mapping[str, int | None]) -> Counted:
-    sql = "select request_id, cost_nanousd, status, error_type from requests"
-    rows = list(Lake(data).ask(lambda connection: fetch(connection, sql)).records())
-    counted = Counted(rows=len(rows))
-    times = Counter(str(row["request_id"]) for row in rows)
-    missing = sorted(costs.keys() - times.keys())
-    counted.missing = [one for one in missing if costs[one] is not None]
-    counted.missing_unanswered = [one for one in missing if costs[one] is None]
-    counted.unexpected = len(times.keys() - costs.keys())
-    counted.doubled = sum(number - 1 for number in times.values())
-    for row in rows:
-        expected = costs.get(str(row["request_id"]))
-        if expected is None:
-            continue
-        counted.expected_nanousd += expected
-        counted.found_nanousd += row["cost_nanousd"] or 0
-        if (row["cost_nanousd"] or 0) != expected:
-            counted.wrong_costs.append(
-                f"{row['request_id']}: expected {expected}, row has {row['cost_nanousd']} ({row['status']}, {row['error_type']})"
-            )
-    return counted
-
-
 def verdict(run: Run, seen: Seen, counted: Counted) -> list[str]:
     """What is wrong; nothing, if all is well."""
     problems = grown(run.lines)
@@ -294,12 +224,7 @@ def verdict(run: Run, seen: Seen, counted: Counted) -> list[str]:
         missing = missing + counted.missing_unanswered
     if missing:
         problems.append(f"{len(missing)} calls without a row, e.g. {', '.join(missing[:3])}")
-    if counted.doubled or counted.unexpected:
-        problems.append(f"{counted.doubled} rows doubled, {counted.unexpected} of calls that nobody made")
-    if counted.wrong_costs:
-        problems.append(f"{len(counted.wrong_costs)} rows with another cost, e.g. {'; '.join(counted.wrong_costs[:3])}")
-    if seen.strange:
-        problems.append(f"{len(seen.strange)} answers could not be read, e.g. {'; '.join(seen.strange[:3])}")
+    problems += wrong_rows(counted, seen)
     problems += [
         f"{times} calls: {what}"
         for what, times in seen.statuses.items()
@@ -321,7 +246,7 @@ def summary(run: Run, seen: Seen, counted: Counted) -> str:
         "cost of whole answers, nano-dollars: expected": f"{counted.expected_nanousd:,}",
         "cost of whole answers, nano-dollars: rows": f"{counted.found_nanousd:,}",
     }
-    return "\n".join(["| what | count |", "| --- | --- |", *(f"| {what} | {text} |" for what, text in lines.items())])
+    return count_table(lines)
 
 
 def settle_all(data: Path) -> None:
@@ -366,7 +291,7 @@ def main() -> int:
         callers = Callers(port, rate, options.seed)
         asyncio.run(soak(run, callers))
     settle_all(data)
-    counted = count(data, callers.seen.costs | dict.fromkeys(first))
+    counted = count(data, callers.seen, first)
     print(f"\n{summary(run, callers.seen, counted)}")
     problems = verdict(run, callers.seen, counted)
     print("\nverdict: " + ("good" if not problems else "\n".join(["not good", *problems])))

@@ -23,6 +23,7 @@ class Seen:
     statuses: Counter[str] = field(default_factory=Counter)
     # By id: what the rows must say. A call that broke off, or that nobody waited for, has no expected cost.
     costs: dict[str, int | None] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)  # ids of calls whose whole answer came with status 200
     latencies_ms: list[float] = field(default_factory=list)  # of plain JSON calls, since the last minute
     strange: list[str] = field(default_factory=list)
 
@@ -95,6 +96,8 @@ class Callers:
         status, body = int(head.split(b" ")[1]), await read_body(head, reader)
         reused = b"helicone-cache: hit" in head or b"helicone-cache: coalesced" in head
         cost = 0 if reused or status >= 400 else cost_nanousd(planned.kind, body)
+        if status == 200:
+            self.seen.whole.add(planned.id)
         self._note(planned, f"{status}{' reused' if reused else ''}", cost)
         return b"connection: close" not in head
 

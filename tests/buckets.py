@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import io
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from addon.objects import manifest
 from addon.objects.store import Store
+from tests.processes import told
 
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 
@@ -34,13 +34,7 @@ def s3_server() -> Iterator[str]:
     )
     assert process.stderr
     try:
-        told = ""
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", told)):
-            line = process.stderr.readline()
-            assert line, f"moto's server ended: {told}"
-            told += line
-        Thread(target=process.stderr.read, daemon=True).start()  # or it blocks when the pipe is full
-        yield found[0]
+        yield told(process.stderr, r"http://127\.0\.0\.1:\d+")[0]
     finally:
         process.kill()
         process.wait()
@@ -55,6 +49,18 @@ def make_bucket(server: str, name: str) -> str:
     return f"s3://{name}/team"
 
 
+@contextlib.contextmanager
+def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL of a server whose requests this class answers."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        httpd.daemon_threads = True
+        Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        finally:
+            httpd.shutdown()
+
+
 @dataclass(slots=True)
 class Relay:
     """Passes requests on to a store. `fault` gets method and path, and says what is to happen instead."""
@@ -62,6 +68,7 @@ class Relay:
     url: str
     fault: Callable[[str, str], str | None] = lambda method, path: None
     delay_s: float = 0.0
+    passes_over: frozenset[str] = frozenset()  # names of headers of a PUT, in lower case
     asked: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -89,7 +96,9 @@ def relay_to(server: str) -> Iterator[Relay]:
                 self._answer(int(status), {}, f"<Error><Code>{code}</Code></Error>".encode())
                 return
             connection = http.client.HTTPConnection(server.removeprefix("http://"))
-            connection.request(self.command, self.path, body, dict(self.headers))
+            left_out = relay.passes_over if self.command == "PUT" else ()
+            headers = {name: each for name, each in self.headers.items() if name.lower() not in left_out}
+            connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             self._answer(answer.status, dict(answer.getheaders()), answer.read())
             connection.close()
@@ -110,14 +119,8 @@ def relay_to(server: str) -> Iterator[Relay]:
         def log_message(self, *parts: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.daemon_threads = True
-        relay.url = f"http://127.0.0.1:{httpd.server_address[1]}"
-        Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        try:
-            yield relay
-        finally:
-            httpd.shutdown()
+    with served_by(Handler) as relay.url:
+        yield relay
 
 
 def use(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:

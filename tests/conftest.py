@@ -2,8 +2,10 @@
 
 import os
 import resource
+import signal
 import time
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -12,9 +14,21 @@ from hypothesis import settings
 os.environ["TZ"] = "UTC"
 time.tzset()
 
+# A shell ignores Ctrl-C for what it starts in the background, and so would all processes of the tests: some are ended by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # `scripts/fuzz` is the random search; here a failure must repeat, on any machine, at any speed.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+
+# Folders whose files take minutes: they come first, so that at the end no worker is left alone with one of them.
+SLOW_FOLDERS: Final = {"proxy", "docs", "dashboard", "security", "settling", "clients", "recordings"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name not in SLOW_FOLDERS)
 
 
 _MEMORY = resource.getrlimit(resource.RLIMIT_DATA)

@@ -1,6 +1,9 @@
-"""What tests ask about processes."""
+"""What tests ask about processes, and of them."""
 
+import re
 from pathlib import Path
+from threading import Thread
+from typing import IO
 
 import psutil
 
@@ -21,3 +24,15 @@ def has_ended(pid: int) -> bool:
         return state in "ZX" and len(list((process / "task").iterdir())) <= 1
     except FileNotFoundError:
         return True
+
+
+def told(output: IO[str], pattern: str) -> re.Match[str]:
+    """What a server says of itself when it has started. The rest of its output is read on and thrown away, or it would block when
+    the pipe is full."""
+    said = ""
+    while not (found := re.search(pattern, said)):
+        line = output.readline()
+        assert line, f"the server ended: {said}"
+        said += line
+    Thread(target=output.read, daemon=True).start()
+    return found

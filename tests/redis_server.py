@@ -63,8 +63,9 @@ def free_port() -> int:
     port that nobody listens on may otherwise reach itself."""
     while True:
         port = random.randrange(20_000, 32_000)
-        with suppress(OSError), closing(socket.socket()) as one:
+        with suppress(OSError), closing(socket.socket()) as one, closing(socket.socket()) as higher:
             one.bind(("127.0.0.1", port))
+            higher.bind(("127.0.0.1", port + 10_000))
             return port
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 import zstandard
@@ -88,16 +88,32 @@ redis.call('ZADD', P .. 'ends', now + age, key)
 return 1
 """
 )
-# Arguments: key, holder, lease in ms.
-_CLAIM: Final = Script(
-    _COMMON
-    + """
-if redis.call('EXISTS', P .. 'e:' .. ARGV[1]) == 1 then return 'stored' end
+# The end of the next two. Arguments: key, holder, lease in ms.
+_TAKE_IF_FREE: Final = """
 local holder = redis.call('GET', P .. 'q:' .. ARGV[1])
 if holder and holder ~= ARGV[2] then return 'theirs' end
 redis.call('SET', P .. 'q:' .. ARGV[1], ARGV[2], 'PX', ARGV[3])
 return 'ours'
 """
+_CLAIM: Final = Script(
+    _COMMON
+    + """
+if redis.call('EXISTS', P .. 'e:' .. ARGV[1]) == 1 then return 'stored' end
+"""
+    + _TAKE_IF_FREE
+)
+# One more argument: now by the proxy's clock. Answers: the fields of a stored answer, else who may make it. Where
+# its use cannot be noted, the answer is good nevertheless.
+_GET_OR_CLAIM: Final = Script(
+    """
+local P = string.sub(KEYS[1], 1, -2)
+local found = redis.call('HMGET', P .. 'e:' .. ARGV[1], 'c', 'z', 'n', 'h', 'b')
+if found[1] then
+    redis.pcall('ZADD', P .. 'used', 'XX', ARGV[4], ARGV[1])
+    return found
+end
+"""
+    + _TAKE_IF_FREE
 )
 _RELEASE: Final = Script(
     _COMMON
@@ -142,11 +158,7 @@ class RedisAnswers:
                 return None
             index = dice(len(keys))
             found = await self._link.ask(lambda client: _read(client, part, keys[index], now))
-            if found is None:
-                return None
-            if len(found[-1]) > _LARGEST_HERE:
-                return Hit(await asyncio.to_thread(_unpacked, keys[0], found), index)
-            return Hit(_unpacked(keys[0], found), index)
+            return None if found is None else Hit(await _stored(keys[0], found), index)
         except LinkDown:
             self.troubles += 1
             return None
@@ -154,6 +166,23 @@ class RedisAnswers:
             self.troubles += 1
             await self._drop(part, keys[index])
             return None
+
+    async def get_or_claim(
+        self, key: str, holder: str, lease_s: float, now: float
+    ) -> Hit | Literal[Claimed.OURS, Claimed.THEIRS]:
+        part = part_of(self._parts, key)
+        try:
+            found = await self._link.run(_GET_OR_CLAIM, part + "-", [key, holder, round(lease_s * 1000), now])
+            if isinstance(found, list):
+                return Hit(await _stored(key, found), 0)
+            return Claimed.OURS if found == b"ours" else Claimed.THEIRS
+        except LinkDown:
+            self.troubles += 1
+            return Claimed.OURS
+        except (Broken, zstandard.ZstdError, ValueError):
+            self.troubles += 1
+            await self._drop(part, key)
+            return Claimed.OURS
 
     async def _drop(self, part: str, key: str) -> None:
         with suppress(LinkDown):
@@ -290,7 +319,7 @@ async def _count(client: "AsyncClient", part: str, keys: Sequence[str]) -> int:
 
 async def _read(client: "AsyncClient", part: str, key: str, now: float) -> list[bytes] | None:
     """Checksum, compression, length, head and body; the use is noted in the same question. Where that cannot be written, the
-    answer is good all the same. None: there is none."""
+    answer is good nevertheless. None: there is none."""
     pipe = client.pipeline(transaction=False)
     pipe.hmget(f"{part}e:{key}", "c", "z", "n", "h", "b")
     pipe.zadd(f"{part}used", {key: now}, xx=True)
@@ -313,6 +342,13 @@ def _packed(bucket: str, stored: Stored, seed: str | None) -> list[Any]:
         "i": stored.request_id,
     }
     return [part for item in values.items() for part in item]
+
+
+async def _stored(bucket: str, found: list[bytes]) -> Stored:
+    """In a thread where it is large. Raises Broken, ZstdError, ValueError."""
+    if len(found[-1]) > _LARGEST_HERE:
+        return await asyncio.to_thread(_unpacked, bucket, found)
+    return _unpacked(bucket, found)
 
 
 def _unpacked(bucket: str, found: list[bytes]) -> Stored:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import orjson
 
@@ -292,6 +292,17 @@ class LocalAnswers:
 
     async def put(self, keys: Sequence[str], stored: Stored, *, now: float, max_age_s: float, seed: str | None) -> bool:
         return await asyncio.to_thread(self._store.put, keys, stored, now=now, max_age_s=max_age_s, seed=seed)
+
+    async def get_or_claim(
+        self, key: str, holder: str, lease_s: float, now: float
+    ) -> Hit | Literal[Claimed.OURS, Claimed.THEIRS]:
+        if hit := self._store.get([key], now, lambda _: 0):
+            return hit
+        claimed = self._store.claim(key, holder, lease_s, now)
+        if claimed is not Claimed.STORED:
+            return claimed
+        # It was stored in between; if it is broken, or deleted again, this call makes it.
+        return self._store.get([key], now, lambda _: 0) or Claimed.OURS
 
     async def claim(self, key: str, holder: str, lease_s: float, now: float) -> Claimed:
         return self._store.claim(key, holder, lease_s, now)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -94,9 +94,15 @@ class AnswerStore(Protocol):
         """Fills the first slot that is free or has expired. False: none is, or the answer cannot be stored."""
         ...
 
+    async def get_or_claim(
+        self, key: str, holder: str, lease_s: float, now: float
+    ) -> Hit | Literal[Claimed.OURS, Claimed.THEIRS]:
+        """The answer, else the right to make it, as one step. `holder` names this process. While the store is down every
+        process may."""
+        ...
+
     async def claim(self, key: str, holder: str, lease_s: float, now: float) -> Claimed:
-        """Asks for the right to make an answer that is not stored, or keeps it for another `lease_s`. `holder` names this
-        process. While the store is down every process may."""
+        """Asks for the right to make an answer that is not stored, or keeps it for another `lease_s`."""
         ...
 
     async def is_claimed(self, key: str, now: float) -> bool: ...

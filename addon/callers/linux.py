@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -28,6 +29,7 @@ _UID_INODE: Final = struct.Struct("=II")
 _ENDS_AT: Final = _HEAD.size + 4  # in inet_diag_msg
 _UID_INODE_AT: Final = _ENDS_AT + _SOCKET.size + len(_SOCKET_TAIL) + 12
 _REMEMBERED: Final = 64  # processes
+_ip: Final = lru_cache(maxsize=64)(ip_address)
 
 
 class Holders:
@@ -65,21 +67,28 @@ class Holders:
 
 
 def _holds(pid: int, link: str) -> bool:
-    folder = f"/proc/{pid}/fd"
     try:
-        descriptors = os.listdir(folder)  # noqa: PTH208
+        folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return False
-    for descriptor in descriptors:
-        with contextlib.suppress(OSError):
-            if os.readlink(f"{folder}/{descriptor}") == link:  # noqa: PTH115
-                return True
-    return False
+    try:
+        return any(_link(descriptor, folder) == link for descriptor in os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+
+
+def _link(descriptor: str, folder: int) -> str | None:
+    try:
+        return os.readlink(descriptor, dir_fd=folder)
+    except OSError:  # closed meanwhile
+        return None
 
 
 def _uid_and_inode(caller: Address, own: Address) -> tuple[int, int] | None:
     """Of the socket at the caller's end; None: it is closed. Raises OSError."""
-    here, there = ip_address(caller[0]), ip_address(own[0])
+    here, there = _ip(caller[0]), _ip(own[0])
     family = socket.AF_INET if here.version == 4 else socket.AF_INET6
     ends = _SOCKET.pack(caller[1], own[1], here.packed, there.packed)
     asked = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE) + ends + _SOCKET_TAIL

@@ -16,6 +16,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -33,6 +34,10 @@ LONGEST_COMMAND: Final = 200
 # a program that opens a few connections and ends: it must be found while it lives.
 _SHARE: Final = 1 / 20
 _SAVED_S: Final = 0.25
+# Describing a process takes 0.2 ms. One that opens a connection for each call is described once a second: what it runs and
+# where it does so rarely changes.
+_REMEMBERED_S: Final = 1.0
+_MOST_REMEMBERED: Final = 64
 _READ_BYTES: Final = 2**16
 _INTERPRETER: Final = re.compile(r"(python|pypy|node|nodejs|bun|deno|ruby|perl|php|bash|sh|zsh)[\d.]*t?", re.IGNORECASE)
 
@@ -46,6 +51,27 @@ def describe(process: psutil.Process) -> dict[str, str | None]:
         except psutil.AccessDenied:
             cwd = None
     return {"command": command, "cwd": cwd, "repository": repository_of(Path(cwd)) if cwd else None}
+
+
+class Descriptions:
+    """What rows say of processes, by process id. None: the process is gone, or it is another user's."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[float, dict[str, str | None] | None]] = {}  # the oldest first
+
+    def of(self, pid: int, now_s: float) -> dict[str, str | None] | None:
+        """`now_s` is a monotonic clock's."""
+        known = self._known.get(pid)
+        if known and now_s - known[0] < _REMEMBERED_S:
+            return known[1]
+        description = None
+        with contextlib.suppress(psutil.Error):
+            description = describe(psutil.Process(pid))
+        self._known.pop(pid, None)
+        self._known[pid] = now_s, description
+        if len(self._known) > _MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return description
 
 
 def command_name(name: str, words: Sequence[str]) -> str:
@@ -115,20 +141,23 @@ def _sockets_of(process: psutil.Process) -> list[Any]:
 
 def _address(given: Sequence[Any]) -> Address:
     """With IPv4 written as IPv4, where a socket for both kinds says `::ffff:127.0.0.1`."""
-    address = ip_address(given[0])
+    return _host(given[0]), int(given[1])
+
+
+@lru_cache(maxsize=64)
+def _host(text: str) -> str:
+    address = ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address), int(given[1])
+    return str(mapped or address)
 
 
-def answers(questions: Sequence[dict[str, Any]], finder: Finder) -> Iterator[dict[str, Any]]:
+def answers(
+    questions: Sequence[dict[str, Any]], finder: Finder, descriptions: Descriptions, now_s: float
+) -> Iterator[dict[str, Any]]:
     ends = {question["id"]: (_address(question["caller"]), _address(question["own"])) for question in questions}
     ids = finder.process_ids(ends.values())
     for number, each in ends.items():
-        process = None
-        if each in ids:
-            with contextlib.suppress(psutil.Error):
-                process = describe(psutil.Process(ids[each]))
-        yield {"id": number, "process": process}
+        yield {"id": number, "process": descriptions.of(ids[each], now_s) if each in ids else None}
 
 
 class Allowance:
@@ -146,11 +175,11 @@ class Allowance:
 
 
 def main() -> int:
-    waiting, finder, allowance = b"", Finder(), Allowance(time.monotonic())
+    waiting, finder, descriptions, allowance = b"", Finder(), Descriptions(), Allowance(time.monotonic())
     while data := os.read(sys.stdin.fileno(), _READ_BYTES):
         *lines, waiting = (waiting + data).split(b"\n")
         began = time.process_time()  # on a busy machine the time on the clock is many times that
-        for answer in answers([json.loads(line) for line in lines], finder):
+        for answer in answers([json.loads(line) for line in lines], finder, descriptions, time.monotonic()):
             print(json.dumps(answer))
         sys.stdout.flush()
         time.sleep(allowance.pause_s(time.monotonic(), time.process_time() - began))

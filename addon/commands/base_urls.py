@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from addon.config.settings import Origin, origin_of, parse_origin
+from addon.config.upstreams import Origin, origin_of, parse_origin
 from addon.providers import registry
 from addon.routing.addresses import is_loopback
 

@@ -10,8 +10,8 @@ import click
 
 from addon.commands.options import data_options, examples
 from addon.commands.tables import Style, read_zone, settle, style_options, tz_option, warn, write
-from addon.config.mistakes import did_you_mean
-from addon.config.settings import Settings, load_what_can_be_read, problems_of
+from addon.config.mistakes import did_you_mean, problems_of
+from addon.config.settings import Settings, load_what_can_be_read
 
 if TYPE_CHECKING:
     from addon.limits.store import Contents

@@ -61,15 +61,11 @@ def examine(data: Path, config: Path | None, listen: tuple[str, int], as_json: b
             if as_json:
                 told.append(asdict(finding))
             else:
-                click.echo(finding_line(finding))
+                click.echo(finding.line)
             is_wrong = is_wrong or finding.level == BAD
     if as_json:
         click.echo(json.dumps(told))
     return 1 if is_wrong else 0
-
-
-def finding_line(finding: Finding) -> str:
-    return f"{finding.level:>5}  {finding.subject}: {finding.says}"
 
 
 def _machine() -> Iterator[Finding]:

@@ -24,8 +24,6 @@ _HEADINGS: Final = {
 
 def examine_fleet(data: Path, config: Path | None, as_json: bool) -> int:
     """Print all; 1 if something is wrong, else 0."""
-    from addon.commands.doctor import finding_line
-
     fleet = fleet_of(data, config)
     if fleet is None:
         raise Failure(
@@ -37,7 +35,7 @@ def examine_fleet(data: Path, config: Path | None, as_json: bool) -> int:
         proxies = [facts(member) for member in fleet.members]
         click.echo(json.dumps({"proxies": proxies, "findings": [asdict(finding) for finding in findings]}))
     else:
-        for line in [*_table(fleet), *map(finding_line, findings)]:
+        for line in [*_table(fleet), *(finding.line for finding in findings)]:
             click.echo(line)
     return 1 if any(finding.level == BAD for finding in findings) else 0
 

@@ -37,6 +37,7 @@ def variables(proxy_url: str, bundle: Path, environ: Mapping[str, str]) -> dict[
         "CURL_CA_BUNDLE": ca,  # these three: so that a value the user has does not win over SSL_CERT_FILE
         "AWS_CA_BUNDLE": ca,
         "CODEX_CA_CERTIFICATE": ca,
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": ca,  # gRPC in Python, Node and C++ (xai-sdk, Google's): replaces its own roots
     }
 
 

@@ -40,6 +40,7 @@ def fake(port: int, answer: str) -> None:
       error-after=3          of a stream: an error event after so many pieces
       no-answer              hang up without an answer
       words=50               length of the answer
+      say=Good morning.      the answer itself
     """
     from addon.demo.behaviour import parse_behaviour
     from addon.demo.providers import FakeProviders

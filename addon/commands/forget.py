@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from addon.commands.forget_expired import forget_expired
-from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples
 from addon.commands.progress import progress_bar
-from addon.commands.released import refuse_released
+from addon.commands.released import changing_alone, lake_of_released, lake_with_released, tables_follow
 from addon.commands.tables import settle, warn
 
 if TYPE_CHECKING:
     from addon.commands.forget_pass import Found, Removed, Wanted
     from addon.storage.folders import Folders
+    from analysis.lake import Lake
 
 SETTLE_PATIENCE_S: Final = 60.0  # a proxy finishes a segment 5 s after its first line, and settles it within seconds
 LINES_PATIENCE_S: Final = 30.0  # its settler removes the lines 15 s later, unless a call under way needs them
@@ -102,49 +102,61 @@ def forget_calls(
     from addon.config.settings import ConfigError, load_what_can_be_read
     from addon.config.stores import open_stores
     from addon.redaction.key import redactor_of
-    from addon.settling.settled_first import settle_first, wait_for_lines_to_go
+    from addon.settling.settled_first import wait_for_lines_to_go
     from addon.storage.folders import Folders, refuse_unsafe
-    from analysis.lake import Lake
-    from analysis.reports.scope import BadCondition
 
     refuse_unsafe(data)
-    refuse_released(data)
+    folders = Folders(data)
     settings, _ = load_what_can_be_read(data, config)
+    url = lake_of_released(folders, settings)
     if redactor := redactor_of(settings.redact, data):
         wanted = wanted.redacted(redactor)
     try:
         stores = open_stores(settings, os.environ, patience_s=forget_pass.PATIENCE_S)
     except ConfigError as error:  # what is in the shared store could not be deleted
         raise Failure(f"{error}\nnothing was deleted") from error
-    folders, lake = Folders(data), Lake(data, warn)
-    try:
-        settle(data, config)
-        found = forget_pass.find(folders, lake, wanted)
-    except BadCondition as error:
-        raise click.UsageError(str(error)) from error
-    _show(found)
-    if found.calls.by_day and not is_agreed:
-        _ask()
-    with progress_bar() as progress:
-        bar = progress.add_task("waiting for calls that have just ended", total=None)
-        unsettled = settle_first(data, config, clocks.wait, SETTLE_PATIENCE_S, lambda left: None)
-        progress.remove_task(bar)
-        if unsettled:
-            raise Failure(
-                f"{_named(unsettled, 'segments of the journal')} cannot be settled; `heliograph doctor` says why."
-                " Nothing was deleted."
-            )
-        with merging_alone(folders):
+    settle(data, config)
+    with lake_with_released(data, url) as lake:
+        found = _found(folders, lake, wanted)
+        _show(found)
+        if found.calls.by_day and not is_agreed:
+            _ask()
+        _settle_first(data, config, clocks)
+        with progress_bar() as progress, changing_alone(folders, settings, url, clocks.wait) as released:
             found = forget_pass.find(folders, lake, wanted)
             receipt = Receipt.begin(folders, wanted, found, shows_name, clocks.now())
             bar = progress.add_task("deleting, day by day", total=len(found.calls.by_day))
-            removed = forget_pass.remove(folders, stores, found, lambda: progress.advance(bar))
+            removed = forget_pass.remove(folders, stores, found, lambda: progress.advance(bar), released)
             progress.remove_task(bar)
             bar = progress.add_task("waiting for the proxy to remove its journal", total=None)
             lines = wait_for_lines_to_go(data, config, clocks.wait, LINES_PATIENCE_S, lambda left: None)
             forget_pass.remove_old_files(folders)
+    tables_follow(data, settings, url)
     receipt.end(removed, lines, _unreadable(data), clocks.now())
     _tell(receipt)
+
+
+def _found(folders: "Folders", lake: "Lake", wanted: "Wanted") -> "Found":
+    from addon.commands import forget_pass
+    from analysis.reports.scope import BadCondition
+
+    try:
+        return forget_pass.find(folders, lake, wanted)
+    except BadCondition as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _settle_first(data: Path, config: Path | None, clocks: Clocks) -> None:
+    from addon.settling.settled_first import settle_first
+
+    with progress_bar() as progress:
+        progress.add_task("waiting for calls that have just ended", total=None)
+        unsettled = settle_first(data, config, clocks.wait, SETTLE_PATIENCE_S, lambda left: None)
+    if unsettled:
+        raise Failure(
+            f"{_named(unsettled, 'segments of the journal')} cannot be settled; `heliograph doctor` says why."
+            " Nothing was deleted."
+        )
 
 
 def _property(text: str) -> tuple[str, str]:

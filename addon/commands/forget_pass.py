@@ -23,6 +23,7 @@ from addon.settling.chains import Chains
 from addon.settling.charged_once import ChargedOnce
 from addon.settling.drop import Calls, drop_calls, drop_events, dropped
 from addon.settling.merge import finish_merges
+from addon.settling.released import Released, each_part
 from addon.settling.rewrite import Rewritten
 from addon.settling.summarise import remove_orphans
 from addon.storage import dead_letters
@@ -178,23 +179,30 @@ class Removed:
         self.files_removed += sum(each.rows_after == 0 for each in done)
 
 
-def remove(folders: Folders, stores: Stores, found: Found, told: Callable[[], None]) -> Removed:
+def remove(
+    folders: Folders, stores: Stores, found: Found, told: Callable[[], None], released: Released | None = None
+) -> Removed:
     """Removes the calls from everything that is kept. The caller holds the lock of all merges. `told` is called once for
-    each day. Raises Failure, OSError, sqlite3.Error, and what pyarrow raises for a damaged file; what is not removed then
-    is found again."""
+    each day. `released`: the files that are in a bucket only; None: all files are here. Raises Failure, OSError, sqlite3.Error,
+    what `released` raises, and what pyarrow raises for a damaged file; what is not removed then is found again."""
     removed = Removed()
     ids = found.calls.ids()
+    if released and found.said_of:
+        released.recall_events()
     for table in EVENT_TABLES:
         removed.add(table, drop_events(folders, table, pa.array(sorted(found.said_of), pa.string())))
     try:
         removed.beside = _remove_beside(folders, stores, ids, found.names, found.responses)
     finally:
         stores.close()
-    for day, calls in found.calls.by_day.items():
-        for table in reversed(CALL_TABLES):  # bodies, then requests
-            removed.add(table, drop_calls(folders, table, day, calls))
-        told()
-    remove_old_files(folders)
+    for days in each_part(released, found.calls.by_day):
+        for day in days:
+            for table in reversed(CALL_TABLES):  # bodies, then requests
+                removed.add(table, drop_calls(folders, table, day, found.calls.by_day[day]))
+            told()
+        remove_old_files(folders)
+    if released:
+        released.send()  # what was said of the calls, and what a pass that was killed has left
     return removed
 
 

@@ -268,8 +268,8 @@ def print_report(
     table = answered.table
     if style == "table" and question.report.name == WEEKLY:
         _print_week(answered)
-        say_if_none(answered)
-        say_if_empty(lake, data)
+        if not say_if_empty(lake, data):
+            say_if_none(answered)
         return
     if style == "table":
         click.echo(f"\n{question.report.name}: {question.report.question}\n{question}\n")

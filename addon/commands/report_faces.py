@@ -157,7 +157,10 @@ def export(
     elif faces.html:
         _write_page(faces.html, [_answered(lake, question, data, own_prices, session) for question in questions])
     else:
-        _plot(faces.picture, _answered(lake, questions[0], data, own_prices, session))
+        answered = _answered(lake, questions[0], data, own_prices, session)
+        say_if_empty(lake, data)  # first: without rows there is nothing to plot, which is a failure
+        _plot(faces.picture, answered)
+        return
     say_if_empty(lake, data)
 
 
@@ -169,7 +172,8 @@ def _answered(
     session: "Session | None",
 ) -> Answered:
     answered = ask(lake, question, data, (), own_prices, session=session)
-    say_if_none(answered)
+    if not lake.is_empty():
+        say_if_none(answered)
     return answered
 
 
@@ -240,7 +244,8 @@ def _weekly(
     from analysis.faces.weekly_page import weekly_html
 
     answered = ask(lake, question, data, budgets, session=session)
-    say_if_none(answered)
+    if not lake.is_empty():
+        say_if_none(answered)
     week = week_of(answered.table, question.window)
     return weekly_html(week, budgets_table(answered.budgets, question.window.zone), answered.notes)
 

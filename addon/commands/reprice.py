@@ -1,21 +1,23 @@
 """`heliograph reprice`: prices stored calls again, by today's rules and the prices of each call's day."""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from addon.commands.merging import merging_alone
 from addon.commands.options import Failure, data_options, examples, read_settings
 from addon.commands.progress import progress_bar
-from addon.commands.released import refuse_released
+from addon.commands.released import changing_alone, lake_of_released, lake_with_released, tables_follow
 from addon.commands.tables import Style, calls_in_words, read_zone, settle, style_options, tz_option, warn, write
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from addon.config.settings import Settings
+    from addon.settling.released import Released
     from addon.storage.folders import Folders
     from analysis.billing.reprice import Repricing, Scoped
 
@@ -63,8 +65,8 @@ def reprice(
     from addon.metering import fetched_list
     from addon.metering.price import PriceList
     from addon.settling.row_worker import RowMaker
+    from addon.storage.folders import Folders
     from analysis.billing.reprice import Scoped
-    from analysis.lake import Lake
     from analysis.reports.scope import BadCondition, check_condition
     from analysis.reports.window import parse_window
 
@@ -78,24 +80,37 @@ def reprice(
     settings = read_settings(data, config)
     if problem := fetched_list.use(data):
         warn(problem)
+    url = lake_of_released(Folders(data), settings)
     prices = PriceList(settings.prices)
     reader = RowMaker(prices, data, config)
     try:
-        scoped = Scoped(Lake(data, warn), window, where, prices, reader, now)
-        _reprice(scoped, data, config, dry_run=dry_run, yes=yes, style=style)
+        with lake_with_released(data, url) as lake:
+            target = _Target(Scoped(lake, window, where, prices, reader, now), data, config, settings, url)
+            _reprice(target, dry_run=dry_run, yes=yes, style=style)
     except BadCondition as error:
         raise click.UsageError(str(error)) from error
     finally:
         reader.close()
 
 
-def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool, yes: bool, style: Style) -> None:
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The calls that are priced again, and where they are. `url`: of the bucket that has some of their files, which are not
+    here; None: all are here."""
+
+    scoped: "Scoped"
+    data: Path
+    config: Path | None
+    settings: "Settings"
+    url: str | None
+
+
+def _reprice(target: _Target, *, dry_run: bool, yes: bool, style: Style) -> None:
     from analysis.billing.reprice import days_of
 
-    refuse_released(data)
-    settle(data, config)
-    days = days_of(scoped)
-    found = _all_days(scoped, days)
+    scoped = target.scoped
+    settle(target.data, target.config)
+    found, days = _all_days(scoped, days_of(scoped))
     write(COLUMNS, _table(found), style, keep_numbers=True)
     for why, calls in sorted(found.kept.items()):
         warn(f"{calls:,} {'call stays as it was' if calls == 1 else 'calls stay as they were'}: {why}")
@@ -113,7 +128,8 @@ def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool
             abort=True,
             err=True,
         )
-    changed, missed = _write(scoped, data, config, days)
+    changed, missed = _write(target, days)
+    tables_follow(target.data, target.settings, target.url)
     warn(
         f"{calls_in_words(changed)} changed; budgets are counted from the calls again when heliograph starts the next time"
     )
@@ -121,40 +137,48 @@ def _reprice(scoped: "Scoped", data: Path, config: Path | None, *, dry_run: bool
         raise Failure(f"{missed:,} calls are still being written by a proxy, and were not changed; run this again")
 
 
-def _all_days(scoped: "Scoped", days: "list[date]") -> "Repricing":
+def _all_days(scoped: "Scoped", days: "list[date]") -> "tuple[Repricing, list[date]]":
+    """All days together, and those with calls that change."""
     from analysis.billing.reprice import Repricing, reprice_day
 
-    whole = Repricing()
+    whole, changing = Repricing(), []
     with progress_bar() as progress:
         bar = progress.add_task("pricing days", total=len(days))
         for day in days:
-            whole.merge(reprice_day(scoped, day))
+            found = reprice_day(scoped, day)
+            whole.merge(found)
+            changing += [day] if found.changed else []
             progress.advance(bar, 1)
-    return whole
+    return whole, changing
 
 
-def _write(scoped: "Scoped", data: Path, config: Path | None, days: "list[date]") -> tuple[int, int]:
+def _write(target: _Target, days: "list[date]") -> tuple[int, int]:
     """How many calls were changed, and how many could not be found in the files."""
     from addon.settling.settled_first import settle_first
     from addon.storage.folders import Folders
 
-    folders = Folders(data)
-    settle_first(data, config, time.sleep, PATIENCE_S, lambda left: None)
-    with merging_alone(folders):
-        return _write_days(scoped, folders, days)
+    folders = Folders(target.data)
+    settle_first(target.data, target.config, time.sleep, PATIENCE_S, lambda left: None)
+    with changing_alone(folders, target.settings, target.url) as released:
+        return _write_days(target.scoped, folders, released, days)
 
 
-def _write_days(scoped: "Scoped", folders: "Folders", days: "list[date]") -> tuple[int, int]:
+def _write_days(
+    scoped: "Scoped", folders: "Folders", released: "Released | None", days: "list[date]"
+) -> tuple[int, int]:
+    from addon.settling.day_files import SUMMARIES
+    from addon.settling.released import each_part
     from analysis.billing.reprice import reprice_day, write_day
 
     changed = missed = 0
     with progress_bar() as progress:
         bar = progress.add_task("writing days", total=len(days))
-        for day in days:
-            wanted = reprice_day(scoped, day).changes
-            written = write_day(folders, day, wanted)
-            changed, missed = changed + written, missed + len(wanted) - written
-            progress.advance(bar, 1)
+        for part in each_part(released, days, ("requests", SUMMARIES)):
+            for day in part:
+                wanted = reprice_day(scoped, day).changes
+                written = write_day(folders, day, wanted)
+                changed, missed = changed + written, missed + len(wanted) - written
+                progress.advance(bar, 1)
     return changed, missed
 
 

@@ -8,6 +8,7 @@ import click
 
 from addon.commands.options import Failure, data_options, examples, read_settings
 from addon.commands.tables import settle
+from addon.storage.sizes import size_text
 
 if TYPE_CHECKING:
     from addon.config.iceberg import Iceberg
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     short_help="Ship the stored calls to the bucket and to the Iceberg tables.",
     epilog=examples("heliograph ship", "heliograph ship --data ./data", "heliograph ship --recall"),
 )
-@click.option(
-    "--recall", is_flag=True, help="Bring back the files that are in the bucket only, for forget and reprice."
-)
+@click.option("--recall", is_flag=True, help="Bring back all files that are in the bucket only, to read them here.")
 @data_options
 def ship(recall: bool, data: Path, config: Path | None) -> None:
     """Ship what is stored here to the bucket that `lake` in heliograph.toml names, and commit it to the tables of `[iceberg]`.
@@ -41,7 +40,7 @@ def ship(recall: bool, data: Path, config: Path | None) -> None:
     if chosen.lake:
         _ship(data, chosen.lake, recall)
     if chosen.iceberg and not recall:
-        _commit(data, chosen.lake, chosen.iceberg)
+        commit_tables(data, chosen.lake, chosen.iceberg)
 
 
 def _ship(data: Path, url: str, recall: bool) -> None:
@@ -65,12 +64,13 @@ def _ship(data: Path, url: str, recall: bool) -> None:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"{error}; run this again") from error
-    click.echo(f"shipped {done.files:,} files, {done.size / 1e6:,.1f} MB, to {url}")
+    click.echo(f"shipped {done.files:,} files, {size_text(done.size)}, to {url}")
     if left.files:
-        raise Failure(f"{left.files:,} files, {left.size / 1e6:,.1f} MB, were being merged; run this again")
+        raise Failure(f"{left.files:,} files, {size_text(left.size)}, were being merged; run this again")
 
 
-def _commit(data: Path, lake: str | None, chosen: "Iceberg") -> None:
+def commit_tables(data: Path, lake: str | None, chosen: "Iceberg") -> None:
+    """Raises Failure."""
     from addon.settling.iceberg_catalog import CatalogTrouble, shown
     from addon.settling.iceberg_process import Busy, commit_once
     from addon.settling.shipped import Forgotten

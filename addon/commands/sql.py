@@ -75,7 +75,7 @@ def sql(
     from analysis.lake import Lake, view_definitions
     from analysis.message_views import python_error
     from analysis.process_memory import limit_data
-    from analysis.reports.scope import OF_THE_SQL, Scope, open_scope, printed_views
+    from analysis.reports.scope import OF_THE_SQL, Scope, named_in, open_scope, printed_views
     from analysis.reports.window import parse_window
     from analysis.table import NotAllowed, stream_user_arrow, stream_user_sql
 
@@ -91,7 +91,8 @@ def sql(
     text = sys.stdin.read() if statement == "-" else statement
     settle(data, config)
     limit_data(MOST_SQL_BYTES)
-    lake = Lake(data, warn, memory=SQL_MEMORY)
+    asked_views = named_in(text.lower())
+    lake = Lake(data, warn, memory=SQL_MEMORY, has_summaries=not asked_views <= {"calls", "calls_before"})
 
     window = parse_window(None, None, datetime.now(UTC))
 
@@ -102,7 +103,7 @@ def sql(
             ask(connection, clock)
 
     def ask(connection: "Connection", clock: Clock) -> None:
-        open_scope(connection, Scope(window))
+        open_scope(connection, Scope(window), asked_views)
         if parquet:
             export_parquet(parquet, stream_user_arrow(connection, text))
             return

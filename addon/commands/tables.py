@@ -15,7 +15,8 @@ from addon.objects.stand_in import url_of
 from addon.storage.folders import Folders, NotOurs
 
 if TYPE_CHECKING:
-    from addon.config.settings import Problem, Settings
+    from addon.config.mistakes import Problem
+    from addon.config.settings import Settings
     from analysis.lake import Lake
     from analysis.reports.zone import Zone
 

@@ -4,16 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from addon.sending.fallbacks import variables_in, with_variables
+from addon.sending.fallbacks import with_quoted_variables, with_variables
 
 DATABASES: Final = ("sqlite", "postgresql", "mysql", "mariadb")  # SQLAlchemy's names; `+driver` may follow
 _EXAMPLES: Final = (
     'write e.g. "sqlite:////srv/catalog.db", "postgresql+psycopg://heliograph:$PASSWORD@db.example.org/catalog",'
     ' "https://catalog.example.org" or "glue"'
 )
-_WHOLE: Final = re.compile(r"\$(\w+)|\$\{(\w+)\}", re.ASCII)
 _NAMESPACE: Final = re.compile(r"[a-z0-9_]{1,100}(\.[a-z0-9_]{1,100}){0,5}")
 
 
@@ -29,10 +28,7 @@ class Iceberg:
     def opened_catalog(self, environ: Mapping[str, str]) -> str:
         """With its variables replaced: percent-encoded where they are a part of it, as they are where the whole text is one.
         Raises ValueError where a variable is not set, or the text is not a catalog."""
-        if whole := _WHOLE.fullmatch(self.catalog):
-            return checked_catalog(with_variables(whole[0], environ))
-        quoted = {name: quote(environ.get(name, ""), safe="") for name in variables_in(self.catalog)}
-        return checked_catalog(with_variables(self.catalog, quoted))
+        return checked_catalog(with_quoted_variables(self.catalog, environ))
 
     def opened_properties(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Raises ValueError where a variable is not set."""

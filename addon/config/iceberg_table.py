@@ -2,22 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, Strict, ValidationInfo
+from pydantic import AfterValidator, Field, Strict
 
 from addon.config.iceberg import Iceberg, checked_namespace
 from addon.config.section import Section
-from addon.config.values import says, text_with_variables
-from addon.sending.fallbacks import variables_in
+from addon.config.values import says, text_opened_by, text_with_variables
 
 _DEFAULTS = Iceberg(catalog="")
 
 
-def _catalog(catalog: str, info: ValidationInfo) -> str:
-    environ = (info.context or {}).get("environ")
-    variables_in(catalog)  # a lone $
-    if environ is not None or "$" not in catalog:
-        Iceberg(catalog=catalog).opened_catalog(environ or {})
-    return catalog
+_catalog = text_opened_by(lambda text, environ: Iceberg(catalog=text).opened_catalog(environ))
 
 
 class IcebergTable(Section):

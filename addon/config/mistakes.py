@@ -1,11 +1,20 @@
-"""The words of messages about settings: a value as it was written, and the nearest valid name. Pure."""
+"""Mistakes in the settings: the words of their messages, and which section each is in. Pure."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 _LONGEST: Final = 60  # characters of a value in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake, as one line for the person who made it."""
+
+    section: str  # of the file; "" where the whole file cannot be read; else "--upstream" or "HTTPS_PROXY"
+    text: str
 
 
 def shown(value: Any) -> str:
@@ -31,3 +40,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     near = [each for each in known if each != asked and sorted(each) == sorted(asked)]
     near = near or difflib.get_close_matches(asked, known, n=1)
     return f"; did you mean {near[0]!r}" if near else ""
+
+
+def problems_of(problems: Iterable[Problem], sections: Sequence[str]) -> str:
+    """The lines about these sections, or about the whole file; "" where there are none."""
+    return "\n".join(problem.text for problem in problems if problem.section in ("", *sections))

@@ -20,10 +20,10 @@ from addon.config.outgoing_models import AlertTable, OtlpTable, SmtpTable, Webho
 from addon.config.redaction_models import RedactTable
 from addon.config.retention_table import RetentionTable
 from addon.config.section import Section
-from addon.config.settings import Origin, parse_origin
 from addon.config.shared_table import SharedTable
 from addon.config.shipping_table import LakeUrl, ShippingTable
 from addon.config.spark_table import SparkTable
+from addon.config.upstreams import Origin, parse_origin
 from addon.config.values import (
     NUMBER,
     UNIT_S,

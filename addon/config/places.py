@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from addon.objects.stand_in import stand_in
-from addon.objects.store import is_url
+from addon.objects.store import is_nearly_url, is_url
 
 APP_NAME: Final = "heliograph"
 CONFIG_NAME: Final = "heliograph.toml"
@@ -20,7 +20,13 @@ def data_folder(option: str | Path | None = None) -> Path:
     """Where everything is kept: `option`, else $HELIOGRAPH_DATA, else the platform's folder for user data. For the URL of a
     lake in a bucket the folder that stands for it. Raises ValueError for a URL of something else."""
     if named := option or os.environ.get("HELIOGRAPH_DATA"):
-        return stand_in(str(named)) if is_url(str(named)) else Path(named).expanduser().absolute()
+        if is_url(str(named)):
+            return stand_in(str(named))
+        if is_nearly_url(str(named)):
+            raise ValueError(
+                f'{str(named)!r} is neither a folder nor the URL of a bucket; write e.g. "s3://bucket/prefix"'
+            )
+        return Path(named).expanduser().absolute()
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / APP_NAME
     if sys.platform == "win32":

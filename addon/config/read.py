@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 
 from addon.config.alerts import Condition
 from addon.config.keys import ROLES
-from addon.config.mistakes import did_you_mean, shown
+from addon.config.mistakes import Problem, did_you_mean, shown
 from addon.config.models import File, PriceTable
 from addon.config.retention import too_short_for_budgets
 from addon.config.retention_table import RetentionTable
-from addon.config.settings import Problem, parse_origin
+from addon.config.upstreams import parse_origin
 
 # Values under these keys are never shown: they may be secrets.
 SECRET: Final = ("keys", "secret", "headers", "body", "password", "to")

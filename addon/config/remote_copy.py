@@ -10,15 +10,14 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from addon.config.remote_text import EVERY_S, Unreachable, ask, checked_url, is_remote, shown
 from addon.config.settings import ConfigError, load
-from addon.storage.folders import Folders, make_folder, write_note, write_whole
+from addon.storage.folders import Folders, make_folder, write_whole
+from addon.storage.notes import read_fields, write_fields
 
 _JUST_NOW_S: Final = 3.0  # `heliograph up` starts itself once more, without assertions
 
@@ -67,10 +66,7 @@ def copy_of(folders: Folders, url: str) -> Path:
 
 def source_of(config: Path) -> Source | None:
     """None: this settings file is not a copy."""
-    try:
-        return Source(**orjson.loads(config.with_suffix(".json").read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return read_fields(Source, config.with_suffix(".json"))
 
 
 def place_of(config: Path) -> str:
@@ -110,7 +106,7 @@ def _checked(text: str, copy: Path, source: Source, check: Callable[[str], objec
 
 
 def _note(copy: Path, source: Source) -> None:
-    write_note(copy.with_suffix(".json"), [orjson.dumps(asdict(source)).decode()])
+    write_fields(copy.with_suffix(".json"), source)
 
 
 class SourcePoll:

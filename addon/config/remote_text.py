@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -168,6 +169,13 @@ def _opener(url: str, environ: Mapping[str, str]) -> urllib.request.OpenerDirect
 
 def _reason(error: Exception) -> str:
     inner = getattr(error, "reason", error)
+    if isinstance(inner, ssl.SSLCertVerificationError):  # its errno is not one of the system's
+        return (
+            f"its certificate is not trusted: {inner.verify_message}; for a certificate authority of your own set"
+            " SSL_CERT_FILE to the file of its certificate"
+        )
+    if isinstance(inner, ssl.SSLError):
+        return f"no TLS connection: {inner.reason or inner}"
     if isinstance(inner, OSError) and inner.errno and inner.errno > 0:
         return os.strerror(inner.errno).lower()
     return str(inner) or type(inner).__name__

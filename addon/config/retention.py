@@ -4,12 +4,14 @@ A call of a day is kept for so many whole days after that day, in UTC. The first
 decides; the time for all other calls comes last. Bodies are kept no longer than the row of their call.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 Kept = Literal["requests", "bodies"]
+KEPT: Final[tuple[Kept, ...]] = ("requests", "bodies")
 
 UNIT_DAYS: Final = {"d": 1, "w": 7, "y": 365}
 ALLOWED: Final = 'write days, weeks or years: "30d", "8w", "2y"'
@@ -58,6 +60,14 @@ class Retention:
     def expired(self, kept: Kept, age_days: int) -> list[tuple[Rule, bool]]:
         """Each rule that decides on rows of that age, and whether they go; the first that fits a call counts."""
         return [(rule, days < age_days) for rule in self.rules if (days := rule.days(kept)) is not None]
+
+    def verdicts(self, age_days: int) -> str | None:
+        """What the rules say of a day of that age, as a text that changes when they say something else; None: all of it stays."""
+        found = [self.expired(kept, age_days) for kept in KEPT]
+        if not any(is_expired for rules in found for _, is_expired in rules):
+            return None
+        told = repr([[(str(rule), is_expired) for rule, is_expired in rules] for rules in found])
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def property_names(self) -> set[str]:
         return {name for rule in self.rules for name, _ in rule.properties}

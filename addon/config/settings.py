@@ -5,25 +5,24 @@ may hold is in `addon/config/models.py`, which is imported only where there is a
 """
 
 import os
-import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from addon.config.alerts import Alert, Smtp
 from addon.config.iceberg import Iceberg
 from addon.config.keys import Key
-from addon.config.mistakes import did_you_mean
+from addon.config.mistakes import Problem
 from addon.config.otlp import Otlp
 from addon.config.places import BUNDLE_NAME, CONFIG_NAME, DEFAULT_LISTEN
 from addon.config.retention import Retention
 from addon.config.shared import Shared
 from addon.config.shipping import Shipping
+from addon.config.upstreams import Origin, parse_origin, provider_name, split_origin
 from addon.config.webhooks import Webhook
 from addon.limits.held_bodies import MOST_HELD_BYTES
 from addon.limits.rules import Budget, Limit
@@ -31,34 +30,14 @@ from addon.limits.slots import Overload
 from addon.metering.overrides import PriceOverride
 from addon.redaction.key import redactor_of
 from addon.redaction.rules import Rules
-from addon.remember import remember_short
 from addon.sending.fallbacks import FallbackRule
 from addon.sending.timeouts import HEAD_S, Timeouts
 from addon.storage.folders import is_odd
 from addon.storage.secret_file import secret_in
 
-# A name of the user's own for a provider: it is the first segment of a path. These segments are taken.
-OWN_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-RESERVED_NAMES: Final = frozenset({"gateway", "v1", "healthz", "metrics", "custom", "unknown"})
-
 
 class ConfigError(Exception):
     """A setting that cannot be used. The message is written for the person who made it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where requests go: scheme, host and port of an http(s) URL."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @property
-    def authority(self) -> str:
-        """host[:port] as a Host header has it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _default_port(self.scheme) else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +90,6 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake, as one line for the person who made it."""
-
-    section: str  # of the file; "" where the whole file cannot be read; else "--upstream" or "HTTPS_PROXY"
-    text: str
-
-
 def load(
     data: Path,
     config: Path | None = None,
@@ -136,6 +107,11 @@ def load(
     if problems:
         raise ConfigError("\n".join(problem.text for problem in problems))
     return settings
+
+
+def load_beside_proxy(data: Path, config: Path | None) -> tuple["Settings", tuple[Problem, ...]]:
+    """What the other processes of a running proxy can read. A file that has gone meanwhile counts as one that was not named."""
+    return load_what_can_be_read(data, config if config and config.exists() else None)
 
 
 def load_what_can_be_read(
@@ -198,11 +174,6 @@ def _with_redacted_rules(settings: Settings) -> Settings:
     )
 
 
-def problems_of(problems: Iterable[Problem], sections: Sequence[str]) -> str:
-    """The lines about these sections, or about the whole file; "" where there are none."""
-    return "\n".join(problem.text for problem in problems if problem.section in ("", *sections))
-
-
 def secret(data: Path) -> bytes:
     """The key of all keyed hashes, `DATA/secret`. With it a guessed key can be tested, so it stays private."""
     return secret_in(data / "secret")
@@ -235,7 +206,7 @@ def _proxy_before_us(environ: Mapping[str, str]) -> tuple[Origin | None, str | N
         if parts.scheme not in ("http", "https") or not parts.hostname:
             return None, None
         auth = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-        return _split_origin(parts), auth
+        return split_origin(parts), auth
     except ValueError as error:
         raise ConfigError(f"HTTPS_PROXY: not a URL ({error}); write e.g. http://proxy.example.org:3128") from error
 
@@ -264,25 +235,6 @@ def _table(path: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
-def provider_name(name: str) -> str:
-    """A known provider's own name, where `name` may be another name of it; else a name of the user's own, which is the
-    prefix of its paths. Raises ValueError for a name that cannot be one, or that looks like a mistyped known one."""
-    from addon.providers import registry  # 0.1 s, which a report over a folder without settings does not need
-
-    if provider := registry.BY_NAME.get(name):
-        return provider.name
-    if name in RESERVED_NAMES:
-        raise ValueError(f"{name!r} is a path of the proxy itself; choose another name")
-    mistyped = name.isalpha() and bool(get_close_matches(name, registry.BY_NAME, n=1, cutoff=0.85))
-    if mistyped or OWN_NAME.fullmatch(name) is None:
-        near = did_you_mean(name, registry.BY_NAME)
-        known = "" if near else f" allowed are {', '.join(sorted(registry.BY_NAME))}, and"
-        raise ValueError(
-            f"no provider is called {name!r}{near};{known} a name of your own has lower-case letters, digits, - and _"
-        )
-    return name
-
-
 def _upstream(item: str) -> tuple[str, Origin]:
     """`NAME=URL` of the command line. Raises ConfigError."""
     name, equals, url = item.partition("=")
@@ -292,31 +244,3 @@ def _upstream(item: str) -> tuple[str, Origin]:
         return provider_name(name), parse_origin(url)
     except ValueError as error:
         raise ConfigError(f"--upstream {name}: {error}") from error
-
-
-def parse_origin(url: str) -> Origin:
-    """Raises ValueError that says what is allowed."""
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError as error:
-        raise ValueError(f"{url!r}: {error}") from error
-    if not is_one:
-        raise ValueError(f"{url!r} is not an http(s) URL; write e.g. http://127.0.0.1:8000")
-    if (rest := urlunsplit(("", "", parts.path, parts.query, parts.fragment))) not in ("", "/"):
-        raise ValueError(f"{url!r} has a path; it replaces scheme, host and port only, so leave {rest!r} out")
-    return _split_origin(parts)
-
-
-def _split_origin(parts: SplitResult) -> Origin:
-    return Origin(parts.scheme, (parts.hostname or "").lower(), parts.port or _default_port(parts.scheme))
-
-
-def _default_port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
-
-
-@remember_short(256)  # asked several times for each call, about few providers
-def origin_of(url: str) -> Origin:
-    """The origin of a URL that is known to be good."""
-    return _split_origin(urlsplit(url))

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from addon.sending.fallbacks import variables_in, with_variables
+from addon.sending.fallbacks import with_quoted_variables
 
 SCHEMES: Final = (
     *("redis", "rediss", "unix"),
@@ -14,7 +14,6 @@ SCHEMES: Final = (
 )
 EXAMPLE: Final = "redis://127.0.0.1:6379/0"
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_WHOLE: Final = re.compile(r"\$(\w+)|\$\{(\w+)\}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +25,7 @@ class Shared:
     def opened_url(self, environ: Mapping[str, str]) -> str:
         """With its variables replaced: percent-encoded where they are a part of it, as they are where the whole URL is one.
         Raises ValueError where a variable is not set, or the URL is not one."""
-        if whole := _WHOLE.fullmatch(self.url):
-            return checked_url(with_variables(whole[0], environ))
-        quoted = {name: quote(environ.get(name, ""), safe="") for name in variables_in(self.url)}
-        return checked_url(with_variables(self.url, quoted))
+        return checked_url(with_quoted_variables(self.url, environ))
 
 
 def checked_url(url: str) -> str:

@@ -3,22 +3,16 @@
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, Field, Strict, ValidationInfo
+from pydantic import AfterValidator, Field, Strict
 
 from addon.config.section import Section
 from addon.config.shared import Shared, checked_prefix
-from addon.config.values import says
-from addon.sending.fallbacks import variables_in
+from addon.config.values import says, text_opened_by
 
 _DEFAULTS = Shared(url="")
 
 
-def _url(url: str, info: ValidationInfo) -> str:
-    environ = (info.context or {}).get("environ")
-    variables_in(url)  # a lone $
-    if environ is not None or "$" not in url:
-        Shared(url=url).opened_url(environ or {})
-    return url
+_url = text_opened_by(lambda text, environ: Shared(url=text).opened_url(environ))
 
 
 class SharedTable(Section):

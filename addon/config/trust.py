@@ -12,7 +12,7 @@ from addon.storage.folders import CA_FOLDER
 # Variables by which a user may already have named roots of their own; what they name goes into the bundle.
 CA_VARIABLES: Final = (
     *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"),
-    *("CODEX_CA_CERTIFICATE", "NODE_EXTRA_CA_CERTS"),
+    *("CODEX_CA_CERTIFICATE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),
 )
 
 

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from addon.config.keys import is_hash
 from addon.config.mistakes import did_you_mean, shown
-from addon.config.settings import parse_origin, provider_name
+from addon.config.upstreams import parse_origin, provider_name
 from addon.config.webhooks import secret_variable
 from addon.limits.policy import checked_window
 from addon.limits.rules import PROPERTY
@@ -142,6 +142,19 @@ def _header(value: str, info: ValidationInfo) -> str:
 def text_with_variables(value: str, info: ValidationInfo) -> str:
     _require(variables_in(value), info)
     return value
+
+
+def text_opened_by(check: Callable[[str, Mapping[str, str]], object]) -> Callable[[str, ValidationInfo], str]:
+    """A text that is checked with its variables replaced; without an environment only where it names none."""
+
+    def checked(value: str, info: ValidationInfo) -> str:
+        environ: Mapping[str, str] | None = (info.context or {}).get("environ")
+        variables_in(value)  # a lone $
+        if environ is not None or "$" not in value:
+            check(value, environ or {})
+        return value
+
+    return checked
 
 
 def _require(variables: tuple[str, ...], info: ValidationInfo) -> None:

@@ -19,8 +19,11 @@ from addon.providers.model import Event, Json
 # What was asked, by API; the first that is there counts.
 _PROMPTS: Final = ("prompt", "inputText", "inputPrompt", "input", "inputs", "text", "message", "input_prefix")
 # Where an answer says its words, by itself or in one of its results.
-_WORDS: Final = ("text", "generated_text", "outputText", "generation", "completion", "response", "content", "answer")
-_RESULTS: Final = ("choices", "results", "outputs", "generations", "completions")
+_WORDS: Final = (
+    *("text", "generated_text", "outputText", "generation", "completion", "response", "content", "answer"),
+    *("suggestion", "value"),  # of Writer
+)
+_RESULTS: Final = ("choices", "results", "outputs", "generations", "completions", "responses")
 _REASONS: Final = ("finish_reason", "stop_reason", "completionReason", "finishReason", "stop_type")
 
 
@@ -80,7 +83,9 @@ class _Text:
             self.whole_text = string(at(result, "response", "text")) or self.whole_text
         elif at(result, "meta_info") is not None:  # SGLang: all words so far
             self.whole_text = _words(result) or self.whole_text
-        elif words := _words(result):
+        elif words := string(at(result, "message", "content")):  # Reka: all words so far
+            self.whole_text = words
+        elif words := _words(result) or string(at(result, "delta", "content")):
             self.pieces.append(words)
 
     def whole(self) -> Json:

@@ -35,7 +35,7 @@ from addon.providers.model import Json
 SILENT: Final = frozenset(
     {
         *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "ocr"),
-        *("document_parsing", "web_search"),
+        *("document_parsing", "web_search", "score", "pooling"),
     }
 )
 _BY_NAME: Final = {
@@ -51,7 +51,7 @@ _BY_NAME: Final = {
         bedrock_agents.DIALECT,
     ),
     "text_completion": completions.DIALECT,
-    "interactions": gemini_interactions.DIALECT,
+    **dict.fromkeys(("interactions", "retrieve_interaction", "cancel_interaction"), gemini_interactions.DIALECT),
     "conversations": mistral_conversations.DIALECT,
     "realtime": openai_realtime.DIALECT,
     **dict.fromkeys(
@@ -67,6 +67,8 @@ _BY_PATH: Final = (
     (re.compile(r".*/realtime/?"), openai_realtime.DIALECT),
     (re.compile(r".*\.BidiGenerateContent\w*|.*/BidiGenerateContent\w*"), gemini.LIVE),
     (re.compile(r".*/chat/completions(?:/[^/]+)?/?|.*/sonar(?:/[^/]+)?/?"), openai_chat.DIALECT),
+    (re.compile(r"/xai_api\.Chat/.*"), openai_chat.DIALECT),
+    (re.compile(r"/google\..*/(?:Stream)?GenerateContent"), gemini.DIALECT),
     (re.compile(r".*/v1/messages/?"), anthropic.DIALECT),
     (re.compile(r".*:(?:generateContent|streamGenerateContent)"), gemini.DIALECT),
     (re.compile(r".*/converse(?:-stream)?"), bedrock.DIALECT),
@@ -88,6 +90,10 @@ def dialect_of(operation_name: str, path: str, request: Json, answer: Json) -> D
     by_path = next((dialect for pattern, dialect in _BY_PATH if pattern.fullmatch(path)), None)
     if by_path is openai_chat.DIALECT and llama.is_answer(answer):
         return llama.DIALECT
+    if by_path is cohere.DIALECT and at(answer, "choices") is not None:  # Writer's chat has the path of Cohere's
+        return openai_chat.DIALECT
+    if by_path is cohere.DIALECT and at(answer, "responses") is not None:  # and Reka's
+        return completions.DIALECT
     return by_path or _BY_NAME.get(operation_name) or by_shape(request, answer)
 
 

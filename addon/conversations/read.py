@@ -17,11 +17,11 @@ from addon.metering.form import form_fields, uploaded_files
 from addon.metering.reading import BOM, begins_stream, framing_seen, request_facts
 from addon.metering.terminal import answer_framing
 from addon.providers import registry
-from addon.providers.fields import at, parse, string
+from addon.providers.fields import at, dumped, parse, string
 from addon.providers.framing.aws_event_stream import inner_payload
 from addon.providers.framing.model import Event, Framing
-from addon.providers.framing.table import AWS_EVENT_STREAM, BINARY, JSON, NDJSON, SSE, events
-from addon.providers.model import Json
+from addon.providers.framing.table import AWS_EVENT_STREAM, BINARY, GRPC, GRPC_MESSAGE, JSON, NDJSON, SSE, events
+from addon.providers.model import Json, Operation
 
 _BOUNDARY: Final = re.compile(rb"--([^\r\n]{1,70})\r\nContent-Disposition:", re.IGNORECASE)  # RFC 2046: at most 70
 _SHOWN_BYTES: Final = 1000  # of a body that cannot be read
@@ -65,12 +65,18 @@ def conversation(said: Said) -> Conversation | None:
         return None
     path = said.path.partition("?")[0]
     asked = _body(said.request_body)
-    request = _request(asked)
+    found = registry.operation(registry.by_name(said.provider_name), said.method, path, said.host)
+    operation = found[0] if found else None
+    request = operation.read_request(asked.content) if operation and operation.read_request else _request(asked)
     failed = said.status is not None and said.status >= 400
     response = _NOTHING if failed or said.operation_name in _VECTORS else _body(said.response_body)
-    framing = _framing(said, path, response)
+    framing = _framing(operation, response)
     told = _events(framing, response.content)
+    if operation and operation.read_event and framing in (GRPC, GRPC_MESSAGE):
+        told = [Event(event=None, data=dumped(operation.read_event(event))) for event in told]
     whole = None if told or framing is BINARY else parse(response.content.removeprefix(BOM))
+    if framing is GRPC_MESSAGE and told:
+        told, whole = [], parse(told[0].data)
     dialect = dialect_of(said.operation_name, path, request, parse(told[0].data) if told else whole)
     if dialect is None:
         return None
@@ -132,11 +138,10 @@ def _request(body: _Body) -> Json:
     return {**fields, "files": files}
 
 
-def _framing(said: Said, path: str, body: _Body) -> Framing:
+def _framing(operation: Operation | None, body: _Body) -> Framing:
     """How the answer is cut into events: by its content type, by its operation, and by how it begins."""
-    found = registry.operation(registry.by_name(said.provider_name), said.method, path, said.host)
-    framing = answer_framing(found[0] if found else None, body.content_type)
-    if framing is BINARY:
+    framing = answer_framing(operation, body.content_type)
+    if framing in (BINARY, GRPC, GRPC_MESSAGE):
         return framing
     if body.content.startswith(b"\x00\x00"):  # an event stream that happens to be valid text
         return AWS_EVENT_STREAM

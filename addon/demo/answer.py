@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 Json = Any  # parsed JSON
+type Length = int | str | None  # an answer of so many words, or of these; None: the prompt's last words, said back
 
 CREATED: Final = 1_761_955_200  # 2025-11-01 00:00 UTC: a fixed date keeps answers equal from run to run
 EVENT_STREAM: Final = "text/event-stream; charset=utf-8"
@@ -66,11 +67,14 @@ def words_in(content: Json) -> list[str]:
             return []
 
 
-def say(prompt: list[str], limit: int | None, length: int | None) -> Said:
-    """The answer to `prompt`: its last words, or exactly `length` words; never more than the caller's `limit`."""
+def say(prompt: list[str], limit: int | None, length: Length) -> Said:
+    """The answer to `prompt`; never more words than the caller's `limit`."""
     words = ["You", "said:", *prompt[-SAID_BACK_WORDS:]]
-    if length is not None:
-        words = [words[index % len(words)] for index in range(length)]
+    match length:
+        case str():
+            words = length.split(" ")
+        case int():
+            words = [words[index % len(words)] for index in range(length)]
     is_cut = limit is not None and len(words) > limit
     return Said(words=tuple(words[:limit]) if is_cut else tuple(words), is_cut=is_cut)
 
@@ -102,3 +106,8 @@ def data_event(value: Json) -> bytes:
 def named_event(value: Json) -> bytes:
     """A server-sent event that is named after its `type` (responses, messages)."""
     return f"event: {value['type']}\n".encode() + data_event(value)
+
+
+def tool_arguments(schema: Json, prompt: list[str]) -> dict[str, str]:
+    """What a made-up model passes to a tool with this schema: for each property the end of the prompt."""
+    return {name: " ".join(prompt[-4:]) for name in (schema or {}).get("properties", {})}

@@ -7,11 +7,13 @@ from addon.demo.answer import (
     Answer,
     BadRequest,
     Json,
+    Length,
     digest,
     dump,
     named_event,
     required,
     say,
+    tool_arguments,
     words_in,
 )
 
@@ -34,16 +36,21 @@ ERRORS: Final = {
 THOUGHT: Final = "The caller wants its own words back, so that is what it gets."
 
 
-def messages(body: Json, length: int | None) -> Answer:
-    """POST /v1/messages, JSON or a stream; a thinking block first when `thinking` is enabled."""
+def messages(body: Json, length: Length) -> Answer:
+    """POST /v1/messages, JSON or a stream; a thinking block first when `thinking` is enabled.
+
+    A tool that `tool_choice` names is called after the words.
+    """
     required(body, "model", "messages")
     if not isinstance(body.get("max_tokens"), int):
         raise BadRequest("max_tokens: field required")
     said = say(words_in(body["messages"]), body["max_tokens"], length)
+    call = _tool_call(body)
     thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     thinking_tokens = len(THOUGHT.split()) if thinks else 0
     usage = _input_usage(body)
-    final_usage = usage | {"output_tokens": len(said.words) + thinking_tokens}
+    tool_tokens = len(words_in(list(call["input"].values()))) if call else 0
+    final_usage = usage | {"output_tokens": len(said.words) + thinking_tokens + tool_tokens}
     if thinks:
         final_usage["output_tokens_details"] = {"thinking_tokens": thinking_tokens}
     message = {
@@ -56,12 +63,14 @@ def messages(body: Json, length: int | None) -> Answer:
         "stop_sequence": None,
         "usage": usage | {"output_tokens": 1},
     }
-    stop = {"stop_reason": "max_tokens" if said.is_cut else "end_turn", "stop_sequence": None}
+    reason = "max_tokens" if said.is_cut else "tool_use" if call else "end_turn"
+    stop = {"stop_reason": reason, "stop_sequence": None}
     thought = {"type": "thinking", "thinking": THOUGHT, "signature": digest(THOUGHT)}
     content = [*([thought] if thinks else []), {"type": "text", "text": said.text}]
+    calls = [call] if call else []
     if not body.get("stream"):
         return Answer(
-            headers=_headers(body), pieces=(dump(message | {"content": content, **stop, "usage": final_usage}),)
+            headers=_headers(body), pieces=(dump(message | {"content": content + calls, **stop, "usage": final_usage}),)
         )
 
     events: list[Json] = [{"type": "message_start", "message": message}]
@@ -77,11 +86,24 @@ def messages(body: Json, length: int | None) -> Answer:
     text_deltas = [{"type": "text_delta", "text": part} for part in said.deltas]
     started, *rest = _block(len(content) - 1, {"type": "text", "text": ""}, text_deltas)
     events += [started, {"type": "ping"}, *rest]
+    for block in calls:
+        arguments = {"type": "input_json_delta", "partial_json": dump(block["input"]).decode()}
+        events += _block(len(content), block | {"input": {}}, [arguments])
     events += [{"type": "message_delta", "delta": stop, "usage": final_usage}, {"type": "message_stop"}]
     return Answer(content_type=EVENT_STREAM, headers=_headers(body), pieces=tuple(map(named_event, events)))
 
 
-def count_tokens(body: Json, length: int | None) -> Answer:
+def _tool_call(body: Json) -> Json | None:
+    """The call of the tool that `tool_choice` names."""
+    match body.get("tool_choice"):
+        case {"type": "tool", "name": str(name)}:
+            (tool,) = (tool for tool in body["tools"] if tool["name"] == name)
+            arguments = tool_arguments(tool["input_schema"], words_in(body["messages"]))
+            return {"type": "tool_use", "id": f"toolu_01{digest(body)[:22]}", "name": name, "input": arguments}
+    return None
+
+
+def count_tokens(body: Json, length: Length) -> Answer:
     """POST /v1/messages/count_tokens"""
     required(body, "model", "messages")
     tokens = len(words_in([body.get("system") or "", body["messages"]]))

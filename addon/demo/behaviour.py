@@ -34,6 +34,7 @@ class Behaviour:
     no_answer: bool = False  # hang up instead of answering
     encoding: str | None = None  # gzip, deflate, br, zstd, or "lie": says gzip and is not
     words: int | None = None  # the answer's length
+    say: str | None = None  # the answer's own words
     body: bytes | None = None  # these bytes as they are, in place of the answer
     content_type: str | None = None
     echo: bool = False  # the request's own body comes back
@@ -101,6 +102,7 @@ SETTINGS: Final[dict[str, Callable[[Behaviour, str], Behaviour]]] = {
     "no-answer": lambda behaviour, value: replace(behaviour, no_answer=_flag(value)),
     "encoding": lambda behaviour, value: replace(behaviour, encoding=_encoding(value)),
     "words": lambda behaviour, value: replace(behaviour, words=_count(value)),
+    "say": lambda behaviour, value: replace(behaviour, say=value),
     "body": lambda behaviour, value: replace(behaviour, body=value.encode("latin-1")),
     "type": lambda behaviour, value: replace(behaviour, content_type=value),
     "echo": lambda behaviour, value: replace(behaviour, echo=_flag(value)),

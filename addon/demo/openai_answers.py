@@ -9,6 +9,7 @@ from addon.demo.answer import (
     EVENT_STREAM,
     Answer,
     Json,
+    Length,
     Said,
     data_event,
     digest,
@@ -16,6 +17,7 @@ from addon.demo.answer import (
     named_event,
     required,
     say,
+    tool_arguments,
     words_in,
 )
 
@@ -37,13 +39,17 @@ ERRORS: Final = {
 }
 
 
-def chat_completions(body: Json, length: int | None) -> Answer:
-    """POST /v1/chat/completions, JSON or a stream; usage in a stream only when `include_usage` asks for it."""
+def chat_completions(body: Json, length: Length) -> Answer:
+    """POST /v1/chat/completions, JSON or a stream; usage in a stream only when `include_usage` asks for it.
+
+    A tool that `tool_choice` names is called after the words.
+    """
     required(body, "model", "messages")
     prompt = words_in(body["messages"])
     said = say(prompt, body.get("max_completion_tokens", body.get("max_tokens")), length)
+    calls = _tool_calls(body, prompt)
     usage = _completion_usage(body["model"], prompt, said)
-    finish = "length" if said.is_cut else "stop"
+    finish = "length" if said.is_cut else "tool_calls" if calls else "stop"
     common = {
         "id": f"chatcmpl-{digest(body)[:29]}",
         "created": CREATED,
@@ -53,6 +59,7 @@ def chat_completions(body: Json, length: int | None) -> Answer:
     }
     if not body.get("stream"):
         message: Json = {"role": "assistant", "content": said.text, "refusal": None, "annotations": []}
+        message |= {"tool_calls": calls} if calls else {}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
         return _json(body, {**common, "object": "chat.completion", "choices": [choice], "usage": usage})
 
@@ -62,12 +69,24 @@ def chat_completions(body: Json, length: int | None) -> Answer:
     steps = [
         choices({"role": "assistant", "content": "", "refusal": None}),
         *(choices({"content": part}) for part in said.deltas),
+        *(choices({"tool_calls": [call | {"index": 0}]}) for call in calls),
         choices({}, finish),
     ]
     return _chunks(body, {**common, "object": "chat.completion.chunk"}, steps, usage)
 
 
-def completions(body: Json, length: int | None) -> Answer:
+def _tool_calls(body: Json, prompt: list[str]) -> list[Json]:
+    """The call of the tool that `tool_choice` names."""
+    match body.get("tool_choice"):
+        case {"type": "function", "function": {"name": str(name)}}:
+            (tool,) = (tool["function"] for tool in body["tools"] if tool["function"]["name"] == name)
+            arguments = dump(tool_arguments(tool["parameters"], prompt)).decode()
+            function = {"name": name, "arguments": arguments}
+            return [{"id": f"call_{digest(body)[:24]}", "type": "function", "function": function}]
+    return []
+
+
+def completions(body: Json, length: Length) -> Answer:
     """POST /v1/completions, the legacy one; JSON or a stream."""
     required(body, "model", "prompt")
     prompt = words_in(body["prompt"])
@@ -93,7 +112,7 @@ def completions(body: Json, length: int | None) -> Answer:
     return _chunks(body, common, [*(choices(part) for part in said.deltas), choices("", finish)], usage)
 
 
-def responses(body: Json, length: int | None) -> Answer:
+def responses(body: Json, length: Length) -> Answer:
     """POST /v1/responses, JSON or a stream of named, numbered events."""
     required(body, "model", "input")
     prompt = words_in([body.get("instructions") or "", body["input"]])
@@ -157,7 +176,7 @@ def responses(body: Json, length: int | None) -> Answer:
     return Answer(content_type=EVENT_STREAM, headers=_headers(body), pieces=tuple(numbered))
 
 
-def embeddings(body: Json, length: int | None) -> Answer:
+def embeddings(body: Json, length: Length) -> Answer:
     """POST /v1/embeddings: one vector per input, as floats or (the SDK's wish) base64 of little-endian float32."""
     required(body, "model", "input")
     inputs = body["input"]

@@ -11,7 +11,6 @@ One server speaks OpenAI and Anthropic; the end of the path decides, so any pref
 
 import argparse
 import asyncio
-import gzip
 import json
 import signal
 import socket
@@ -30,8 +29,9 @@ from typing import Final, Self
 import zstandard
 
 from addon.demo import anthropic_answers, openai_answers
-from addon.demo.answer import Answer, BadRequest, Json
+from addon.demo.answer import Answer, BadRequest, Json, Length
 from addon.demo.behaviour import HEADER, Behaviour, misbehave, parse_behaviour
+from addon.demo.request_body import dechunked, decoded
 
 USUAL: Final = Behaviour()
 REMEMBERED_BODY_BYTES: Final = 65_536  # answers to larger requests are made anew: the cache must not eat the memory
@@ -58,7 +58,7 @@ class Route:
     """What the end of a path selects: the function that answers, and the API whose error bodies it uses."""
 
     path_end: str
-    answer: Callable[[Json, int | None], Answer]  # (request body, words wanted) -> answer
+    answer: Callable[[Json, Length], Answer]  # (request body, wanted length) -> answer
     error_body: Callable[[int, str], bytes] = openai_answers.error_body
     error_event: bytes = openai_answers.CHAT_ERROR_EVENT
 
@@ -74,7 +74,7 @@ ROUTES: Final = (  # the first whose end fits
 
 
 @lru_cache(maxsize=256)
-def usual_answer(method: str, path: str, body: bytes, is_anthropic: bool, words: int | None) -> Answer:
+def usual_answer(method: str, path: str, body: bytes, is_anthropic: bool, words: Length) -> Answer:
     """The answer of a provider in good health. `is_anthropic` decides the dialect where the path does not."""
     path = path.partition("?")[0]
     if method == "GET" and path.endswith("/models"):
@@ -107,21 +107,10 @@ def answer_to(request: Received, behaviour: Behaviour) -> Answer:
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             return Answer(status=400, pieces=(route.error_body(400, f"cannot decompress the request: {error}"),))
         make = usual_answer if len(body) <= REMEMBERED_BODY_BYTES else usual_answer.__wrapped__
-        answer = make(request.method, request.path, body, is_anthropic, behaviour.words)
+        answer = make(request.method, request.path, body, is_anthropic, behaviour.say or behaviour.words)
         if behaviour.status is not None:
             answer = replace(answer, status=behaviour.status)
     return answer if behaviour == USUAL else misbehave(answer, behaviour, request.body, route.error_event)
-
-
-def decoded(body: bytes, encoding: str | None) -> bytes:
-    """A request body without its compression; some agents send zstd."""
-    match encoding:
-        case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj().decompress(body)
-        case "gzip":
-            return gzip.decompress(body)
-        case _:
-            return body
 
 
 class FakeProviders:
@@ -181,10 +170,18 @@ class FakeProviders:
         """The next `times` requests that carry no `x-fake` header are answered so. Scripts queue up."""
         self._script.extend([behaviour] * times)
 
-    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 5.0) -> bool:
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
         """Wait until `condition` holds, looked at whenever a request comes or a peer goes. False: it never did."""
         with self._news:
             return self._news.wait_for(condition, timeout_s)
+
+    def answer_now(self) -> None:
+        """Answer the requests whose delay is not over: a test says itself until when a call is under way."""
+        self._loop.call_soon_threadsafe(self._end_delays)
+
+    def _end_delays(self) -> None:
+        for connection in list(self._connections):
+            connection.end_delay()
 
     def receive(self, request: Received) -> Behaviour:
         """Note a request; say how to answer it. ValueError for an `x-fake` that cannot be read."""
@@ -230,6 +227,7 @@ class Connection(asyncio.Protocol):
         self._left: deque[bytes] = deque()  # pieces to send
         self._is_chunked = False
         self._timer: asyncio.Handle | None = None
+        self._is_delayed = False  # the timer is for the head
         self._is_paused = False
         self._asked_to_continue = False
         self._is_last = False  # the caller wants the connection closed after this answer
@@ -282,7 +280,7 @@ class Connection(asyncio.Protocol):
             self._asked_to_continue = True
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if known.get("transfer-encoding", "").lower() == "chunked":
-            whole = _dechunked(self._input, body_start)
+            whole = dechunked(self._input, body_start)
             if whole is None:
                 return
             body, end = whole
@@ -304,12 +302,17 @@ class Connection(asyncio.Protocol):
         except ValueError as error:
             self._behaviour = Behaviour(status=400, body=str(error).encode())
         if self._behaviour.delay_s:
-            self._timer = self._loop.call_later(self._behaviour.delay_s, self._send_head)
+            self._timer, self._is_delayed = self._loop.call_later(self._behaviour.delay_s, self._send_head), True
         else:
             self._send_head()
 
+    def end_delay(self) -> None:
+        if self._is_delayed and self._request and self._timer:
+            self._timer.cancel()
+            self._send_head()
+
     def _send_head(self) -> None:
-        self._timer = None
+        self._timer, self._is_delayed = None, False
         assert self._request is not None
         if self._behaviour.no_answer:
             self._finish(hang_up=True)
@@ -362,21 +365,6 @@ class Connection(asyncio.Protocol):
             self.hang_up(reset=hang_up and self._behaviour.reset)
         elif self._input:
             self._loop.call_soon(self._read_next)
-
-
-def _dechunked(data: bytearray, start: int) -> tuple[bytes, int] | None:
-    """(body, where it ends) of a chunked body without trailers, or None while it is incomplete."""
-    spans: list[tuple[int, int]] = []  # copied only when all is there: this runs again for every packet
-    while (line_end := data.find(b"\r\n", start)) >= 0:
-        piece_start = line_end + 2
-        piece_end = piece_start + int(data[start:line_end].partition(b";")[0], 16)
-        if len(data) < piece_end + 2:
-            return None
-        if piece_end == piece_start:
-            return b"".join(data[first:last] for first, last in spans), piece_end + 2
-        spans.append((piece_start, piece_end))
-        start = piece_end + 2
-    return None
 
 
 def main() -> None:

@@ -26,19 +26,23 @@ class AnswerHeaders:
         call = self.proxy.calls.of(flow.id)
         if call is None or flow.response is None:
             return
-        headers, attempts = flow.response.headers, call.attempts
-        headers[controls.ID] = call.asked.start.request_id
+        _put(flow.response.headers, self._ours(call))
+
+    def _ours(self, call: Call) -> dict[str, str]:
+        """By the header's name."""
+        attempts, ours = call.attempts, {controls.ID: call.asked.start.request_id}
         if call.upstream.failure is None and (attempts.made or call.sharing.reference):  # else our own answer says it
-            headers[controls.STATUS] = "success"
-        headers[controls.ATTEMPTS] = str(attempts.made)
+            ours[controls.STATUS] = "success"
+        ours[controls.ATTEMPTS] = str(attempts.made)
         if attempts.fallback_index is not None:
-            headers[controls.FALLBACK_INDEX] = str(attempts.fallback_index)
+            ours[controls.FALLBACK_INDEX] = str(attempts.fallback_index)
         if attempts.gave_up:
-            headers[controls.SHOULD_RETRY] = "false"  # or the SDK multiplies our attempts by its own
+            ours[controls.SHOULD_RETRY] = "false"  # or the SDK multiplies our attempts by its own
         if call.answer.overhead_ms is not None:
-            headers[controls.OVERHEAD_MS] = f"{call.answer.overhead_ms:.2f}"
+            ours[controls.OVERHEAD_MS] = f"{call.answer.overhead_ms:.2f}"
         if warnings := self._warnings(call):
-            headers[controls.WARNING] = "; ".join(warnings)
+            ours[controls.WARNING] = "; ".join(warnings)
+        return ours
 
     @staticmethod
     def _end_connection(flow: http.HTTPFlow) -> None:
@@ -50,3 +54,11 @@ class AnswerHeaders:
     def _warnings(self, call: Call) -> list[str]:
         refused = "the journal cannot be written; this call may not be recorded"
         return [*call.asked.controls.warnings, *call.warnings, *([refused] if self.journal.is_refused else [])]
+
+
+def _put(headers: http.Headers, ours: dict[str, str]) -> None:
+    """All at once, in the place of headers that have these names."""
+    added = [(name.encode(), value.encode()) for name, value in ours.items()]
+    taken = {name.lower() for name, _ in added}
+    kept = [field for field in headers.fields if field[0].lower() not in taken]
+    headers.fields = (*kept, *added)

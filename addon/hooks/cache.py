@@ -7,15 +7,17 @@ A hit needs no provider and opens no connection. Whatever is wrong with the stor
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from mitmproxy import http
 
 from addon.caching.key import cache_keys, is_signed
 from addon.caching.policy import CachePolicy
-from addon.caching.store import Hit
+from addon.caching.store import Claimed, Hit
 from addon.config import controls
 from addon.hooks.cached_answer import give
 from addon.hooks.call import Call
+from addon.hooks.claims import Claim
 from addon.hooks.coalesce import answer_from_flight, may_share
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
@@ -38,33 +40,41 @@ class Cache:
         if is_signed(url, headers):
             call.warnings.append("Helicone-Cache-Enabled: calls signed for AWS are not cached")
             return
+        if call.attempts.operation.read_request:  # its status comes after the answer, and is not stored with it
+            call.warnings.append("Helicone-Cache-Enabled: calls over gRPC are not cached")
+            return
         call.sharing.cache_keys = await self._keys(flow, call, policy, url)
         if not policy.read:
             return
         troubles = self.services.cache.troubles
-        hit = await self.services.cache.get(call.sharing.cache_keys, time.time(), self._dice)
-        if hit and await give(flow, call, hit):
+        found = await self._find(call, policy)
+        if isinstance(found, Hit) and await give(flow, call, found):
             return
-        if await answer_from_flight(self.proxy.flights, flow, call) or await self._answer_from_others(
-            flow, call, policy
-        ):
+        if isinstance(found, Claim):
+            call.sharing.claim = found
+        if await answer_from_flight(self.proxy.flights, flow, call):
+            _release(call)
             return
-        if not await answer_from_flight(self.proxy.flights, flow, call):  # one that began while the others were asked
-            call.sharing.status = "miss"
-            if self.services.cache.troubles != troubles:
-                call.sharing.status = "unavailable"
-                call.warnings.append("the cache cannot be used; this answer is a fresh one")
+        if found is Claimed.THEIRS and (
+            await self._wait_for_others(flow, call) or await answer_from_flight(self.proxy.flights, flow, call)
+        ):  # the second is one that began meanwhile
+            return
+        call.sharing.status = "miss"
+        if self.services.cache.troubles != troubles:
+            call.sharing.status = "unavailable"
+            call.warnings.append("the cache cannot be used; this answer is a fresh one")
 
-    async def _answer_from_others(self, flow: http.HTTPFlow, call: Call, policy: CachePolicy) -> bool:
-        """Use the answer to an identical call of another process, if there is one, else claim to make it. Like a flight it is
-        for calls that fill no bucket of several answers."""
-        if len(call.sharing.cache_keys) != 1 or not may_share(call, policy) or not self.proxy.has_own_streams:
-            return False
-        taken = await self.services.claims.take(call.sharing.cache_keys[0])
-        if isinstance(taken, Hit):
-            return await give(flow, call, taken, "coalesced")
-        call.sharing.claim = taken
-        return False
+    async def _find(self, call: Call, policy: CachePolicy) -> Hit | Claim | Literal[Claimed.THEIRS] | None:
+        """The stored answer, or whether this call makes it. Like a flight, a claim is for calls that fill no bucket of several answers."""
+        keys = call.sharing.cache_keys
+        if len(keys) == 1 and may_share(call, policy) and self.proxy.has_own_streams:
+            return await self.services.claims.look_up(keys[0])
+        return await self.services.cache.get(keys, time.time(), self._dice)
+
+    async def _wait_for_others(self, flow: http.HTTPFlow, call: Call) -> bool:
+        """Use the answer to an identical call of another process."""
+        hit = await self.services.claims.wait(call.sharing.cache_keys[0])
+        return hit is not None and await give(flow, call, hit, "coalesced")
 
     @staticmethod
     async def _keys(flow: http.HTTPFlow, call: Call, policy: CachePolicy, url: str) -> tuple[str, ...]:
@@ -89,6 +99,13 @@ class Cache:
         call = self.proxy.calls.of(flow.id)
         if call and call.sharing.status not in (None, "unavailable") and flow.response:
             flow.response.headers[controls.CACHE] = str(call.sharing.status).upper()
+
+
+def _release(call: Call) -> None:
+    """The call follows another one of this process, which makes the answer."""
+    if call.sharing.claim:
+        call.sharing.claim.release()
+        call.sharing.claim = None
 
 
 def _url(call: Call) -> str:

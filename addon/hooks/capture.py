@@ -103,16 +103,18 @@ class Capture:
         length = response.headers.get("content-length", "")
         answer.expected_bytes = int(length) if length.isdigit() else None
         operation = call.attempts.operation
-        answer.headers = _headers_for_reader(operation, response)
+        answer.headers = _headers_for_reader(operation, response.headers)
         answer.kept_headers = kept_headers.of_answer(response.headers.fields)
         answer.is_stream = answer_framing(operation, answer.content_type).is_stream
         call.copied.scanner = terminal_scanner(operation, answer.content_type, answer.content_encoding)
         answer.overhead_ms = overhead_ms(flow, call, time.time())
-        return self._tee(call)
+        return self._tee(call, response)
 
-    def _tee(self, call: Call) -> Callable[[bytes], bytes]:
+    def _tee(self, call: Call, response: http.Response) -> Callable[[bytes], bytes]:
         def tee(piece: bytes) -> bytes:
             try:
+                if not piece and response.trailers:
+                    call.answer.headers |= _headers_for_reader(call.attempts.operation, response.trailers)
                 self._take(call, piece)
             except Exception:
                 logger.exception("heliograph: a piece of call %s was not kept", call.id)
@@ -277,12 +279,10 @@ def _tell_process(line: CallEnd, call: Call) -> None:
         line.client_command, line.client_cwd, line.client_repository = process.command, process.cwd, process.repository
 
 
-def _headers_for_reader(operation: Operation, response: http.Response) -> dict[str, str]:
+def _headers_for_reader(operation: Operation, headers: http.Headers) -> dict[str, str]:
     """The headers that the operation's reader asks for, by their names in lower case."""
     return {
-        name: value[:LONGEST_HEADER]
-        for name in operation.answer_headers
-        if (value := response.headers.get(name)) is not None
+        name: value[:LONGEST_HEADER] for name in operation.answer_headers if (value := headers.get(name)) is not None
     }
 
 
@@ -292,6 +292,8 @@ def _status(call: Call, failure: Failure | None) -> tuple[int, str | None]:
         failure = Failure.CALLER
     elif call.copied.finished_at is not None:
         failure = None
+    if failure is Failure.CALLER and call.answer.status is not None and call.answer.status >= 400:
+        failure = None  # many programs read no more of an error than its status
     if failure:
         consequence = call.consequence_of(failure)
         if consequence.row_status is not None:

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from addon.caching.store import AnswerStore, Claimed, Hit
 from addon.ids import uuid7
@@ -58,17 +58,19 @@ class Claims:
         self._waits: dict[str, asyncio.Task[Hit | None]] = {}
         self._releases: set[asyncio.Task[None]] = set()
 
-    async def take(self, key: str) -> Claim | Hit | None:
-        """The claim, or the answer that another process made, if need be after waiting for it. None: the call goes on without
-        a claim, because a call of this process has it, or because it has waited in vain."""
+    async def look_up(self, key: str) -> Hit | Claim | Literal[Claimed.THEIRS] | None:
+        """The stored answer, or the claim to make it: one question to the store. THEIRS: another process makes it. None: a call of
+        this process has the claim."""
         if key in self._held:
-            return None
-        match await self._store.claim(key, self.holder, LEASE_S, self._now()):
-            case Claimed.OURS:
-                claim = Claim(key, self)
-                return claim if self._held.setdefault(key, claim) is claim else None
-            case Claimed.STORED:
-                return await self._stored(key)
+            return await self._stored(key)
+        found = await self._store.get_or_claim(key, self.holder, LEASE_S, self._now())
+        if found is Claimed.OURS:
+            claim = Claim(key, self)
+            return claim if self._held.setdefault(key, claim) is claim else None
+        return found
+
+    async def wait(self, key: str) -> Hit | None:
+        """The answer that another process makes. None: the call goes on without a claim, because it has waited in vain."""
         if key not in self._waits:
             wait = self._waits[key] = asyncio.get_running_loop().create_task(self._wait(key))
             wait.add_done_callback(lambda _: self._waits.pop(key, None))

@@ -12,7 +12,7 @@ from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon.config import controls, proxy_url
-from addon.config.settings import Origin
+from addon.config.upstreams import Origin
 from addon.descriptors import LONGEST_QUEUE, raise_limit
 from addon.hooks.admission import introduce, may_call, why_not
 from addon.hooks.answers import error_answer

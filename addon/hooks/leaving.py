@@ -44,9 +44,8 @@ async def leave(proxy: Proxy, grace_s: float) -> None:
 
 
 async def _tell(client_id: str, *, soon: bool) -> None:
-    from addon.mitm.stream_events import (
-        ProxyLeaves,
-    )  # there are no HTTP/2 connections where this mitmproxy lacks what it needs
+    # Imported late: where this mitmproxy lacks what the module needs, there are no HTTP/2 connections.
+    from addon.mitm.stream_events import ProxyLeaves
 
     await deliver(client_id, ProxyLeaves(soon=soon))
 

@@ -95,7 +95,7 @@ class Limits:
 
         def read(body: bytes) -> _Body:
             decoded = decode(body, start.content_encoding)[0]
-            facts = request_facts(decoded)
+            facts = request_facts(decoded, read=call.attempts.operation.read_request)
             return _Body(facts, len(decoded), repeats_member(decoded, "model"))
 
         return await read_body(read, raw, start.content_encoding)

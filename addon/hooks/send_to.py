@@ -1,13 +1,17 @@
 """Points a request at its upstream, and takes off what is for this proxy alone."""
 
+from typing import Final
+
 from mitmproxy import http
 
 from addon.config import controls
-from addon.config.settings import Origin
+from addon.config.upstreams import Origin
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 from addon.routing.addresses import is_loopback
 from addon.routing.router import Route
+
+_OURS: Final = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
 
 
 def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route) -> None:
@@ -28,7 +32,6 @@ def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route)
 
 def take_off(headers: http.Headers) -> None:
     """Remove what is for this proxy alone: `Helicone-*` and `Proxy-Authorization`, nothing else."""
-    ours = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
-    kept = tuple([field for field in headers.fields if not field[0].lower().startswith(ours)])
+    kept = tuple([field for field in headers.fields if not field[0].lower().startswith(_OURS)])
     if len(kept) < len(headers.fields):
         headers.fields = kept

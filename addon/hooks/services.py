@@ -12,8 +12,9 @@ from addon.caching.store import AnswerStore
 from addon.callers.lookup import CallerLookup
 from addon.config import settings as settings_module
 from addon.config.alerts import recipient
-from addon.config.settings import ConfigError, Settings, origin_of
+from addon.config.settings import ConfigError, Settings
 from addon.config.stores import machine_of
+from addon.config.upstreams import origin_of
 from addon.hooks.api_process import ApiProcess
 from addon.hooks.claims import Claims
 from addon.hooks.parent import Parent, ParentsApi

@@ -7,18 +7,21 @@ on them, so most calls have none.
 
 from typing import Final
 
-# Claude Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, opencode 1.18.33, OpenAI's Agents SDK 0.24.0 for Python, pydantic-ai.
+# Claude Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, Qwen Code 0.24.4, opencode 1.18.33, OpenAI's Agents SDK 0.24.0 for
+# Python, pydantic-ai.
 _BY_USER_AGENT: Final = (
     ("claude-cli/", "claude-code"),
     ("codex_", "codex"),
     ("geminicli", "gemini-cli"),
+    ("qwencode/", "qwen-code"),
     ("opencode/", "opencode"),
     ("agents/python", "openai-agents"),
     ("pydantic-ai/", "pydantic-ai"),
 )
 # The Agent SDK runs Claude Code, and says so in its brackets: `claude-cli/2.1.329 (external, sdk-py, agent-sdk/0.2.186)`.
 _AGENT_SDK: Final = "agent-sdk/"
-_BY_COMMAND: Final = frozenset({"aider"})  # its user agent is that of the SDK below it
+# Their user agent is that of the SDK below them. `cn` is Continue's.
+_BY_COMMAND: Final = {"aider": "aider", "pi": "pi", "node cn": "continue"}
 SUB_AGENT: Final = "sub-agent"
 _LONGEST_NAME: Final = 100
 
@@ -33,4 +36,4 @@ def _main_agent(client: str, command: str | None) -> str | None:
     found = next((name for begin, name in _BY_USER_AGENT if client.startswith(begin)), None)
     if found == "claude-code" and _AGENT_SDK in client:
         return "claude-agent-sdk"
-    return found or (command if command in _BY_COMMAND else None)
+    return found or _BY_COMMAND.get(command or "")

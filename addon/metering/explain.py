@@ -14,7 +14,7 @@ from addon.storage.record import RequestRow
 
 # Costs that no price made.
 _WITHOUT_PRICE: Final = {
-    "free": "nothing is charged: an error before anything was generated, or a free operation",
+    "free": "nothing is charged: an error or a refusal before anything was generated, or a free operation",
     "cache": "answered from the cache",
 }
 

@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from addon.metering.lines import Line
+from addon.metering.unpriced import Unpriced
 from addon.wildcard import matches
 
 if TYPE_CHECKING:  # the settings need the class here, and no provider
@@ -35,28 +37,41 @@ class PriceOverride:
             and (self.start is None or self.start <= on)
         )
 
-    def cost_usd(self, usage: "Usage") -> Decimal | str:
-        """The cost, or why there is none."""
-        parts = self.parts(usage)
-        return (
-            parts if isinstance(parts, str) else sum((count * price for _, count, price in parts), Decimal(0)) / MILLION
-        )
+    def cost_usd(self, usage: "Usage") -> Decimal:
+        """Raises Unpriced, as do the two below."""
+        return sum((count * price for _, count, price in self._parts(usage)), Decimal(0)) / MILLION
 
-    def parts(self, usage: "Usage") -> list[tuple[str, int, Decimal]] | str:
-        """What is charged: unit, number of tokens, USD per million; or why it cannot be."""
+    def lines(self, usage: "Usage") -> list[Line]:
+        """The arithmetic."""
+        return [
+            Line(
+                unit=unit,
+                count=Decimal(count),
+                price_usd=price,
+                per=MILLION,
+                usd=count * price / MILLION,
+                source=f"override {self.name}",
+                since=self.start,
+            )
+            for unit, count, price in self._parts(usage)
+            if count
+        ]
+
+    def _parts(self, usage: "Usage") -> list[tuple[str, int, Decimal]]:
+        """What is charged: unit, number of tokens, USD per million."""
         if usage.input_tokens is None:
-            return "input tokens unknown"
+            raise Unpriced("input tokens unknown")
         cached = usage.cache_read_input_tokens or 0
         created = usage.cache_creation_input_tokens or 0
         created_1h = usage.cache_creation_1h_input_tokens or 0
         plain = usage.input_tokens - cached - created
         if plain < 0 or created_1h > created:
-            return "the parts of the input are more than the whole"
+            raise Unpriced("the parts of the input are more than the whole")
         if created_1h and self.cache_creation_1h_usd_per_million is None and self.cache_creation_usd_per_million:
             # The price of a five-minute write is not that of an hour.
-            return f"override {self.name}: no cache_creation_1h_usd_per_million"
+            raise Unpriced(f"override {self.name}: no cache_creation_1h_usd_per_million")
         if usage.output_tokens and self.output_usd_per_million is None:
-            return f"override {self.name}: no output_usd_per_million"
+            raise Unpriced(f"override {self.name}: no output_usd_per_million")
         creation = _or(self.cache_creation_usd_per_million, self.input_usd_per_million)
         return [
             ("input_tokens", plain, self.input_usd_per_million),

@@ -2,6 +2,8 @@
 
 [[price]]  the price of units: provider, models (`*` stands for anything), usd = {unit = price}, source, read;
            per (1; for tokens 1,000,000), from, until (exclusive), when = {factor = value};
+           beside = "audio_seconds": holds only where that unit is counted as well, e.g. tokens that cost 0 since the seconds
+           are charged;
            instead = true: wins over genai-prices, where that list has another price or lacks a discount
 [[factor]] what a price factor does: provider, name, values, multiply, source, read; models, from, until,
            of = "tokens" (default: everything); variant = "batch": the price of that variant of genai-prices' list
@@ -12,7 +14,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,6 +37,7 @@ class OwnPrice:
     when: Mapping[str, str] = field(default_factory=dict)
     start: date | None = None  # UTC
     until: date | None = None  # exclusive
+    beside: str | None = None  # a unit that must be counted as well
     instead: bool = False  # of what genai-prices says
     source: str
     read: date  # when somebody read it there
@@ -91,10 +94,11 @@ class OwnPrices:
         factors: Mapping[str, str],
         on: date,
         *,
+        counted: Container[str] = (),
         instead: bool = False,
     ) -> OwnPrice | None:
-        """The price of a unit; of several the one with most conditions, then the latest start. `instead`: only those that
-        win over genai-prices."""
+        """The price of a unit; of several the one with most conditions, then the latest start. `counted`: all units of the
+        call. `instead`: only those that win over genai-prices."""
         for model in models:
             fitting = [
                 price
@@ -102,6 +106,7 @@ class OwnPrices:
                 if unit in price.usd
                 and price.provider == provider
                 and (price.instead or not instead)
+                and (price.beside is None or price.beside in counted)
                 and covers(price.models, model)
                 and price.when.items() <= factors.items()
                 and _holds(price.start, price.until, on)
@@ -236,6 +241,7 @@ _FITS: Final[dict[str, Callable[[Any], bool]]] = {
     "start": _is_day_or_none,
     "until": _is_day_or_none,
     "read": _is_day,
+    "beside": lambda beside: beside is None or _is_text(beside),
     "instead": lambda instead: isinstance(instead, bool),
     "multiply": _is_amount,
     "of": lambda of: of in ("all", "tokens"),

@@ -5,18 +5,20 @@ Exact decimals, rounded once, half to even. What we know to change the price and
 the reason; a None is listed by `heliograph doctor`, a wrong number by nobody.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
 from addon.metering import listed
+from addon.metering.by_model import divided
 from addon.metering.counts import Counts, counts_of, less_parts
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import Listed, list_name
+from addon.metering.model_names import LONGEST_MODEL
 from addon.metering.overrides import PriceOverride, find_override
-from addon.metering.own_prices import MILLION, Factor, OwnPrice, OwnPrices, own_prices
+from addon.metering.own_prices import Factor, OwnPrice, OwnPrices, own_prices
 from addon.metering.tariff import Tariff, Tariffs, Tier, is_by_token, tariff_of
 from addon.metering.units import WHOLE_OF
 from addon.metering.unpriced import Unpriced
@@ -29,7 +31,7 @@ STANDARD: Final = frozenset({"auto", "default", "standard", "on_demand"})
 VARIANT_FACTORS: Final = frozenset({"service_tier", "speed", "processing", "search_type", "route"})
 OWN_LIST: Final = "heliograph prices"
 # Operations whose answers have no tokens of text.
-WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results"})
+WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results", "decisions"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +140,19 @@ class PriceList:
         """The arithmetic of `price`, and its source. Raises Unpriced with the reason where there is no price."""
         if bill.usage is None and not bill.units and bill.stated_nanousd is None:
             raise Unpriced("usage unknown")
-        if override := self._override(bill):
-            if bill.usage is None or bill.odd:
-                raise Unpriced(bill.odd or "usage unknown")
-            return override_lines(override, bill.usage), f"override {override.name}"
-        if bill.stated_nanousd is not None:
+        if bill.stated_nanousd is not None and not self._override(bill):
             usd = Decimal(bill.stated_nanousd).scaleb(-9)
             line = Line(unit="stated cost", count=Decimal(1), price_usd=usd, per=1, usd=usd, source="provider")
             return [line], "provider"
+        found = [(part, *self._own_lines(part)) for part in by_model(bill)]
+        lines = [_of_model(line, bill, part) for part, lines, _ in found for line in lines]
+        return lines, _sources(source for _, _, source in found)
+
+    def _own_lines(self, bill: Bill) -> tuple[list[Line], str]:
+        if override := self._override(bill):
+            if bill.usage is None or bill.odd:
+                raise Unpriced(bill.odd or "usage unknown")
+            return override.lines(bill.usage), f"override {override.name}"
         if bill.odd:
             raise Unpriced(bill.odd)
         found = self._find(bill, counts_of(bill.usage, bill.units))
@@ -154,20 +161,22 @@ class PriceList:
     def _price(self, bill: Bill) -> Cost:
         if bill.usage is None and not bill.units:
             return stated(bill.stated_nanousd, "usage unknown")
-        if override := self._override(bill):
-            if bill.usage is None or bill.odd:
-                return Cost(None, None, bill.odd or "usage unknown")
-            usd = override.cost_usd(bill.usage)
-            return (
-                Cost(None, None, usd) if isinstance(usd, str) else Cost(nanousd(usd), f"override {override.name}", None)
-            )
-        if bill.stated_nanousd is not None:
+        if bill.stated_nanousd is not None and not self._override(bill):
             return stated(bill.stated_nanousd, "")
         try:
-            usd, source = self._listed(bill)
-            return Cost(nanousd(usd), source, None)
+            costs = [self._own_usd(part) for part in by_model(bill)]
         except Unpriced as unpriced:
             return Cost(None, None, str(unpriced))
+        return Cost(nanousd(sum((usd for usd, _ in costs), Decimal(0))), _sources(source for _, source in costs), None)
+
+    def _own_usd(self, bill: Bill) -> tuple[Decimal, str]:
+        """What one model's work costs, and by which price. Raises Unpriced."""
+        override = self._override(bill)
+        if override is None:
+            return self._listed(bill)
+        if bill.usage is None or bill.odd:
+            raise Unpriced(bill.odd or "usage unknown")
+        return override.cost_usd(bill.usage), f"override {override.name}"
 
     def _listed(self, bill: Bill) -> tuple[Decimal, str]:
         """What the lists say, in USD, and which of them. Raises Unpriced."""
@@ -278,7 +287,8 @@ class PriceList:
         if not counts[unit]:
             return None
         has = model is not None and model.has(unit)
-        return self._own.find(bill.provider.name, names, unit, bill.factors, bill.on, instead=has)
+        used = {other for other, number in counts.items() if number}
+        return self._own.find(bill.provider.name, names, unit, bill.factors, bill.on, counted=used, instead=has)
 
     def _factors(
         self, bill: Bill, model: Listed | None, names: Sequence[str], used: set[str]
@@ -310,23 +320,25 @@ class PriceList:
         return context, multiply
 
 
-def override_lines(override: PriceOverride, usage: Usage) -> list[Line]:
-    parts = override.parts(usage)
-    if isinstance(parts, str):
-        raise Unpriced(parts)
-    return [
-        Line(
-            unit=unit,
-            count=Decimal(count),
-            price_usd=price,
-            per=MILLION,
-            usd=count * price / MILLION,
-            source=f"override {override.name}",
-            since=override.start,
-        )
-        for unit, count, price in parts
-        if count
-    ]
+def by_model(bill: Bill) -> list[Bill]:
+    """A bill for each model that worked on the call, the answer's own first. Raises Unpriced."""
+    if not bill.units or not (parts := divided(bill.usage, bill.units)):
+        return [bill]
+    spread = {unit: count for unit, count in parts.units.items() if unit == "batch_requests"}
+    own = [replace(bill, usage=parts.usage, units=parts.units)] if parts.usage or spread != parts.units else []
+    others = {model: usage for model, usage in parts.shares.items() if len(model) <= LONGEST_MODEL}
+    if len(others) < len(parts.shares):
+        raise Unpriced("no price for a model with so long a name")
+    return [*own, *(replace(bill, models=(model,), usage=usage, units=spread) for model, usage in others.items())]
+
+
+def _of_model(line: Line, bill: Bill, part: Bill) -> Line:
+    return line if part.models is bill.models else replace(line, unit=f"{line.unit} of {part.models[0]}")
+
+
+def _sources(sources: Iterable[str]) -> str:
+    """Each list once, in the order of their first use."""
+    return " + ".join(dict.fromkeys(name for source in sources for name in source.split(" + ")))
 
 
 def _line(unit: str, count: Decimal, price: OwnPrice) -> Line:

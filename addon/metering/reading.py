@@ -5,6 +5,7 @@ Pure. Odd input leaves fields out; an exception from here is a bug, and the call
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -56,36 +57,41 @@ class RequestFacts:
     body: Json = None  # the whole of it, parsed
 
 
-def request_facts(body: bytes, content_type: str | None = None) -> RequestFacts:
-    """`body` is decoded. The user of a body that carries a session beside it (Claude Code) is an installation, not one."""
+def request_facts(
+    body: bytes, content_type: str | None = None, read: Callable[[bytes], Json] | None = None
+) -> RequestFacts:
+    """`body` is decoded; `read`: `Operation.read_request`. The user of a body that carries a session beside it (Claude Code)
+    is an installation, not one."""
     fields = text_fields(body, content_type)
-    request = parse(_as_utf8(body)) if fields is None else fields
-    claimed = string(at(request, "metadata", "user_id"))
+    request = read(body) if read else parse(_as_utf8(body)) if fields is None else fields
+    told = request if isinstance(request, dict) else {}
+    claimed = string(at(told.get("metadata"), "user_id"))
     short = claimed if claimed and len(claimed) <= LONGEST_CLAIM else ""
     packed = parse(short) if short.startswith("{") else None
     session = string(at(packed, "session_id"))
     if match := OLD_CLAUDE_CODE.fullmatch(short):
         session = match[1]
-    conversation = at(request, "conversation")  # of OpenAI's Responses API: an id, or an object with it
-    previous = string(at(request, "previous_response_id")) or string(at(request, "previous_interaction_id"))
-    agent = string(at(request, "client_metadata", "x-openai-subagent"))
-    told = (
-        string(at(request, "client_metadata", "session_id"))
+    conversation = told.get("conversation")  # of OpenAI's Responses API: an id, or an object with it
+    previous = string(told.get("previous_response_id")) or string(told.get("previous_interaction_id"))
+    client = told.get("client_metadata")
+    agent = string(at(client, "x-openai-subagent"))
+    named = (
+        string(at(client, "session_id"))
         or string(conversation)
         or string(at(conversation, "id"))
-        or string(at(request, "session_id"))  # of OpenRouter: https://openrouter.ai/docs/api-reference/chat-completion
+        or string(told.get("session_id"))  # of OpenRouter: https://openrouter.ai/docs/api-reference/chat-completion
     )
     return RequestFacts(
         model=asked_model(request),
         # OpenAI's name for it today is `safety_identifier`.
-        user=string(at(request, "user"))
-        or string(at(request, "safety_identifier"))
+        user=string(told.get("user"))
+        or string(told.get("safety_identifier"))
         or (None if session or packed else claimed),
-        session_id=session or told,
+        session_id=session or named,
         session_path=f"/{agent}" if agent else None,
         sub_agent=agent,
         previous_id=previous if previous and len(previous) <= LONGEST_CLAIM else None,
-        stream=at(request, "stream") in (True, "true"),
+        stream=told.get("stream") in (True, "true"),
         body=request,
     )
 
@@ -146,7 +152,7 @@ def _read(operation: Operation, body: bytes, framing: Framing) -> Reading:
 
 def did_no_work(status: int | None, reading: Reading) -> bool:
     """Whether the call failed before anything was generated. Such a call is not billed, whatever its usage says."""
-    if status is not None and status >= 400:
+    if reading.is_unbilled or (status is not None and status >= 400):
         return True
     worked = reading.text or reading.other_output or (reading.usage and reading.usage.output_tokens)
     return reading.error_type is not None and not worked

@@ -52,6 +52,7 @@ UNITS: Final = {
     "search_sources": "a source that a search found and the answer used",
     "map_searches": "a question to a map service",
     "storage_searches": "a search in stored files",
+    "attachment_searches": "a search in the files of a message",
     "code_executions": "a run of code in the provider's sandbox",
     "requests": "one call",
     "images": "an image that was made; the factors size and quality choose its price",

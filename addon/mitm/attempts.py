@@ -6,15 +6,7 @@
 from typing import TYPE_CHECKING
 
 from mitmproxy.proxy import events, layer
-from mitmproxy.proxy.layers.http import SendHttp
-from mitmproxy.proxy.layers.http._events import (
-    RequestData,
-    RequestEndOfMessage,
-    RequestHeaders,
-    ResponseData,
-    ResponseEndOfMessage,
-    ResponseHeaders,
-)
+from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
 
 from addon.hooks.attempt_outcomes import EndedAttempt
 from addon.hooks.call import Call
@@ -68,9 +60,5 @@ def try_again(stream: "CallStream", call: Call) -> layer.CommandGenerator[bool]:
     stream.server_state = stream.state_wait_for_response_headers
     forget_attempt(stream.known_connections, stream.stream_id)
     if (yield from stream.make_server_connection()):
-        request, content, server = stream.flow.request, stream.flow.request.raw_content, stream.context.server
-        yield SendHttp(RequestHeaders(stream.stream_id, request, not content), server)
-        if content:
-            yield SendHttp(RequestData(stream.stream_id, content), server)
-        yield SendHttp(RequestEndOfMessage(stream.stream_id), server)
+        yield from stream.send_request()
     return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mitmproxy.connection import Server
 from mitmproxy.hooks import Hook
@@ -21,15 +21,16 @@ from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 from mitmproxy.proxy.server_hooks import ServerConnectedHook, ServerConnectionHookData
 
-from addon.hooks.call import Calls
+from addon.hooks.call import Call, Calls
 from addon.hooks.connection import OpenConnections
 from addon.mitm import tunnel
 from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import JsonHttp1Server
 from addon.mitm.http2 import JsonHttp2Server
 from addon.mitm.stream import CallStream
-from addon.mitm.stream_events import ForStream, HeadIsLate, ProxyLeaves
+from addon.mitm.stream_events import ForStream, HeadIsLate, ProxyLeaves, ReadNext
 from addon.mitm.upstream_pool import Scope, UpstreamPool
+from addon.mitm.whole_messages import WholeRequest
 
 if TYPE_CHECKING:
     from mitmproxy.net.server_spec import ServerSpec
@@ -52,6 +53,8 @@ class CallLayer(HttpLayer):
     """Existing layers become one by `adopt`."""
 
     setup: StreamSetup
+    _http1: JsonHttp1Server | None = None  # speaks to the caller
+    _ended: list[CallStream]  # while the event is handled with which they ended
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, ForStream):
@@ -69,12 +72,17 @@ class CallLayer(HttpLayer):
                 yield from self.event_to_child(child, event)
             return
         if isinstance(event, events.Start):
+            self._ended = []
             self._speak()
         yield from super()._handle_event(event)
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Nothing in this layer waits: only its children do, each for itself."""
-        return self._handle_event(event)
+        yield from self._handle_event(event)
+        while self._http1 and self._http1.has_next:
+            yield from self.event_to_child(self._http1, ReadNext())
+        while self._ended:
+            self._ended.pop().let_go()
 
     def event_to_child(self, child: layer.Layer, event: events.Event) -> layer.CommandGenerator[None]:
         """As mitmproxy has it, but the commands that come most are told first."""
@@ -89,7 +97,7 @@ class CallLayer(HttpLayer):
                 yield from self._do(child, command)
 
     def _to_stream(self, event: HttpEvent) -> layer.CommandGenerator[None]:
-        if type(event) is RequestHeaders:
+        if type(event) is RequestHeaders or type(event) is WholeRequest:
             yield from self.make_stream(event.stream_id)
         if stream := self.streams.get(event.stream_id):  # None: it is over, and more came
             yield from self.event_to_child(stream, event)
@@ -98,7 +106,8 @@ class CallLayer(HttpLayer):
         if command.blocking or isinstance(command, commands.RequestWakeup):
             self.command_sources[command] = child
         if isinstance(command, DropStream):
-            self.streams.pop(command.stream_id, None)
+            if stream := self.streams.pop(command.stream_id, None):
+                self._ended.append(cast(CallStream, stream))
         elif isinstance(command, GetHttpConnection):
             yield from self.get_connection(command)
         elif isinstance(command, RegisterHttpConnection):
@@ -107,6 +116,18 @@ class CallLayer(HttpLayer):
             if isinstance(command, commands.OpenConnection):
                 self.connections[command.connection] = child
             yield command
+
+    def open_connection(self, wanted: GetHttpConnection, call: Call) -> Server | None:
+        """The connection of this caller that is open and that `get_connection` would find, without its detour."""
+        is_http2 = self.context.client.alpn == b"h2"
+        for known in self.connections:
+            if isinstance(known, Server) and wanted.connection_spec_matches(known):
+                if known in self.waiting_for_establishment or known.error:
+                    return None
+                if known.connected and (known.alpn == b"h2" or not is_http2):
+                    self.setup.pool.note(self, _credential(call))
+                    return known
+        return None
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
         credential = self._credential(event)
@@ -125,7 +146,7 @@ class CallLayer(HttpLayer):
         """A hash of the key of the call that wants a connection, "" without a key; None: it is not a call."""
         stream = self.command_sources.get(wanted)
         call = stream.call if isinstance(stream, CallStream) else None
-        return call.asked.start.api_key_hash or "" if call else None
+        return _credential(call) if call else None
 
     def _left_by_another(self, wanted: GetHttpConnection, credential: str) -> Server | None:
         """A connection of the pool, where mitmproxy would open one."""
@@ -157,11 +178,17 @@ class CallLayer(HttpLayer):
         if client.alpn == b"h2":
             self.connections.setdefault(client, JsonHttp2Server(self.context.fork(), known))
         elif client.alpn != b"h3":
-            self.connections.setdefault(client, JsonHttp1Server(self.context.fork(), known.of(client)))
+            self._http1 = JsonHttp1Server(self.context.fork(), known.of(client))
+            self.connections.setdefault(client, self._http1)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        stream = self.streams[stream_id] = CallStream(self.context.fork(), stream_id, self.setup)
+        stream = self.streams[stream_id] = CallStream(self.context.fork(), stream_id, self)
         yield from self.event_to_child(stream, events.Start())
+
+
+def _credential(call: Call) -> str:
+    """A hash of the call's key, "" without one."""
+    return call.asked.start.api_key_hash or ""
 
 
 def adopt(next_layer: layer.NextLayer, setup: StreamSetup, *, needs_tls: bool) -> None:

@@ -1,7 +1,7 @@
 """A call that ends early, step by step. What each kind of failure does is in `hooks/failures.py`."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mitmproxy import flow, http
 from mitmproxy.proxy import layer
@@ -20,16 +20,58 @@ from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.call_life import CallState
 from addon.hooks.failures import Failure
 from addon.mitm import attempts, queued_events
+from addon.mitm.following import fed_failure
 from addon.mitm.stream_events import UpstreamFailedHook
 
 if TYPE_CHECKING:
     from addon.mitm.stream import CallStream
+
+# Of a call the whole body is held: for the cache, for limits and for another attempt. The largest that a provider takes is
+# about 100 MB; what is not a call (uploads of files) is streamed.
+LONGEST_BODY: Final = 128 * 2**20
 
 
 def kind_of(event: RequestProtocolError | ResponseProtocolError) -> Failure:
     if isinstance(event, RequestProtocolError):
         return Failure.CALLER
     return Failure.CONNECT if event.code is ErrorCode.CONNECT_FAILED else Failure.PROVIDER
+
+
+def refuse_form(stream: "CallStream", problem: str) -> layer.CommandGenerator[None]:
+    stream.client_state = stream.server_state = stream.state_errored
+    stream.flow.live = False
+    error = ResponseProtocolError(stream.stream_id, problem, ErrorCode.REQUEST_VALIDATION_FAILED)
+    yield SendHttp(error, stream.context.client)
+    yield DropStream(stream.stream_id)
+
+
+def refuse_body(stream: "CallStream", failure: Failure, message: str) -> layer.CommandGenerator[None]:
+    stream.setup.deadlines.forget(stream)
+    stream.request_body_buf.clear()
+    yield from fail_before_first_byte(stream, failure, message)
+
+
+def too_large(found: str) -> str:
+    return f"at most {LONGEST_BODY} bytes are held of a call; this one has {found}"
+
+
+def no_room(stream: "CallStream") -> str:
+    most = stream.setup.calls.held.most_bytes
+    return f"at most {most} bytes are held of all calls together ([memory] max_request_bytes); send it again in a while"
+
+
+def time_out(stream: "CallStream") -> layer.CommandGenerator[None]:
+    call = stream.call
+    assert call
+    _, message = stream.deadline_ends()
+    if stream.is_uploading:
+        yield from refuse_body(stream, Failure.STALLED, message)
+        return
+    stream.setup.deadlines.forget(stream)
+    call.upstream.failure = Failure.TIMEOUT
+    if not call.sharing.is_fed:
+        yield SendHttp(RequestProtocolError(stream.stream_id, message, ErrorCode.CANCEL), stream.context.server)
+    yield from stream.handle_protocol_error(fed_failure(stream.stream_id, message))
 
 
 def fail_before_first_byte(stream: "CallStream", failure: Failure, message: str) -> layer.CommandGenerator[bool]:

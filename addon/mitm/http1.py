@@ -9,15 +9,17 @@ import re
 from typing import Any, Final
 
 from mitmproxy import http
-from mitmproxy.connection import ConnectionState
-from mitmproxy.net.http import status_codes
+from mitmproxy.connection import Connection, ConnectionState
+from mitmproxy.net.http import http1, status_codes
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http as http_layers
 from mitmproxy.proxy.layers.http import _http1 as http1_layers
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
     RequestHeaders,
+    RequestProtocolError,
     RequestTrailers,
     ResponseData,
     ResponseHeaders,
@@ -30,7 +32,8 @@ from addon.hooks.connection import ClientConnection
 from addon.mitm.chunks import BodyReader, chunk
 from addon.mitm.http_limits import LONGEST_HEAD, LONGEST_PIPELINED, too_much
 from addon.mitm.splice import spliced
-from addon.mitm.stream_events import HeadIsLate
+from addon.mitm.stream_events import HeadIsLate, ReadNext
+from addon.mitm.whole_messages import WholeRequest, WholeResponse, take_body
 from addon.providers.dialect import openai_error
 
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
@@ -40,13 +43,17 @@ class JsonHttp1Server(Http1Server):
     """Speaks to an HTTP/1 caller; what mitmproxy would say in HTML is said in JSON."""
 
     sends_chunks = False  # the answer that is under way
+    has_next = False  # what came behind a request is to be read: its answer has gone out
 
     def __init__(self, context: Context, caller: ClientConnection) -> None:
         super().__init__(context)
         self._caller = caller
 
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        return self._tell_late() if type(event) is HeadIsLate else super()._handle_event(event)
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Nothing in this layer waits."""
+        if type(event) is ReadNext:
+            return self.read_next()
+        return self._tell_late() if type(event) is HeadIsLate else self._handle_event(event)
 
     def _tell_late(self) -> layer.CommandGenerator[None]:
         if self.state == self.read_headers:
@@ -73,20 +80,52 @@ class JsonHttp1Server(Http1Server):
         yield from super().send(event)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        for command in super().read_headers(event):
-            if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
-                self._caller.waits_for_head(False)
-                request = command.event.request
-                if problem := too_much(request.headers.fields, len(request.data.path) + len(request.data.authority)):
-                    yield from self._refuse(431, problem)
-                    return
-            elif isinstance(command, commands.SendData) and command.data.startswith(b"HTTP/1.1 400 "):
-                command = commands.SendData(command.connection, _error_answer(400, "malformed HTTP request"))
-            yield command
-        if isinstance(event, events.DataReceived) and self.state == self.read_headers:
+        if not isinstance(event, events.DataReceived):
+            yield from super().read_headers(event)
+            return
+        if event.data:
+            yield from self.read_next()
+        else:  # mitmproxy reads on at once, while the provider's connection still has to end the same answer
+            self.has_next = True
+
+    def read_next(self) -> layer.CommandGenerator[None]:
+        self.has_next = False
+        if head := self.buf.maybe_extract_lines():
+            yield from self._read_request([bytes(line) for line in head])
+        if self.state == self.read_headers:
             self._caller.waits_for_head(bool(self.buf))
             if len(self.buf) > LONGEST_HEAD:
                 yield from self._refuse(431, f"the headers are longer than {LONGEST_HEAD} bytes")
+
+    def _read_request(self, head: list[bytes]) -> layer.CommandGenerator[None]:
+        try:
+            self.request = request = http1.read_request_head(head)
+            expected_bytes = http1.expected_http_body_size(request)
+        except ValueError as error:
+            yield from self._refuse_malformed(str(error))
+            return
+        self._caller.waits_for_head(False)
+        if problem := too_much(request.headers.fields, len(request.data.path) + len(request.data.authority)):
+            yield from self._refuse(431, problem)
+            return
+        is_connect = request.method.upper() == "CONNECT"  # what follows is not a message
+        body = None if is_connect else take_body(self.buf, expected_bytes)
+        if body is not None:
+            yield ReceiveHttp(WholeRequest(self.stream_id, request, body))
+            yield from self.mark_done(request=True)
+        else:
+            yield ReceiveHttp(RequestHeaders(self.stream_id, request, expected_bytes == 0))
+            self.body_reader = http1_layers.make_body_reader(expected_bytes)
+            self.state = self.read_body
+            yield from self.read_body(events.DataReceived(self.conn, b""))
+
+    def _refuse_malformed(self, problem: str) -> layer.CommandGenerator[None]:
+        yield commands.SendData(self.conn, _error_answer(400, "malformed HTTP request"))
+        yield commands.CloseConnection(self.conn)
+        if self.request:  # its head could be read
+            yield ReceiveHttp(RequestHeaders(self.stream_id, self.request, False))
+            yield ReceiveHttp(RequestProtocolError(self.stream_id, problem, ErrorCode.GENERIC_CLIENT_ERROR))
+        self.state = self.done
 
     def wait(self, event: events.Event) -> layer.CommandGenerator[None]:
         yield from super().wait(event)
@@ -133,16 +172,23 @@ class PatientHttp1Client(Http1Client):
         """From now on another caller's requests go out here."""
         self._layer = http_layer
 
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Nothing in this layer waits."""
         if type(event) is events.DataReceived and self._layer:
             data = spliced(self, self._layer, event.data)
             if data is not None:
-                if data:
-                    yield commands.SendData(self._layer.context.client, data)
-                return
-        yield from super()._handle_event(event)
+                return self._pass_on(data, self._layer.context.client)
+        return self._handle_event(event)
+
+    @staticmethod
+    def _pass_on(data: bytes, caller: Connection) -> layer.CommandGenerator[None]:
+        if data:
+            yield commands.SendData(caller, data)
 
     def send(self, event: Any) -> layer.CommandGenerator[None]:
+        if type(event) is WholeRequest:
+            yield from self._send_whole(event)
+            return
         if isinstance(event, RequestTrailers):
             return  # HTTP/1 servers need not read them (RFC 9110, 6.5.1), and mitmproxy cannot send them
         if isinstance(event, RequestHeaders):
@@ -151,11 +197,42 @@ class PatientHttp1Client(Http1Client):
             event = RequestHeaders(event.stream_id, _framed(event.request, event.end_stream), event.end_stream)
         yield from super().send(event)
 
+    def _send_whole(self, whole: WholeRequest) -> layer.CommandGenerator[None]:
+        if whole.request.is_http2 or "transfer-encoding" in whole.request.headers:
+            for part in whole.parts():
+                yield from self.send(part)
+        else:
+            self.stream_id, self.request = whole.stream_id, whole.request
+            self._is_logged_in = self._is_logged_in or _logs_connection_in(whole.request)
+            yield commands.SendData(self.conn, http1.assemble_request_head(whole.request) + whole.body)
+            yield from self.mark_done(request=True)
+
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.DataReceived) and self.request:
-            while interim := _INTERIM.match(bytes(self.buf)):
-                self.buf.maybe_extract_at_most(interim.end())
-        yield from super().read_headers(event)
+        if not (isinstance(event, events.DataReceived) and self.request and self.stream_id):
+            yield from super().read_headers(event)
+            return
+        while interim := _INTERIM.match(bytes(self.buf)):
+            self.buf.maybe_extract_at_most(interim.end())
+        if head := self.buf.maybe_extract_lines():
+            yield from self._read_response([bytes(line) for line in head], self.request, self.stream_id)
+
+    def _read_response(self, head: list[bytes], request: http.Request, stream_id: int) -> layer.CommandGenerator[None]:
+        try:
+            self.response = response = http1.read_response_head(head)
+            expected_bytes = http1.expected_http_body_size(request, response)
+        except ValueError as error:
+            yield commands.CloseConnection(self.conn)
+            message = f"Cannot parse HTTP response: {error}"
+            yield ReceiveHttp(ResponseProtocolError(stream_id, message, ErrorCode.GENERIC_SERVER_ERROR))
+            return
+        if (body := take_body(self.buf, expected_bytes)) is not None:
+            yield ReceiveHttp(WholeResponse(stream_id, response, body))
+            yield from self.mark_done(response=True)
+        else:
+            yield ReceiveHttp(ResponseHeaders(stream_id, response, False))
+            self.body_reader = http1_layers.make_body_reader(expected_bytes)
+            self.state = self.read_body
+            yield from self.read_body(events.DataReceived(self.conn, b""))
 
 
 def _logs_connection_in(request: http.Request) -> bool:

@@ -13,11 +13,11 @@ from mitmproxy.proxy.server import ConnectionHandler
 
 _NEEDED: Final[dict[type, str]] = {
     HttpLayer: "make_stream event_to_child get_connection register_connection",
-    HttpStream: "check_invalid check_killed handle_protocol_error make_server_connection send_response "
+    HttpStream: "check_invalid check_killed check_body_size handle_protocol_error make_server_connection send_response "
     "start_response_stream handle_connect_regular handle_connect_finish state_uninitialized "
     "state_wait_for_response_headers state_stream_response_body state_done state_errored",
-    Http1Server: "send read_headers",
-    Http1Client: "read_headers read_body",
+    Http1Server: "send read_headers read_body mark_done",
+    Http1Client: "send read_headers read_body mark_done",
     ConnectionHandler: "handle_connection handle_hook",
 }
 

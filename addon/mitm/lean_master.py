@@ -8,17 +8,35 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import fields
+from functools import cache
 from typing import Any, Final
 
-from mitmproxy import exceptions, hooks, master
+from mitmproxy import exceptions, hooks
 from mitmproxy.addonmanager import AddonManager, traverse
-from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig
 from mitmproxy.flow import Flow
 from mitmproxy.options import Options
+
+from addon.mitm.single_addons import single_addons
+
+with single_addons():
+    from mitmproxy import master  # it imports one of them
+    from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
+
+
+def _arguments(hook: hooks.Hook) -> list[Any]:
+    """As `hook.args()`, which looks through the dataclass each time."""
+    kind: Any = type(hook)  # mypy does not know that classes can be hashed whose instances cannot
+    return [getattr(hook, name) for name in _names(kind)]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 class TableAddonManager(AddonManager):
@@ -45,7 +63,7 @@ class TableAddonManager(AddonManager):
         `handle_lifecycle` goes on from there."""
         if hook in self._begun:
             return False
-        arguments = hook.args()
+        arguments = _arguments(hook)
         handlers = iter(self._handlers(hook.name))
         waits = self._call_until_one_waits(handlers, hook.name, arguments)
         flow = arguments[0]
@@ -55,7 +73,7 @@ class TableAddonManager(AddonManager):
         return False
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
-        arguments = event.args()
+        arguments = _arguments(event)
         if event in self._begun:
             waits, handlers = self._begun.pop(event)
         else:
@@ -65,7 +83,7 @@ class TableAddonManager(AddonManager):
             await self._call_rest(None, iter(watchers), "update", [[arguments[0]]])
 
     async def trigger_event(self, event: hooks.Hook) -> None:
-        await self._call_rest(None, iter(self._handlers(event.name)), event.name, event.args())
+        await self._call_rest(None, iter(self._handlers(event.name)), event.name, _arguments(event))
 
     def _handlers(self, name: str) -> list[Handler]:
         handlers = self._table.get(name)

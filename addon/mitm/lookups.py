@@ -1,13 +1,15 @@
-"""What mitmproxy looks up or makes anew for each call, made cheap: some thirty headers, the parts of the authority, contexts.
+"""What mitmproxy looks up or makes anew for each call, made cheap: some thirty headers, the length of a body, the parts of the
+authority, contexts.
 
 Relies on its internals (read on 12.2.3): the methods of `Headers` and `Context` that are replaced here, and that
-`url.parse_authority` is looked up by name.
+`http1.expected_http_body_size` and `url.parse_authority` are looked up by name.
 """
 
 from typing import Any, Final
 
-from mitmproxy.http import Headers
-from mitmproxy.net.http import url
+from mitmproxy.http import Headers, Request, Response
+from mitmproxy.net.http import http1, url
+from mitmproxy.net.http.http1.read import expected_http_body_size as _expected_body_size
 from mitmproxy.net.http.url import parse_authority as _parse_authority
 from mitmproxy.proxy.context import Context
 
@@ -22,6 +24,7 @@ def mend() -> None:
     Headers.get = _get  # type: ignore[method-assign, assignment]
     Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]
     Headers.__setitem__ = _set  # type: ignore[method-assign, assignment]
+    http1.expected_http_body_size = _body_size
     url.parse_authority = _authority
     Context.fork = _fork  # type: ignore[method-assign, assignment]
 
@@ -61,21 +64,43 @@ def _contains(headers: Headers, name: str | bytes) -> bool:
 
 def _set(headers: Headers, name: str | bytes, value: str | bytes) -> None:
     """The first header of that name keeps its place and spelling, others of it are removed."""
-    wanted, fields = _bytes(name).lower(), headers.fields
-    places = [place for place, (key, _) in enumerate(fields) if key.lower() == wanted]
-    if not places:
-        headers.fields = (*fields, (_bytes(name), _bytes(value)))
-        return
-    first, *others = places
-    headers.fields = tuple(
-        (key, _bytes(value)) if place == first else (key, old)
-        for place, (key, old) in enumerate(fields)
-        if place not in others
-    )
+    known, spelled, given = _by_name(headers), _bytes(name), _bytes(value)
+    wanted, fields = spelled.lower(), headers.fields
+    if wanted not in known:
+        fields = (*fields, (spelled, given))
+    else:
+        places = [place for place, (key, _) in enumerate(fields) if key.lower() == wanted]
+        first, *others = places
+        fields = tuple(
+            (key, given) if place == first else (key, old)
+            for place, (key, old) in enumerate(fields)
+            if place not in others
+        )
+    headers.fields = fields
+    headers.__dict__[_BY_NAME] = fields, {**known, wanted: [given]}
 
 
 def _bytes(text: str | bytes) -> bytes:
     return text.encode(*_ENCODING) if isinstance(text, str) else text
+
+
+# The length of a body: asked five times a call. Nearly always one header says it.
+
+
+def _body_size(request: Request, response: Response | None = None) -> int | None:
+    by_name = _by_name((response or request).headers)
+    stated = by_name.get(b"content-length", [])
+    is_plain = (
+        len(stated) == 1 and b"transfer-encoding" not in by_name and stated[0].isdigit() and stated[0][0] != _ZERO
+    )
+    if is_plain and (response is None or (response.status_code == _OK and request.data.method in _WITH_ANSWER)):
+        return int(stated[0])
+    return _expected_body_size(request, response)
+
+
+_ZERO: Final = ord("0")
+_OK: Final = 200
+_WITH_ANSWER: Final = (b"POST", b"GET")  # of HEAD and CONNECT an answer has no body
 
 
 # The authority: its host is encoded for DNS and matched label by label.

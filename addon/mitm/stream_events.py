@@ -24,6 +24,10 @@ class HeadIsLate(events.Event):
     """Sent into a connection's layers: what has come of a request's head has been there for too long."""
 
 
+class ReadNext(events.Event):
+    """A request has come behind another one, which is answered now."""
+
+
 class ProxyLeaves(events.Event):
     """Sent into the layers of an HTTP/2 connection: this process ends, and takes no further requests."""
 

@@ -7,12 +7,14 @@ where a store is opened: only `heliograph[s3]` has it.
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from addon.objects.words import kind_of, may_not, refuses, words_of
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -23,6 +25,12 @@ _URL: Final = re.compile(rf"(?:{'|'.join(SCHEMES)})://[^/\s?#@]+(?:@[^/\s?#]+)?(
 PART_BYTES: Final = 16 * 2**20
 _ONE_PUT_BYTES: Final = 64 * 2**20
 _READ_BYTES: Final = 2**20
+# Variables that obstore reads, too.
+_ENDPOINTS: Final = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _MD5: Final = re.compile(r"[0-9a-f]{32}")
 _RETRIES: Final[Any] = {
@@ -68,6 +76,11 @@ def is_url(text: str) -> bool:
     return text.partition("://")[0] in SCHEMES and "://" in text
 
 
+def is_nearly_url(text: str) -> bool:
+    """Whether a slash after the scheme is missing, as where a person forgot it or `Path` took it away."""
+    return text.partition(":")[0] in SCHEMES and ":" in text and not is_url(text) and not os.path.lexists(text)
+
+
 def checked_url(text: str) -> str:
     """The URL without a slash at its end. Raises ValueError that says what is allowed."""
     if not _URL.fullmatch(text):
@@ -85,6 +98,8 @@ class Store:
         where obstore is missing or the URL is not one of a store."""
         self.url = url
         self._store = _opened(url, patience_s)
+        # Google compares the number of a version and not an etag, so the etag is compared here first.
+        self._compares_here = kind_of(url) == "gs"
 
     def put_file(self, path: str, file: Path, md5: str) -> None:
         """Stores a file, and reads back what the store has now. `md5`: of its bytes. Raises OSError for the file, Untrue."""
@@ -104,12 +119,39 @@ class Store:
         Changed, and Untrue where they cannot be read back."""
         import obstore
 
-        mode: Any = {"e_tag": etag} if etag else "create"
+        mode = self._only_if(path, etag)
         done = self._try("write", lambda: obstore.put(self._store, path, data, mode=mode, use_multipart=False))
         stored, etag = self.get(path)
         if stored != data:
             raise Untrue(f"{self.url}: the store took {path} and has other bytes than it was given")
         return etag or done.get("e_tag")
+
+    def learn_conditions(self, path: str, data: bytes) -> None:
+        """Tries whether the store refuses to make an object that is there, with the bytes that it has. Some stores that speak
+        S3 pass over the condition: from then on it is checked here before each put."""
+        import obstore
+
+        try:
+            self._try("write", lambda: obstore.put(self._store, path, data, mode="create", use_multipart=False))
+        except Changed:
+            return
+        self._compares_here = True
+
+    def _only_if(self, path: str, etag: str | None) -> Any:
+        """The condition of a put, in obstore's form. Raises Changed."""
+        import obstore
+
+        if not self._compares_here:
+            return {"e_tag": etag} if etag else "create"
+        try:
+            found = self._try("read", lambda: obstore.head(self._store, path))
+        except NotThere:
+            found = {"e_tag": None}
+        if found["e_tag"] != etag:
+            raise Changed(f"{self.url}: another process has written the same object")
+        if not etag:
+            return "create"
+        return {"e_tag": etag} | ({"version": found["version"]} if found.get("version") else {})
 
     def replace(self, path: str, data: bytes) -> None:
         """Stores bytes in place of whatever is there. Not read back: for what is written again soon."""
@@ -190,7 +232,8 @@ class Store:
         pages = self._try("list", lambda: obstore.list(self._store, prefix, chunk_size=1000))
         while page := self._try("list", lambda: next(pages, None)):
             yield from (
-                Found(each["path"], each["size"], each.get("e_tag"), each["last_modified"].timestamp()) for each in page
+                Found(each["path"], each["size"], _quoted(each.get("e_tag")), each["last_modified"].timestamp())
+                for each in page
             )
 
     def delete(self, paths: Sequence[str]) -> None:
@@ -214,6 +257,11 @@ class Store:
             raise _in_words(self.url, verb, error) from error
 
 
+def _quoted(etag: str | None) -> str | None:
+    """Azure's listings leave out the quotes that its other answers have."""
+    return f'"{etag}"' if etag and not etag.endswith('"') else etag
+
+
 def _opened(url: str, patience_s: float | None) -> "ObjectStore":
     try:
         from obstore.exceptions import BaseError
@@ -222,8 +270,8 @@ def _opened(url: str, patience_s: float | None) -> "ObjectStore":
         raise StoreTrouble(
             f"{url}: object storage needs the extra s3; install it: pip install 'heliograph[s3]'"
         ) from error
-    plain = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    options = {**_TIMES, "allow_http": True} if plain.startswith("http://") else {**_TIMES}
+    is_plain = endpoint_of(kind_of(url), os.environ).startswith("http://")
+    options = {**_TIMES, "allow_http": True} if is_plain else {**_TIMES}
     retries = _RETRIES
     if patience_s is not None:
         options |= {"timeout": timedelta(seconds=patience_s), "connect_timeout": timedelta(seconds=patience_s)}
@@ -234,7 +282,13 @@ def _opened(url: str, patience_s: float | None) -> "ObjectStore":
     try:
         return from_url(url, **given)
     except (BaseError, ValueError) as error:
-        raise StoreTrouble(f"{url}: cannot be opened: {_first_line(error)}") from error
+        words = words_of(url, "open", "", str(error)) or f"cannot be opened: {_first_line(error)}"
+        raise StoreTrouble(f"{url}: {words}") from error
+
+
+def endpoint_of(kind: str, environ: Mapping[str, str]) -> str:
+    """Another address than the cloud's own, where the environment names one; else "". `kind`: s3, gs or az."""
+    return next((environ[name] for name in _ENDPOINTS[kind] if environ.get(name)), "")
 
 
 def _of_boto3() -> Any:
@@ -251,18 +305,6 @@ def _of_boto3() -> Any:
     return Boto3CredentialProvider()
 
 
-_WORDS: Final = {
-    "NoSuchBucket": "there is no such bucket; make it, or correct its name",
-    "AccessDenied": "these credentials may not {verb} there; they need ListBucket, GetObject, PutObject and DeleteObject",
-    "ExpiredToken": "the credentials have expired; renew them",
-    "InvalidAccessKeyId": "the store does not know this access key; correct AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key; correct AWS_SECRET_ACCESS_KEY",
-    "InvalidToken": "the session token is not valid; renew the credentials",
-    "RequestTimeTooSkewed": "the clock of this machine is wrong, so the store refuses its requests; set the clock",
-    "SlowDown": "the store asks for fewer requests; trying again later",
-}
-
-
 def _in_words(url: str, verb: str, error: BaseException) -> StoreTrouble:
     from obstore.exceptions import AlreadyExistsError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
@@ -274,16 +316,14 @@ def _in_words(url: str, verb: str, error: BaseException) -> StoreTrouble:
         "ConditionalRequestConflict",
     ):
         return Changed(f"{url}: another process has written the same object")
-    if words := _WORDS.get(code):
-        return StoreTrouble(f"{url}: {words.format(verb=verb)}")
+    if words := words_of(url, verb, code, text):
+        return StoreTrouble(f"{url}: {words}")
     if isinstance(error, FileNotFoundError):
         return NotThere(f"{url}: {_first_line(error)}")
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
-        return StoreTrouble(f"{url}: {_WORDS['AccessDenied'].format(verb=verb)} ({code or _first_line(error)})")
-    if "169.254.169.254" in text or "metadata" in text:
-        return StoreTrouble(
-            f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role"
-        )
+    if isinstance(error, UnauthenticatedError):
+        return StoreTrouble(f"{url}: {refuses(url)} ({code or _first_line(error)})")
+    if isinstance(error, PermissionDeniedError | PermissionError):
+        return StoreTrouble(f"{url}: {may_not(url, verb)} ({code or _first_line(error)})")
     return StoreTrouble(f"{url}: cannot {verb}: {_first_line(error)}")
 
 

@@ -1,16 +1,17 @@
 """Anthropic. https://platform.claude.com/docs/en/api/messages and .../build-with-claude/streaming"""
 
 import re
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import dialect
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
-from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers import anthropic_usage, dialect
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
+from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal
 from addon.providers.openai_shaped import completion_prompt, operations
 from addon.providers.pieces import Pieces
+from addon.providers.shares import share_units
 
 TERMINAL: Final = Terminal(line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")message_stop(?=["\s]|$)')
 COMPLETION_END: Final = Terminal(anywhere=rb'"stop_reason"\s*:\s*"')
@@ -22,49 +23,6 @@ _CODE: Final = "code_execution"
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool
 _FREES_CODE: Final = re.compile(r"web_(?:search|fetch)_(\d{8})")
 _FREES_CODE_SINCE: Final = "20260209"
-# What an iteration may be that the price of the answer's own model covers.
-_OWN_ITERATIONS: Final = frozenset({"message", "compaction"})
-
-
-def usage(raw: Json) -> Usage | None:
-    """All that is billed: the answer, and what its context was compacted with, which the totals leave out.
-
-    "A `compaction` entry's tokens are not included in the top-level `usage` fields": anthropic/types/beta/beta_usage.py
-    """
-    whole = _counted(raw)
-    if whole is None:
-        return None
-    for iteration in items(at(raw, "iterations")):
-        if at(iteration, "type") == "compaction" and (more := _counted(iteration)):
-            whole = _added(whole, more)
-    return whole
-
-
-def _added(one: Usage, other: Usage) -> Usage:
-    """A count that neither states stays unknown."""
-    names = [item.name for item in fields(Usage)]
-    pairs = {name: (getattr(one, name), getattr(other, name)) for name in names}
-    return Usage(
-        **{name: None if pair == (None, None) else (pair[0] or 0) + (pair[1] or 0) for name, pair in pairs.items()}
-    )
-
-
-def _counted(raw: Json) -> Usage | None:
-    """Anthropic leaves cached tokens out of its `input_tokens`; ours, like OpenTelemetry's, has them in."""
-    uncached = count(at(raw, "input_tokens"))
-    cache_read = count(at(raw, "cache_read_input_tokens"))
-    cache_creation = count(at(raw, "cache_creation_input_tokens"))
-    output = count(at(raw, "output_tokens"))
-    if uncached is None and output is None:
-        return None
-    return Usage(
-        input_tokens=None if uncached is None else uncached + (cache_read or 0) + (cache_creation or 0),
-        cache_read_input_tokens=cache_read,
-        cache_creation_input_tokens=cache_creation,
-        cache_creation_1h_input_tokens=count(at(raw, "cache_creation", "ephemeral_1h_input_tokens")),
-        output_tokens=output,
-        reasoning_output_tokens=count(at(raw, "output_tokens_details", "thinking_tokens")),
-    )
 
 
 def read_json(body: Json) -> Reading:
@@ -75,14 +33,14 @@ def read_json(body: Json) -> Reading:
         (string(at(block, "thinking")) or "") + (dumped(given) if (given := at(block, "input")) else "")
         for block in blocks
     )
-    return _reading(body, at(body, "usage"), at(body, "stop_reason"), said, other, error_type(body), _code_runs(blocks))
+    return _reading(body, at(body, "usage"), body, said, other, error_type(body), blocks)
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """`message_start` has the input's usage, `message_delta` the running total of the output: it replaces, never adds."""
     message: Json = None
     raw: Json = None
-    stop_reason: Json = None
+    stop: Json = None
     said: list[str] = []
     other: list[str] = []
     failure: str | None = None
@@ -107,12 +65,12 @@ def read_stream(events: Iterable[Event]) -> Reading:
                 if at(data, "type") and at(data, "delta") == {"type": "text_delta", "text": said[-1]}:
                     pieces.learn(event.data, "text", said[-1])
             case "message_delta":
-                stop_reason = at(data, "delta", "stop_reason") or stop_reason
+                stop = at(data, "delta") if at(data, "delta", "stop_reason") else stop
                 raw = merged(raw, at(data, "usage"))
             case kind if kind == "error" or (kind is None and at(data, "error")):
                 failure = error_type(data) or "error"
-    reading = _reading(message, raw, stop_reason, "".join(said), "".join(other), failure, _code_runs(blocks))
-    if failure and reading.usage and not (reading.text or reading.other_output or stop_reason):
+    reading = _reading(message, raw, stop, "".join(said), "".join(other), failure, blocks)
+    if failure and reading.usage and not (reading.text or reading.other_output or stop):
         # `message_start` counts a token before there is any.
         return replace(reading, usage=replace(reading.usage, output_tokens=None))
     return reading
@@ -150,16 +108,9 @@ def read_completion_stream(events: Iterable[Event]) -> Reading:
 def _completion(chunks: list[Json]) -> Reading:
     head = next((chunk for chunk in chunks if string(at(chunk, "model"))), None)
     failure = next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
-    reason = next((found for chunk in reversed(chunks) if (found := string(at(chunk, "stop_reason")))), None)
+    last = next((chunk for chunk in reversed(chunks) if string(at(chunk, "stop_reason"))), None)
     said = "".join(string(at(chunk, "completion")) or "" for chunk in chunks)
-    return _reading(head, None, reason, said, "", failure)
-
-
-def merged(earlier: Json, later: Json) -> Json:
-    """`later` over `earlier`, key by key; a null or missing key of `later` keeps what `earlier` said."""
-    if not isinstance(earlier, dict) or not isinstance(later, dict):
-        return earlier if later is None else later
-    return earlier | {key: merged(earlier.get(key), value) for key, value in later.items() if value is not None}
+    return _reading(head, None, last, said, "", failure)
 
 
 def prompt(request: Json) -> str:
@@ -177,20 +128,24 @@ def prompt(request: Json) -> str:
 
 
 def _reading(
-    message: Json, raw: Json, stop_reason: Json, said: str, other: str, failure: str | None, code_runs: int = 0
+    message: Json, raw: Json, stop: Json, said: str, other: str, failure: str | None, blocks: Sequence[Json] = ()
 ) -> Reading:
-    reason = string(stop_reason)
+    """`stop`: what has the `stop_reason` and its details. `blocks`: of the content."""
+    reason = string(at(stop, "stop_reason"))
+    refusal = (at(stop, "stop_details") or {}) if reason == "refusal" else None
+    billed = anthropic_usage.billed(message, raw, blocks, refusal)
     return Reading(
-        response_model=string(at(message, "model")),
+        response_model=billed.model,
         response_id=string(at(message, "id")),
         finish_reasons=(reason,) if reason else (),
-        usage=usage(raw),
+        usage=billed.usage,
         usage_raw=raw,
-        units=_units(raw, code_runs),
-        price_factors=_price_factors(message, raw),
+        units=_units(raw, _code_runs(blocks)) | share_units(billed.shares),
+        price_factors=_price_factors(raw, billed),
         text=said or None,
         other_output=other or None,
         error_type=failure,
+        is_unbilled=billed.is_refusal_unbilled,
     )
 
 
@@ -208,17 +163,15 @@ def _units(raw: Json, code_runs: int) -> dict[str, Decimal | None]:
     }
 
 
-def _price_factors(message: Json, raw: Json) -> dict[str, str]:
-    """What changes the price: tier, speed, region, and samplings by another model (advisors, fallbacks)."""
+def _price_factors(raw: Json, billed: anthropic_usage.Billed) -> dict[str, str]:
+    """What changes the price: tier, speed, region; and samplings of a kind that nobody knows the price of."""
     factors = {
         key: value for key in ("service_tier", "speed", "inference_geo") if (value := string(at(raw, key))) is not None
     }
-    iterations = items(at(raw, "iterations"))
-    kinds = {string(at(iteration, "type")) or "unnamed" for iteration in iterations} - _OWN_ITERATIONS
-    own = {None, string(at(message, "model"))}
-    kinds |= {"another model" for iteration in iterations if string(at(iteration, "model")) not in own}
-    if kinds:
-        factors["iterations"] = ",".join(sorted(kinds))
+    if billed.unknown_kinds:
+        factors["iterations"] = billed.unknown_kinds
+    elif billed.shares and factors.get("speed") == "fast":
+        factors["iterations"] = "of several models, fast"  # the speed is that of the answer's own model
     return factors
 
 

@@ -26,6 +26,7 @@ from addon.providers import (
 )
 from addon.providers.model import Asked, Operation, Provider, Reading
 from addon.providers.openai_shaped import operations
+from addon.providers.path_pattern import PathPattern
 
 _GATEWAY: Final = "/v1/[^/]+/[^/]+/"
 # An answer from the gateway's own cache cost nothing. https://developers.cloudflare.com/ai-gateway/features/caching
@@ -87,7 +88,7 @@ def _answered_by_gateway(operation: Operation, path: str) -> Operation:
 
     return replace(
         operation,
-        path=re.compile(path),
+        path=PathPattern(path),
         with_request=with_request,
         answer_headers=(*operation.answer_headers, _CACHE),
     )

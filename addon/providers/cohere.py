@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, dumped, error_type, items, json_of, string, whole, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import operations
 
@@ -31,15 +31,15 @@ _FAILED: Final = {"ERROR", "ERROR_TOXIC", "ERROR_LIMIT", "TIMEOUT"}
 def usage(raw: Json) -> Usage | None:
     """`billed_units`, or `tokens` where nothing is said to be billed. Tokens of images are billed beside those of text."""
     billed = at(raw, "billed_units")
-    counted = billed if any(whole(at(billed, key)) is not None for key in _TOKENS) else at(raw, "tokens")
-    text, image = whole(at(counted, "text_tokens")), whole(at(counted, "image_tokens"))
+    counted = billed if any(count(at(billed, key)) is not None for key in _TOKENS) else at(raw, "tokens")
+    text, image = count(at(counted, "text_tokens")), count(at(counted, "image_tokens"))
     if text is None:
-        text = whole(at(counted, "input_tokens"))
-    output = whole(at(counted, "output_tokens"))
+        text = count(at(counted, "input_tokens"))
+    output = count(at(counted, "output_tokens"))
     if text is None and image is None and output is None:
         return None
     total = None if text is None and image is None else (text or 0) + (image or 0)
-    cached = whole(at(raw, "cached_tokens"))
+    cached = count(at(raw, "cached_tokens"))
     # Cached tokens are some of `tokens`, of which fewer may be billed.
     return Usage(
         input_tokens=total,
@@ -54,7 +54,7 @@ _TOKENS: Final = ("input_tokens", "output_tokens", "text_tokens", "image_tokens"
 def units(raw: Json) -> dict[str, Decimal | None]:
     """Images whose tokens are billed are not billed by the piece."""
     billed = at(raw, "billed_units")
-    found = {unit: Decimal(number) for key, unit in _UNITS.items() if (number := whole(at(billed, key)))}
+    found = {unit: Decimal(number) for key, unit in _UNITS.items() if (number := count(at(billed, key)))}
     if "input_image_tokens" in found:
         found.pop("input_images", None)
     return {**found}

@@ -12,6 +12,7 @@ from typing import Final
 from addon.providers import anthropic_shaped, openai_shaped
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers.polled import charged_by_path
 
 # Prices of hosts in China are in yuan. https://www.alibabacloud.com/help/en/model-studio/regions
 _REGIONS: Final = {
@@ -95,7 +96,11 @@ def _total(raw: Json) -> Usage | None:
 
 
 def _units(raw: Json, failure: str | None) -> dict[str, Decimal | None]:
-    stated = {"images": at(raw, "image_count"), "input_characters": at(raw, "characters")}
+    stated = {
+        "images": at(raw, "image_count"),
+        "input_characters": at(raw, "characters"),
+        "video_seconds": at(raw, "video_duration"),  # class VideoSynthesisUsage of its SDK
+    }
     return {unit: Decimal(n) for unit, value in stated.items() if (n := count(value)) and not failure}
 
 
@@ -104,6 +109,14 @@ def with_task(reading: Reading, asked: Asked) -> Reading:
     if asked.path.endswith("-synthesis") and not reading.usage_raw and not reading.error_type:
         return replace(reading, is_free=True)
     return reading
+
+
+def read_task(body: Json) -> Reading:
+    """A task that is fetched says what it used once it is done. It does not name the model, so it has no price."""
+    reading = read_native(body)
+    if at(body, "output", "task_status") == "SUCCEEDED" or reading.error_type:
+        return reading
+    return replace(reading, is_free=True)
 
 
 def prompt(request: Json) -> str:
@@ -155,6 +168,14 @@ PROVIDER: Final = Provider(
         _service("embeddings", "embeddings/[^/]+/[^/]+"),
         _service("rerank", "rerank/[^/]+/[^/]+"),
         _service("image_generation", "aigc/(?:text2image|image2image|image-generation)/[^/]+"),
+        _service("video_generation", "aigc/(?:video-generation|image2video)/[^/]+"),
+        Operation(
+            name="retrieve_task",
+            method="GET",
+            path=re.compile("/api/v1/tasks/[^/]+"),
+            read_json=read_task,
+            with_request=charged_by_path,
+        ),
     ),
     # The Coding Plan: https://www.alibabacloud.com/help/en/model-studio/coding-plan
     plan_hosts=frozenset(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import media
-from addon.providers.fields import at, error_type, items, string, whole
+from addon.providers.fields import at, count, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Reading
 
 _FIREWORKS_MODEL: Final = r"(?P<model>accounts/[^/]+/models/[^/]+)"
@@ -38,7 +38,7 @@ def _by_steps(reading: Reading, asked: Asked) -> Reading:
 
 def _by_pixel_steps(reading: Reading, asked: Asked) -> Reading:
     """Novita and Hyperbolic charge width x height x steps."""
-    sides = [whole(at(asked.body, name)) for name in ("width", "height")]
+    sides = [count(at(asked.body, name)) for name in ("width", "height")]
     each = [*sides, _steps(asked.body)]
     return _with_unit(reading, "image_pixel_steps", _product(each), asked.body)
 
@@ -46,13 +46,13 @@ def _by_pixel_steps(reading: Reading, asked: Asked) -> Reading:
 def _with_unit(reading: Reading, unit: str, of_each: int | None, request: Json) -> Reading:
     if reading.error_type:
         return reading
-    asked_for = (whole(at(request, name)) for name in ("samples", "image_num", "num_images"))
+    asked_for = (count(at(request, name)) for name in ("samples", "image_num", "num_images"))
     number = reading.units.get("images") or next((Decimal(n) for n in asked_for if n), Decimal(1))
     return replace(reading, units={unit: None if of_each is None else number * of_each})
 
 
 def _steps(request: Json) -> int | None:
-    return next((n for name in ("num_inference_steps", "steps") if (n := whole(at(request, name)))), None)
+    return next((n for name in ("num_inference_steps", "steps") if (n := count(at(request, name)))), None)
 
 
 def _product(factors: list[int | None]) -> int | None:

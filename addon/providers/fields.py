@@ -4,18 +4,20 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from addon.providers.framing.model import UNREAD, Event
-from addon.providers.model import Json
+
+Json = Any  # parsed JSON: dict, list, str, int, float, bool, None
 
 # No honest count is near it, and millions of them still add up to a BIGINT.
 LARGEST_COUNT: Final = 10**12
 # A parsed value takes up to some 100 times the bytes of its text (`[[],[],...`). A megabyte of text is harmless; a longer
 # one may have as many values as the longest honest answer, a list of embeddings.
 UNCHECKED_BYTES, MOST_VALUES = 2**20, 2_000_000
+DIGITS: Final = re.compile(r"[0-9]{1,13}")
 SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -76,13 +78,18 @@ def string(value: Json) -> str | None:
 
 
 def count(value: Json) -> int | None:
-    """A number of tokens: a whole number from 0 on. True is not 1."""
-    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
+    """A number of tokens: a whole number from 0 on. True is not 1.
 
-
-def whole(value: Json) -> int | None:
-    """A count that some APIs write as 12.0."""
-    return count(int(value)) if isinstance(value, float) and value.is_integer() else count(value)
+    Some APIs write it as 12.0, and JSON made of protocol buffers writes 64-bit numbers as "12".
+    https://protobuf.dev/programming-guides/json/
+    """
+    if type(value) is int:
+        return value if 0 <= value <= LARGEST_COUNT else None
+    if isinstance(value, float):
+        return count(int(value)) if value.is_integer() else None
+    if isinstance(value, str):
+        return count(int(value)) if DIGITS.fullmatch(value) else None
+    return None
 
 
 def items(value: Json) -> list[Json]:
@@ -151,10 +158,19 @@ def added(total: Json, more: Json) -> Json:
         return {
             key: added(total.get(key), more.get(key)) for key in [*total, *(key for key in more if key not in total)]
         }
+    if isinstance(total, str) or isinstance(more, str):
+        return total if more is None else more
     one, other = count(total), count(more)
     if one is not None and other is not None:
         return one + other
     return total if more is None else more
+
+
+def merged(earlier: Json, later: Json) -> Json:
+    """`later` over `earlier`, key by key; a null or missing key of `later` keeps what `earlier` said."""
+    if not isinstance(earlier, dict) or not isinstance(later, dict):
+        return earlier if later is None else later
+    return earlier | {key: merged(earlier.get(key), value) for key, value in later.items() if value is not None}
 
 
 def the_one(body: Json) -> Json:

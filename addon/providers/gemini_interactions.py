@@ -5,6 +5,7 @@ https://ai.google.dev/api/interactions-api; names from google-genai 3.4, _gaos/t
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -84,15 +85,34 @@ def prompt(request: Json) -> str:
     return prompt_of(parts, at(request, "tools"))
 
 
+def read_retrieved(body: Json) -> Reading:
+    """An interaction that is fetched; one that has not finished costs nothing yet."""
+    reading = read_json(body)
+    return reading if reading.usage_raw or reading.finish_reasons else replace(reading, is_free=True)
+
+
+def read_decisions(body: Json) -> Reading:
+    """`{"answers": {...}, "usage"}`, charged by the input alone. `_gaos/types/decisions/createdecisionresponse.py`"""
+    return replace(_reading(body, "", "", None), units={})
+
+
 def operations(base: str) -> tuple[Operation, ...]:
+    create = Operation(
+        name="interactions",
+        path=re.compile(f"{base}/interactions/?"),
+        terminal=TERMINAL,
+        read_json=read_json,
+        read_stream=read_stream,
+        prompt_text=prompt,
+    )
+    retrieve = replace(create, read_json=read_retrieved, prompt_text=None)
     return (
+        create,
+        # One that runs in the background, as agents do, states its usage where it is fetched.
+        replace(retrieve, name="retrieve_interaction", method="GET", path=re.compile(f"{base}/interactions/[^/]+")),
+        replace(retrieve, name="cancel_interaction", path=re.compile(f"{base}/interactions/[^/]+/cancel")),
         Operation(
-            name="interactions",
-            path=re.compile(f"{base}/interactions/?"),
-            terminal=TERMINAL,
-            read_json=read_json,
-            read_stream=read_stream,
-            prompt_text=prompt,
+            name="decisions", path=re.compile(f"{base}/decisions/?"), read_json=read_decisions, prompt_text=prompt
         ),
     )
 
@@ -100,14 +120,15 @@ def operations(base: str) -> tuple[Operation, ...]:
 def _reading(body: Json, said: str, other: str, failure: str | None) -> Reading:
     raw, status = at(body, "usage"), string(at(body, "status"))
     tier = service_tier(string(at(body, "service_tier")))
-    model = string(at(body, "model")) or string(at(body, "agent"))
+    model, name = string(at(body, "model")) or string(at(body, "agent")), string(at(body, "id"))
     return Reading(
         response_model=model,
-        response_id=string(at(body, "id")),
+        response_id=name,
         finish_reasons=(status,) if status and status not in ("in_progress", "queued") else (),
         usage=usage(raw),
         usage_raw=raw,
         units=_units(raw, model),
+        charged_once=f"interaction {name}" if raw and name else None,
         price_factors={"service_tier": tier} if tier else {},
         text=said or None,
         other_output=other or None,

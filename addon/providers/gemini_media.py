@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import at, error_type, items, string, the_one, whole
+from addon.providers.fields import at, count, error_type, items, string, the_one
 from addon.providers.gemini_usage import Units, token_parts, usage
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
 
@@ -44,7 +44,7 @@ def read_embedding(body: Json) -> Reading:
     raw = at(body, "usageMetadata")
     tokens = usage(raw)
     if raw is None:
-        counts = [whole(at(part, "statistics", "tokenCount")) for part in _embeddings(body)]
+        counts = [count(at(part, "statistics", "tokenCount")) for part in _embeddings(body)]
         known = [number for number in counts if number is not None]
         tokens = Usage(input_tokens=sum(known)) if known and len(known) == len(counts) else None
     elif tokens:
@@ -58,12 +58,12 @@ def read_predicted_embeddings(body: Json) -> Reading:
     https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
     """
     counts = [
-        whole(at(prediction, "embeddings", "statistics", "token_count"))
+        count(at(prediction, "embeddings", "statistics", "token_count"))
         for prediction in items(at(body, "predictions"))
         if at(prediction, "embeddings")
     ]
     known = [number for number in counts if number is not None]
-    characters = whole(at(body, "metadata", "billableCharacterCount"))
+    characters = count(at(body, "metadata", "billableCharacterCount"))
     units: Units = {} if characters is None else {"input_characters": Decimal(characters)}
     tokens = Usage(input_tokens=sum(known)) if known and len(known) == len(counts) else None
     raw = {key: value for key in ("metadata",) if (value := at(body, key))} or None
@@ -90,8 +90,8 @@ def video_asked(reading: Reading, asked: Asked) -> Reading:
     if reading.response_id is None:
         return reading
     told = at(asked.body, "parameters")
-    seconds = whole(_number(at(told, "durationSeconds"))) or _SECONDS
-    videos = whole(_number(at(told, "sampleCount"))) or whole(_number(at(told, "numberOfVideos"))) or 1
+    seconds = count(_number(at(told, "durationSeconds"))) or _SECONDS
+    videos = count(_number(at(told, "sampleCount"))) or count(_number(at(told, "numberOfVideos"))) or 1
     factors = {"resolution": (string(at(told, "resolution")) or _RESOLUTION).lower()}
     if at(told, "generateAudio") is False:
         factors["audio"] = "none"

@@ -18,7 +18,7 @@ TERMINAL: Final = Terminal(anywhere=rb'"event_type"\s*:\s*"metrics"')
 
 def usage(metrics: Json) -> Usage | None:
     """`metrics`: [{"metric": "num_prompt_tokens", "value": 25.0, "unit": "tokens"}, ...]"""
-    found = {_METRICS.get(str(at(item, "metric")), ""): _whole(at(item, "value")) for item in items(metrics)}
+    found = {_METRICS.get(str(at(item, "metric")), ""): count(at(item, "value")) for item in items(metrics)}
     stated = Usage(input_tokens=found.get("input_tokens"), output_tokens=found.get("output_tokens"))
     return stated if stated != Usage() else None
 
@@ -66,11 +66,6 @@ def read_stream(events: Iterable[Event]) -> Reading:
 
 def _called(call: Json) -> str:
     return "".join(string(at(call, "function", key)) or "" for key in ("name", "arguments"))
-
-
-def _whole(value: Json) -> int | None:
-    """Their counts are written as fractions: 25.0."""
-    return count(int(value)) if isinstance(value, float) and value.is_integer() else count(value)
 
 
 PROVIDER: Final = Provider(

@@ -1,4 +1,4 @@
-"""Servers on one's own machine whose native APIs are not OpenAI's: llama.cpp, SGLang, LM Studio, TGI; and vLLM.
+"""Servers on one's own machine whose native APIs are not OpenAI's: llama.cpp, SGLang, LM Studio, TGI, TEI, Infinity; and vLLM.
 
 All of them speak OpenAI's API as well. They have no hosts that could be decrypted, and no price unless one is configured.
 """
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from addon.providers import anthropic_shaped
+from addon.providers import anthropic_shaped, local_pooling
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import DONE, operations
@@ -165,8 +165,14 @@ CHAT_END: Final = Terminal(line_start=rb"event: ?chat\.end")
 STOP: Final = Terminal(anywhere=rb'"stop"\s*:\s*true')
 
 PROVIDERS: Final = (
-    local("vllm", 8000, "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
-    local("sglang", 30000, SGLANG, native("text_completion", "/generate", read_sglang, DONE, SGLANG)),
+    local("vllm", 8000, "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", *local_pooling.VLLM),
+    local(
+        "sglang",
+        30000,
+        SGLANG,
+        native("text_completion", "/generate", read_sglang, DONE, SGLANG),
+        *local_pooling.SGLANG,
+    ),
     local(
         "lmstudio",
         1234,
@@ -179,6 +185,7 @@ PROVIDERS: Final = (
         8080,
         LLAMACPP,
         native("text_completion", "/(?:completion|infill)", read_llamacpp, STOP, LLAMACPP),
+        *local_pooling.LLAMACPP,
     ),
     local(
         "tgi",
@@ -191,5 +198,19 @@ PROVIDERS: Final = (
             GENERATED,
             TGI,
         ),
+    ),
+    Provider(
+        name="infinity",
+        origin="http://127.0.0.1:7997",
+        hosts=(),
+        operations=(*local_pooling.INFINITY, *operations("/v1", "embeddings")),
+        source="https://michaelfeil.github.io/infinity/",
+    ),
+    Provider(
+        name="tei",
+        origin="http://127.0.0.1:3000",
+        hosts=(),
+        operations=(*local_pooling.TEI, *operations("/v1", "embeddings")),
+        source="https://huggingface.co/docs/text-embeddings-inference",
     ),
 )

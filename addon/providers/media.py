@@ -3,7 +3,6 @@
 Most answers state no usage: what is priced is in the request (characters, size), or is the length of the sound.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,6 +12,7 @@ from addon.providers import openai_shaped
 from addon.providers.fields import amount, at, count, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
 from addon.providers.openai_shaped import Complete
+from addon.providers.path_pattern import PathPattern
 
 
 def operations(base: str, *names: str, complete: Complete | None = None) -> tuple[Operation, ...]:
@@ -29,7 +29,7 @@ def _operation(base: str, name: str, complete: Complete | None) -> Operation:
 
     return Operation(
         name=shape.name,
-        path=re.compile(f"{base}{shape.path}/?"),
+        path=PathPattern(f"{base}{shape.path}/?"),
         read_json=read_json,
         with_request=shape.with_request,
     )
@@ -76,10 +76,13 @@ def of_transcript(reading: Reading, _asked: Asked) -> Reading:
 
 
 def read_ranking(body: Json) -> Reading:
-    """Ranking has no output, so all tokens are the input's."""
-    raw = at(body, "usage")
+    """Ranking has no output, so all tokens are the input's. SiliconFlow states them as Cohere does, in `meta`:
+    https://docs.siliconflow.com/en/api-reference/rerank/create-rerank"""
+    raw = at(body, "usage") or at(body, "meta")
     total = count(at(raw, "total_tokens"))
-    reading = _reading(body, {})
+    if total is None:
+        total = count(at(raw, "tokens", "input_tokens"))
+    reading = replace(_reading(body, {}), usage_raw=raw)
     return reading if total is None else replace(reading, usage=Usage(input_tokens=total))
 
 

@@ -9,20 +9,18 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
+from addon.providers.fields import Json
 from addon.providers.framing.model import Event, Framing, Terminal
 from addon.providers.framing.table import JSON
-
-if TYPE_CHECKING:
-    from addon.providers.sockets import SocketProtocol
+from addon.providers.path_pattern import PathPattern
+from addon.providers.sockets import SocketProtocol
 
 __all__ = ["Asked", "Event", "Framing", "Json", "Operation", "Provider", "Reading", "Terminal", "Usage"]
 
-Json = Any  # parsed JSON: dict, list, str, int, float, bool, None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Usage and Reading are made several times for each call. Frozen, they take four times as long to make.
+@dataclass(slots=True, kw_only=True)
 class Usage:
     """Tokens of one call. None means the provider did not say; a stated 0 is 0."""
 
@@ -34,7 +32,7 @@ class Usage:
     reasoning_output_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reading:
     """What an answer says of itself."""
 
@@ -53,6 +51,8 @@ class Reading:
     stated_cost_usd: Decimal | None = None  # by the provider, with what it bills elsewhere added
     # Known to cost nothing itself: a look at a call that is billed elsewhere, a file that is not the results of a batch.
     is_free: bool = False
+    # Not charged by the provider's own rule, though it states what was used: a refusal before any output.
+    is_unbilled: bool = False
     paid_by_plan: bool = False  # by capacity that was bought before: the call has no cost of its own
     # Names work that several calls may state, e.g. a response from the background that is fetched twice: the first call
     # that states it is charged, later ones are free.
@@ -82,7 +82,7 @@ class Operation:
 
     name: str  # OpenTelemetry's gen_ai.operation.name where it has one
     # Matched whole against the provider's own path, query left off; a group `model` names the model.
-    path: re.Pattern[str]
+    path: re.Pattern[str] | PathPattern
     method: str = "POST"
     json_framing: Framing = JSON  # of an answer whose content type is JSON, or names none
     terminal: Terminal | None = None  # what ends a stream; None: the end of the bytes
@@ -93,8 +93,10 @@ class Operation:
     # Completes what the answer says by what only the request tells: size and quality of images, characters to speak.
     with_request: Callable[[Reading, Asked], Reading] | None = None
     prompt_text: Callable[[Json], str] | None = None  # the words of a request, for estimates
+    read_request: Callable[[bytes], Json] | None = None  # of a body that is not JSON: what JSON would say
+    read_event: Callable[[Event], Json] | None = None  # the same of a message of the answer
     is_two_way: bool = False  # the request goes on while the answer comes, on one HTTP/2 stream
-    socket: "SocketProtocol | None" = None  # the calls come over a WebSocket that this request opens
+    socket: SocketProtocol | None = None  # the calls come over a WebSocket that this request opens
     # (request) -> the row's `operation_name`, where the request's body makes it another; None: `name`.
     row_name: Callable[[Json], str | None] | None = None
     # Headers of the answer that `with_request` reads, in lower case: they are kept in the journal. Never one with a secret.
@@ -103,7 +105,7 @@ class Operation:
 
     def below(self, prefix: str) -> "Operation":
         """The same at its path below another one, a regular expression."""
-        return replace(self, path=re.compile(prefix + self.path.pattern))
+        return replace(self, path=PathPattern(prefix + self.path.pattern))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 https://platform.openai.com/docs/api-reference/responses and .../responses-streaming
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -61,6 +61,22 @@ def read_stream(events: Iterable[Event]) -> Reading:
 
     One that runs in the background may be fetched later as well.
     """
+    seen = list(events)
+    return _read_final(seen) or _read_deltas(seen)
+
+
+def _read_final(events: Sequence[Event]) -> Reading | None:
+    """Of a response that was completed: read without parsing its deltas. None where these may tell more."""
+    for event in reversed(events[-2:]):
+        data = json_of(event)
+        if at(data, "type") == "response.completed":
+            response = at(data, "response")
+            reading = _reading(response, items(at(response, "output")), "", "")
+            return _once_of(reading, response) if reading.text and reading.usage_raw else None
+    return None
+
+
+def _read_deltas(events: Sequence[Event]) -> Reading:
     response: Json = None
     done: list[Json] = []  # finished items of the output
     said, other, failure = [], [], None
@@ -82,7 +98,10 @@ def read_stream(events: Iterable[Event]) -> Reading:
     output = items(at(response, "output"))
     if not output:  # the deltas have all words, also those of a message that was cut
         output = [item for item in done if at(item, "type") != "message" or not any(said)]
-    reading = _reading(response, output, "".join(said), "".join(other), failure)
+    return _once_of(_reading(response, output, "".join(said), "".join(other), failure), response)
+
+
+def _once_of(reading: Reading, response: Json) -> Reading:
     return _once(reading) if at(response, "background") is True and reading.usage_raw else reading
 
 

@@ -3,17 +3,17 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
+from addon.providers.path_pattern import PathPattern
 from addon.providers.pieces import Pieces
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
@@ -86,7 +86,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
             continue
         if head is None and (string(chunk.get("id")) or string(chunk.get("model"))):
             head = chunk
-        raw = _usage_of(chunk) or raw
+        raw = _later_usage(raw, _usage_of(chunk))
         tier = chunk.get("service_tier") or tier
         if not (chunk.keys() <= _ORDINARY and chunk.get("object") != "error"):
             failure = _failure(chunk) or failure
@@ -105,6 +105,17 @@ def _only_text(chunk: dict[str, Json]) -> tuple[int, str] | None:
     if len(items(chunk.get("choices"))) != 1 or not isinstance(text, str) or "text" in choice:
         return None
     return (count(choice.get("index")) or 0, text) if delta.keys() <= _PLAIN else None
+
+
+def _later_usage(earlier: Json, later: Json) -> Json:
+    """The usage after another chunk: a later one replaces what an earlier one said, but does not take it back. Some servers
+    state each side in a chunk of its own, or end with a usage of zeros."""
+    if not earlier or not later:
+        return later or earlier
+    counted, last = usage(earlier), usage(later)
+    if counted and last and not (last.input_tokens or last.output_tokens):
+        return earlier
+    return merged(earlier, later)
 
 
 def _usage_of(chunk: dict[str, Json]) -> Json:
@@ -185,7 +196,7 @@ def _operation(
 
     return Operation(
         name=name,
-        path=re.compile(f"{base}{shape.path}/?"),
+        path=PathPattern(f"{base}{shape.path}/?"),
         terminal=shape.terminal,
         asks_usage=shape.asks_usage and asks_usage,
         read_json=json_reading,

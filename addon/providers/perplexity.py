@@ -73,7 +73,9 @@ def read_async(body: Json) -> Reading:
     read_json = _CHAT[0].read_json
     reading = read_json(done) if read_json and isinstance(done, dict) else Reading()
     failed = "FAILED" if at(body, "status") == "FAILED" else error_type(body)
-    return replace(reading, error_type=reading.error_type or failed)
+    reading = replace(reading, error_type=reading.error_type or failed)
+    number = string(at(body, "id"))
+    return replace(reading, charged_once=f"async completion {number}") if reading.usage_raw and number else reading
 
 
 def read_search(body: Json) -> Reading:

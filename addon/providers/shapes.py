@@ -1,12 +1,12 @@
 """Targets that are not a provider we know, read by the shape of their paths: OpenAI's, Anthropic's or Gemini's API below
-any base path. They have the prices of the called host's provider, or of the maker of the model (makers.py).
+any base path, and ranking. They have the prices of the called host's provider, or of the maker of the model (makers.py).
 """
 
 import re
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, gemini, openai_shaped
+from addon.providers import anthropic, gemini, local_pooling, openai_shaped
 from addon.providers.model import Operation, Provider
 from addon.remember import remember_short
 
@@ -21,6 +21,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *openai_shaped.operations(ANY_BASE),
     *(_anywhere(operation, operation.path.pattern) for operation in anthropic.PROVIDER.operations),
     *(_anywhere(operation, operation.path.pattern) for operation in gemini.NATIVE),
+    local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"),
 )
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from addon.providers.fields import parse
-from addon.providers.model import Json
+from addon.providers.fields import Json, parse
 
 # Parsed on the event loop, in a fraction of a millisecond.
 READ_HERE_BYTES: Final = 64 * 2**10

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, gemini, gemini_live, gemini_media, mistral
+from addon.providers import anthropic, gemini, gemini_live, gemini_media, google_grpc, mistral
 from addon.providers.fields import at, error_type, items, the_one
 from addon.providers.gemini import generate_content
 from addon.providers.gemini_openai import openai_half
@@ -96,6 +96,14 @@ PROVIDER = Provider(
             name="predict",
             path=re.compile(_PLACE + "endpoints/[^/:]+:(?:predict|rawPredict|streamRawPredict)"),
             read_json=read_own,
+        ),
+        *google_grpc.vertex_operations(
+            google_grpc.Readers(
+                read_json=gemini.read_json,
+                read_stream=gemini.read_stream,
+                prompt_text=gemini.prompt,
+                complete=with_tools,
+            )
         ),
         gemini_live.operation(r"/ws/google\.cloud\.aiplatform\.v1(?:beta1)?\.LlmBidiService/BidiGenerateContent"),
     ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped, xai_batches
+from addon.providers import anthropic_shaped, media, openai_shaped, xai_batches, xai_grpc
 from addon.providers.fields import at, count, error_type, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_realtime import realtime, responses_over_socket
@@ -17,7 +17,7 @@ _TOOLS: Final = {
     "x_search_calls": "social_searches",
     "code_interpreter_calls": "code_executions",
     "file_search_calls": "storage_searches",
-    "document_search_calls": "storage_searches",
+    "document_search_calls": "attachment_searches",
 }
 
 
@@ -82,8 +82,9 @@ def read_video(body: Json) -> Reading:
 
 
 def charged_by_path(reading: Reading, asked: Asked) -> Reading:
-    """A video that is fetched twice is charged once."""
-    return reading if reading.stated_cost_usd is None else replace(reading, charged_once=f"video {asked.path}")
+    """A video or a completion that is fetched twice is charged once."""
+    is_done = reading.stated_cost_usd is not None or reading.usage_raw
+    return replace(reading, charged_once=f"result {asked.path}") if is_done else reading
 
 
 _CHAT: Final = openai_shaped.operations(
@@ -103,6 +104,7 @@ PROVIDER: Final = Provider(
             method="GET",
             path=re.compile("/v1/chat/deferred-completion/[^/]+"),
             read_json=_CHAT[0].read_json,
+            with_request=charged_by_path,
         ),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", complete=complete),
@@ -127,6 +129,7 @@ PROVIDER: Final = Provider(
         # https://docs.x.ai/developers/model-capabilities/audio/voice-agent: charged by the minute of sound, which no event tells.
         realtime("/v1"),
         responses_over_socket("/v1", read_usage=usage, complete=complete),
+        *xai_grpc.operations(_CHAT[0], _CHAT[1], complete),
     ),
     prices="x-ai",
     source="https://docs.x.ai/docs/api-reference",

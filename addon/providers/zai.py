@@ -11,7 +11,8 @@ from typing import Final
 
 from addon.providers import openai_shaped
 from addon.providers.fields import at, error_type, items, string
-from addon.providers.model import Asked, Json, Operation, Reading
+from addon.providers.model import Json, Operation, Reading
+from addon.providers.polled import charged_by_path
 
 _BASE: Final = "/api/(?:coding/)?paas/v4"
 
@@ -41,10 +42,6 @@ def read_fetched(body: Json) -> Reading:
     reading = openai_shaped.read_json(body)
     reading = replace(reading, usage=openai_shaped.usage(reading.usage_raw))
     return complete(reading, [body])
-
-
-def charged_by_path(reading: Reading, asked: Asked) -> Reading:
-    return reading if reading.is_free else replace(reading, charged_once=f"result {asked.path}")
 
 
 def read_search(body: Json) -> Reading:

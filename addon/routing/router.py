@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from addon.config.mistakes import did_you_mean
-from addon.config.settings import Origin, origin_of
+from addon.config.upstreams import Origin, origin_of
 from addon.providers import registry, shapes
 from addon.providers.model import Provider
 from addon.remember import remember_short

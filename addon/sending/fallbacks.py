@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from addon.limits.rules import CallFacts, Match
 from addon.metering.content_coding import decode
@@ -119,6 +119,14 @@ def with_variables(value: str, environ: Mapping[str, str]) -> str:
     if unset := [name for name in variables_in(value) if not environ.get(name)]:
         raise ValueError(f"${unset[0]} is not set; export it before heliograph starts")
     return _VARIABLE.sub(lambda found: "$" if found[1] else environ[found[2] or found[3]].strip(), value)
+
+
+def with_quoted_variables(value: str, environ: Mapping[str, str]) -> str:
+    """A URL with each $NAME replaced: percent-encoded where it is a part, as it is where the whole value is one. Raises as
+    `with_variables`."""
+    if _VARIABLE.fullmatch(value):
+        return with_variables(value, environ)
+    return with_variables(value, {name: quote(environ.get(name, ""), safe="") for name in variables_in(value)})
 
 
 def find_fallbacks(rules: Sequence[FallbackRule], model: str | None) -> Fallbacks | None:

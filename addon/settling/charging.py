@@ -137,8 +137,8 @@ class Charger:
 
 
 class Chargers:
-    """Charges several stores: this machine's own, and the one that a fleet shares. Where one is down, the others are charged
-    all the same, and the failure is raised afterwards."""
+    """Charges several stores: this machine's own, and the one that a fleet shares. Where one is down, the others are
+    charged first, and the failure is raised afterwards."""
 
     def __init__(self, chargers: Iterable[Charger]) -> None:
         self._chargers = tuple(chargers)

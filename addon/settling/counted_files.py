@@ -94,7 +94,7 @@ class FolderFiles:
                     continue
                 finish_merges(self._folders, table, day, now)
                 known = {file.rpartition("/")[2] for file in noted[table].all()} if table in noted else set()
-                names = [name for name in mergeable(self._folders, table, day) if name not in known]
+                names = list(mergeable(self._folders, table, day, known))
                 if 1 < len(names) <= MANY_FILES:
                     merge_files(self._folders, table, day, names)
 

@@ -1,13 +1,12 @@
 """Tells the fleet once a minute how this data folder is: to the shared Redis, to the bucket of the lake, or to both.
 
-In a thread beside the settler's loop. Nothing depends on it: what fails is tried again a minute later, and doctor tells that
+In a thread beside the settler's loop (beside.py). Nothing depends on it: what fails is tried again a minute later, and doctor tells that
 nothing was heard.
 """
 
 import hashlib
 import os
 import platform
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +21,7 @@ from addon.config.settings import Settings
 from addon.limits.redis_store import tag
 from addon.objects import manifest
 from addon.objects.store import Store, StoreTrouble
+from addon.settling.beside import Beside
 from addon.settling.ship_status import read_status
 from addon.settling.shipped import Forgotten, owner_of
 from addon.storage import heartbeat
@@ -39,33 +39,20 @@ class Heartbeats:
 
     def __init__(self, folders: Folders, config: Path | None, say: Callable[[str], None]) -> None:
         self._folders, self._config, self._say = folders, config, say
-        self._next_at = time.monotonic() + _FIRST_S
-        self._thread: threading.Thread | None = None
         self._told = ""
+        self._beside = Beside("heartbeat", self._pass, _FIRST_S)
 
     def start_if_due(self) -> None:
-        if time.monotonic() >= self._next_at and not (self._thread and self._thread.is_alive()):
-            self._next_at = time.monotonic() + heartbeat.EVERY_S
-            self._start(is_last=False)
+        self._beside.start_if_due()
 
     def finish(self) -> None:
         """After the last shipping round. Waits a bounded time."""
-        deadline = time.monotonic() + _LAST_S
-        if self._thread:
-            self._thread.join(_LAST_S)
-        if not (self._thread and self._thread.is_alive()):
-            self._start(is_last=True)
-        if self._thread:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._beside.finish(_LAST_S)
 
-    def _start(self, *, is_last: bool) -> None:
-        self._thread = threading.Thread(target=self._pass, args=(is_last,), name="heartbeat", daemon=True)
-        self._thread.start()
-
-    def _pass(self, is_last: bool) -> None:
+    def _pass(self, is_last: bool) -> float:
+        began = time.monotonic()
         try:
-            config = self._config if self._config and self._config.exists() else None
-            loaded, _ = settings.load_what_can_be_read(self._folders.data, config)
+            loaded, _ = settings.load_beside_proxy(self._folders.data, self._config)
             if loaded.shared or loaded.lake:
                 tell(self._folders, loaded, is_last=is_last)
             told = ""
@@ -76,6 +63,7 @@ class Heartbeats:
         if told and told != self._told:
             self._say(f"the fleet is not told of this proxy: {told}; trying again")
         self._told = told
+        return heartbeat.EVERY_S - (time.monotonic() - began)
 
 
 def tell(folders: Folders, loaded: Settings, *, is_last: bool = False, clock: Callable[[], float] = time.time) -> None:
@@ -115,13 +103,8 @@ def beat_of(folders: Folders, loaded: Settings, clock: Callable[[], float] = tim
         trouble=(status.trouble or "") if status else "",
         settings=hashlib.sha256(text).hexdigest()[:12],
         settings_problem=problems[0],
-        secret=fingerprint(settings.secret(folders.data)),
+        secret=heartbeat.fingerprint(settings.secret(folders.data)),
     )
-
-
-def fingerprint(secret: bytes) -> str:
-    """Tells whether two machines have the same `secret`, and nothing else of it."""
-    return hashlib.sha256(b"heliograph fleet\0" + secret).hexdigest()[:16]
 
 
 def _tell_redis(loaded: Settings, beat: Heartbeat, is_gone: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from addon.config.iceberg import Iceberg, kind_of, shown_catalog
-from addon.objects.store import is_url
+from addon.objects.store import endpoint_of, is_url
 from addon.storage.folders import Folders, make_folder
 
 if TYPE_CHECKING:
@@ -82,10 +82,11 @@ def checked_lake(lake: str) -> None:
 
 
 def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The store that the lake is in, where it is told by variables that Arrow does not read."""
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    """The store that the lake is in and the region of Glue, where they are told by variables that Arrow and boto3 do not
+    read: obstore reads AWS_REGION, boto3 AWS_DEFAULT_REGION only."""
+    endpoint = endpoint_of("s3", environ)
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    found = {"s3.endpoint": endpoint, "s3.region": region}
+    found = {"s3.endpoint": endpoint, "s3.region": region, "glue.region": region}
     return {name: value for name, value in found.items() if value}
 
 
@@ -107,6 +108,7 @@ _WORDS: Final = (  # what stands in the error, and what we say
     (r"database is locked", "its database is used by others; trying again"),
     (r"password authentication failed|Access denied for user", "its database refuses this user or password"),
     (r"No module named|NotInstalledError|Can't load plugin", "a Python package is missing for it"),
+    (r"NoRegionError", "it names no region; set AWS_REGION"),
     (
         r"ConnectionError|ConnectTimeout|ReadTimeout|Connection refused|could not connect|NETWORK_CONNECTION|EndpointConnection"
         r"|could not translate host name|Name or service not known",

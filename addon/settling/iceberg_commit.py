@@ -130,10 +130,10 @@ def described(found: Table, locations: Iterable[str]) -> list[DataFile]:
 
 def commit(found: Table, add: Iterable[DataFile], remove: Iterable[DataFile]) -> None:
     """One snapshot. Old snapshots are expired with it, their own files deleted after it.
-    Raises Conflict, and what pyiceberg raises; then it may have been done all the same."""
+    Raises Conflict, and what pyiceberg raises; then it may have been done nevertheless."""
     expired = _to_expire(found)
     gone = list(remove)
-    operation = Operation.OVERWRITE if gone else Operation.APPEND  # who reads only what is new can read an append
+    operation = Operation.OVERWRITE if gone else Operation.APPEND  # a reader of only what is new can read an append
     try:
         with found.transaction() as transaction:
             with _Replace(transaction, found.io, operation) as replace:

@@ -15,6 +15,7 @@ from typing import Final
 
 from addon.config import settings
 from addon.config.iceberg import Iceberg
+from addon.config.mistakes import problems_of
 from addon.settling.iceberg_catalog import CatalogTrouble, shown
 from addon.settling.iceberg_round import Committer, Round
 from addon.settling.iceberg_status import CHECK_EVERY_S, Status, epoch_of, read_status, write_status
@@ -76,9 +77,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the proxy
     signal.alarm(LONGEST_S)
     os.nice(10)
-    config = options.config if options.config and options.config.exists() else None
-    loaded, problems = settings.load_what_can_be_read(options.data, config)
-    if loaded.iceberg is None or settings.problems_of(problems, ("lake", "iceberg")):
+    loaded, problems = settings.load_beside_proxy(options.data, options.config)
+    if loaded.iceberg is None or problems_of(problems, ("lake", "iceberg")):
         return 0
     try:
         done = commit_once(Folders(options.data), loaded.iceberg, loaded.lake, os.environ)

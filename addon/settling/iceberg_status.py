@@ -1,13 +1,12 @@
 """How the commits to the Iceberg tables go: `iceberg/status.json`, for `/metrics`, the log and the doctor."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import orjson
-
-from addon.storage.folders import Folders, write_note
+from addon.storage.folders import Folders
+from addon.storage.notes import read_fields, write_fields
 
 CHECK_EVERY_S: Final = 86_400.0  # what the tables name of all days is read
 
@@ -30,15 +29,12 @@ def status_file(folders: Folders) -> Path:
 
 def read_status(folders: Folders) -> Status | None:
     """None: this folder commits to no tables, or has not begun to."""
-    try:
-        return Status(**orjson.loads(status_file(folders).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return read_fields(Status, status_file(folders))
 
 
 def write_status(folders: Folders, status: Status) -> None:
     """Raises OSError."""
-    write_note(status_file(folders), [orjson.dumps(asdict(status)).decode()])
+    write_fields(status_file(folders), status)
 
 
 def epoch_of(moment: str | None) -> float:

@@ -1,18 +1,19 @@
-"""Keeps the Iceberg tables up to date in a thread beside the settler's loop, which starts a process for each commit. The catalog
-may be slow, away or hang: rows and shipping do not wait for it."""
+"""Keeps the Iceberg tables up to date in a thread beside the settler's loop (beside.py), which starts a process for each commit:
+a catalog may hang."""
 
 import contextlib
 import os
 import random
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from addon.config import settings
+from addon.config.mistakes import problems_of
 from addon.settling import named
+from addon.settling.beside import Beside
 from addon.settling.counted_files import counted_files
 from addon.settling.iceberg_catalog import shown
 from addon.settling.iceberg_due import Differences, is_due
@@ -39,44 +40,27 @@ class IcebergThread:
         self._failures = 0
         self._trouble: str | None = None
         self._tried_at = 0.0
-        self._next_at = time.monotonic() + EVERY_S
-        self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._beside = Beside("iceberg", self._pass, EVERY_S)
 
     def start_if_due(self) -> None:
-        if time.monotonic() >= self._next_at and not self._is_running():
-            self._start(is_last=False)
+        self._beside.start_if_due()
 
     def finish(self, wait_s: float = LAST_S) -> None:
         """Commits what is left, in a bounded time: the next start goes on."""
-        deadline = time.monotonic() + wait_s
-        if self._thread:
-            self._thread.join(wait_s)
-        if not self._is_running() and self._trouble is None:
-            self._start(is_last=True)
-        if self._thread:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._beside.finish(wait_s, lambda: self._trouble is None)
         if self._process and self._process.poll() is None:
             self._process.kill()
 
-    def _is_running(self) -> bool:
-        return bool(self._thread and self._thread.is_alive())
-
-    def _start(self, *, is_last: bool) -> None:
-        self._thread = threading.Thread(target=self._pass, args=(is_last,), name="iceberg", daemon=True)
-        self._thread.start()
-
-    def _pass(self, is_last: bool) -> None:
-        loaded, problems = settings.load_what_can_be_read(
-            self._folders.data, self._config if self._config and self._config.exists() else None
-        )
+    def _pass(self, is_last: bool) -> float:
+        loaded, problems = settings.load_beside_proxy(self._folders.data, self._config)
         pause_s = EVERY_S
-        if loaded.iceberg is None and not settings.problems_of(problems, ("iceberg",)):
+        if loaded.iceberg is None and not problems_of(problems, ("iceberg",)):
             self._stop_naming()
-        elif loaded.iceberg and not settings.problems_of(problems, ("lake", "iceberg")):
+        elif loaded.iceberg and not problems_of(problems, ("lake", "iceberg")):
             self._commit_if_due(loaded.lake, shown(loaded.iceberg, os.environ), is_last)
             pause_s = min(EVERY_S * 2 ** min(self._failures, 10), LONGEST_PAUSE_S)
-        self._next_at = time.monotonic() + pause_s * random.uniform(0.9, 1.1)
+        return pause_s * random.uniform(0.9, 1.1)
 
     def _stop_naming(self) -> None:
         self._differences = None

@@ -18,7 +18,7 @@ from addon.storage.record import EventRow
 
 # After the terminal event of a stream its last bytes and the connection's end may still come; rows do not wait longer.
 AMEND_S: Final = 1.0
-# A segment has about 4 MiB. A line with a piece of a body is longer than the piece, up to sixfold; a file of somebody
+# A segment has about 16 MiB. A line with a piece of a body is longer than the piece, up to sixfold; a file of somebody
 # else's may be anything.
 READ_BYTES: Final = 8 * 2**20
 LARGE_BYTES: Final = 256 * 2**10  # of a call's lines

@@ -82,6 +82,15 @@ def sorted_rows(
     yield waiting
 
 
+def rows_as_they_are(paths: Iterable[Path], table: str) -> Iterator[pa.Table]:
+    """The rows of one file after the other, a row group at a time."""
+    schema = arrow_schema(table)
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                yield read_group(file, number, schema)
+
+
 def by_session(
     paths: Sequence[Path],
     requests: Sequence[Path],

@@ -3,11 +3,11 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import pyarrow as pa
@@ -17,6 +17,9 @@ from addon.settling.messages import say
 from addon.storage.folders import make_folder, open_file, sync_folder
 from addon.storage.lake import column_types, is_whole, time_column
 from addon.storage.record import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 ROW_GROUP_ROWS: Final = 122_880  # measured: larger ones make a lookup slower, smaller ones the file larger
 # In memory. DuckDB reads a row group of bodies whole, in each thread: 290 MB of bodies took 480 MB of memory with 64 MiB,
@@ -92,6 +95,8 @@ def _column(values: list[Any], kind: Any, arrow: pa.DataType) -> pa.Array:
 def read_group(file: pq.ParquetFile, number: int, schema: pa.Schema) -> pa.Table:
     """A row group with all columns of `schema`; NULL in those that were added after the file was written."""
     read = file.read_row_group(number)
+    if read.schema.equals(schema):
+        return pa.Table.from_arrays(read.columns, schema=schema)
     columns = [
         read[item.name].cast(item.type) if item.name in read.column_names else pa.nulls(read.num_rows, item.type)
         for item in schema
@@ -180,3 +185,10 @@ def settled_to_parquet(source: Path, target: Path, table: str) -> None:
         target.rename(aside)
     with os.fdopen(open_file(source), "rb") as lines:
         write_parquet(target, table, read_parts(lines, table))
+
+
+def files_as_one(paths: Sequence[Path], schema: pa.Schema) -> "ds.Dataset":
+    """Parquet files to filter and count; opens none yet."""
+    import pyarrow.dataset as ds  # here, as it imports pandas where that is installed: half a second of each settler's start
+
+    return ds.dataset([str(path) for path in paths], schema=schema, format="parquet")

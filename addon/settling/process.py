@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from addon.settling.no_pandas import import_no_pandas
 from addon.settling.watchdog import Watchdog
 from addon.storage.folders import Folders, entries, make_folder, parse_segment, refuse_unsafe, tried_lock
 
@@ -53,6 +54,7 @@ def _new_settler(
     may be a secret waits in the journal.
     """
     from addon.config import settings
+    from addon.config.mistakes import problems_of
     from addon.config.stores import limit_ledgers
     from addon.metering import fetched_list
     from addon.metering.own_prices import own_prices
@@ -67,12 +69,12 @@ def _new_settler(
 
     if problem := fetched_list.use(folders.data):
         say(problem)
-    loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
+    loaded, problems = settings.load_beside_proxy(folders.data, config)
     for problem in own_prices().problems:
         say(problem)
     if told := unreadable_rules(problems, folders.data):
         raise settings.ConfigError(f"{told}\nnothing is settled until it is corrected, so that no secret is stored")
-    if told := settings.problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
+    if told := problems_of(problems, ("prices", "budgets")):  # the rest of the file does not concern rows
         if not goes_on:
             raise settings.ConfigError(told)
         say(f"{told}\nrows are made without what is wrong there, until it is corrected")
@@ -101,6 +103,7 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None,
     """Prices and budgets of the changed settings, and a price list that was fetched, for rows from now on; with a mistake in
     the settings the old ones stay."""
     from addon.config import settings
+    from addon.config.mistakes import problems_of
     from addon.metering import fetched_list
     from addon.metering.price import PriceList
     from addon.settling.messages import say
@@ -109,8 +112,8 @@ def _use_new_settings(settler: "Settler", folders: Folders, config: Path | None,
 
     if problem := fetched_list.use(folders.data):
         say(problem)
-    loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
-    if not settings.problems_of(problems, ("prices", "budgets", "redact")):  # else the proxy has reported it
+    loaded, problems = settings.load_beside_proxy(folders.data, config)
+    if not problems_of(problems, ("prices", "budgets", "redact")):  # else the proxy has reported it
         # The worker of the old one ends when its pipes are closed, with the last reference to it.
         redactor = _redactor(loaded)
         rows = RowMaker(PriceList(loaded.prices), folders.data, config, watchdog=watchdog, redactor=redactor)
@@ -180,6 +183,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the lifeline decides, so that a proxy's last calls are settled
         signal.signal(number, signal.SIG_IGN)
     os.nice(10)  # calls have priority; what waits is safe in the journal
+    import_no_pandas()
     folders, lifeline = Folders(options.data), _Lifeline()
     try:
         while True:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from addon.config.settings import Problem, problems_of
+from addon.config.mistakes import Problem, problems_of
 from addon.redaction.key import has_key
 from addon.redaction.records import without_secrets
 from addon.settling.chains import Link

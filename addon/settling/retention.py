@@ -8,7 +8,7 @@ killed is finished by the next one.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,16 +16,16 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from addon.caching.store import AnswerShelf
 from addon.config import settings
+from addon.config.mistakes import problems_of
 from addon.config.retention import Kept, Retention, Rule
 from addon.config.stores import answer_shelves
 from addon.settling.drop import drop_calls, drop_events, dropped
 from addon.settling.merge import is_ours
 from addon.settling.merge_order import Stopped
-from addon.settling.parquet import arrow_schema
+from addon.settling.parquet import arrow_schema, files_as_one
 from addon.settling.rewrite import Rewritten, empty
 from addon.storage import dead_letters
 from addon.storage.disk_use import days
@@ -51,14 +51,18 @@ class Expiry:
     """What is due on one day, `today`, in UTC. Reads the lake; all methods raise OSError and what pyarrow raises for a
     damaged file."""
 
-    def __init__(self, folders: Folders, retention: Retention, today: date) -> None:
-        self._folders, self._retention, self._today = folders, retention, today
+    def __init__(
+        self, folders: Folders, retention: Retention, today: date, only: Collection[date] | None = None
+    ) -> None:
+        """`only`: of these days, None: of all."""
+        self._folders, self._retention, self._today, self._only = folders, retention, today, only
         self._set_later = _set_later(folders, retention.property_names())
 
     def due(self) -> Iterator[Due]:
         """By day; bodies before requests."""
         stored = {kept: set(days(self._folders, kept)) for kept in ("bodies", "requests")}
-        for day in sorted(stored["bodies"] | stored["requests"]):
+        there = stored["bodies"] | stored["requests"]
+        for day in sorted(there if self._only is None else there.intersection(self._only)):
             for kept in ("bodies", "requests"):
                 if day in stored[kept] and (found := self._due_of(kept, day)):
                     yield found
@@ -115,6 +119,12 @@ class Gone:
             self.rows[table] = self.rows.get(table, 0) + rows
             self.days.setdefault(table, []).extend(each.day for each in done)
 
+    def merge(self, other: "Gone") -> None:
+        """Takes another pass in. What is kept beside the lake is in the receipt of each."""
+        for table, rows in other.rows.items():
+            self.rows[table] = self.rows.get(table, 0) + rows
+            self.days.setdefault(table, []).extend(other.days[table])
+
     def __str__(self) -> str:
         return ", ".join(
             f"{rows:,} rows of {table} ({min(self.days[table])} to {max(self.days[table])})"
@@ -129,13 +139,15 @@ def delete_expired(
     shelves: Sequence[AnswerShelf],
     stop: threading.Event | None = None,
     told: Callable[[Due], None] | None = None,
+    only: Collection[date] | None = None,
 ) -> Gone:
     """Deletes what is due, and writes a receipt where there was something. The caller holds the lock of all merges; the
-    old files stay for the usual grace. `told` gets each part once it is done. Raises as `Expiry` does, Stopped."""
+    old files stay for the usual grace. `told` gets each part once it is done. `only`: of calls of these days. Raises as
+    `Expiry` does, Stopped."""
     gone = Gone()
     if not retention.rules:
         return gone
-    found = list(Expiry(folders, retention, now.astimezone(UTC).date()).due())
+    found = list(Expiry(folders, retention, now.astimezone(UTC).date(), only).due())
     mentioned = {table: _mentioned(folders, table) for table in EVENT_TABLES}
     for table in EVENT_TABLES:
         if len(mentioned[table]):
@@ -239,11 +251,11 @@ def _has_id(calls: pa.Table) -> pc.Expression:
 
 
 def _read(folders: Folders, table: str, day: date, columns: list[str], where: pc.Expression | None) -> pa.Table:
-    files = [str(path) for path in _files(folders, table, day)]
+    files = _files(folders, table, day)
     schema = arrow_schema(table)
     if not files:
         return pa.schema([schema.field(name) for name in columns]).empty_table()
-    return ds.dataset(files, schema=schema, format="parquet").to_table(columns=columns, filter=where)
+    return files_as_one(files, schema).to_table(columns=columns, filter=where)
 
 
 def _files(folders: Folders, table: str, day: date) -> list[Path]:
@@ -251,7 +263,7 @@ def _files(folders: Folders, table: str, day: date) -> list[Path]:
 
 
 def _count(path: Path, table: str) -> int:
-    return int(ds.dataset(path, schema=arrow_schema(table), format="parquet").count_rows())
+    return int(files_as_one([path], arrow_schema(table)).count_rows())
 
 
 def apply_settings(
@@ -259,8 +271,8 @@ def apply_settings(
 ) -> None:
     """What the settler does once a day: deletes what the settings keep no longer. Nothing where they have a mistake in this.
     The caller holds the lock of all merges. Raises Stopped."""
-    loaded, problems = settings.load_what_can_be_read(folders.data, config if config and config.exists() else None)
-    if settings.problems_of(problems, ("retention",)):  # the proxy has reported it
+    loaded, problems = settings.load_beside_proxy(folders.data, config)
+    if problems_of(problems, ("retention",)):  # the proxy has reported it
         return
     try:
         gone = delete_expired(folders, loaded.retention, now, answer_shelves(loaded, os.environ), stop)

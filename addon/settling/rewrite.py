@@ -17,12 +17,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from addon.settling.merge import is_ours
 from addon.settling.merge_order import Stopped
-from addon.settling.parquet import arrow_schema, read_group, write_parquet
+from addon.settling.parquet import arrow_schema, files_as_one, read_group, write_parquet
 from addon.storage.folders import Folders, write_note
 from addon.storage.lake import MERGED_PREFIX, read_note, visible_day
 
@@ -48,7 +47,7 @@ def files_with(folders: Folders, table: str, day: date, where: pc.Expression) ->
     found = {}
     for path in visible_day(folders.lake_day(table, day)):
         if is_ours(path, table):
-            rows = ds.dataset(path, schema=schema, format="parquet").count_rows(filter=where)
+            rows = files_as_one([path], schema).count_rows(filter=where)
             if rows:
                 found[path] = rows
     return found

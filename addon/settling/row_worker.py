@@ -135,9 +135,8 @@ def main() -> int:
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
     answers = Answers()
-    config = options.config if options.config and options.config.exists() else None
     fetched_list.use(options.data)  # the settler has told of a list that cannot be used
-    loaded, problems = settings.load_what_can_be_read(options.data, config)
+    loaded, problems = settings.load_beside_proxy(options.data, options.config)
     if unreadable_rules(problems, options.data):  # the settler tells of it
         return 1
     reader = Reader(options.data, PriceList(loaded.prices), redactor_of(loaded.redact, options.data))

@@ -88,7 +88,7 @@ def make_rows(
     provider = registry.by_name(start.provider_name)
     operation, path_model = _operation(call, provider)
     bodies = decoded(call)
-    request = _request(called, call, bodies, path_model)
+    request = _request(called, call, bodies, path_model, operation)
     answer = _answer(call, operation, bodies, request)
     work = answer.reading.charged_once
     if work and not is_charged(f"{provider.name} {work}", start.request_id):
@@ -103,11 +103,12 @@ def make_rows(
     return row, body_row(call, bodies, answer.reading.text)
 
 
-def _request(called: Call, call: Call, bodies: Bodies, path_model: str | None) -> _Request:
+def _request(called: Call, call: Call, bodies: Bodies, path_model: str | None, operation: Operation | None) -> _Request:
     """`called`: the call as it was made; `call`: as if it had been made to the provider that answered it. Puts the body that
     was sent in the place of the caller's."""
     start, end = call.start, call.end
-    asked = sent = request_facts(bodies.request, start.content_type)
+    read = operation.read_request if operation else None
+    asked = sent = request_facts(bodies.request, start.content_type, read)
     if end and end.overrides:
         bodies.request = overridden(bodies.request, end.overrides)
         sent = request_facts(bodies.request, start.content_type)

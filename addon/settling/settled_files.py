@@ -20,6 +20,9 @@ from addon.storage.lake import column_types
 from addon.storage.record import TABLES, BodyRow, EventRow, RequestRow
 
 _INT64: Final = range(-(2**63), 2**63)
+_TEXTS: Final = tuple[str, ...]
+_MAP: Final = dict[str, str]
+_ONLY_TEXT: Final = frozenset({str})
 # Of each kind of row: its columns (name, type, type whose values need no second look), and what reads them all.
 _COLUMNS: Final = {
     record: (
@@ -50,10 +53,10 @@ def _storable(name: str, value: Any, kind: Any) -> Any:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    if kind == tuple[str, ...]:
-        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-    if kind == dict[str, str]:
-        return isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    if kind == _MAP:
+        return isinstance(value, dict) and _ONLY_TEXT.issuperset(map(type, (*value, *value.values())))
+    if kind == _TEXTS:
+        return isinstance(value, tuple) and _ONLY_TEXT.issuperset(map(type, value))
     if kind is float:
         return isinstance(value, int | float)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

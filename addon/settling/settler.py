@@ -256,7 +256,7 @@ class Settler:
             return True
         call = run.load(call_id, open_call)
         try:
-            row, *lines = self._rows(replace(call, may_wait=may_wait(open_call, self._clock())))
+            row, *lines = self._rows(replace(call, may_wait=True) if may_wait(open_call, self._clock()) else call)
         except ParentUnknown:
             if parent_may_come(open_call, run, self._runs.values()):
                 return False

@@ -1,11 +1,10 @@
 """How shipping to a lake in a bucket goes: `shipping/status.json`, for `/metrics` and the doctor."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
-from addon.storage.folders import Folders, write_note
+from addon.storage.folders import Folders
+from addon.storage.notes import read_fields, write_fields
 
 
 @dataclass(slots=True)
@@ -31,12 +30,9 @@ def status_file(folders: Folders) -> Path:
 
 def read_status(folders: Folders) -> Status | None:
     """None: this folder does not ship, or has not begun to."""
-    try:
-        return Status(**orjson.loads(status_file(folders).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return read_fields(Status, status_file(folders))
 
 
 def write_status(folders: Folders, status: Status) -> None:
     """Raises OSError."""
-    write_note(status_file(folders), [orjson.dumps(asdict(status)).decode()])
+    write_fields(status_file(folders), status)

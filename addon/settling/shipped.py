@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -75,9 +75,8 @@ def read_state(lake: Path, day: date) -> DayState:
 
 def write_state(lake: Path, day: date, state: DayState) -> None:
     """Durably. Raises OSError."""
-    value = asdict(state) | {
-        "objects": {key: [file.size, file.md5] if file else None for key, file in state.objects.items()}
-    }
+    value = {item.name: getattr(state, item.name) for item in fields(state)}
+    value["objects"] = {key: [file.size, file.md5] if file else None for key, file in state.objects.items()}
     write_note(lake / f"{day.isoformat()}.json", [orjson.dumps(value).decode()])
 
 
@@ -102,6 +101,20 @@ def write_released(lake: Path, day: date, keys: Iterable[str]) -> None:
         path.unlink(missing_ok=True)
 
 
+def retained(lake: Path, day: date) -> str | None:
+    """What `write_retained` has noted of a day. Raises OSError."""
+    try:
+        lines = read_lines(lake / f"{day.isoformat()}.retained")
+    except FileNotFoundError:
+        return None
+    return lines[0] if lines else None
+
+
+def write_retained(lake: Path, day: date, verdicts: str) -> None:
+    """Durably: `[retention]` was applied to the files of a day that were in the lake only. Raises OSError."""
+    write_note(lake / f"{day.isoformat()}.retained", [verdicts])
+
+
 def may_count(folders: Folders, table: str, day: date, names: Iterable[str]) -> bool:
     """Whether some of these files count in a lake, or may soon. Raises OSError, Forgotten."""
     keys = {f"{table}/{name}" for name in names}
@@ -118,8 +131,25 @@ def _lakes(folders: Folders) -> list[Path]:
 
 def released_days(folders: Folders) -> list[date]:
     """Days of which some file is in a lake only. Raises OSError."""
-    names = (entry.name for lake in _lakes(folders) for entry in entries(lake) if entry.name.endswith(".released"))
-    return sorted({date.fromisoformat(name.removesuffix(".released")) for name in names})
+    return sorted({day for lake in _lakes(folders) for day in days_released_to(lake)})
+
+
+def days_released_to(lake: Path) -> list[date]:
+    """The same of one lake."""
+    names = (entry.name for entry in entries(lake) if entry.name.endswith(".released"))
+    return sorted(date.fromisoformat(name.removesuffix(".released")) for name in names)
+
+
+def released_objects(lake: Path) -> dict[tuple[str, date, str], Stored]:
+    """(table, day, name) of each file that counts in this lake and is not here. Raises OSError, Forgotten."""
+    found = {}
+    for day in days_released_to(lake):
+        state = read_state(lake, day)
+        for key in released(lake, day).intersection(state.counted):
+            table, _, name = key.partition("/")
+            if stored := state.objects[key]:
+                found[table, day, name] = stored
+    return found
 
 
 def released_names(folders: Folders, table: str, day: date) -> set[str]:

@@ -15,7 +15,7 @@ import contextlib
 import platform
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
@@ -30,7 +30,7 @@ from addon.objects.manifest import Manifest, Stored
 from addon.objects.store import Changed, NotThere, Store, StoreTrouble, Untrue, md5_of
 from addon.settling import named, shipped
 from addon.settling.day_files import SHIPPED, DayFiles, day_files, mark_of, size_of
-from addon.settling.merge import MANY_FILES, finish_merges, merge_files, mergeable
+from addon.settling.merge import MANY_FILES, finish_merges, gather_files, mergeable
 from addon.settling.shipped import DayState
 from addon.storage.disk_use import days
 from addon.storage.folders import Folders, make_folder, sync_folder, tried_lock, write_note
@@ -69,11 +69,14 @@ class Shipper:
         folders: Folders,
         store: Store,
         *,
+        is_only_merger: bool = False,
         clock: Callable[[], float] = time.time,
         step: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`clock`: epoch seconds. `step` is told before each change, there or here; for tests."""
+        """`is_only_merger`: the caller holds the lock of all merges, too. `clock`: epoch seconds. `step` is told before each
+        change, there or here; for tests."""
         self._folders, self._store, self._clock, self._step = folders, store, clock, step
+        self._is_only_merger = is_only_merger
         self._lake = shipped.lake_folder(folders, store.url)
         self._owner = ""
         self._unchanged: dict[date, object] = {}  # what the folders of a day looked like when all of it was shipped
@@ -101,6 +104,9 @@ class Shipper:
         ]
         calls = sum(pq.read_metadata(path).num_rows for path in files if path.parent.parent.name == "requests")
         return Waiting(len(files), sum(size_of(path) for path in files), calls)
+
+    def _merge_lock(self) -> contextlib.AbstractContextManager[bool]:
+        return contextlib.nullcontext(True) if self._is_only_merger else tried_lock(self._folders.merge_lock)
 
     # The lake and this folder
 
@@ -131,9 +137,11 @@ class Shipper:
                     self._store.put(manifest.MARKER, manifest.marker(secrets.token_hex(8)), None)
                 continue
             try:
-                return manifest.read_marker(data)
+                lake_id = manifest.read_marker(data)
             except ValueError as error:
                 raise Foreign(f"{self._store.url}/{manifest.MARKER}: {error}") from error
+            self._store.learn_conditions(manifest.MARKER, data)
+            return lake_id
         raise StoreTrouble(f"{self._store.url}: the store took {manifest.MARKER} and does not have it")
 
     def _days(self) -> list[date]:
@@ -154,7 +162,7 @@ class Shipper:
         """Whether all of the day is shipped, and nothing waits: to be deleted, or for settled lines to go."""
         state = shipped.read_state(self._lake, day)
         self._resolve(day, state)
-        with tried_lock(self._folders.merge_lock) as ours:
+        with self._merge_lock() as ours:
             if not ours:
                 return False
             if gathers:
@@ -278,9 +286,10 @@ class Shipper:
             if not self._folders.lake_day(table, day).exists():
                 continue
             finish_merges(self._folders, table, day, self._clock())
-            names = [name for name in mergeable(self._folders, table, day) if f"{table}/{name}" not in state.objects]
+            known = {name for key in state.objects for of, _, name in [key.partition("/")] if of == table}
+            names = list(mergeable(self._folders, table, day, known))
             if 1 < len(names) <= MANY_FILES:
-                merge_files(self._folders, table, day, names)
+                gather_files(self._folders, table, day, names)
 
     # What goes here, since the lake has it
 
@@ -309,7 +318,7 @@ class Shipper:
         return sum(size_of(path) for table in SHIPPED for path in self._folders.lake_day(table, day).glob("[!.]*"))
 
     def _release(self, day: date, tables: tuple[str, ...]) -> None:
-        with tried_lock(self._folders.merge_lock) as ours:
+        with self._merge_lock() as ours:
             if not ours:
                 return
             state = shipped.read_state(self._lake, day)
@@ -334,18 +343,27 @@ class Shipper:
                 with contextlib.suppress(OSError):  # it has more
                     folder.rmdir()
 
-    def recall(self) -> int:
-        """Brings back the files that are in the lake only, so that they can be changed here. Returns how many. They go again
-        with the next `release`."""
-        self._meet()
-        return sum(self._recall(day) for day in shipped.released_days(self._folders))
+    @property
+    def lake(self) -> Path:
+        """What is known here of the lake: the notes of its days."""
+        return self._lake
 
-    def _recall(self, day: date) -> int:
-        with tried_lock(self._folders.merge_lock) as ours:
+    def recall(self, days: Iterable[date] | None = None, tables: Collection[str] = SHIPPED) -> int:
+        """Brings back the files of these days (None: all) that are in the lake only, so that they can be changed here. Returns
+        how many. They go again with the next `release`."""
+        self._meet()
+        return sum(
+            self._recall(day, tables) for day in (shipped.days_released_to(self._lake) if days is None else days)
+        )
+
+    def _recall(self, day: date, tables: Collection[str]) -> int:
+        with self._merge_lock() as ours:
             if not ours:
                 raise OSError(f"{self._folders.data}: files are being merged just now")
             state = shipped.read_state(self._lake, day)
-            back = [key for key in sorted(shipped.released(self._lake, day)) if key in state.counted]
+            released = shipped.released(self._lake, day)
+            chosen = {key for key in released if key.partition("/")[0] in tables}
+            back = [key for key in sorted(chosen) if key in state.counted]
             for key in back:
                 table, _, name = key.partition("/")
                 target = self._folders.lake_day(table, day) / name
@@ -363,5 +381,5 @@ class Shipper:
                 sync_folder(target.parent)
             self._step(f"note recall {day}")
             shipped.write_state(self._lake, day, state)
-            shipped.write_released(self._lake, day, ())
+            shipped.write_released(self._lake, day, released - chosen)
             return len(back)

@@ -5,11 +5,13 @@ import io
 import os
 import shutil
 import threading
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from addon.settling.merge_order import Stopped
@@ -17,24 +19,36 @@ from addon.settling.messages import say
 from addon.settling.parquet import arrow_schema, read_group
 from addon.storage import summary
 from addon.storage.disk_use import days
-from addon.storage.folders import Folders, make_folder, write_whole
+from addon.storage.folders import Folders, make_folder, parse_day, write_whole
 from addon.storage.lake import MERGED_PREFIX, list_day, visible_day
 
 # A question over a summary with half of the rows saves less than the summary takes on the disk.
 LEAST_CALLS_A_ROW: Final = 2
 LEAST_BYTES: Final = 2**18  # some 3,000 calls: a smaller file is read as soon as its summary
 _NEEDED: Final = tuple(
-    dict.fromkeys(("started_at", *summary.GROUPS, *summary.SUMS, "time_to_first_token_ms", "usage_raw"))
+    dict.fromkeys(
+        ("started_at", *summary.GROUPS, *summary.SUMS, "time_to_first_token_ms", "usage_raw", "cache_reference_id")
+    )
 )
+_NEAR_MIDNIGHT: Final = timedelta(minutes=1)
 
 
-def summarise_all(folders: Folders, stop: threading.Event | None = None, least_bytes: int = LEAST_BYTES) -> int:
+def summarise_all(
+    folders: Folders,
+    stop: threading.Event | None = None,
+    least_bytes: int = LEAST_BYTES,
+    seen: Callable[[int, int], None] = lambda days, of: None,
+) -> int:
     """Makes the summaries that are missing, removes those that nothing needs; returns how many were made. Raises OSError,
-    Stopped. The caller holds the lock of all merges."""
+    Stopped. The caller holds the lock of all merges. `seen` is told after each day how many are done, and of how many."""
     remove_orphans(folders)
     for earlier in summary.folders_of_earlier_versions(folders.data):
         shutil.rmtree(earlier)
-    return sum(_summarise_day(folders, day, stop, least_bytes) for day in days(folders, "requests"))
+    wanted, made = list(days(folders, "requests")), 0
+    for done, day in enumerate(wanted, start=1):
+        made += _summarise_day(folders, day, stop, least_bytes)
+        seen(done, len(wanted))
+    return made
 
 
 def _summarise_day(folders: Folders, day: date, stop: threading.Event | None, least_bytes: int) -> int:
@@ -43,7 +57,7 @@ def _summarise_day(folders: Folders, day: date, stop: threading.Event | None, le
     if all(_is_decided(folders, folder / name, least_bytes) for name in names):  # without opening a file
         return 0
     files = [file for file in visible_day(folder) if not _is_decided(folders, file, least_bytes)]
-    return sum(_summarise(file, summary.summary_of(folders.data, file), stop) for file in files)
+    return sum(_summarise(folders, file, summary.summary_of(folders.data, file), stop) for file in files)
 
 
 def _is_decided(folders: Folders, file: Path, least_bytes: int) -> bool:
@@ -66,7 +80,7 @@ def remove_orphans(folders: Folders) -> None:
             (summary.folder(folders.data) / f"date={day.isoformat()}").rmdir()
 
 
-def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
+def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event | None) -> bool:
     """A row group at a time: calls of a quarter of an hour that are in two of them have two rows, which is as right."""
     import duckdb  # only where there is something to do: 60 MB
 
@@ -75,7 +89,7 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
     kinds = (  # the summary last: it says that the others are there
         (summary.times_of(target), summary.times),
         (summary.brief_of(target), summary.brief),
-        (target, summary.summarised),
+        (target, lambda table: summary.summarised(f"(from {table} left join originals using (cache_reference_id))")),
     )
     parts: dict[Path, list[pa.Table]] = {path: [] for path, _ in kinds}
     schema = arrow_schema("requests")
@@ -83,6 +97,11 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
     try:
         with pq.ParquetFile(file) as opened, duckdb.connect(config={"threads": 1}) as connection:
             connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+            connection.register("found", _originals(folders, file))
+            connection.execute(
+                "create temp view originals as select request_id as cache_reference_id, any_value(duration_ms) as original_ms"
+                " from found group by request_id"
+            )
             for number in range(opened.num_row_groups):
                 if stop and stop.is_set():
                     raise Stopped
@@ -104,6 +123,46 @@ def _summarise(file: Path, target: Path, stop: threading.Event | None) -> bool:
     for path, _ in kinds:
         _write(pa.concat_tables(parts[path]), path)
     return True
+
+
+def _originals(folders: Folders, file: Path) -> pa.Table:
+    """`request_id` and `duration_ms` of the calls whose answers the hits in a file gave again, as far as they are in files of
+    its day and of the days that their ids tell."""
+    days = {parse_day(file.parent.name.removeprefix("date="))}
+    wanted = _texts(file, "cache_reference_id")
+    for request_id in wanted.to_pylist():
+        days |= _days_of(request_id)
+    found = [pa.schema([("request_id", pa.string()), ("duration_ms", pa.int64())]).empty_table()]
+    if len(wanted):
+        for day in filter(None, days):
+            for other in visible_day(folders.lake_day("requests", day)):
+                found += _calls_with(other, wanted)
+    return pa.concat_tables(found)
+
+
+def _texts(file: Path, column: str) -> pa.Array:
+    """The values of a column, each once, without NULL."""
+    with pq.ParquetFile(file) as opened:
+        values = opened.read([column])[column].cast(pa.string())
+    return pc.drop_null(pc.unique(values.combine_chunks()))
+
+
+def _days_of(request_id: str) -> set[date]:
+    """On which days the call with this id began: a UUIDv7 tells when it was made."""
+    if request_id[14:15] != "7":
+        return set()
+    try:
+        made = datetime.fromtimestamp(int(request_id[:8] + request_id[9:13], 16) / 1000, UTC)
+        return {(made - _NEAR_MIDNIGHT).date(), (made + _NEAR_MIDNIGHT).date()}
+    except (ValueError, OverflowError, OSError):  # not a UUID, or of a year that no calendar has
+        return set()
+
+
+def _calls_with(file: Path, ids: pa.Array) -> Iterator[pa.Table]:
+    with pq.ParquetFile(file) as opened:
+        for number in range(opened.num_row_groups):
+            calls = opened.read_row_group(number, ["request_id", "duration_ms"])
+            yield calls.filter(pc.is_in(calls["request_id"], value_set=ids))
 
 
 def _write(rows: pa.Table, target: Path) -> None:

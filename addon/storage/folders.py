@@ -129,7 +129,7 @@ class Folders:
         return self.data / "settled" / table
 
     def settled_file(self, table: str, segment: str, day: date) -> Path:
-        return self.settled(table) / f"{segment}.{day.isoformat()}.jsonl"
+        return self.settled(table) / settled_name(segment, day)
 
     def lake(self, table: str) -> Path:
         return self.data / "lake" / table
@@ -281,6 +281,11 @@ def _refuse(path: Path, found: os.stat_result, is_kind: Callable[[int], bool], k
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise NotOurs(f"{path}: other users can write to it; take that away with chmod -R go-w '{path}'")
+
+
+def settled_name(segment: str, day: date) -> str:
+    """Of a file with the settled lines of a segment and day."""
+    return f"{segment}.{day.isoformat()}.jsonl"
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -4,6 +4,7 @@ It is an object `fleet/<owner>.json` in the bucket of `lake`, and a field of Red
 caller. The store's own time beside it tells how old it is, and whether the machine's clock is right.
 """
 
+import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
@@ -62,6 +63,11 @@ def loaded(data: bytes) -> Heartbeat:
         return Heartbeat(**{field.name: value[field.name] for field in fields(Heartbeat) if field.name in value})
     except TypeError as error:
         raise OtherFormat("not written by heliograph") from error
+
+
+def fingerprint(secret: bytes) -> str:
+    """Tells whether two machines have the same `secret`, and nothing else of it."""
+    return hashlib.sha256(b"heliograph fleet\0" + secret).hexdigest()[:16]
 
 
 def object_path(owner: str) -> str:

@@ -244,8 +244,8 @@ def _call[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T
     """A call's record. Fields of a newer version are left out, so that an older settler can read on."""
     try:
         call = kind(**_known(kind, given))
-        if isinstance(call, CallEnd):
-            call.charges = [Charge(**_known(Charge, dict(charge))) for charge in given.get("charges", ())]
+        if isinstance(call, CallEnd) and call.charges:
+            call.charges = [Charge(**_known(Charge, dict(charge))) for charge in given["charges"]]
     except TypeError as error:  # a field that must be there is not
         raise ValueError(str(error)) from error
     if isinstance(call, CallStart) and not (

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
@@ -34,6 +34,10 @@ class Listing:
     parquet: list[Path]
     settled: list[Path]
     foreign: list[Path]  # not ours, or torn: to be named and left alone
+
+    @property
+    def has_rows(self) -> bool:
+        return bool(self.parquet or self.settled)
 
 
 @cache  # a tenth of a millisecond each time, and a segment that becomes Parquet asks six times
@@ -105,10 +109,15 @@ def visible_files(data: Path, table: str, days: tuple[date, date] | None = None)
 
 
 def has_files(data: Path, table: str) -> bool:
-    """Whether a table may have rows. Raises NotOurs for a folder that others can write to."""
+    """Whether a table may have rows: there is a file in its folders, whatever it is. Raises NotOurs for a folder that others can
+    write to."""
     refuse_unsafe(data)
-    listing = visible_files(data, table)
-    return bool(listing.parquet or listing.settled or listing.foreign)
+    folders = Folders(data)
+    days = (Path(entry.path) for entry in entries(folders.lake(table)))
+    places = (folders.settled(table), folders.lake(table))
+    return any(place.exists() and not place.is_dir() for place in places) or any(
+        any(not entry.is_dir() for entry in entries(place)) for place in (*places, *days)
+    )
 
 
 def visible_day(folder: Path) -> list[Path]:
@@ -133,16 +142,46 @@ def replaced_names(folder: Path, names: set[str], foreign: list[Path] | None = N
     """The files that the notes of `names` hide. Notes that are not ours hide nothing, and are added to `foreign`. Nor
     does the note of a merged file that is torn: its inputs may still be there."""
     hidden: set[str] = set()
+    place = str(folder)
     for name in names:
-        if name.startswith(MERGED_PREFIX) and is_whole(folder / name):
-            note = folder / f"{name.removesuffix('.parquet')}.replaces"
-            replaced = read_note(note)
-            if replaced is None:
-                if foreign is not None:
-                    foreign.append(note)
-            else:
-                hidden |= set(replaced) - {name}
+        if not name.startswith(MERGED_PREFIX):
+            continue
+        note, merged = f"{place}/{name.removesuffix('.parquet')}.replaces", f"{place}/{name}"
+        look = _look(note)
+        if look is None:  # most notes have gone, so few files are opened
+            continue
+        try:
+            hidden |= _hidden_by(note, merged, (look, _look(merged))) - {name}
+        except _Torn:
+            continue
+        except ValueError:
+            if foreign is not None:
+                foreign.append(Path(note))
     return hidden
+
+
+class _Torn(Exception):
+    """A merged file that cannot be read, now at least."""
+
+
+def _look(path: str) -> tuple[int, int, int] | None:
+    """Changes with the bytes of a file: notes and Parquet files are written under another name and renamed. None: it is gone."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=512)  # shipping asks seven times in each round for all notes of a day: a third of its CPU
+def _hidden_by(note: str, merged: str, looks: object) -> frozenset[str]:
+    """The names in a note. Raises _Torn, and ValueError for what is not a note of ours: neither is remembered."""
+    if not is_whole(Path(merged)):
+        raise _Torn
+    replaced = read_note(Path(note))
+    if replaced is None:
+        raise ValueError(note)
+    return frozenset(replaced)
 
 
 MERGED_PREFIX: Final = "c-"  # only merged files have notes, so only their notes are looked for

@@ -3,6 +3,8 @@
 Names follow OpenTelemetry's GenAI conventions, units are in the name. None means "not known"; it is never turned into 0.
 Annotations carry the type in storage: str VARCHAR, int BIGINT, float DOUBLE, bool BOOLEAN, datetime TIMESTAMPTZ (UTC,
 microseconds), tuple[str, ...] VARCHAR[], dict[str, str] MAP(VARCHAR, VARCHAR). A new column raises SCHEMA_VERSION.
+
+The rows of a call are not frozen, though nothing changes them: a frozen record of 56 fields takes 7 in place of 2 µs to make.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from typing import Final
 SCHEMA_VERSION: Final = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RequestRow:
     """One call of the program, retries and fallbacks included. Table `requests`."""
 
@@ -46,7 +48,9 @@ class RequestRow:
     output_tokens: int | None = None  # reasoning included
     reasoning_output_tokens: int | None = None  # part of output_tokens
     usage_raw: str | None = None  # the provider's usage object as JSON; of a stream: the merged final object
-    usage_units: dict[str, str] = field(default_factory=dict)  # priced beside the columns above: unit -> count
+    usage_units: dict[str, str] = field(
+        default_factory=dict
+    )  # priced beside the columns above: unit -> count; "output_tokens of MODEL": another model's share
     usage_source: str | None = None  # provider | estimated | None
     usage_quality: str | None = None  # what is odd about the stated usage, in words; None: nothing
 
@@ -87,7 +91,7 @@ class RequestRow:
     response_bytes: int | None = None  # body as received, compressed if it was
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class BodyRow:
     """What was said. Table `bodies`, in files of its own, so that bodies can be kept for less time than numbers.
 

@@ -173,8 +173,12 @@ def _address(host: str) -> tuple[str, int]:
 
 
 def _without_host(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What a URL asks for, of connections to a server that sentinels name."""
-    options = {name: value for name, value in asked.items() if name not in ("host", "connection_class")}
+    """What a URL asks for, of connections to a server that sentinels name; not what is for the sentinels."""
+    options = {
+        name: value
+        for name, value in asked.items()
+        if name not in ("host", "connection_class") and not name.startswith("sentinel_")
+    }
     return {**options, "ssl": "connection_class" in asked}
 
 

@@ -7,6 +7,7 @@ until a task beside them has reached the server again.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from addon.storage.lua import Script
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from addon.storage.redis_clients import AsyncClient
 
 RETRY_EVERY_S: Final = 1.0
-FIRST_S: Final = 1.0  # the first calls of a proxy wait this long for its first connection
+FIRST_S: Final = 1.0  # the first calls of a proxy wait so long for its first connection, unless that fails sooner
 _TELL_EVERY_S: Final = 60.0
 
 
@@ -38,7 +39,7 @@ class Link:
         self._tell_again_at = 0.0
         self._reason = f"Redis at {self.place.shown} is not connected yet"
         self._connecting: asyncio.Task[None] | None = None
-        self._was_up = False
+        self._tried = asyncio.Event()  # the first connection was made, or was not
 
     async def ask[T](self, question: "Callable[[AsyncClient], Awaitable[T]]") -> T:
         """Raises LinkDown."""
@@ -67,8 +68,8 @@ class Link:
     async def _first_connection(self) -> None:
         if self._connecting is None:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
-        if not self._was_up and not self.failures:
-            await asyncio.wait([self._connecting], timeout=max(FIRST_S, self.timeout_s))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), max(FIRST_S, self.timeout_s))
 
     async def _connect(self) -> None:
         """Until the server answers on all connections."""
@@ -81,13 +82,15 @@ class Link:
                     await asyncio.gather(*(self._client.ping() for _ in range(CONNECTIONS)))
                 if problems := unfit(servers_of(info)):
                     raise errors.RedisError(problems[0])
-                self.is_up = self._was_up = True
+                self.is_up = True
                 self._connecting = None
                 return
-            except (errors.RedisError, OSError) as error:
+            except Exception as error:  # what nobody expects ends no task here either: it would never be tried again
                 self.failures += 1
                 self._reason = why(error, self.place, CONNECT_S)
                 self._tell(self._reason)
+            finally:
+                self._tried.set()
             await asyncio.sleep(RETRY_EVERY_S)
 
     def _go_down(self, error: Exception) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from addon.storage.folders import Folders, entries, parse_day
 from addon.storage.lake import is_whole
 
-VERSION: Final = 2  # of the columns below; summaries of other versions are not read
+VERSION: Final = 3  # of the columns below; summaries of other versions are not read
 STEP: Final = timedelta(minutes=15)
 HOUR: Final = timedelta(hours=1)
 _FOLDER: Final = "summaries-"
@@ -95,7 +95,13 @@ ORDER: Final = (
     "session_id",
     "started_at",
 )
-COLUMNS: Final = ("started_at", *GROUPS, *SUMS, *(name for name, _, _ in OTHERS))
+# What the hits of a row saved, out of a table with `original_ms` beside each call: how long the call took whose answer was given
+# again. It is not known of every hit: that call may be stored later, or it was deleted. NULL in the rows of calls alone.
+SAVED: Final = (
+    ("saved_ms", "cast(sum(original_ms - duration_ms) as bigint)"),
+    ("unfound_count", "nullif(count(cache_reference_id) filter (original_ms is null), 0)"),
+)
+COLUMNS: Final = ("started_at", *GROUPS, *SUMS, *(name for name, _, _ in OTHERS), *(name for name, _ in SAVED))
 
 BRIEF_GROUPS: Final = (
     "provider_name",
@@ -138,16 +144,18 @@ _ROUNDED_BY: Final = 1.015
 
 def of_calls(table: str) -> str:
     """SQL: each call of a table like `requests` as a row that stands for it alone."""
-    others = ", ".join(f"{of_one} as {name}" for name, of_one, _ in OTHERS)
-    return f"select date, started_at, {', '.join((*GROUPS, *SUMS))}, {others} from {table}"
+    others = [f"{of_one} as {name}" for name, of_one, _ in OTHERS]
+    others += [f"cast(null as bigint) as {name}" for name, _ in SAVED]
+    return f"select date, started_at, {', '.join((*GROUPS, *SUMS, *others))} from {table}"
 
 
 def summarised(table: str) -> str:
-    """SQL: the summary of a table like `requests`."""
+    """SQL: the summary of a table like `requests`, with the column `original_ms`."""
     quarter = _begin_of(STEP)
     sums = ", ".join(f"cast(sum({name}) as bigint) as {name}" for name in SUMS)
     known = ", ".join(f"{name} is null" for name in SUMS)
-    others = ", ".join(f"{of_several} as {name}" for name, _, of_several in OTHERS)
+    several = [(name, of_several) for name, _, of_several in OTHERS]
+    others = ", ".join(f"{of_several} as {name}" for name, of_several in (*several, *SAVED))
     groups = ", ".join(GROUPS)
     return (
         f"select {quarter} as started_at, {groups}, {sums}, {others} from {table}"
@@ -259,10 +267,13 @@ def not_worth(summary: Path) -> Path:
 
 def found(data: Path, files: list[Path]) -> dict[Path, Path]:
     """Of these files of `requests` those that have a summary and the smaller ones beside it, and the summary."""
-    there = {Path(entry.path) for day in _days(data) for entry in entries(day)}
-    summaries = {file: summary_of(data, file) for file in files}
+    place = folder(data)
+    there = {entry.path for day in {file.parent.name for file in files} for entry in entries(place / day)}
+    summaries = {file: summary_of(data, file) for file in files if f"{place}/{file.parent.name}/{file.name}" in there}
     return {
-        file: summary for file, summary in summaries.items() if there.issuperset(parts(summary)) and is_whole(summary)
+        file: summary
+        for file, summary in summaries.items()
+        if there.issuperset(map(str, parts(summary))) and is_whole(summary)
     }
 
 

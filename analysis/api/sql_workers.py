@@ -8,6 +8,7 @@ killed with its process. The SQL is confined as for `heliograph sql` (`analysis/
 """
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
@@ -56,6 +57,11 @@ class SqlWorkers:
         """Rows, milliseconds, bytes and number of rows. Raises ApiError."""
         async with Place(self._places, self._wait_s):
             return await anyio.to_thread.run_sync(self._ask_now, sql.encode(errors="replace"), limiter=self._threads)
+
+    def prepare(self) -> None:
+        """Starts the process that the next question gets, where none waits. Raises nothing: the question says what is wrong."""
+        with contextlib.suppress(ApiError):
+            self._put_back(self._take())
 
     def end(self) -> None:
         """Kills what runs. No question is taken afterwards."""

@@ -18,6 +18,8 @@ _SYSTEM: Final = (("system",), ("instructions",), ("systemInstruction",), ("syst
 _MESSAGES: Final = (("messages",), ("input",), ("inputs",), ("contents",), ("prompt",))
 # The provider puts what was said before in front of it: the body does not hold the prefix.
 _ELSEWHERE: Final = ("previous_response_id", "conversation", "cachedContent", "cached_content")
+_TEXTS: Final = frozenset({"content", "text", "parts", "input_text", "name"})
+_KINDS: Final = frozenset({"type", "role"})
 _MARKERS: Final = ("cache_control", "cachePoint")
 
 
@@ -28,6 +30,22 @@ class Block:
     place: str
     content: bytes
     is_message: bool
+
+
+def words_that_differ(before: bytes, now: bytes) -> tuple[str, str]:
+    """The texts of two blocks, as a person reads them. Where these are equal, it is the JSON that differs."""
+    texts = _text(parse(before)), _text(parse(now))
+    return texts if texts[0] != texts[1] else (before.decode(), now.decode())
+
+
+def _text(value: Json) -> str:
+    """Values in their order, with the names of members that say more than what kind of text it is."""
+    if isinstance(value, dict):
+        members = ((name, _text(member)) for name, member in value.items() if name not in _KINDS)
+        return " ".join(text if name in _TEXTS else f"{name}: {text}" for name, text in members if text)
+    if isinstance(value, list):
+        return " ".join(text for each in value if (text := _text(each)))
+    return "" if value is None else value if isinstance(value, str) else dumped(value).decode()
 
 
 def prompt_blocks(request_body: str | None) -> list[Block] | None:

@@ -1,18 +1,43 @@
 """The page Alerts: what each alert of the settings measures now, and which of them fire."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from analysis.alerts.standing import alerts_now
+from analysis.alerts.message import number
+from analysis.alerts.standing import AlertNow, alerts_now
+from analysis.dashboard import formats
+from analysis.dashboard.limits import PAGE as LIMITS
+from analysis.dashboard.limits import unfiltered
 from analysis.dashboard.limits_store import limits_store
 from analysis.dashboard.pages import Page, Site
-from analysis.dashboard.view import view_of
+from analysis.dashboard.state import BASE
+from analysis.dashboard.view import View, iso, view_of
 
 PAGE: Final = Page("/alerts", "Alerts", "a", "Watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a condition measures."""
+
+    name: str
+    shown: Callable[[float], str]
+    calls: tuple[tuple[str, str], ...] | None  # filters of the calls that it is made of; None: no filter says them
+
+
+_MEASURES: Final[Mapping[str, Measure]] = {
+    "spend": Measure("cost", formats.usd, ()),
+    "error_rate": Measure("share of errors", formats.percent, (("error", "*"),)),
+    "latency": Measure("latency p95", formats.duration, ()),
+    "unpriced": Measure("calls without a price", formats.count, (("cost", ""),)),
+    "budget": Measure("share of the budget", formats.percent, None),
+}
 
 
 def routes(site: Site) -> list[Route]:
@@ -23,7 +48,27 @@ def routes(site: Site) -> list[Route]:
         view, now = view_of(request), datetime.now(UTC)
         settings = site.dashboard.settings()
         contents, _ = await limits_store(site, now)  # the page of the limits says what is not known
-        rows = await site.dashboard.api.ask(lambda connection: alerts_now(connection, settings, contents, now))
+        found = await site.dashboard.api.ask(lambda connection: alerts_now(connection, settings, contents, now))
+        narrowed = {alert.name for alert in settings.alerts if alert.where}
+        rows = [
+            (each, measure, None if each.name in narrowed else _behind(view, each, measure, now))
+            for each in found
+            for measure in [_measure_of(each)]
+        ]
         return site.part("alerts_states.html", view, rows=rows, has_alerts=bool(settings.alerts))
 
     return [Route(PAGE.path, page), Route(f"{PAGE.path}/-/states", states)]
+
+
+def _measure_of(each: AlertNow) -> Measure:
+    """A person's SQL has a file's name as its condition, and any value."""
+    return _MEASURES.get(each.condition) or Measure(each.condition, number, None)
+
+
+def _behind(view: View, each: AlertNow, measure: Measure, now: datetime) -> str | None:
+    """The page of what a value is made of."""
+    if each.condition == "budget":
+        return f"{BASE}{LIMITS.path}"
+    if measure.calls is None:
+        return None
+    return unfiltered(view).rows(*measure.calls, since=iso(now - timedelta(seconds=each.window_s)), until=None)

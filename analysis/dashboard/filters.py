@@ -237,6 +237,13 @@ def words_of(value: str) -> list[str]:
     return [(quoted or word).lower() for quoted, word in _WORD.findall(value)]
 
 
+def _score(value: str) -> str:
+    """Of its name. A rating is not one here: `feedback` finds it."""
+    named = "true" if value in ("", "*") else _text("name")(value)
+    scored = f"(select request_id from scores where name <> 'helicone-score-feedback' and {named})"
+    return f"request_id {'not ' if value == '' else ''}in {scored}"
+
+
 def _choice(meanings: Mapping[str, str]) -> Callable[[str], str]:
     def condition(value: str) -> str:
         if value not in meanings:
@@ -254,11 +261,12 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(ms|s|m|min|h)?")
 _UNITS_MS: Final = {"ms": 1.0, "s": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
 _STATUS_CLASS: Final = re.compile(r"([1-5])xx")
 _WORD: Final = re.compile(r'"([^"]+)"|([^\s"]+)')
-_RATED: Final = "request_id in (select request_id from feedback where rating"
+_RATED: Final = "request_id in (select request_id from feedback"
 _LENGTH: Final = "2s, >500ms or 1s..5s"
 
 KINDS: Final[Mapping[str, Kind]] = {
     "model": Kind("model", _text("coalesce(response_model, request_model)"), "coalesce(response_model, request_model)"),
+    "request_model": Kind("model asked for", _text("request_model"), "request_model"),
     "provider": Kind("provider", _text("provider_name"), "provider_name"),
     "user": Kind("user", _text("user_id"), "user_id"),
     "session": Kind("session", _text("session_id"), "session_id"),
@@ -268,6 +276,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "status": Kind("status", _status, "status"),
     "error": Kind("error", _text("error_type"), "error_type"),
     "cache": Kind("cache", _text("cache_status"), "cache_status"),
+    "cached_from": Kind("answer of the request", _text("cache_reference_id")),
     "client": Kind("client", _text("client"), "client"),
     "command": Kind("command", _text("client_command"), "client_command"),
     "repository": Kind("repository", _text("client_repository"), "client_repository"),
@@ -292,11 +301,13 @@ KINDS: Final[Mapping[str, Kind]] = {
         "feedback",
         _choice(
             {
-                "good": f"{_RATED})",
-                "bad": f"{_RATED} = false)",
-                "none": "request_id not in (select request_id from feedback)",
+                "good": f"{_RATED} where rating)",
+                "bad": f"{_RATED} where not rating)",
+                "rated": f"{_RATED})",
+                "none": f"not {_RATED})",
             }
         ),
     ),
+    "score": Kind("score", _score),
     WORDS: Kind("words", _words),
 }

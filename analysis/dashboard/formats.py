@@ -1,12 +1,19 @@
 """Numbers, times and texts as the pages show them. Unknown is a dash that says why, never 0. Pure."""
 
 import math
+import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup, escape
 
+from addon.storage.sizes import size_text
+
 DASH: Final = "\N{EN DASH}"
+TO_THE_SECOND: Final = "%Y-%m-%d %H:%M:%S"
+TO_THE_MINUTE: Final = "%Y-%m-%d %H:%M"
+TO_THE_DAY: Final = "%Y-%m-%d"
 _SMALL_USD: Final = 0.0001
 
 
@@ -35,7 +42,7 @@ def usd(value: float | None) -> str:
     if value >= _SMALL_USD:
         return f"${value:.4f}"
     places = 1 - math.floor(math.log10(value))  # two digits that count
-    return f"${value:.{min(places, 9)}f}" if value >= 1e-9 else "$0.00"
+    return f"${value:.{min(places, 9)}f}".rstrip("0") if value >= 1e-9 else "$0.00"
 
 
 def usd_exact(value: float | None) -> str:
@@ -45,6 +52,11 @@ def usd_exact(value: float | None) -> str:
 
 def count(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f}"
+
+
+def counted(value: float | None, noun: str) -> str:
+    """1 hit, 31 hits."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def short(value: float | None) -> str:
@@ -67,23 +79,25 @@ def duration(milliseconds: float | None) -> str:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    days, hours_of_day = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours_of_day} h" if hours_of_day else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def percent(share: float | None) -> str:
     """`share`: 0 to 1."""
     if share is None:
         return DASH
-    return f"{share:.0%}" if share in (0, 1) or share >= 0.1 else f"{share:.2%}"
+    if share in (0, 1) or share >= 0.1:
+        return f"{share:.0%}"
+    return f"{share:.1%}" if share >= 0.01 else f"{share:.2%}"
 
 
 def bytes_(value: float | None) -> str:
-    if value is None:
-        return DASH
-    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} B"
+    return DASH if value is None else size_text(value)
 
 
 def change(now: float | None, earlier: float | None) -> str | None:
@@ -94,12 +108,20 @@ def change(now: float | None, earlier: float | None) -> str | None:
     return f"{share:+.0%}" if abs(share) < 10 else f"\N{MULTIPLICATION SIGN}{now / earlier:.0f}"
 
 
-def moment(value: datetime, zone_local: datetime) -> Markup:
-    """A time for people, in the viewer's zone, with the exact one for machines."""
+def moment(value: datetime, zone_local: datetime, pattern: str) -> Markup:
+    """A time for people, in the viewer's zone, with the exact one for machines and on hover."""
     exact = value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact, exact, zone_local.strftime("%Y-%m-%d %H:%M:%S")
-    )
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact, exact, zone_local.strftime(pattern))
+
+
+def marked(text: str, words: Collection[str]) -> Markup:
+    """With each of the words marked, in upper or lower case."""
+    pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
+    shown, at = Markup(), 0
+    for found in pattern.finditer(text) if words else ():
+        shown += Markup("{}<mark>{}</mark>").format(text[at : found.start()], found[0])
+        at = found.end()
+    return shown + text[at:]
 
 
 def unknown(why: str) -> Markup:

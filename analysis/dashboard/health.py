@@ -16,13 +16,14 @@ from addon.hooks.endpoint_headers import COUNTS
 from addon.storage.folders import Folders
 from addon.storage.presence import running_proxies
 from analysis.dashboard.pages import Page, Site, kept, run
-from analysis.dashboard.report_pages import report_part
+from analysis.dashboard.report_pages import UNPRICED, Part, report_part
 from analysis.dashboard.view import view_of
 from analysis.health.data_folder import data_findings
 from analysis.health.finding import Finding
 from analysis.lake import Connection
 
 PAGE: Final = Page("/health", "Health", "d", "Data")
+_UNPRICED: Final = Part("unpriced", "Calls without a price", "unpriced", calls_are=UNPRICED)
 _PACKAGES: Final = ("heliograph", "mitmproxy", "duckdb", "pyarrow", "genai-prices")
 
 
@@ -47,7 +48,7 @@ def routes(site: Site) -> list[Route]:
         return site.part("health_findings.html", view_of(request), findings=found)
 
     async def unpriced(request: Request) -> Response:
-        return await report_part(site, view_of(request), "Calls without a price", "unpriced")
+        return await report_part(site, view_of(request), _UNPRICED)
 
     part = f"{PAGE.path}/-"
     return [

@@ -1,5 +1,6 @@
 """The page Limits and budgets: how much of each is used now, and when it runs out at this rate."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -8,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.limits.rules import period_begin
-from analysis.dashboard.filters import KINDS
+from analysis.dashboard.filters import KINDS, Filters
 from analysis.dashboard.limits_store import limits_store
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.view import View, iso, view_of
@@ -46,10 +47,15 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
+def unfiltered(view: View) -> View:
+    """Limits, budgets and alerts are about all calls, whatever the other pages are filtered by."""
+    return replace(view, filters=Filters())
+
+
 def _calls(view: View, rule: BudgetNow | LimitNow, since: datetime) -> str | None:
     """The calls since then that a group is made of; None: they cannot be said as a filter."""
     if rule.per == "all":
-        return view.rows(since=iso(since), until=None)
+        return unfiltered(view).rows(since=iso(since), until=None)
     if rule.per in KINDS or rule.per.startswith(PROPERTY):
-        return view.rows((rule.per, rule.group), since=iso(since), until=None)
+        return unfiltered(view).rows((rule.per, rule.group), since=iso(since), until=None)
     return None

@@ -1,6 +1,7 @@
 """The page of one session: its calls as a tree by path with bars on a line of time, and all that was said in it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ from analysis.api.envelope import ApiError
 from analysis.conversations.blocks import turns_of
 from analysis.conversations.messages import SessionTurn, session_turns
 from analysis.dashboard.colours import colour_of
+from analysis.dashboard.filters import Filters
 from analysis.dashboard.pages import Site, kept, run
 from analysis.dashboard.session_key import read_session_key
 from analysis.dashboard.session_tools import tools_between
-from analysis.dashboard.session_tree import DEEPEST, MOST_CALLS, WIDTH, Node, session_tree
-from analysis.dashboard.view import view_of
+from analysis.dashboard.session_tree import DEEPEST, MOST_CALLS, MOST_PATHS, WIDTH, Node, session_tree
+from analysis.dashboard.view import View, iso, view_of
 from analysis.lake import Connection
 
 PATH: Final = "/sessions/{key}"
@@ -37,7 +39,7 @@ def routes(site: Site) -> list[Route]:
 async def _page(site: Site, request: Request) -> Response:
     view, session_id = view_of(request), _session_id(request)
     rows = await site.dashboard.api.ask(lambda connection: _calls(connection, session_id))
-    tab = view.options.get("tab", "")
+    tab, whole = view.options.get("tab", ""), session_tree(rows)
     return site.page(
         request,
         "one_session.html",
@@ -45,7 +47,8 @@ async def _page(site: Site, request: Request) -> Response:
         session_id=session_id,
         session_name=next((row["session_name"] for row in reversed(rows) if row["session_name"]), None),
         users=sorted({row["user_id"] for row in rows if row["user_id"]}),
-        whole=session_tree(rows),
+        whole=whole,
+        href=calls_of_node(view, session_id, whole),
         is_cut=len(rows) == MOST_OF_SESSION,
         first=rows[0],
         tabs=TABS,
@@ -64,7 +67,22 @@ async def _tree(site: Site, request: Request) -> Response:
 
     found = await site.dashboard.api.ask(question)
     colours = _colours(found["shown"])
-    return site.part("session_tree.html", view, most=MOST_CALLS, width=WIDTH, colours=colours, **found)
+    calls_of = partial(calls_of_node, view, session_id)
+    return site.part(
+        "session_tree.html", view, most=MOST_CALLS, width=WIDTH, colours=colours, calls_of=calls_of, **found
+    )
+
+
+def calls_of_node(view: View, session_id: str, node: Node) -> str | None:
+    """Where the calls of a path and below it are shown; None: they have too many paths for an address."""
+    filters = Filters().having("session", session_id)
+    if node.name:
+        if len(node.paths) > MOST_PATHS:
+            return None
+        for path in node.paths:
+            filters = filters.having("path", path or "")
+    begin, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (node.begins_ms, node.ends_ms))
+    return view.url("/requests", filters, since=iso(begin), until=iso(end + timedelta(seconds=1)))
 
 
 async def _more(site: Site, request: Request) -> Response:

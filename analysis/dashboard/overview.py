@@ -19,7 +19,7 @@ from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.steps import steps_of
 from analysis.dashboard.view import View, view_of
 from analysis.quoting import quoted
-from analysis.reports.dimensions import PROPERTY
+from analysis.reports.dimensions import PROPERTY, properties
 from analysis.reports.standing import budgets_now
 
 PAGE: Final = Page("/overview", "Overview", "o")
@@ -110,7 +110,7 @@ async def _changes(site: Site, request: Request) -> Response:
     view = view_of(request)
     by = _stack(view)
     table = await site.table(
-        view, "changes", [quoted(by)], _properties(by), reads_before=True, groups=[by], most=_MOST_CHANGES
+        view, "changes", [quoted(by)], properties([by]), reads_before=True, groups=[by], most=_MOST_CHANGES
     )
     return site.part("overview_changes.html", view, by=by, rows=list(table.records()))
 
@@ -148,7 +148,3 @@ def _top(by: str, title: str, rows: Sequence[Mapping[str, Any]]) -> _Top:
 def _stack(view: View) -> str:
     by = view.options.get("by", "model")
     return by if by in STACKS or (by.startswith(PROPERTY) and len(by) > len(PROPERTY)) else "model"
-
-
-def _properties(by: str) -> list[str]:
-    return [by] if by.startswith(PROPERTY) else []

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -175,11 +175,13 @@ def compiled_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("usd", "usd_exact", "count", "short", "duration", "percent", "unknown", "with_code"):
+    for name in ("usd", "usd_exact", "count", "counted", "short", "duration", "percent", "unknown", "with_code"):
         environment.filters[name] = getattr(formats, name)
     environment.filters["amount"] = lambda value: formats.DASH if value is None else number(value)
     environment.filters["bytes"] = formats.bytes_
-    environment.filters["moment"] = _moment
+    environment.filters["moment"] = partial(_moment, formats.TO_THE_SECOND)
+    environment.filters["minute"] = partial(_moment, formats.TO_THE_MINUTE)
+    environment.filters["day"] = partial(_moment, formats.TO_THE_DAY)
     environment.filters["token"] = token_text
     environment.filters["iso"] = iso
     environment.globals |= {
@@ -192,5 +194,5 @@ def compiled_templates() -> jinja2.Environment:
     return environment
 
 
-def _moment(value: datetime | None, view: View) -> str:
-    return formats.DASH if value is None else formats.moment(value, view.zone.local_row((value,))[0])
+def _moment(pattern: str, value: datetime | None, view: View) -> str:
+    return formats.DASH if value is None else formats.moment(value, view.zone.local_row((value,))[0], pattern)

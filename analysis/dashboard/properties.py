@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
 from analysis.dashboard.pages import Page, Site, kept
-from analysis.dashboard.report_pages import report_part
+from analysis.dashboard.report_pages import Part, report_part
 from analysis.dashboard.view import View, view_of
 from analysis.reports.dimensions import PROPERTY
 
@@ -33,7 +33,9 @@ def routes(site: Site) -> list[Route]:
 
     async def values(request: Request) -> Response:
         view = view_of(request)
-        return await report_part(site, view, f"Values of {_name(view)}", "costs", (f"{PROPERTY}{_name(view)}",))
+        name = _name(view)
+        part = Part("values", f"Values of {name}", "costs", (f"{PROPERTY}{name}",))
+        return await report_part(site, view, part)
 
     part = f"{PAGE.path}/-"
     return [

@@ -14,11 +14,12 @@ from analysis.dashboard.downloads import MOST_ROWS as MOST_IN_FILE
 from analysis.dashboard.downloads import kind_of, sql_file, table_file
 from analysis.dashboard.over_time import SPEND_AND_CALLS, Sums, over_time
 from analysis.dashboard.pages import Page, Site, kept
-from analysis.dashboard.report_table import shown, token_of
+from analysis.dashboard.report_table import OF_SOME, CallsAre, Tokens, shown, token_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
 from analysis.quoting import quoted
 from analysis.reports.asking import answer
+from analysis.reports.grouping import own_columns
 from analysis.reports.prepared import prepare
 from analysis.reports.prompt_cache import SESSIONS as PROMPT_CACHE_SESSIONS
 from analysis.reports.question import Question
@@ -28,6 +29,8 @@ from analysis.table import Table, fetch
 
 MOST_ROWS: Final = 200
 EMPTY: Final = "Nothing in this window fits these filters."
+UNPRICED: Final = (("cost", ""),)
+_ERROR_USAGE: Final = ("input_tokens", "output_tokens", "unpriced")
 _NO_CACHE: Final = "No call of this window was answered from the cache."
 _NOT_RATED: Final = (
     "No call of this window is rated. A call's own page rates it, and so do the API and heliograph feedback."
@@ -46,6 +49,11 @@ class Part:
     height: str = "l"
     most: int = MOST_ROWS
     empty: str = EMPTY  # in place of a table without rows
+    calls_are: CallsAre = ()
+    without: tuple[str, ...] = ()  # columns that only the exports have: the table must fit a window of 1280 px
+    tokens: tuple[str, ...] = ()  # filters that the first columns are, where their names do not say so
+    of_some: Sequence[tuple[str, Tokens | None]] = ()  # in place of what OF_SOME has under that name
+    none_is_all: bool = False  # a row without a value of its first column is of all calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,50 +82,52 @@ class ReportPage:
 
 
 async def _part(site: Site, part: Part, request: Request) -> Response:
-    return await report_part(site, view_of(request), part.title, part.report, part.by, part.note, part.most, part.empty)
+    return await report_part(site, view_of(request), part)
 
 
-async def report_part(
-    site: Site,
-    view: View,
-    title: str,
-    report: str,
-    by: Sequence[str] = (),
-    note: str = "",
-    most: int = MOST_ROWS,
-    empty: str = EMPTY,
-) -> Response:
-    """The report as a table. `title`: read aloud by screen readers. The page's option `sort` names a column; with a `-` before
-    it the smallest come first."""
-    found = load(report)
+async def report_part(site: Site, view: View, part: Part) -> Response:
+    """The report as a table. Its title is read aloud by screen readers. The page's option `sort` names a column; with a `-`
+    before it the smallest come first."""
+    found = load(part.report)
     is_compared = view.compares and found.can_compare and not found.reads_before
     question = Question(
         report=found,
         window=view.window,
-        by=tuple(by),
+        by=part.by,
         where=view.filters.where(reads_before=is_compared or found.reads_before),
         is_compared=is_compared,
-        limit=most + 1,  # so that it is known whether there are more
+        limit=part.most + 1,  # so that it is known whether there are more
     )
     kind = kind_of(view)
     if kind == "sql":
-        return sql_file(report, question.sql, question.scope, {"most": MOST_IN_FILE})
+        return sql_file(part.report, question.sql, question.scope, {"most": MOST_IN_FILE})
     if kind:
         question = replace(question, limit=MOST_IN_FILE)
     sort, own_prices = view.options.get("sort", ""), site.dashboard.settings().prices
     table = await site.dashboard.api.ask(lambda connection: _sorted(connection, question, sort, own_prices))
     if kind:
-        return table_file(report, kind, table)
-    filters = [name for name in by if token_of(name)] if len(by) == 1 else ()
+        return table_file(part.report, kind, table)
+    filters = part.tokens or ([name for name in part.by if token_of(name)] if len(part.by) == 1 else ())
     return site.part(
         "report_table.html",
         view,
-        shown=shown(table, view, by=filters, most=most),
-        most=most,
+        shown=shown(
+            table,
+            view,
+            by=filters,
+            most=part.most,
+            without=part.without,
+            calls_are=part.calls_are,
+            keys={*filters, *(part.by or own_columns(found.sql)), *found.keys},
+            of_some={**OF_SOME, **dict(part.of_some)},
+            none_is_all=part.none_is_all,
+        ),
+        has_more_columns=bool(part.without),
+        most=part.most,
         sort=sort,
-        title=title,
-        note=note,
-        empty=empty,
+        title=part.title,
+        note=part.note,
+        empty=part.empty,
     )
 
 
@@ -153,7 +163,16 @@ PAGES: Final = (
             Part(
                 "throughput", "Speed", "throughput", ("model",), "Of answers that a provider gave, without cache hits."
             ),
-            Part("retries", "Retries and fallbacks", "retries", (), "", "m"),
+            Part(
+                "retries",
+                "Retries and fallbacks",
+                "retries",
+                (),
+                "Saved: calls that failed at first and were answered in the end. Lost time: until the last failed attempt ended.",
+                "m",
+                empty="No call of this window was sent more than once.",
+                without=("extra_attempts", "unpriced", "p50_ms"),
+            ),
             Part(
                 "unpriced",
                 "Without a price",
@@ -162,6 +181,7 @@ PAGES: Final = (
                 "These calls are in no sum of costs.",
                 "m",
                 empty="Every call of this window has a price.",
+                calls_are=UNPRICED,
             ),
         ),
         "model",
@@ -177,6 +197,7 @@ PAGES: Final = (
                 ("user",),
                 "Days far from the median of the 28 days before. A week of history is needed.",
                 "m",
+                none_is_all=True,
             ),
         ),
         "user",
@@ -193,6 +214,7 @@ PAGES: Final = (
                 (),
                 "That the answers of the newest calls ask for.",
                 empty="No answer of this window asks for a tool.",
+                without=("arguments_chars", "unpriced"),
             ),
         ),
         "client",
@@ -200,8 +222,8 @@ PAGES: Final = (
     ReportPage(
         Page("/errors", "Errors", "e", "Watch"),
         (
-            Part("errors", "What goes wrong", "errors"),
-            Part("models", "By model", "errors", ("model",)),
+            Part("errors", "What goes wrong", "errors", without=_ERROR_USAGE),
+            Part("models", "By model", "errors", ("model",), without=_ERROR_USAGE),
         ),
         "error",
         (("Errors", "errors", "count"),),
@@ -216,9 +238,29 @@ PAGES: Final = (
                 (),
                 "Of calls that had the cache on.",
                 empty="No call of this window had the cache on.",
+                calls_are=(("cache", "*"),),
+                of_some=(("unpriced", None),),
             ),
-            Part("hits", "Answers given most often", "cache-hits", (), "", "m", empty=_NO_CACHE),
-            Part("duplicates", "Worth caching", "duplicates", (), "Equal calls that reached a provider again."),
+            Part(
+                "hits",
+                "Answers given most often",
+                "cache-hits",
+                (),
+                "",
+                "m",
+                empty=_NO_CACHE,
+                tokens=("cached_from",),
+                of_some=(("hits", ()),),
+            ),
+            Part(
+                "duplicates",
+                "Worth caching",
+                "duplicates",
+                (),
+                "Equal calls that reached a provider again.",
+                calls_are=None,
+                without=("request_hash",),
+            ),
         ),
         "model",
         (("Saved", "saved_usd", "usd"),),
@@ -231,10 +273,14 @@ PAGES: Final = (
                 "Sessions that read least from the provider's cache",
                 "prompt-cache",
                 (),
-                "A provider reads a prompt's beginning from its cache where it is the same as in the turn before. Shown is where it first"
-                " changed, and what the tokens cost more that were therefore not read from the cache.",
+                "A provider reads the beginning of a prompt from its cache as far as it is the same as in the turn before. Here is what"
+                " changed first, and what it cost that the rest was not read from the cache.",
                 "xl",
                 PROMPT_CACHE_SESSIONS,
+                without=(
+                    *("cache_read_input_tokens", "lost_tokens", "missed", "missed_usd", "turn", "input_tokens"),
+                    "request_id",
+                ),
             ),
         ),
     ),

@@ -1,11 +1,11 @@
 """A report as a table of a page: what its columns are called, how its values look, and which calls are behind a row. Pure."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from analysis.dashboard import formats
 from analysis.dashboard.filters import KINDS
@@ -31,16 +31,22 @@ _TITLES: Final[Mapping[str, str]] = {
     "request_id": "Request",
     "session_id": "Session",
     "user_id": "User",
-    "changed": "Turns changed",
+    "read_share": "Read",
+    "changed": "Changes",
+    "changed_at": "First change in",
     "lost_tokens": "Tokens not read",
     "lost_usd": "Extra cost",
     "missed": "Turns expired",
     "missed_usd": "Extra cost, expired",
+    "mcp_server": "MCP server",
+    "result_chars": "Result chars",
+    "longest_result_chars": "Longest result",
+    "usd": "USD",
     "p50_tokens_per_s": "Tokens/s p50",
     "p5_tokens_per_s": "Tokens/s p5",
     "p50_stream_tokens_per_s": "Tokens/s after the first",
-    "failed_p50_ms": "Until the last failure, p50",
-    "saved_p50_ms": "Latency of the saved, p50",
+    "failed_p50_ms": "Lost time p50",
+    "saved_p50_ms": "Saved calls p50",
     "provider_name": "Provider",
     "error_type": "Error",
     "response_model": "Model",
@@ -53,14 +59,39 @@ _TOKENS: Final[Mapping[str, str]] = {
     "error_type": "error",
     "session_id": "session",
     "user_id": "user",
+    "score": "score",
+}
+type Tokens = Sequence[tuple[str, str]]
+_RETRIED: Final = ("attempts", ">1")
+# Numbers of some of the calls of a row: those that fit these filters, too. None: no filters tell them apart.
+OF_SOME: Final[Mapping[str, Tokens | None]] = {
+    "errors": (("error", "*"),),
+    "unpriced": (("cost", ""),),
+    "hits": (("cache", "hit"),),
+    "coalesced": (("cache", "coalesced"),),
+    "misses": (("cache", "miss"),),
+    "unavailable": (("cache", "unavailable"),),
+    "rated": (("feedback", "rated"),),
+    "good": (("feedback", "good"),),
+    "bad": (("feedback", "bad"),),
+    "retried": (_RETRIED,),
+    "retried_cost_usd": (_RETRIED,),
+    "saved": (_RETRIED, ("error", "")),
+    "saved_p50_ms": (_RETRIED, ("error", "")),
+    "failed": (_RETRIED, ("error", "*")),
+    "failed_p50_ms": None,
+    "by_fallback": None,
+    "fallback_cost_usd": None,
 }
 _REASONS: Final[Mapping[str, str]] = {
     "usd": "no call of the row has a known price",
     "tokens": "no call of the row states tokens",
     "ms": "no call of the row was timed",
 }
+# Filters that the counted calls of a report fit, beside those of their row; None: no filters say which calls are counted.
+type CallsAre = Tokens | None
 _SHARES: Final = ("_rate", "share", "_share")
-_WITHOUT: Final = "(none)"
+_WITHOUT, _ALL = "(none)", "all calls"
 _BEFORE, _CHANGE = "before_", "_change_percent"  # columns of a report beside the period before
 
 
@@ -76,7 +107,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`why`: for a value that is not known; `href`: the calls behind it."""
+    """`why`: for a value that is not known; `href`: the calls behind it; `repeats`: the row has that link before."""
 
     text: str
     why: str | None = None
@@ -85,6 +116,7 @@ class Cell:
     moment: datetime | None = None
     is_bad: bool = False
     change: str | None = None  # against the period before
+    repeats: bool = False
 
     def plain(self) -> "Cell":
         return replace(self, href=None)
@@ -97,18 +129,33 @@ class Shown:
     is_cut: bool  # there are more rows
 
 
-def shown(table: Table, view: View, *, by: Sequence[str] = (), most: int | None = None) -> Shown:
-    """`by`: names of the filters that the first columns are, where their names do not say so; `most`: rows at most."""
+def shown(
+    table: Table,
+    view: View,
+    *,
+    by: Sequence[str] = (),
+    most: int | None = None,
+    without: Collection[str] = (),
+    calls_are: CallsAre = (),
+    keys: Collection[str] = (),
+    of_some: Mapping[str, Tokens | None] = OF_SOME,
+    none_is_all: bool = False,
+) -> Shown:
+    """`by`: names of the filters that the first columns are, where their names do not say so; `most`: rows at most;
+    `without`: columns that are left out; `calls_are`: see CallsAre; `keys`: the columns that tell rows apart, where not all
+    that are filters do; `none_is_all`: a row without a value of its first column is of all calls."""
     names = unique(table.columns)
     rows = table.rows if most is None else table.rows[:most]
     changes = {name: i for i, name in enumerate(names) if name.endswith(_CHANGE)}
     compared = {f"{_BEFORE}{name.removesuffix(_CHANGE)}" for name in changes}
-    kept = [i for i, name in enumerate(names) if name not in changes and name not in compared]
+    kept = [i for i, name in enumerate(names) if name not in changes and name not in compared and name not in without]
     tokens = [by[i] if i < len(by) else token_of(names[i]) for i in kept]
     columns = [_column(names[i], [row[i] for row in rows]) for i in kept]
     cells = []
     for row in rows:
-        plain = _row(columns, tokens, [row[i] for i in kept], view)
+        values = [row[i] for i in kept]
+        links = _Links.of_row(columns, tokens, values, view, calls_are, keys, of_some, none_is_all)
+        plain = _once([_cell(*each, links) for each in zip(columns, tokens, values, strict=True)], columns)
         told = [
             _change(row[changes[at]]) if (at := f"{column.name}{_CHANGE}") in changes else None for column in columns
         ]
@@ -151,50 +198,95 @@ def token_of(name: str) -> str | None:
     if name.startswith(PROPERTY):
         return name
     token = _TOKENS.get(name, name)
-    return token if token in KINDS and KINDS[token].column else None
+    return token if token in KINDS and (KINDS[token].column or name in _TOKENS) else None
 
 
-def _row(columns: Sequence[Column], tokens: Sequence[str | None], row: Sequence[Any], view: View) -> list[Cell]:
-    behind = [(token, _pattern(token, value)) for token, value in zip(tokens, row, strict=True) if token]
-    href = view.rows(*behind) if behind else None
-    return [
-        _cell(column, value, href, is_first=number == 0, token=token, behind=behind, view=view)
-        for number, (column, token, value) in enumerate(zip(columns, tokens, row, strict=True))
-    ]
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Where the cells of one row lead. `own`: the filters that the row is; `first`: the title of an empty first cell."""
+
+    view: View
+    own: Tokens
+    during: Mapping[str, str]  # the day that the row is about, as a window
+    calls_are: CallsAre
+    of_some: Mapping[str, Tokens | None]
+    empty: str
+
+    @classmethod
+    def of_row(
+        cls,
+        columns: Sequence[Column],
+        tokens: Sequence[str | None],
+        values: Sequence[Any],
+        view: View,
+        calls_are: CallsAre,
+        keys: Collection[str],
+        of_some: Mapping[str, Tokens | None],
+        none_is_all: bool,
+    ) -> Self:
+        own = [
+            (token, _pattern(token, value))
+            for column, token, value in zip(columns, tokens, values, strict=True)
+            if token and (not keys or column.name in keys or token in keys) and not (none_is_all and value is None)
+        ]
+        days = [value for column, value in zip(columns, values, strict=True) if column.name == "day"]
+        during = {"since": f"{days[0]}", "until": f"{days[0] + timedelta(days=1)}"} if days else {}
+        return cls(view, own, during, calls_are, of_some, _ALL if none_is_all else _WITHOUT)
+
+    @property
+    def row(self) -> str | None:
+        if not self.own and not self.during:
+            return None
+        return self.view.rows(*self.own, *(self.calls_are or ()), **self.during)
+
+    def of_column(self, token: str, value: object) -> str | None:
+        """Of a name in the row: the row's calls, or those of the name where it does not tell rows apart."""
+        is_own = value is None or any(token == name for name, _ in self.own)
+        return self.row if is_own else self.view.rows((token, _pattern(token, value)))
+
+    def of_number(self, name: str) -> str | None:
+        """The calls that a number is about, where filters can say which these are."""
+        if self.calls_are is None or not (self.own or self.during):
+            return None
+        is_of_error = any(token == "error" for token, _ in self.own)
+        if is_of_error and name == "errors":
+            return self.row
+        if is_of_error and name == "calls":  # all those of the group, failed or not
+            groups = [each for each in self.own if each[0] not in ("error", "status")]
+            return self.view.rows(*groups) if groups else None
+        more = self.of_some.get(name, ())
+        return None if more is None else self.view.rows(*self.own, *self.calls_are, *more, **self.during)
 
 
-def _pattern(token: str, value: object) -> object:
-    """A client of a report is the beginning of a user agent."""
-    return f"{value}*" if token == "client" and value is not None else value
+def _pattern(token: str, value: object) -> str:
+    """The filter's value. A client of a report is the beginning of a user agent; None is a call without a value."""
+    return "" if value is None else f"{value}*" if token == "client" else str(value)
 
 
-def _cell(
-    column: Column,
-    value: Any,
-    href: str | None,
-    *,
-    is_first: bool,
-    token: str | None,
-    behind: Sequence[tuple[str, object]],
-    view: View,
-) -> Cell:
+def _cell(column: Column, token: str | None, value: Any, links: _Links) -> Cell:
     name = column.name
     if name == "request_id" and value is not None:
-        return Cell(str(value), href=view.url(f"/requests/{value}"))
-    if token or is_first:
-        text = _WITHOUT if value is None else formatted(name, value)
-        return Cell(text, href=href, is_number=column.is_number)
+        return Cell(str(value), href=links.view.url(f"/requests/{value}"))
+    if token:
+        text = links.empty if value is None else formatted(name, value)
+        return Cell(text, href=links.of_column(token, value), is_number=column.is_number)
     if value is None:
         return Cell(formats.DASH, why=why_unknown(name), is_number=column.is_number)
     if isinstance(value, datetime):
         return Cell("", moment=value if value.tzinfo else value.replace(tzinfo=UTC))
     text = formatted(name, value, column.places)
-    if name == "errors" and value and behind:
-        return Cell(text, href=view.rows(*behind, ("error", "*")), is_number=True, is_bad=True)
-    leads = name == "calls" and not any(
-        token == "error" for token, _ in behind
-    )  # those are all calls, with errors or not
-    return Cell(text, href=href if leads else None, is_number=column.is_number)
+    href = links.of_number(name) if column.is_number and value else None
+    return Cell(text, href=href, is_number=column.is_number, is_bad=name == "errors" and bool(value))
+
+
+def _once(cells: Sequence[Cell], columns: Sequence[Column]) -> list[Cell]:
+    """A link that the row has before is for the mouse alone; counts of calls stay links that are seen."""
+    found, seen = [], set[str | None]()
+    for cell, column in zip(cells, columns, strict=True):
+        is_seen = cell.href is not None and cell.href in seen and column.name not in ("calls", "errors")
+        found.append(replace(cell, repeats=True) if is_seen else cell)
+        seen.add(cell.href)
+    return found
 
 
 def why_unknown(name: str) -> str:
@@ -234,6 +326,8 @@ def _number(name: str, places: int) -> Callable[[float], str]:
 
 
 def _is_number(name: str, values: Sequence[Any]) -> bool:
+    if name == "status":  # a name that is written in digits
+        return False
     known = [value for value in values if value is not None]
     if not known:
         return name.endswith(("_usd", "_ms", "_tokens"))

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from analysis.dashboard.filters import words_of
+from analysis.dashboard.formats import marked
 from analysis.dashboard.pages import run
 from analysis.dashboard.view import View
 from analysis.lake import Connection
@@ -102,11 +105,11 @@ def _whole(connection: Connection, window: Window, picked: Sequence[Row]) -> lis
     return [found[key] | {"sorted": row["sorted"]} for key, row in zip(keys, picked, strict=True) if key in found]
 
 
-def excerpts(connection: Connection, view: View, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Where the searched words are in the bodies of these calls, by request id. After `find`, on its connection."""
+def excerpts(connection: Connection, view: View, rows: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
+    """Where the searched words are in the bodies of these calls, by request id, marked. After `find`, on its connection."""
     searched = [each for each in view.filters.filters if each.name == "words" and not each.negated]
     words = [word for each in searched for word in words_of(each.value)]
     if not words or not rows:
         return {}
     found = run(connection, "requests_found", {"ids": [row["request_id"] for row in rows], "word": words[0]}).rows
-    return {request_id: " ".join(excerpt.split()) for request_id, excerpt in found}
+    return {request_id: marked(" ".join(excerpt.split()), words) for request_id, excerpt in found}

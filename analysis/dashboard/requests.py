@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -98,7 +99,7 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-def _page(connection: Connection, view: View) -> tuple[list[Row], dict[str, str]]:
+def _page(connection: Connection, view: View) -> tuple[list[Row], dict[str, Markup]]:
     """One call more than a page has, and where the searched words are, by request id."""
     column, is_ascending = sorting(view)
     by = None

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 DEEPEST: Final = 12  # levels of a path; what is deeper is one level
 MOST_NODES: Final = 400
+MOST_PATHS: Final = 20  # that one link to the calls of a node names
 MOST_CALLS: Final = 50  # of one node, before the page asks for more
 WIDTH: Final = 1000.0
 
@@ -35,10 +36,18 @@ class Node:
     children: dict[str, "Node"] = field(default_factory=dict)
     own: list[dict[str, Any]] = field(default_factory=list)  # its calls, oldest first; not those of its children
     bar: Bar = Bar(0, 0)
+    paths: dict[str | None, None] = field(
+        default_factory=dict
+    )  # as its calls have them, up to one more than MOST_PATHS
 
     @property
     def duration_ms(self) -> int:
         return self.ends_ms - self.begins_ms
+
+    def steps(self, most: int) -> list["Node | dict[str, Any]"]:
+        """Its first `most` calls and its children, in the order in which they began."""
+        steps: list[Node | dict[str, Any]] = [*self.own[:most], *self.children.values()]
+        return sorted(steps, key=lambda step: step.begins_ms if isinstance(step, Node) else step["started_ms"])
 
 
 def session_tree(rows: Sequence[dict[str, Any]]) -> Node:
@@ -74,6 +83,8 @@ def _add(node: Node, row: dict[str, Any]) -> None:
     node.begins_ms = min(node.begins_ms, begins) if node.calls else begins
     node.ends_ms = max(node.ends_ms, ends) if node.calls else ends
     node.calls += 1
+    if len(node.paths) <= MOST_PATHS:
+        node.paths[row["session_path"]] = None
     node.errors += row["error_type"] is not None
     node.unpriced += row["cost_usd"] is None
     for name in ("input_tokens", "output_tokens", "cost_usd"):

@@ -42,6 +42,11 @@ class Section:
     meaning: str
     settings: tuple[Setting, ...]
 
+    @property
+    def is_set(self) -> bool:
+        """The file says something of it."""
+        return any(each.source == _FILE for each in self.settings)
+
 
 def routes(site: Site) -> list[Route]:
     def page(request: Request) -> Response:

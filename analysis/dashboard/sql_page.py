@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,10 +24,10 @@ MOST_SQL_CHARACTERS: Final = 20_000
 QUERY: Final = "q"
 EXAMPLES: Final = (
     ("What each model cost", "select response_model, count(*) as calls, sum(cost_usd) as cost_usd\nfrom requests\ngroup by all\norder by cost_usd desc nulls last"),
-    ("The dearest calls", "select request_id, started_at, response_model, cost_usd\nfrom requests\norder by cost_usd desc nulls last\nlimit 20"),
+    ("The most expensive calls", "select request_id, started_at, response_model, cost_usd\nfrom requests\norder by cost_usd desc nulls last\nlimit 20"),
     ("Spend by day", "select date, sum(cost_usd) as cost_usd\nfrom requests\ngroup by all\norder by date"),
     ("Errors of the last day", "select error_type, status, count(*) as calls\nfrom requests\nwhere error_type is not null and started_at > now() - interval 1 day\ngroup by all\norder by calls desc"),
-    ("What is asked", "select started_at, request_model, left(request_body, 200) as request\nfrom requests join bodies using (request_id)\norder by requests.started_at desc\nlimit 10"),
+    ("What people ask", "select started_at, request_model, left(request_body, 200) as request\nfrom requests join bodies using (request_id)\norder by requests.started_at desc\nlimit 10"),
 )  # fmt: skip
 
 
@@ -42,7 +43,11 @@ class Bar:
 def routes(site: Site) -> list[Route]:
     def page(request: Request) -> Response:
         view = view_of(request)
-        return site.page(request, "sql.html", view, sql=view.options.get(QUERY, ""), examples=EXAMPLES)
+        sql = view.options.get(QUERY, "")
+        response = site.page(request, "sql.html", view, sql=sql, examples=EXAMPLES)
+        if not sql:  # it is ready when a statement is written
+            response.background = BackgroundTask(site.dashboard.api.sql.prepare)
+        return response
 
     async def answer(request: Request) -> Response:
         view = view_of(request)

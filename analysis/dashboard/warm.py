@@ -1,5 +1,5 @@
-"""What the first page would wait for, done at the start: templates are compiled, the lake is opened and asked once, and what
-single pages need beside is imported and read."""
+"""What the first page would wait for, done at the start: templates are compiled, the lake is opened and asked once, what
+single pages need beside is imported and read, and the process that answers SQL is started."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -29,6 +29,8 @@ async def warm_up(dashboard: Dashboard) -> None:
     with contextlib.suppress(ApiError, NotOurs, duckdb.Error, OSError):  # the first page says what is wrong
         await dashboard.api.ask(_question)
     await anyio.to_thread.run_sync(_import)
+    if not dashboard.has_proxy:  # `heliograph up` has a person at its pages only now and then: the page SQL does it
+        await anyio.to_thread.run_sync(dashboard.api.sql.prepare)
 
 
 def _compile() -> None:

@@ -41,7 +41,7 @@ class Spark:
 
     def rows(self, sql: str, scope: Scope, limit: int = 0) -> "pa.Table":
         """The answer to SQL over the views of a scope. Raises CannotTranslate, SparkFailed, CannotRead and Stopped."""
-        has_changes = _has_rows(self.lake, "property_changes")
+        has_changes = self.lake.files()["property_changes"].has_rows
         return self._asked(of_sql(sql, scope, limit, "spark", view_name, has_changes=has_changes), scope)
 
     def _asked(self, statement: Statement, scope: Scope) -> "pa.Table":
@@ -102,11 +102,6 @@ def _calls_and_bodies(spark: Spark, question: Question) -> "dict[str, pa.Table]"
         "requests": spark.rows(CALLS_OF[name], scope, question.limit),
         "bodies": spark.rows(BODIES_OF[name], scope, question.limit),
     }
-
-
-def _has_rows(lake: Lake, table: str) -> bool:
-    listing = lake.files()[table]
-    return bool(listing.parquet or listing.settled)
 
 
 def _of_window(lake: Lake, scope: Scope) -> Lake:

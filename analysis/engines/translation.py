@@ -24,6 +24,7 @@ from analysis.view_text import views
 Tables = Callable[[str], str]  # table of the lake -> its name in the engine
 _RAW: Final = "raw_"  # before the name of a table: its rows as they are stored
 _MADE_IN_PYTHON: Final = ("messages", "conversations")
+_OF_ALL_CALLS: Final = frozenset({"requests", "sessions", "users", "calls_saved"})  # not of the window alone
 
 
 def of_question(question: Question, dialect: Dialect, tables: Tables, *, has_changes: bool = True) -> "Statement":
@@ -45,7 +46,7 @@ def of_sql(
 ) -> Statement:
     """The same for any SQL over the views of a scope. `limit`: 0 is all rows."""
     tree = _parsed(sql, "the report")
-    asks_all = {"requests", "sessions", "users"} & _tables(tree)
+    asks_all = _OF_ALL_CALLS & _tables(tree)
     definitions = _definitions(scope, has_changes)
     needed = _needed(tree, definitions)
     variables = _variables(scope, limit or NO_LIMIT)

@@ -10,6 +10,7 @@ from typing import Final
 
 from addon.config.remote_copy import place_of, source_of
 from addon.config.settings import load_what_can_be_read
+from addon.storage.sizes import size_text
 from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 from analysis.health.shared_store import shared_store
 from analysis.health.tables import iceberg_tables
@@ -81,8 +82,7 @@ def _folder(data: Path) -> Iterator[Finding]:
     yield Finding(
         GOOD if enough else BAD,
         "disk",
-        f"{free / 2**30:.1f} GiB free"
-        + ("" if enough else "; make room: calls go on without a record when it is full"),
+        f"{size_text(free)} free" + ("" if enough else "; make room: calls go on without a record when it is full"),
     )
 
 
@@ -156,13 +156,9 @@ def _disk_use(data: Path) -> Iterator[Finding]:
         used = {day: use_of_day(folders.lake_day(table, day)) for day in days(folders, table)}
         if total := sum(use.size for use in used.values()):
             largest = sorted(used, key=lambda day: used[day].size, reverse=True)[:_LARGEST_DAYS]
-            named = ", ".join(f"{day} {_size(used[day].size)}" for day in largest)
+            named = ", ".join(f"{day} {size_text(used[day].size)}" for day in largest)
             files = sum(use.files for use in used.values())
-            yield Finding(GOOD, table, f"{_size(total)} in {files:,} files; largest days: {named}")
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+            yield Finding(GOOD, table, f"{size_text(total)} in {files:,} files; largest days: {named}")
 
 
 def _journal(data: Path) -> Iterator[Finding]:
@@ -239,13 +235,13 @@ def _alerts(data: Path, config: Path | None) -> Iterator[Finding]:
 
 def _retention(data: Path, config: Path | None) -> Iterator[Finding]:
     """What is due, and what went last."""
-    from addon.settling.retention import Expiry
-    from addon.storage.folders import Folders
-    from addon.storage.receipts import receipts
-
     settings, _ = load_what_can_be_read(data, config)
     if not settings.retention.rules:
         return
+    from addon.settling.retention import Expiry  # with all of pyarrow, 0.1 s
+    from addon.storage.folders import Folders
+    from addon.storage.receipts import receipts
+
     folders = Folders(data)
     rules = "; ".join(map(str, settings.retention.rules))
     try:
@@ -292,12 +288,12 @@ def _lake(data: Path, config: Path | None) -> Iterator[Finding]:
         yield Finding(NOTE, "shipping", "not begun; a running proxy ships every 20 s, `heliograph ship` at once")
         return
     if status.trouble:
-        left = f"{status.waiting_files:,} files ({_size(status.waiting_bytes)}) wait on this disk"
+        left = f"{status.waiting_files:,} files ({size_text(status.waiting_bytes)}) wait on this disk"
         yield Finding(BAD, "shipping", f"fails since {status.troubled_since}, {left}: {status.trouble}")
     else:
         yield Finding(GOOD, "shipping", f"all that was there at {status.shipped_at} is in the lake")
     if 0 < status.max_local_bytes < status.local_bytes:
-        over = f"{_size(status.local_bytes)} of calls are here, above max_local_bytes ({_size(status.max_local_bytes)})"
+        over = f"{size_text(status.local_bytes)} of calls are here, above max_local_bytes ({size_text(status.max_local_bytes)})"
         yield Finding(BAD, "shipping", f"{over}; nothing is lost: make room, or raise it")
 
 

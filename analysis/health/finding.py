@@ -12,3 +12,7 @@ class Finding:
     level: str
     subject: str
     says: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.level:>5}  {self.subject}: {self.says}"

@@ -14,6 +14,7 @@ from addon.objects import manifest
 from addon.objects.store import NotThere, Store, StoreTrouble
 from addon.storage import heartbeat
 from addon.storage.heartbeat import Heartbeat, OtherFormat
+from addon.storage.sizes import size_text
 from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 
 _PATIENCE_S: Final = 5.0
@@ -161,7 +162,7 @@ def _of_one(member: Member) -> Iterator[Finding]:
             " are by it, and S3 refuses requests from 15 min on",
         )
     if beat.trouble:
-        waits = f"{beat.waiting_calls:,} calls ({beat.waiting_bytes / 1e6:,.1f} MB) wait on its disk"
+        waits = f"{beat.waiting_calls:,} calls ({size_text(beat.waiting_bytes)}) wait on its disk"
         yield Finding(BAD, beat.name, f"cannot ship, {waits}: {beat.trouble}")
     elif member.behind_s is not None and member.behind_s > BEHIND_S:
         since = f"{datetime.fromtimestamp(beat.shipped_at or 0.0, UTC):%Y-%m-%d %H:%M UTC}"

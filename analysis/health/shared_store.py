@@ -10,7 +10,7 @@ from addon.config.settings import load_what_can_be_read, secret
 from addon.config.stores import machine_of
 from addon.limits.redis_scripts import SEEN_LATELY_S
 from addon.limits.redis_store import tag
-from addon.settling.heartbeats import fingerprint
+from addon.storage.heartbeat import fingerprint
 from addon.storage.redis_clients import RedisMissing, open_sync, place_of, server_time, servers_of, unfit, why
 from analysis.health.finding import BAD, GOOD, NOTE, Finding
 

@@ -9,6 +9,7 @@ from analysis.reports.dimensions import TIMES
 
 _BY: Final = re.compile(r"^(?P<indent>[ \t]*)(?P<items>\S.*?)(?P<comma>,?)[ \t]+-- by[ \t]*$", re.MULTILINE)
 _KEY: Final = re.compile(r"^[ \t]*(?P<items>\S.*?),?[ \t]+-- key[ \t]*$", re.MULTILINE)
+_PARTS: Final = re.compile(r"""'[^']*'|"[^"]*"|[^'"]""")
 _ORDER: Final = re.compile(r"^(?P<indent>[ \t]*)order\s+by\s+(?P<columns>.*)$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -74,7 +75,15 @@ def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str]) -> str
 
 
 def _items(line: str) -> list[str]:
-    return [item.strip() for item in line.split(",")]
+    """The columns of a line: a comma in brackets or in quotes parts none."""
+    items, depth = [""], 0
+    for part in _PARTS.findall(line):
+        depth += (part in "([{") - (part in ")]}")
+        if part == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += part
+    return [item.strip() for item in items]
 
 
 def _dimension(item: str) -> str:

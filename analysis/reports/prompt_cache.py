@@ -11,7 +11,7 @@ from typing import Any, Final
 from addon.metering.price import PriceList
 from addon.storage.record import RequestRow
 from analysis.conversations.kept_bodies import kept_requests
-from analysis.conversations.prompt_blocks import prompt_blocks
+from analysis.conversations.prompt_blocks import prompt_blocks, words_that_differ
 from analysis.lake import Connection
 from analysis.made_tables import make_table
 from analysis.reports.prompt_turns import Prompt, Turn, turns_of
@@ -22,6 +22,7 @@ from analysis.table import fetch
 SESSIONS: Final = 20  # whose bodies are read: about 1 ms for a turn of 100 KB
 MOST_CALLS: Final = 500  # of a session, its newest
 _EXCERPT: Final = 60  # characters
+_LEFT_OUT: Final = "\N{HORIZONTAL ELLIPSIS}"
 _OF_ROWS: Final = frozenset(item.name for item in fields(RequestRow))
 
 _COLUMNS: Final = {
@@ -154,7 +155,7 @@ def _prompts(connection: Connection, rows: Sequence[RequestRow]) -> dict[_Key, P
 def _difference(
     connection: Connection, turns: Sequence[Turn], prompts: Sequence[Prompt]
 ) -> tuple[str | None, str | None]:
-    """Excerpts of the first change: what the call before had there, and what this one has."""
+    """Excerpts of the first change, in words: what the call before had there, and what this one has."""
     first = next((turn for turn in turns if turn.changed_at), None)
     if first is None or first.changed_block is None:
         return None, None
@@ -166,13 +167,20 @@ def _difference(
     contents = {}
     for request_id, _, body in kept_requests(connection, asked):
         blocks = prompt_blocks(body) or []
-        contents[request_id] = blocks[first.changed_block].content.decode() if first.changed_block < len(blocks) else ""
-    return excerpts(contents.get(first.before_id, ""), contents.get(first.request_id, ""))
+        contents[request_id] = blocks[first.changed_block].content if first.changed_block < len(blocks) else b""
+    return excerpts(*words_that_differ(contents.get(first.before_id, b""), contents.get(first.request_id, b"")))
 
 
 def excerpts(before: str, now: str) -> tuple[str, str]:
-    """Of two texts, the parts around the first character that differs."""
+    """Of two texts, the words around the first character that differs. An ellipsis stands for what is left out."""
     pairs = enumerate(zip(before, now, strict=False))
     at = next((index for index, (a, b) in pairs if a != b), min(len(before), len(now)))
     begin = max(0, at - _EXCERPT // 3)
-    return before[begin : begin + _EXCERPT], now[begin : begin + _EXCERPT]
+    if begin:  # with a word, where one begins soon
+        begin = next((index + 1 for index in range(begin - 1, at) if before[index].isspace()), begin)
+    return _cut(before, begin), _cut(now, begin)
+
+
+def _cut(text: str, begin: int) -> str:
+    end = begin + _EXCERPT
+    return f"{_LEFT_OUT if begin and text[begin:] else ''}{text[begin:end]}{_LEFT_OUT if text[end:] else ''}"

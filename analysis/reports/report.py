@@ -6,17 +6,16 @@ Files of `from_bodies/` ask tables that prepared.py makes.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from analysis.reports.grouping import grouped_by, own_groups, own_keys
+from analysis.reports.grouping import own_groups, own_keys
 
 if TYPE_CHECKING:
     from analysis.lake import Connection
-    from analysis.table import Table
 
 _FOLDER: Final = Path(__file__).parent
 _FIRST: Final = (  # in this order; the others follow by name
@@ -113,20 +112,6 @@ def parsed(name: str, sql: str, file: Path | None = None) -> Report:
         until[1] if until else None,
         int(limit[1]) if limit else DEFAULT_LIMIT,
     )
-
-
-def run(connection: "Connection", name: str, by: Sequence[str] = (), limit: int = DEFAULT_LIMIT) -> "Table":
-    """The answer to a report on a connection with an open scope, `limit` rows of it, 0 for all.
-
-    `by`: columns of `calls`; none: as the report says.
-    """
-    from analysis.reports.prepared import prepare
-    from analysis.reports.scope import NO_LIMIT, set_variables
-    from analysis.table import fetch
-
-    prepare(connection, name, limit or NO_LIMIT)
-    set_variables(connection, {"most": limit or NO_LIMIT})
-    return fetch(connection, grouped_by(load(name).sql, by))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,15 @@ from analysis.reports.dimensions import DIMENSIONS, selected
 from analysis.reports.window import EVER, Window, before
 
 NO_LIMIT: Final = 2**62
-VIEWS: Final = ("calls", "calls_before", "calls_summed", "calls_summed_before", "calls_in_brief", "calls_timed")
+VIEWS: Final = (
+    "calls",
+    "calls_before",
+    "calls_summed",
+    "calls_summed_before",
+    "calls_in_brief",
+    "calls_timed",
+    "calls_saved",
+)
 
 _COLUMNS: Final = tuple(dict.fromkeys([*DIMENSIONS, *duckdb_columns("requests"), "cost_usd", "saved_usd"]))
 OF_THE_SQL: Final = (
@@ -80,6 +88,7 @@ def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VI
     )
     if scope.where is not None:
         check_condition(scope.where)
+    groups = (*(scope.groups or ()), *scope.properties)
     connection.execute("".join(f"drop view if exists temp.{name};" for name in VIEWS if name not in wanted))
     periods = (("calls", "calls_summed", "", window), ("calls_before", "calls_summed_before", "before_", earlier))
     of_calls = [(name, prefix, period) for name, _, prefix, period in periods if name in wanted]
@@ -93,26 +102,23 @@ def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VI
         except OF_THE_SQL as error:
             raise BadCondition(scope.where, error) from error
     has = summed.columns(connection) if scope.groups is not None else frozenset()
+    where = summed.read_condition(connection, scope.where) if has and scope.where is not None else None
     for name, summed_name, _, period in periods:
-        if summed_name in wanted:
-            connection.execute(_summed(connection, summed_name, name, period, scope, has))
+        if summed_name in wanted and has and summed.can_answer(period, groups, where, has):
+            connection.execute(summed.view_of_summaries(summed_name, period, scope.properties, where, has))
+        elif summed_name in wanted:
+            connection.execute(summed.view_of_calls(summed_name, name))
     if "calls_in_brief" in wanted:
-        connection.execute(summed.brief_view(connection, window, scope.where, has))
+        connection.execute(summed.brief_view(window, where, has))
     if "calls_timed" in wanted:
-        groups = (*(scope.groups or ()), *scope.properties)
-        connection.execute(summed.timed_view(connection, window, groups, scope.where, has))
+        connection.execute(summed.timed_view(window, groups, where, has))
+    if "calls_saved" in wanted:
+        connection.execute(summed.saved_view(connection, window, groups, scope.properties, where, has))
 
 
 def named_in(sql: str) -> frozenset[str]:
-    """The views that a question of ours asks."""
+    """The views that a text in lower case may ask: words are looked for, wherever they stand."""
     return frozenset(VIEWS).intersection(re.findall(r"\w+", sql))
-
-
-def _summed(connection: Connection, name: str, of_calls: str, period: Window, scope: Scope, has: frozenset[str]) -> str:
-    groups = (*(scope.groups or ()), *scope.properties)
-    if has and summed.can_answer(connection, period, groups, scope.where, has):
-        return summed.view_of_summaries(name, period, scope.properties, scope.where, has)
-    return summed.view_of_calls(name, of_calls)
 
 
 def check_condition(where: str) -> None:
@@ -151,7 +157,9 @@ set variable most = 100;
 
 {summed.brief_view_of_summed()};
 
-{summed.timed_view_of_calls()};"""
+{summed.timed_view_of_calls()};
+
+{summed.saved_view_of_calls()};"""
 
 
 def _reason(error: duckdb.Error) -> str:
@@ -182,6 +190,7 @@ def printed_scope(scope: Scope) -> str:
         summed.view_of_calls("calls_summed_before", "calls_before"),
         summed.brief_view_of_summed(),
         summed.timed_view_of_calls(),
+        summed.saved_view_of_calls(),
     )
     return f"{sets}\n{';\n\n'.join(views)};\n"
 

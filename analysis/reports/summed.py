@@ -9,10 +9,16 @@ Files without a summary are read as they are, and so are the calls of a quarter 
 report groups by. `calls_timed`: for percentiles and speeds. Over calls, its rows are calls with their exact times; over summaries
 a row stands for the calls of a group (its times are NULL), or for a time of theirs (its `call_count` is 0): rounded by less than 1 %, with its
 rank among the times of its group, or by the hour the exact time of a call. The macro `timed_percentiles` is the percentiles of any.
+A question that shows few groups need not read the calls of all days: times of a group are between the least and the greatest
+`timed_date` of its calls.
+
+`calls_saved`: hits, or summaries of hits, with the time that they saved, `saved_ms`: what the calls took whose answers were given
+again, less what the hits took. Without hits of which that is not known. Looking these calls up reads the id of every call, so
+summaries keep what was found when they were made; where one has a hit whose call was not there, all are looked up.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -26,6 +32,7 @@ from addon.storage.summary import (
     GROUPS,
     HOUR,
     OTHERS,
+    SAVED,
     SPEEDS,
     STEP,
     TIMES_GROUPS,
@@ -46,8 +53,17 @@ PERCENTILES: Final = (0.5, 0.95, 0.99)
 _QUANTILES: Final = (
     f"create or replace temp macro timed_percentiles(ms, place, total) as quantile_cont(ms, {list(PERCENTILES)})"
 )
+_ONE_DATE: Final = "date '1970-01-01' as timed_date"  # of rows that stand for calls of several days
 _COUNTS: Final = """if(error_type is null, 0, call_count) as error_count,
     if(cost_nanousd is null, call_count, 0) as unpriced_count"""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What calls must fit. `columns`: those that it names; None: more than that is in it."""
+
+    text: str
+    columns: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +91,17 @@ from {calls}"""
 
 
 def view_of_summaries(
-    name: str, window: Window, properties: tuple[str, ...], where: str | None, has: frozenset[str]
+    name: str, window: Window, properties: tuple[str, ...], where: Condition | None, has: frozenset[str]
 ) -> str:
     """SQL of the view over the summaries; `has`: the columns that they can be asked for."""
-    lacks = ", ".join(sorted(set(COLUMNS) - has))
-    rows = _rows(_FULL, window, selected(window, properties), where, f"* exclude ({lacks})" if lacks else "*")
+    lacks = ", ".join(sorted({*COLUMNS} - has | {name for name, _ in SAVED}))
+    rows = _rows(_FULL, window, selected(window, properties), where, f"* exclude ({lacks})")
     return f"create or replace temp view {name} as\nselect * exclude (started_at), {_COUNTS} from ({rows})"
 
 
-def brief_view(connection: Connection, window: Window, where: str | None, has: frozenset[str]) -> str:
+def brief_view(window: Window, where: Condition | None, has: frozenset[str]) -> str:
     """SQL of the view `calls_in_brief`, after `calls_summed` was made."""
-    if has and _can_answer(connection, _BRIEF, window, (), where):
+    if has and _can_answer(_BRIEF, window, (), where):
         return f"create or replace temp view calls_in_brief as\nselect *, {_COUNTS} from ({_brief_rows(window, where)})"
     return brief_view_of_summed()
 
@@ -98,33 +114,33 @@ def brief_view_of_summed() -> str:
     )
 
 
-def timed_view(
-    connection: Connection, window: Window, groups: Sequence[str], where: str | None, has: frozenset[str]
-) -> str:
+def timed_view(window: Window, groups: Sequence[str], where: Condition | None, has: frozenset[str]) -> str:
     """SQL of the view `calls_timed` and of its macro. `groups`: what its rows will be grouped by, no more and no less."""
-    if not (has and _can_answer(connection, _TIMES, window, groups, where)):
+    if not (has and _can_answer(_TIMES, window, groups, where)):
         return timed_view_of_calls()
     columns = "".join(f"{quoted(name)}, " for name in dict.fromkeys(groups))
     # By the hour there are nearly as many times as calls, and ranking them takes longer than reading the calls.
-    macro, times = _exact_times(columns) if "hour" in groups else _ranked_times(columns, window, where)
+    is_exact = "hour" in groups
+    macro, times = _exact_times(columns) if is_exact else _ranked_times(columns, window, where)
+    timed_date = "date as timed_date" if is_exact else _ONE_DATE
     return f"""{macro};
 create or replace temp view calls_timed as
 select
     {columns}call_count, error_count, output_tokens, cost_nanousd, {", ".join(name for name, _ in SPEEDS)},
-    null as timed_ms, null as timed_first_token_ms, null as timed_place, null as timed_total
+    {timed_date}, null as timed_ms, null as timed_first_token_ms, null as timed_place, null as timed_total
 from (select *, {_COUNTS} from ({_brief_rows(window, where)}))
 union all by name
 {times}"""
 
 
-def _ranked_times(columns: str, window: Window, where: str | None) -> tuple[str, str]:
+def _ranked_times(columns: str, window: Window, where: Condition | None) -> tuple[str, str]:
     """The macro, and SQL of the times out of the summaries."""
     percentiles = ", ".join(f"min(ms) filter (where place > floor({share} * (total - 1)))" for share in PERCENTILES)
     rows = _rows(_TIMES, window, _selected_names(window), where)
     return (
         f"create or replace temp macro timed_percentiles(ms, place, total) as [{percentiles}]",
         f"""select
-    {columns}0 as call_count, 0 as error_count, timed_ms, timed_first_token_ms,
+    {columns}0 as call_count, 0 as error_count, {_ONE_DATE}, timed_ms, timed_first_token_ms,
     sum(timed_count) over (partition by {columns}timed_ms is null order by timed_ms, timed_first_token_ms) as timed_place,
     sum(timed_count) over (partition by {columns}timed_ms is null) as timed_total
 from (
@@ -136,7 +152,8 @@ from (
 def _exact_times(columns: str) -> tuple[str, str]:
     """The macro, and SQL of the times of the calls themselves."""
     return _QUANTILES, (
-        f"select {columns}0 as call_count, 0 as error_count, timed_ms, timed_first_token_ms from ({exact_times('calls')})"
+        f"select {columns}0 as call_count, 0 as error_count, date as timed_date, timed_ms, timed_first_token_ms"
+        f" from ({exact_times('calls')})"
     )
 
 
@@ -144,10 +161,61 @@ def timed_view_of_calls() -> str:
     """The same over the calls themselves: exact."""
     return f"""{_QUANTILES};
 create or replace temp view calls_timed as
-select *, null as timed_place, null as timed_total from ({timed_calls("calls")})"""
+select *, date as timed_date, null as timed_place, null as timed_total from ({timed_calls("calls")})"""
 
 
-def _brief_rows(window: Window, where: str | None) -> str:
+def saved_view(
+    connection: Connection,
+    window: Window,
+    groups: tuple[str, ...],
+    properties: tuple[str, ...],
+    where: Condition | None,
+    has: frozenset[str],
+) -> str:
+    """SQL of the view `calls_saved`. `groups`: what its rows will be grouped by, properties among them."""
+    first, last = _whole_steps(_FULL, window)
+    if not (has and can_answer(window, groups, where, has)) or _any_unfound(connection, first, last):
+        return saved_view_of_calls()
+    lacks = ", ".join(sorted({*COLUMNS} - has)) or "started_at"
+    names = selected(window, properties)
+    known = _fitting(
+        [f"select * from lake_summaries where {_within(first, last)} and saved_ms is not null"], names, where
+    )
+    others = [
+        f"select * from {view} where {_within(begin, end)} and cache_reference_id is not null"
+        for view, begin, end in _not_summed(_FULL, window)
+    ]
+    return f"""create or replace temp view calls_saved as
+with hits as not materialized (
+    {_fitting(others, names, where)}
+)
+select * exclude ({lacks}) from ({known})
+union all by name
+{_with_saved("hits")}"""
+
+
+def _any_unfound(connection: Connection, begin: datetime, end: datetime) -> bool:
+    """Whether a summary of these days has a hit whose call was not found. Asked by day: of most files nothing is then read."""
+    sql = f"select 1 from lake_summaries where {_on_days(begin, end)} and unfound_count > 0 limit 1"
+    return bool(connection.execute(sql).fetchall())
+
+
+def saved_view_of_calls() -> str:
+    """The same over the calls themselves."""
+    return f"create or replace temp view calls_saved as\n{_with_saved('calls')}"
+
+
+def _with_saved(hits: str) -> str:
+    return f"""select {hits}.*, original_ms - {hits}.duration_ms as saved_ms
+from {hits} join ( -- ids may repeat
+    select request_id as cache_reference_id, any_value(duration_ms) as original_ms
+    from requests
+    where request_id in (select cache_reference_id from {hits})
+    group by request_id
+) as originals using (cache_reference_id)"""
+
+
+def _brief_rows(window: Window, where: Condition | None) -> str:
     return _rows(_BRIEF, window, f"{_selected_names(window)}, error_type as error", where)
 
 
@@ -156,11 +224,15 @@ def _selected_names(window: Window) -> str:
     return selected(window, (), frozenset({*TIMES, *_OF_BRIEF}))
 
 
-def _rows(source: _Source, window: Window, names: str, where: str | None, columns: str = "*") -> str:
+def _rows(source: _Source, window: Window, names: str, where: Condition | None, columns: str = "*") -> str:
     """SQL of the rows of a kind of summary that fit, with `names`."""
-    condition = f" where (\n{where}\n)" if where is not None else ""
-    parts = "\n    union all by name\n    ".join(_parts(source, window, columns))
-    return f"select * from (select *, {names} from ({parts})){condition}"
+    return _fitting(_parts(source, window, columns), names, where)
+
+
+def _fitting(parts: Iterable[str], names: str, where: Condition | None) -> str:
+    condition = f" where (\n{where.text}\n)" if where is not None else ""
+    together = "\n    union all by name\n    ".join(parts)
+    return f"select * from (select *, {names} from ({together})){condition}"
 
 
 def columns(connection: Connection) -> frozenset[str]:
@@ -172,28 +244,24 @@ def columns(connection: Connection) -> frozenset[str]:
     return frozenset(found)
 
 
-def can_answer(
-    connection: Connection, window: Window, groups: tuple[str, ...], where: str | None, has: frozenset[str]
-) -> bool:
+def can_answer(window: Window, groups: tuple[str, ...], where: Condition | None, has: frozenset[str]) -> bool:
     """Whether the summaries know the columns of the groups (names of --by) and of the condition."""
     lacks = set(GROUPS) - has
-    return _can_answer(connection, _FULL, window, groups, where, lacks)
+    return _can_answer(_FULL, window, groups, where, lacks)
 
 
 def _can_answer(
-    connection: Connection,
     source: _Source,
     window: Window,
     groups: Sequence[str],
-    where: str | None,
+    where: Condition | None,
     lacks: Set[str] = frozenset(),
 ) -> bool:
     names = set(groups)
     if where is not None:
-        asked = _columns_of(connection, where)
-        if asked is None:
+        if where.columns is None:
             return False
-        names |= asked
+        names |= where.columns
     if not names.isdisjoint(TIMES) and any(
         offset % source.step for _, offset in window.zone.offsets(window.since, window.end)
     ):
@@ -203,8 +271,12 @@ def _can_answer(
     return plain <= source.names - lacks | set(TIMES) and _floor(window.since, step) + step < _floor(window.end, step)
 
 
-def _columns_of(connection: Connection, where: str) -> set[str] | None:
-    """The columns that a condition names; None: more than that is in it."""
+def read_condition(connection: Connection, where: str) -> Condition:
+    """A condition with its columns, parsed once for all views of a scope."""
+    return Condition(where, _columns_of(connection, where))
+
+
+def _columns_of(connection: Connection, where: str) -> frozenset[str] | None:
     ((text,),) = connection.execute(
         "select json_serialize_sql($sql)", {"sql": f"select 1 from calls where (\n{where}\n)"}
     ).fetchall()
@@ -216,7 +288,7 @@ def _columns_of(connection: Connection, where: str) -> set[str] | None:
             found.add(node["column_names"][0].lower())
         elif node.get("class") in ("SUBQUERY", "STAR", "LAMBDA", "WINDOW"):
             return None
-    return found
+    return frozenset(found)
 
 
 def _nodes(tree: object) -> Iterator[dict[str, Any]]:
@@ -231,23 +303,39 @@ def _nodes(tree: object) -> Iterator[dict[str, Any]]:
 
 def _parts(source: _Source, window: Window, columns: str) -> Iterator[str]:
     """SQL of the summaries of whole steps, of the calls of files without one, and of the steps at the ends."""
+    yield f"select {columns} from {source.view} where {_within(*_whole_steps(source, window))}"
+    for view, begin, end in _not_summed(source, window):
+        yield f"select {columns} from ({source.of_calls(view)}) where {_within(begin, end)}"
+
+
+def _whole_steps(source: _Source, window: Window) -> tuple[datetime, datetime]:
+    """When the first whole step of a window begins, and when the last one ends."""
+    since, until, step = window.since, window.until or _END, source.step
+    first = since if _floor(since, step) == since else _floor(since, step) + step
+    return first, until if until == _END else _floor(until, step)
+
+
+def _not_summed(source: _Source, window: Window) -> Iterator[tuple[str, datetime, datetime]]:
+    """The calls of a window that are in no summary of whole steps: the view with them, from when, until when."""
     since, until = window.since, window.until or _END
-    first = since if _floor(since, source.step) == since else _floor(since, source.step) + source.step
-    last = until if until == _END else _floor(until, source.step)
-    yield f"select {columns} from {source.view} where {_within(first, last)}"
-    yield f"select {columns} from ({source.of_calls('lake_not_summarised')}) where {_within(since, until)}"
+    first, last = _whole_steps(source, window)
+    yield "lake_not_summarised", since, until
     for begin, end in ((since, first), (last, until)):
         if begin < end:
-            yield f"select {columns} from ({source.of_calls('lake_summarised')}) where {_within(begin, end)}"
+            yield "lake_summarised", begin, end
 
 
 def _within(begin: datetime, end: datetime) -> str:
     """The days are compared, too: then the files of other days are not opened."""
-    last_day = (max(end, _BEGIN + timedelta(days=1)) - timedelta(microseconds=1)).date()
     return (
-        f"date between date '{begin.date():%Y-%m-%d}' and date '{last_day:%Y-%m-%d}'"
-        f" and started_at >= timestamptz '{begin.isoformat(sep=' ')}' and started_at < timestamptz '{end.isoformat(sep=' ')}'"
+        f"{_on_days(begin, end)} and started_at >= timestamptz '{begin.isoformat(sep=' ')}'"
+        f" and started_at < timestamptz '{end.isoformat(sep=' ')}'"
     )
+
+
+def _on_days(begin: datetime, end: datetime) -> str:
+    last_day = (max(end, _BEGIN + timedelta(days=1)) - timedelta(microseconds=1)).date()
+    return f"date between date '{begin.date():%Y-%m-%d}' and date '{last_day:%Y-%m-%d}'"
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:

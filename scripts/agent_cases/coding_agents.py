@@ -58,6 +58,13 @@ PREWARM: Final = Call(
     provider="openai", operation="prewarm", model="gpt-5", status=101, paid="none", has_usage=False
 )  # before the first turn over WebSocket
 
+CONTINUE_CONFIG: Final = """name: test
+version: 0.0.1
+schema: v1
+models:
+  - {name: mini, provider: openai, model: gpt-4o-mini, apiKey: sk-test, roles: [chat]}
+"""
+
 CLIENTS: Final = (
     Client(
         name="claude-code",
@@ -178,6 +185,37 @@ CLIENTS: Final = (
                 }
             )
         },
+    ),
+    Client(
+        name="qwen-code",
+        packages=("@qwen-code/qwen-code",),
+        registry="npm",
+        command=("qwen", "--auth-type", "openai", "-m", "gpt-4o-mini", "-p", PROMPT),
+        calls=(Call(provider="openai", operation="chat", model="gpt-4o-mini"),) * 2,
+        user_agent=r"QwenCode/.*",
+        process=r"node cli\.js",
+        variables={"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": "https://api.openai.com/v1"},
+    ),
+    Client(
+        name="pi",
+        packages=("@mariozechner/pi-coding-agent",),
+        registry="npm",
+        command=("pi", "--provider", "anthropic", "--model", "claude-haiku-4-5", "-p", PROMPT),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
+        user_agent=r"Anthropic/JS .*",
+        process=r"pi",
+        variables={"ANTHROPIC_API_KEY": "sk-ant-test"},
+    ),
+    Client(
+        name="continue",
+        packages=("@continuedev/cli",),
+        registry="npm",
+        command=("sh", "continue.sh"),
+        calls=(Call(provider="openai", operation="chat", model="gpt-4o-mini"),),
+        user_agent=r".+/JS .*",  # the name of a class of OpenAI's SDK, made short
+        process=r"node cn",
+        variables={"CONTINUE_TELEMETRY_ENABLED": "0"},
+        files={"continue.yaml": CONTINUE_CONFIG},
     ),
     Client(
         name="opencode",

@@ -18,7 +18,7 @@ from analysis.lake import Lake
 from analysis.table import fetch
 from scripts.agent_cases.model import Client
 from scripts.agent_cases.provider import FakeProvider, Received, fake_providers
-from scripts.bench import free_port
+from scripts.running import free_port
 
 START_S: Final = 60
 RUN_S: Final = 180

@@ -415,3 +415,10 @@ def test_a_folder_that_is_half_copied_is_answered_from_what_is_whole(tmp_path: P
         assert result.exit_code == 0
         assert sum(row["calls"] or 0 for row in json.loads(result.stdout)) == 30
         assert all(f"{file}: not a file of ours; left out, not deleted" in result.stderr for file in (cut, empty))
+
+
+@pytest.mark.parametrize("words", [["costs"], ["costs", "--plot"], ["weekly"], ["weekly", "--json"]])
+def test_an_empty_folder_is_not_told_to_look_further_back(tmp_path: Path, words: list[str]) -> None:
+    result = heliograph(tmp_path, "report", *words)
+    assert f"no calls yet in {tmp_path}" in result.stderr
+    assert "looks further back" not in result.stderr

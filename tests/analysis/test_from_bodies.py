@@ -108,8 +108,8 @@ def test_the_doctor_names_the_turn_and_the_block_that_broke_the_cache(sessions: 
         "missed_usd": 0.0,
         "turn": 3,
         "changed_at": "system",
-        "before": '"You help. It is 10:31 now, in Rome."}',
-        "now": '"You help. It is 10:44 now, in Rome."}',
+        "before": "You help. It is 10:31 now, in Rome.",
+        "now": "You help. It is 10:44 now, in Rome.",
         "request_id": call(2).request_id,
     }
     names = ("session_id", "calls", "read_share", "changed", "lost_usd", "turn", "request_id")
@@ -138,7 +138,9 @@ def test_the_doctor_gives_every_turn(sessions: Path) -> None:
 
 
 def test_excerpts_begin_a_little_before_the_difference() -> None:
-    assert excerpts("a" * 100 + "b" * 100, "a" * 100 + "c") == ("a" * 20 + "b" * 40, "a" * 20 + "c")
+    before, now = excerpts("a" * 100 + "b" * 100, "a" * 100 + "c")
+    assert (before, now) == ("…" + "a" * 20 + "b" * 40 + "…", "…" + "a" * 20 + "c")
+    assert excerpts("Be brief, and kind, at 10:31.", "Be brief, and kind, at 10:44.")[0] == "…and kind, at 10:31."
     assert excerpts("same", "same and more") == ("same", "same and more")
 
 

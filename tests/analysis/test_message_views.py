@@ -17,11 +17,12 @@ from addon.storage.folders import Folders
 from addon.storage.record import BodyRow
 from analysis.lake import Lake, connect
 from analysis.message_texts import conversation_text, parts_text
-from analysis.message_views import add_if_used, python_error
+from analysis.message_views import add_if_used, may_use, python_error
 from analysis.table import Table, fetch, fetch_user_sql
 from tests.analysis.writing import made_up_rows, segment, settle, to_parquet
 from tests.conversations.session import COUNT, FIRST, NOT_KEPT, SECOND, STARTED_AT, SUB_AGENT, write
 
+REPORTS_FOLDER = Path(__file__).parents[2] / "analysis" / "reports"
 ASKED = '{"messages": [{"role": "user", "content": "Hello"}]}'
 FACTS = '{"provider_name": "openai", "operation_name": "chat", "path": "/v1/chat/completions"}'
 
@@ -206,16 +207,26 @@ def test_a_statement_that_cannot_mean_the_views_does_without(sql: str, has: bool
         assert functions.fetchall() == [(2 * has,)]
 
 
+@pytest.mark.parametrize("file", sorted(REPORTS_FOLDER.glob("*/*.sql")), ids=lambda file: file.stem)
+def test_a_report_does_not_wait_for_them(file: Path) -> None:
+    assert not may_use(file.read_text(encoding="utf-8"))
+
+
 def test_numpy_is_imported_for_them_alone(data: Path) -> None:
     program = """
 import sys
 from addon.commands.cli import main
-for words in (["report", "costs"], ["sql", "from sessions"], ["sql", "from messages limit 1"]):
+for words in (["report", "costs"], ["report", "sessions"], ["sql", "from sessions"], ["sql", "from messages limit 1"]):
     main([*words, "--data", sys.argv[1]], standalone_mode=False)
     print("numpy" in sys.modules)
 """
     told = subprocess.run([sys.executable, "-c", program, str(data)], capture_output=True, text=True, check=True)
-    assert [line for line in told.stdout.splitlines() if line in ("True", "False")] == ["False", "False", "True"]
+    assert [line for line in told.stdout.splitlines() if line in ("True", "False")] == [
+        "False",
+        "False",
+        "False",
+        "True",
+    ]
 
 
 def test_numpy_has_room_in_a_bounded_process(data: Path) -> None:

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from addon.commands.report import report as report_command
 from addon.storage.record import RequestRow
 from analysis.lake import Connection, Lake
-from analysis.reports import report
-from analysis.reports.scope import Scope, open_scope
+from analysis.reports.asking import answer
+from analysis.reports.question import Question
+from analysis.reports.report import load
 from analysis.reports.window import Window
 from analysis.reports.zone import zone_of
 from analysis.table import Table
@@ -69,8 +70,7 @@ def test_periods_are_those_of_the_zone(
     window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone_of(zone))
 
     def question(connection: Connection) -> Table:
-        open_scope(connection, Scope(window))
-        return report.run(connection, "costs", (dimension,), 0)
+        return answer(connection, Question(report=load("costs"), window=window, by=(dimension,), limit=0))
 
     found = list(Lake(data).ask(question).records())
     check_groups(found, rows, [dimension], lambda row: (of_local(row.started_at.astimezone(ZoneInfo(zone))),))

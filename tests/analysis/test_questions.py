@@ -13,11 +13,10 @@ from addon.settling.settled_files import SettledFile, row_fields
 from addon.storage.folders import Folders
 from addon.storage.record import BodyRow, EventRow, FeedbackRow, RequestRow, ScoreRow
 from analysis.lake import Connection, Lake
-from analysis.reports import report
 from analysis.reports.asking import answer
-from analysis.reports.dimensions import properties
+from analysis.reports.question import Question
 from analysis.reports.reading import read_question
-from analysis.reports.scope import Scope, open_scope
+from analysis.reports.report import load
 from analysis.reports.window import EVER, Window
 from analysis.reports.zone import UTC_ZONE
 from analysis.table import Table
@@ -57,8 +56,8 @@ def ask(
     data: Path, name: str, window: Window = EVER, by: Sequence[str] = (), where: str | None = None, limit: int = 0
 ) -> list[dict[str, Any]]:
     def question(connection: Connection) -> Table:
-        open_scope(connection, Scope(window, where, properties(by)))
-        return report.run(connection, name, by, limit)
+        asked = Question(report=load(name), window=window, by=tuple(by), where=where, limit=limit)
+        return answer(connection, asked)
 
     return list(Lake(data).ask(question).records())
 
@@ -335,7 +334,7 @@ def test_repositories_and_clients_add_up(tmp_path: Path) -> None:
 # --- feedback, scores
 
 
-def test_feedback_is_ratings_and_scores_are_all_scores(tmp_path: Path) -> None:
+def test_feedback_is_ratings_and_scores_are_all_other_scores(tmp_path: Path) -> None:
     write(tmp_path, [call(number, user_id="ann" if number < 3 else "bob") for number in range(5)])
     said: list[EventRow] = [
         FeedbackRow(request_id=call(0).request_id, created_at=NOON, rating=False),
@@ -350,7 +349,6 @@ def test_feedback_is_ratings_and_scores_are_all_scores(tmp_path: Path) -> None:
     ]
     found = ask(tmp_path, "scores", by=("user",))
     assert columns(found, "user", "score", "calls", "mean", "lowest", "highest") == [
-        ("ann", "helicone-score-feedback", 2, 0.5, 0.0, 1.0),
         ("ann", "accuracy", 1, 0.5, 0.5, 0.5),
         ("bob", "accuracy", 1, 0.7, 0.7, 0.7),
     ]

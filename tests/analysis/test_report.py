@@ -15,7 +15,9 @@ from addon.storage.record import EventRow, FeedbackRow, RequestRow, ScoreRow
 from analysis.faces.footer import footer
 from analysis.lake import Connection, Lake
 from analysis.reports import report
-from analysis.reports.dimensions import DIMENSIONS, properties
+from analysis.reports.asking import answer
+from analysis.reports.dimensions import DIMENSIONS
+from analysis.reports.question import Question
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.unpriced import unpriced, unpriced_in
 from analysis.reports.window import EVER, Window
@@ -28,8 +30,7 @@ SECOND_DAY = datetime(2026, 11, 20, tzinfo=UTC)
 def run(data: Path, name: str, window: Window = EVER, by: Sequence[str] = (), limit: int = 0) -> list[dict[str, Any]]:
 
     def question(connection: Connection) -> Table:
-        open_scope(connection, Scope(window, None, properties(by)))
-        return report.run(connection, name, by, limit)
+        return answer(connection, Question(report=report.load(name), window=window, by=tuple(by), limit=limit))
 
     return list(Lake(data).ask(question).records())
 
@@ -165,8 +166,6 @@ def test_scores_are_by_score_and_group(rows: list[RequestRow], tmp_path: Path) -
         group = (call.response_model or call.request_model, call.properties.get("environment"))
         if isinstance(event, ScoreRow):
             numbers.setdefault((*group, "accuracy"), []).append(event.value)
-        elif isinstance(event, FeedbackRow):
-            numbers.setdefault((*group, "helicone-score-feedback"), []).append(float(event.rating))
     assert {(row["model"], row["property:environment"], row["score"]) for row in found} == set(numbers)
     for row in found:
         values = numbers[row["model"], row["property:environment"], row["score"]]

@@ -109,6 +109,12 @@ def test_every_report_that_sums_says_the_same_over_summaries(lake: Path, name: s
     check(lake, asked(name, since=since, until="2026-11-20T21:01:00Z"))
 
 
+@pytest.mark.parametrize("name", [name for name in REPORTS if load(name).can_compare])
+def test_every_report_that_can_be_compared_is(lake: Path, name: str) -> None:
+    question = asked(name, since="2026-11-20", until="2026-11-21", compare="previous")
+    assert Lake(lake).ask(lambda connection: answer(connection, question)).columns
+
+
 # What a percentile out of summaries may differ by: its time is rounded by less than 1 %, and it is not interpolated between
 # two calls. So these groups have hundreds of calls.
 LEAST_CALLS, MOST_APART = 200, 0.03
@@ -169,6 +175,16 @@ def test_percentiles_of_other_groups_are_those_of_the_calls(timed_lake: Path, wo
     assert out_of_summaries == of_calls
 
 
+@pytest.mark.parametrize("words", [{}, {"by": "model"}, {"by": "date,model"}, {"every": "day", "by": "user"}])
+@pytest.mark.parametrize("most", [1, 5])
+def test_percentiles_of_the_groups_that_are_shown_are_those_among_all_groups(
+    lake: Path, words: dict[str, str], most: int
+) -> None:
+    everything = asked("throughput", since="2026-11-19", until="2026-11-21", **words)
+    assert any(row["first_token_p50_ms"] for row in _records(lake, everything)[:5])
+    assert _records(lake, replace(everything, limit=most)) == _records(lake, everything)[:most]
+
+
 @pytest.mark.parametrize("ms", [0, 1, 199, 200, 201, 250, 999, 10_000, 123_456, 86_400_000])
 def test_a_time_is_rounded_by_less_than_one_percent(tmp_path: Path, ms: int) -> None:
     row = replace(made_up_rows(1)[0], error_type=None, cache_status=None, duration_ms=ms, time_to_first_token_ms=None)
@@ -221,7 +237,7 @@ def test_a_window_shorter_than_a_quarter_of_an_hour_is_asked_of_the_calls(lake: 
     check(lake, asked("costs", since="2026-11-19T05:01:00Z", until="2026-11-19T05:09:00Z"), uses_summaries=False)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_lakes_with_late_rows_and_missing_summaries(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     merged(tmp_path, alike(made_up_rows(400, seed), seed))
@@ -235,6 +251,72 @@ def test_random_lakes_with_late_rows_and_missing_summaries(tmp_path: Path, seed:
         check(tmp_path, asked(name, since=since), uses_summaries=True)
 
 
+def hits_of(rows: list[RequestRow], *originals: RequestRow) -> list[RequestRow]:
+    """As many hits on the second day, each of one of the originals."""
+    return [
+        replace(
+            row,
+            request_id=f"5{row.request_id[1:]}",
+            started_at=FIRST_DAY + timedelta(hours=30),
+            cache_status="hit",
+            cache_reference_id=originals[number % len(originals)].request_id,
+            duration_ms=number,
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def saved(data: Path, **words: Any) -> tuple[list[dict[str, Any]], bool]:
+    """The report on the cache, and whether summaries say how much time it saved."""
+
+    def asked_of(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
+        table = answer(connection, asked("cache", since="2026-11-19", **words))
+        ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_saved'").fetchall()
+        return list(table.records()), "lake_summaries" in sql
+
+    return Lake(data).ask(asked_of)
+
+
+def original(row: RequestRow, began_at: datetime) -> RequestRow:
+    """A call with an id that tells when it was made."""
+    digits = f"{int(began_at.timestamp() * 1000):012x}"
+    return replace(
+        row,
+        request_id=f"{digits[:8]}-{digits[8:]}-7000-8000-{row.request_id[-12:]}",
+        started_at=began_at,
+        duration_ms=5000,
+        cache_status="miss",
+    )
+
+
+def test_summaries_know_what_hits_saved(tmp_path: Path) -> None:
+    rows = alike(made_up_rows(400), 1)
+    one = original(rows[0], FIRST_DAY + timedelta(hours=29))
+    of_the_day_before = original(rows[1], FIRST_DAY + timedelta(hours=2))
+    merged(tmp_path, [*rows, one, of_the_day_before, *hits_of(rows[:90], one, of_the_day_before)])
+    found, out_of_summaries = saved(tmp_path)
+    assert out_of_summaries
+    assert sum(row["saved_ms"] or 0 for row in found) == 90 * 5000 - sum(range(90))
+    for words in ({"by": "user,day"}, {"where": "user is not null"}, {"since": "2026-11-20T06:00:13Z"}):
+        check(tmp_path, asked("cache", **({"since": "2026-11-19"} | words)))
+    late = [replace(row, request_id=f"6{row.request_id[1:]}") for row in hits_of(rows[:7], one)]
+    settle(tmp_path, late, 4)
+    found, out_of_summaries = saved(tmp_path)
+    assert out_of_summaries
+    assert sum(row["saved_ms"] or 0 for row in found) == 97 * 5000 - sum(range(90)) - sum(range(7))
+
+
+def test_what_hits_saved_is_looked_up_where_a_call_was_stored_after_the_summary(tmp_path: Path) -> None:
+    rows = alike(made_up_rows(400), 1)
+    late = original(rows[0], FIRST_DAY + timedelta(hours=2))
+    merged(tmp_path, [*rows, *hits_of(rows[:90], late)])
+    assert saved(tmp_path)[0][0]["saved_ms"] is None
+    settle(tmp_path, [late], 4)
+    found, out_of_summaries = saved(tmp_path)
+    assert not out_of_summaries
+    assert sum(row["saved_ms"] or 0 for row in found) == 90 * 5000 - sum(range(90))
+
+
 def test_a_merge_of_late_rows_makes_a_new_summary_and_removes_the_old(tmp_path: Path) -> None:
     merged(tmp_path, alike(made_up_rows(400), 1))
     before = summaries(tmp_path)
@@ -246,7 +328,9 @@ def test_a_merge_of_late_rows_makes_a_new_summary_and_removes_the_old(tmp_path: 
     check(tmp_path, asked("costs", since="2026-11-19"))  # the summary of the replaced file counts no more
     for name in names:
         (folders.lake_day("requests", day) / name).unlink()
-    assert summarise_all(folders, least_bytes=0) == 1
+    seen: list[tuple[int, int]] = []
+    assert summarise_all(folders, least_bytes=0, seen=lambda days, of: seen.append((days, of))) == 1
+    assert seen == [(1, 2), (2, 2)]
     assert len(summaries(tmp_path)) == 2
     assert len(set(before) & set(summaries(tmp_path))) == 1, "that of the other day"
     check(tmp_path, asked("costs", since="2026-11-19"))

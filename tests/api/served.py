@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvicorn
@@ -19,10 +18,8 @@ from analysis.api.app import make_app
 from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
-from analysis.table import fetch
+from tests.stored_rows import Row, StoredRows
 from tests.waiting import wait_for
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +28,11 @@ class Server:
 
     url: str
     data: Path
+    stored: StoredRows
 
     def rows(self, where: str = "true", **values: object) -> list[Row]:
         """Settled rows by a condition over `$name`s."""
-        return self._ask(f"select * from requests where {where} order by started_at", values)
+        return self.stored.ask(f"select * from requests where {where} order by started_at", values)
 
     def wait_rows(self, number: int, where: str, **values: object) -> list[Row]:
         """The rows of a condition, once there are so many."""
@@ -48,11 +46,8 @@ class Server:
     def body(self, request_id: str) -> Row:
         """What was said in a call, once it is settled."""
         self.row(request_id)
-        (body,) = self._ask("select * from bodies where request_id = $id", {"id": request_id})
+        (body,) = self.stored.ask("select * from bodies where request_id = $id", {"id": request_id})
         return body
-
-    def _ask(self, sql: str, values: dict[str, object]) -> list[Row]:
-        return list(Lake(self.data).ask(lambda connection: fetch(connection, sql, values)).records())
 
 
 @pytest.fixture(scope="session")
@@ -71,10 +66,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settler = subprocess.Popen(command, stdin=subprocess.PIPE)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", data)
+        yield Server(f"http://127.0.0.1:{listener.getsockname()[1]}", data, StoredRows(data))
     finally:
         uvicorn_server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         sql.end()
         journal.close()
         assert settler.stdin

@@ -205,7 +205,7 @@ def test_a_question_that_cannot_be_read_is_400_and_names_the_field(api: Client, 
 
 def test_a_body_that_is_too_long_or_not_an_object_is_refused(api: Client) -> None:
     for content, status in ((b"", 400), (b"{", 400), (b"[]", 400), (b'{"a": "' + b"x" * 70_000 + b'"}', 413)):
-        answer = httpx.post(f"{api.url}/v1/request/query", content=content)
+        answer = httpx.post(f"{api.url}/v1/request/query", content=content, timeout=60)
         assert (answer.status_code, answer.json()["data"]) == (status, None)
 
 

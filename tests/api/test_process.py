@@ -76,7 +76,7 @@ def can_be_locked(segment: Path) -> bool:
 def test_it_answers_callers_that_have_the_token(data: Path) -> None:
     with started(data) as (process, url):
         count = f"{url}/v1/request/count/query"
-        answer = httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN})
+        answer = httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN}, timeout=60)
         assert (answer.status_code, answer.json()["data"]) == (200, 400)
         for headers in (
             {},
@@ -84,10 +84,10 @@ def test_it_answers_callers_that_have_the_token(data: Path) -> None:
             {endpoint_headers.TOKEN: TOKEN[:-1]},
             {endpoint_headers.TOKEN: TOKEN + "x"},
         ):
-            refused = httpx.post(count, json={}, headers=headers)
+            refused = httpx.post(count, json={}, headers=headers, timeout=60)
             assert refused.status_code == 401
             assert refused.json()["data"] is None and refused.json()["error"]
-        assert httpx.get(f"{url}/openapi.json").status_code == 401
+        assert httpx.get(f"{url}/openapi.json", timeout=60).status_code == 401
         hang_up(process)
         assert ended(process) == ""
 
@@ -127,7 +127,7 @@ def test_ctrl_c_in_the_terminal_is_the_proxys(data: Path) -> None:
     with started(data) as (process, url):
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
-        answer = httpx.get(f"{url}/v1/session/has-session", headers={endpoint_headers.TOKEN: TOKEN})
+        answer = httpx.get(f"{url}/v1/session/has-session", headers={endpoint_headers.TOKEN: TOKEN}, timeout=60)
         assert answer.json() == {"data": True, "error": None}
 
 
@@ -188,4 +188,4 @@ def test_offline_it_tells_nobody(data: Path, tmp_path: Path) -> None:
     assert b"NOT_SET" in refused.communicate(timeout=30)[1]
     with started(data, "--config", str(settings), "--offline") as (_, url):
         count = f"{url}/v1/request/count/query"
-        assert httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN}).status_code == 200
+        assert httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN}, timeout=60).status_code == 200

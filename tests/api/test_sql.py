@@ -94,6 +94,17 @@ def test_a_question_that_takes_too_long_is_ended(data: Path) -> None:
         assert execute(api, "select 1")
 
 
+def test_a_process_for_sql_is_started_before_it_is_asked(data: Path) -> None:
+    workers = SqlWorkers(data)
+    with serving(data, sql=workers) as api:
+        workers.prepare()
+        workers.prepare()  # one waits already
+        assert workers.under_way == 0
+        assert execute(api, "select 1")
+    workers.prepare()  # after the end none is started, and nothing is raised
+    assert workers.under_way == 0
+
+
 def test_slow_sql_does_not_hold_up_other_questions(data: Path) -> None:
     answers: list[object] = []
     workers = SqlWorkers(data, most_s=600, wait_s=600)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from addon.caching.redis_store import RedisAnswers, RedisShelf
-from addon.caching.store import Claimed, Stored
+from addon.caching.store import Claimed, Hit, Stored
 from addon.storage.redis_link import Link
 from tests.caching.answers import answer
 from tests.redis_server import RedisServer, needs_redis, running
@@ -166,6 +166,37 @@ def test_a_claim_is_one_process_until_it_is_released_or_ends(redis: RedisServer)
             assert not await store.is_claimed(KEY, 0.0)
             await put(store)
             assert await store.claim(KEY, "b", 5, 0.0) == Claimed.STORED
+
+    play(story)
+
+
+def test_an_answer_or_the_claim_to_make_it_is_one_question(redis: RedisServer) -> None:
+    async def story() -> None:
+        async with answers(redis) as store:
+            asked = redis.client().info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+            assert await store.get_or_claim(KEY, "a", 5, 0.0) is Claimed.OURS
+            assert await store.get_or_claim(KEY, "b", 5, 0.0) is Claimed.THEIRS
+            assert await store.get_or_claim(KEY, "a", 5, 0.0) is Claimed.OURS
+            assert redis.client().info("commandstats")["cmdstat_evalsha"]["calls"] == asked + 3
+            for length in (10, 300_000):  # the longer one is read in a thread
+                await put(store, OTHER, replace(answer(), chunks=(b"x" * length,)))
+                found = await store.get_or_claim(OTHER, "b", 5, 0.0)
+                assert isinstance(found, Hit)
+                assert found.stored.chunks == (b"x" * length,)
+                redis.client().flushall()
+
+    play(story)
+
+
+def test_a_damaged_answer_is_dropped_and_made_anew(redis: RedisServer) -> None:
+    async def story() -> None:
+        store = RedisAnswers(Link(redis.url, PATIENT_S), "test", 2**30)
+        await put(store)
+        redis.client().hset(f"{{test:0}}:e:{KEY}", "b", b"something else")
+        assert await store.get_or_claim(KEY, "a", 5, 0.0) is Claimed.OURS
+        assert store.troubles == 1
+        assert await get(store) is None
+        await store.close()
 
     play(story)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from addon.callers.lookup import CallerLookup, CallerProcess
-from addon.callers.process import Allowance, command_name
+from addon.callers.process import Allowance, Descriptions, command_name
 from addon.callers.repository import repository_of
 
 
@@ -48,6 +48,15 @@ def test_a_few_looks_at_once_need_no_rest_and_many_take_a_twentieth_of_a_core() 
         assert rest <= 0.28
     assert used / now < 0.06
     assert allowance.pause_s(now + 100, 0.014) == 0  # it has saved up again
+
+
+def test_a_process_is_described_once_a_second() -> None:
+    descriptions, own = Descriptions(), os.getpid()
+    known = descriptions.of(own, 0.0)
+    assert known and known["cwd"] == str(Path.cwd())
+    assert descriptions.of(own, 0.9) is known
+    assert descriptions.of(own, 1.0) is not known and descriptions.of(own, 1.0) == known
+    assert [descriptions.of(2**30 + number, 1.0) for number in range(100)] == [None] * 100
 
 
 def git(*words: str, cwd: Path) -> None:

@@ -163,7 +163,7 @@ def test_an_error_is_a_row_that_says_so(proxy: Proxy, folder: Path, language: st
 def test_a_logged_call_can_be_rated(proxy: Proxy, folder: Path, language: str) -> None:
     printed, _ = logged(proxy, folder, language, "rated")
     sql = "select name, value from scores where request_id = $id order by name"
-    told = wait_for(lambda: found if len(found := proxy._ask(sql, {"id": printed})) == 2 else [])
+    told = wait_for(lambda: found if len(found := proxy.stored.ask(sql, {"id": printed})) == 2 else [])
     assert told == [{"name": "accuracy", "value": 0.8}, {"name": "helicone-score-feedback", "value": 1.0}]
 
 

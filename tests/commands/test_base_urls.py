@@ -3,7 +3,7 @@
 import pytest
 
 from addon.commands.base_urls import BASE_URLS, local_servers, redirect
-from addon.config.settings import Origin
+from addon.config.upstreams import Origin
 from addon.providers import registry
 
 PROXY = "http://127.0.0.1:8787"

@@ -17,7 +17,9 @@ def test_every_kind_of_client_is_sent_through_the_proxy_and_trusts_its_certifica
     values = environment.variables(URL, BUNDLE, {})
     assert {values[name] for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")} == {URL}
     cas = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
-    assert {values[name] for name in (*cas, "CODEX_CA_CERTIFICATE")} == {str(BUNDLE)}
+    assert {values[name] for name in (*cas, "CODEX_CA_CERTIFICATE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")} == {
+        str(BUNDLE)
+    }
     assert values["NODE_USE_ENV_PROXY"] == "1"
     # ALL_PROXY no client needs; NODE_OPTIONS ends Node 20; base URLs change what agents send.
     assert not {"ALL_PROXY", "NODE_OPTIONS", "OPENAI_BASE_URL", "NODE_TLS_REJECT_UNAUTHORIZED"} & values.keys()

@@ -1,11 +1,17 @@
 """Settings that have a URL: what is asked, what is refused, and which copy stays."""
 
+import contextlib
 import json
+import socket
+import ssl
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,6 +21,7 @@ from addon.config.settings import ConfigError, Settings, load
 from addon.objects.store import Store
 from addon.storage.folders import Folders
 from tests import buckets
+from tests.objects.google import BUCKET, environment, google
 from tests.serving import QuietHandler, serving
 
 GOOD = '[[limits]]\nname = "house"\nquota = 5\nwindow = "1h"\n'
@@ -201,6 +208,103 @@ def test_settings_in_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         store.put("large.toml", b"#" * (MOST_BYTES + 1), None)
         with pytest.raises(Unreachable, match="larger than 1 MiB"):
             ask(f"{store.url}/large.toml", None, {})
+
+
+def test_settings_at_google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with google() as served:
+        for name, value in environment(served).items():
+            monkeypatch.setenv(name, value)
+        url = f"gs://{BUCKET}/settings/heliograph.toml"
+        with pytest.raises(Unreachable, match="no such object"):
+            ask(url, None, {})
+        etag = Store(f"gs://{BUCKET}/settings").put("heliograph.toml", GOOD.encode(), None)
+        config, _ = settings_file(tmp_path, url, {}, asks=True)
+        assert limits(tmp_path, config) == ["house"]
+        assert ask(url, etag, {}).text is None
+
+
+def test_a_certificate_of_an_authority_of_ones_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root, intermediate and server, as companies have them."""
+    root, chain, key = certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    with tls_before(server.url, context) as url:
+        with pytest.raises(
+            Unreachable, match=r"its certificate is not trusted: .*; for a certificate authority of your own"
+        ):
+            ask(url, None, {})
+        monkeypatch.setenv("SSL_CERT_FILE", str(root))
+        assert ask(url, None, {}).text == GOOD
+        with pytest.raises(Unreachable, match=r"not trusted: .*127\.0\.0\.1"):
+            ask(url.replace("localhost", "127.0.0.1"), None, {})
+
+
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """The root's certificate; the server's for localhost with that of the intermediate; the server's key."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl(
+        "req",
+        "-x509",
+        *new_key,
+        "-subj",
+        "/CN=root",
+        "-addext",
+        "keyUsage=critical,keyCertSign",
+        "-keyout",
+        "root.key",
+        "-out",
+        "root.pem",
+        "-days",
+        "30",
+    )
+    ids = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    made_by = {"middle": ("root", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n")}
+    made_by["server"] = ("middle", "subjectAltName=DNS:localhost\n")
+    for name, (issuer, extensions) in made_by.items():
+        (folder / f"{name}.ext").write_text(ids + extensions)
+        openssl("req", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        signed = ("-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-CAcreateserial", "-extfile", f"{name}.ext")
+        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem", "-days", "30")
+    (folder / "chain.pem").write_text((folder / "server.pem").read_text() + (folder / "middle.pem").read_text())
+    return folder / "root.pem", folder / "chain.pem", folder / "server.key"
+
+
+@contextmanager
+def tls_before(url: str, context: ssl.SSLContext) -> Iterator[str]:
+    """The same over https, one connection at a time."""
+    parts = urlsplit(url)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listening.accept()
+            except OSError:
+                return
+            with (
+                contextlib.suppress(OSError),
+                context.wrap_socket(plain, server_side=True) as caller,
+                socket.create_connection((parts.hostname or "", parts.port or 0)) as behind,
+            ):
+                behind.sendall(caller.recv(65_536))
+                behind.shutdown(socket.SHUT_WR)
+                while piece := behind.recv(65_536):
+                    caller.sendall(piece)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"https://localhost:{listening.getsockname()[1]}{parts.path}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(20)
 
 
 def forget_when(data: Path, url: str) -> None:

@@ -11,15 +11,8 @@ from pydantic import BaseModel
 
 from addon.config.models import File
 from addon.config.read import read_table
-from addon.config.settings import (
-    ConfigError,
-    Origin,
-    Settings,
-    load,
-    load_what_can_be_read,
-    parse_listen,
-    secret,
-)
+from addon.config.settings import ConfigError, Settings, load, load_what_can_be_read, parse_listen, secret
+from addon.config.upstreams import Origin
 from addon.sending.timeouts import Timeouts
 from tests.config.sections import FILE
 
@@ -279,7 +272,7 @@ values = st.recursive(
 words = st.sampled_from(["name", "url", "secret", "model", "quota", "window", "provider", "roles", "hash", "headers"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(File.model_fields)), values | st.lists(st.dictionaries(words, values))))
 def test_any_table_gives_settings_or_lines_that_name_the_file(table: dict[str, Any]) -> None:
     fields, problems = read_table(FILE, table, {})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analysis.conversations.prompt_blocks import prompt_blocks
+from analysis.conversations.prompt_blocks import prompt_blocks, words_that_differ
 
 TEXT = {"type": "text", "text": "Hi"}
 MARKED = TEXT | {"cache_control": {"type": "ephemeral"}}
@@ -91,3 +91,12 @@ def test_a_message_that_is_nested_deep_is_a_block_too() -> None:
 @pytest.mark.parametrize("messages", [1, "x", [None, 1, [], {}, [[]]], {"role": 3, "content": {"x": []}}])
 def test_odd_messages_are_blocks_too(messages: Any) -> None:
     assert prompt_blocks(json.dumps({"messages": messages})) is not None
+
+
+def test_blocks_differ_in_their_words_or_else_in_their_json() -> None:
+    said = [{"role": "user", "content": text} for text in ("Good day.", "Good night.")]
+    called = [{"role": "assistant", "content": [{"type": "tool_use", "name": "find", "input": {"for": "tea"}}]}]
+    blocks = prompt_blocks(json.dumps({"messages": [*said, *called]})) or []
+    assert words_that_differ(blocks[0].content, blocks[1].content) == ("Good day.", "Good night.")
+    assert words_that_differ(blocks[0].content, blocks[2].content) == ("Good day.", "find input: for: tea")
+    assert words_that_differ(b'{"type":"a"}', b'{"type":"b"}') == ('{"type":"a"}', '{"type":"b"}')

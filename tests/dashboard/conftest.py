@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.dashboard.served import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WITHIN_MS = 60_000  # what a page is to show; far more than a slow machine needs
+
+expect.set_options(timeout=WITHIN_MS)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +58,7 @@ def watched(context: BrowserContext, url: str) -> Iterator[Page]:
     """A page of the dashboard. Whatever its console complains of, and any request to elsewhere, fails the test."""
     wrong: list[str] = []
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(WITHIN_MS)
     page.on(
         "console", lambda said: wrong.append(f"console: {said.text}") if said.type in ("error", "warning") else None
     )

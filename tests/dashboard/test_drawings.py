@@ -1,6 +1,7 @@
 """What the pages of requests and sessions are drawn from: trees, bars, pieces, hits. Bounded, whatever is in them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 
 from analysis.dashboard.colours import Look, colour_of, looks
 from analysis.dashboard.json_tree import MOST_NODES, Node, hits, json_tree
+from analysis.dashboard.one_session import calls_of_node
 from analysis.dashboard.pages import run
 from analysis.dashboard.session_tree import DEEPEST, WIDTH, session_tree
 from analysis.dashboard.session_tree import MOST_NODES as MOST_PATHS
 from analysis.dashboard.stream_pieces import HEIGHT, Words, brought, pieces_of
 from analysis.dashboard.stream_pieces import WIDTH as STREAM_WIDTH
+from analysis.dashboard.view import read_view
 from analysis.lake import Lake
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER
@@ -30,6 +33,17 @@ def test_a_tree_has_sums_at_each_path() -> None:
     assert (root.calls, root.errors, root.cost_usd, root.unpriced, root.duration_ms) == (3, 1, 1.0, 1, 1000)
     assert (a.calls, a.path, len(a.own), a.children["b"].path) == (2, "/a", 1, "/a/b")
     assert len(root.own) == 1
+
+
+def test_a_path_of_a_session_leads_to_the_calls_at_it_and_below_it_as_they_wrote_it() -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    view = read_view([("user", "ada")], path="/sessions", zone_name="UTC", theme=None, viewer=None, now=now)
+    root = session_tree([call("a/b", 1_000), call("/a", 2_500), call("/ab", 3_000)])
+    assert calls_of_node(view, "s", root.children["a"]) == (
+        "/ui/requests?since=1970-01-01T00:00:01Z&until=1970-01-01T00:00:03Z&session=s&path=a/b&path=/a"
+    )
+    many = session_tree([call(f"/a/{number}", number) for number in range(25)])
+    assert calls_of_node(view, "s", many.children["a"]) is None
 
 
 def test_bars_stay_in_the_picture_whatever_the_clock_did() -> None:

@@ -19,7 +19,7 @@ __all__ = ["server"]
 
 
 def test_an_empty_folder_says_how_to_make_the_first_call(tmp_path: Path) -> None:
-    with serving(tmp_path) as url, httpx.Client(base_url=url) as http:
+    with serving(tmp_path) as url, httpx.Client(base_url=url, timeout=60) as http:
         text = http.get("/ui/overview").text
         assert "heliograph run -- python your_program.py" in text
         assert "/openai/v1" in text

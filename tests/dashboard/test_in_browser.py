@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from addon.config.keys import new_key, section
 from analysis.dashboard import app
@@ -33,6 +33,20 @@ def test_nothing_moves_on_a_page_that_was_open_before(page: Page) -> None:
     open_page(page, "/ui/cache")
     page.wait_for_timeout(200)  # the observer is told after the frame
     assert page.evaluate("window.shifts") < 0.01
+
+
+def test_what_stands_below_a_part_is_shown_once_the_part_is_there(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/errors/-/errors*", lambda route: held.append(route))
+    page.goto("/ui/errors")
+    page.wait_for_selector("[hx-get*='/-/models'].arrived")
+    by_model = page.locator("main > section.card").nth(1)
+    waits = "card => getComputedStyle(card).animationName"
+    assert by_model.evaluate(waits) == "show"  # hidden, but for no more than two seconds
+    held[0].continue_()
+    page.wait_for_selector("[hx-get*='/-/errors'].arrived")
+    assert by_model.evaluate(waits) == "none"
+    expect(by_model).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -108,7 +122,7 @@ def test_sql_is_completed_run_and_shared_by_its_address(page: Page) -> None:
     field.press("Escape")
     field.press("Control+Enter")
     page.wait_for_url("**/ui/sql?q=select+request_model**")
-    page.wait_for_selector("text=/\\d+ rows in/")
+    page.wait_for_selector("text=/\\d+ rows? in/")
     assert page.locator("dl.bars dt").count() > 1
     page.locator(".history summary").click()
     assert page.locator(".history a").first.inner_text().startswith("select request_model, count(*)")

@@ -110,7 +110,7 @@ def test_a_caller_that_leaves_does_not_end_the_question_of_others() -> None:
 def test_a_new_call_is_on_the_next_page(tmp_path: Path) -> None:
     path = "/ui/requests/-/summary?since=2026-11-01"
     settle(tmp_path, made_up_rows(3), 1)
-    with serving(tmp_path) as url, httpx.Client(base_url=url) as http:
+    with serving(tmp_path) as url, httpx.Client(base_url=url, timeout=60) as http:
         first = http.get(path).text
         assert http.get(path).text == first and "<b>3</b>" in first
         settle(tmp_path, made_up_rows(5)[3:], 2)

@@ -1,7 +1,9 @@
 """The pages of reports, settings and SQL: what they show of hand-made rows, and that wrong input is told plainly."""
 
+import html
 import io
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -16,6 +18,7 @@ from analysis.dashboard.sql_page import bars
 from analysis.dashboard.view import View, read_view
 from analysis.lake import view_definitions
 from analysis.table import Table
+from tests.dashboard.served import serving
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -36,8 +39,38 @@ def test_a_row_leads_to_its_calls_and_what_is_unknown_says_why() -> None:
 def test_all_calls_of_a_provider_are_not_behind_a_row_of_its_errors() -> None:
     table = Table(("provider_name", "error_type", "errors", "calls"), [("openai", "server_error", 2, 10)])
     (row,) = shown(table, view()).rows
-    assert row[2].href == "/ui/requests?provider=openai&error=*"
-    assert row[3].href is None
+    assert row[2].href == "/ui/requests?provider=openai&error=server_error"
+    assert row[3].href == "/ui/requests?provider=openai"
+
+
+def test_counts_lead_to_the_calls_that_are_counted_or_nowhere() -> None:
+    table = Table(("model", "calls", "errors"), [("m", 3, 1)])
+    (some,) = shown(table, view(), calls_are=[("cost", "")]).rows
+    (none,) = shown(table, view(), calls_are=None).rows
+    assert [cell.href for cell in some[1:]] == [
+        "/ui/requests?model=m&cost=",
+        "/ui/requests?model=m&cost=&error=*",
+    ]
+    assert [cell.href for cell in none] == ["/ui/requests?model=m", None, None]
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["models/-/costs", "models/-/unpriced", "users/-/costs", "errors/-/errors", "cache/-/cache", "sessions/-/rows"],
+)
+def test_every_count_of_a_table_leads_to_so_many_calls(http: httpx.Client, part: str) -> None:
+    rows = re.findall(r"<tr data-row.*?</tr>", http.get(f"/ui/{part}?since=90d").text, re.DOTALL)
+    counts = [
+        (html.unescape(query), int(count.replace(",", "")))
+        for row in rows[:4]
+        for query, count in re.findall(
+            r'<td class="number"[^>]*><a href="/ui/requests\?([^"]+)"[^>]*>([\d,]+)</a>', row
+        )
+    ]
+    assert counts
+    for query, count in counts:
+        summary = http.get(f"/ui/requests/-/summary?{query}").text
+        assert f"<b>{count:,}</b> call" in summary, query
 
 
 def test_the_period_before_is_a_change_beside_the_number() -> None:
@@ -45,6 +78,31 @@ def test_the_period_before_is_a_change_beside_the_number() -> None:
     found = shown(Table((*columns, "cost_usd_change_percent"), [("m", 12, 10, 20.0, 1.0, 1.0, 0.0)]), view())
     assert [column.name for column in found.columns] == ["model", "calls", "cost_usd"]
     assert [cell.change for cell in found.rows[0]] == [None, "+20%", None]
+
+
+def test_every_number_leads_to_the_calls_that_it_is_about() -> None:
+    columns = ("model", "calls", "cost_usd", "unpriced", "hits", "retried", "by_fallback", "good")
+    (row,) = shown(Table(columns, [("m", 9, 0.5, 2, 3, 0, 1, 4)]), view()).rows
+    leads = [cell.href and cell.href.removeprefix("/ui/requests?model=m") for cell in row[1:]]
+    assert leads == ["", "", "&cost=", "&cache=hit", None, None, "&feedback=good"]
+    assert [cell.repeats for cell in row] == [False, False, True, False, False, False, False, False]
+
+
+def test_a_column_that_does_not_tell_rows_apart_is_not_a_filter_of_its_numbers() -> None:
+    table = Table(("client", "command", "calls"), [("OpenAI/Python", "agent", 3)])
+    (row,) = shown(table, view(), keys=["client"]).rows
+    assert [cell.href and cell.href.removeprefix("/ui/requests?") for cell in row] == [
+        "client=OpenAI/Python*",
+        "command=agent",
+        "client=OpenAI/Python*",
+    ]
+
+
+def test_a_day_of_a_row_is_the_window_of_its_calls() -> None:
+    table = Table(("user", "day", "value"), [("ada", date(2026, 11, 20), 8), (None, date(2026, 11, 21), 9)])
+    one, all_calls = shown(table, view(("since", "7d")), none_is_all=True).rows
+    assert one[0].href == "/ui/requests?since=2026-11-20&until=2026-11-21&user=ada"
+    assert (all_calls[0].text, all_calls[2].href) == ("all calls", "/ui/requests?since=2026-11-21&until=2026-11-22")
 
 
 def test_a_client_of_a_report_is_the_beginning_of_a_user_agent() -> None:
@@ -65,7 +123,7 @@ def test_more_rows_than_are_shown_are_said() -> None:
         ("cost_usd", 1234.5, "$1,234"),
         ("p95_ms", 1500, "1.50 s"),
         ("hit_rate", 0.125, "12%"),
-        ("request_bytes", 2048, "2.0 KiB"),
+        ("request_bytes", 2048, "2.0 kB"),
         ("is_stream", True, "yes"),
         ("calls", 12345, "12,345"),
     ],
@@ -110,6 +168,17 @@ def test_settings_say_where_each_value_comes_from_and_hide_what_is_secret() -> N
     assert found["[[limits]]"].settings == () and "There are none" in found["[[limits]]"].meaning
     assert "hush" not in str(found)
     assert found["[keys.laptop]"].settings[1].value == '["read"]'
+
+
+def test_an_alert_of_a_persons_sql_is_shown_with_and_without_a_value(tmp_path: Path) -> None:
+    (tmp_path / "rare.sql").write_text("select 'team' as subject, 0.125 as value union all select 'nobody', null")
+    (tmp_path / "heliograph.toml").write_text(
+        '[[alerts]]\nname = "rare"\nsql = "rare.sql"\nat_least = 2\nto = ["https://hooks.example.org/x"]'
+    )
+    with serving(tmp_path) as url:
+        text = httpx.get(f"{url}/ui/alerts/-/states", timeout=60).text
+    assert len(re.findall(r"<tr data-row>", text)) == 2
+    assert "rare.sql" in text and "0.125" in text and "no calls to measure" in text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.dashboard.formats import marked
+
 ROWS = "/ui/requests/-/rows"
 
 
@@ -55,6 +57,13 @@ def test_words_are_found_in_bodies_and_shown_with_what_is_around_them(http: http
     assert ids(text)
     assert 'class="excerpt"' in text
     assert not ids(http.get(f"{ROWS}?words=nobody-says-this").text)
+
+
+def test_searched_words_are_marked_and_stay_text() -> None:
+    assert marked("A <b>Refund</b>, refunds.", ["refund", "b"]) == (
+        "A &lt;<mark>b</mark>&gt;<mark>Refund</mark>&lt;/<mark>b</mark>&gt;, <mark>refund</mark>s."
+    )
+    assert marked("<i>", []) == "&lt;i&gt;"
 
 
 def test_a_place_that_makes_no_sense_is_the_first_page(http: httpx.Client) -> None:

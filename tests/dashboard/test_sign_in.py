@@ -25,7 +25,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def http(data: Path) -> Iterator[httpx.Client]:
-    with serving(data) as url, httpx.Client(base_url=url) as client:
+    with serving(data) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

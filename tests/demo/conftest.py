@@ -17,11 +17,11 @@ def provider() -> Iterator[FakeProviders]:
 
 @pytest.fixture
 def openai_client(provider: FakeProviders) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="sk-test", base_url=f"{provider.url}/v1", max_retries=0, timeout=10) as client:
+    with openai.OpenAI(api_key="sk-test", base_url=f"{provider.url}/v1", max_retries=0, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 def anthropic_client(provider: FakeProviders) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(api_key="sk-ant-test", base_url=provider.url, max_retries=0, timeout=10) as client:
+    with anthropic.Anthropic(api_key="sk-ant-test", base_url=provider.url, max_retries=0, timeout=30) as client:
         yield client

@@ -26,7 +26,7 @@ STREAM = CHAT | {"stream": True}
 
 @pytest.fixture
 def connection(provider: FakeProviders) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=30)
     yield connection
     connection.close()
 
@@ -113,6 +113,9 @@ def test_no_answer_is_a_closed_connection(connection: http.client.HTTPConnection
 def test_an_answer_can_have_any_length_body_and_type(connection: http.client.HTTPConnection) -> None:
     long = json.loads(post(connection, CHAT, {"x-fake": "words=60"}).read())
     assert long["usage"]["completion_tokens"] == 60
+    said = json.loads(post(connection, CHAT, {"x-fake": "say=Good morning, a=b."}).read())
+    assert said["choices"][0]["message"]["content"] == "Good morning, a=b."
+    assert said["usage"]["completion_tokens"] == 3
     page = post(connection, CHAT, {"x-fake": "body=<html>oops</html>;type=text/html"})
     assert (page.headers["content-type"], page.read()) == ("text/html", b"<html>oops</html>")
     assert json.loads(post(connection, CHAT, {"x-fake": "echo=1"}).read()) == CHAT
@@ -146,7 +149,7 @@ def test_a_lie_says_gzip_and_is_not(connection: http.client.HTTPConnection) -> N
 
 @pytest.mark.parametrize("wish", ["words=1000;chunk-delay=0.01", "delay=60"])
 def test_a_peer_that_goes_away_is_noticed(provider: FakeProviders, wish: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=30)
     connection.request("POST", "/v1/chat/completions", json.dumps(STREAM), {"x-fake": wish})
     assert provider.wait_for(lambda: provider.hits == 1)
     connection.close()
@@ -158,7 +161,7 @@ def test_a_peer_that_leaves_after_the_end_has_cancelled_nothing(
 ) -> None:
     post(connection, STREAM).read()
     connection.close()
-    other = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+    other = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=30)
     post(other, CHAT).read()  # by now the server has seen the first one close
     other.close()
     assert [request.cancelled for request in provider.requests] == [False, False]
@@ -167,7 +170,7 @@ def test_a_peer_that_leaves_after_the_end_has_cancelled_nothing(
 def test_requests_sent_at_once_on_one_connection_are_answered_in_order(provider: FakeProviders) -> None:
     request = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"
     last = b"GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", provider.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", provider.port), timeout=30) as sock:
         sock.sendall(request + request + last)
         answers = b"".join(iter(lambda: sock.recv(65536), b""))
     assert [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"404"]
@@ -183,7 +186,7 @@ def test_a_chunked_body_is_read_and_so_is_one_that_waits_for_a_go_ahead(
     assert provider.requests[0].body == body
 
     head = f"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", provider.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", provider.port), timeout=30) as sock:
         sock.sendall(head.encode())
         assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(body)
@@ -199,7 +202,7 @@ def test_many_connections_are_served_at_once(provider: FakeProviders) -> None:
     statuses = []
 
     def call() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=30)
         response = post(connection, STREAM, {"x-fake": "delay=0.05"})
         response.read()
         statuses.append(response.status)
@@ -221,7 +224,7 @@ def test_tls_is_spoken_with_the_given_certificate(tmp_path: Path) -> None:
     tls.load_cert_chain(tmp_path / "localhost.pem")
     trust = ssl.create_default_context(cafile=str(tmp_path / "fake-ca-cert.pem"))
     with FakeProviders(tls=tls) as provider:
-        connection = http.client.HTTPSConnection("localhost", provider.port, timeout=10, context=trust)
+        connection = http.client.HTTPSConnection("localhost", provider.port, timeout=30, context=trust)
         assert post(connection, STREAM, {"x-fake": "chunk-delay=0.001"}).read().endswith(b"data: [DONE]\n\n")
         assert provider.url.startswith("https://")
         connection.close()
@@ -229,7 +232,7 @@ def test_tls_is_spoken_with_the_given_certificate(tmp_path: Path) -> None:
 
 def test_an_idle_provider_stops_with_connections_open() -> None:
     with FakeProviders() as provider:
-        connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=30)
         connection.request("POST", "/v1/chat/completions", json.dumps(CHAT), {"x-fake": "delay=3600"})
         assert provider.wait_for(lambda: provider.hits == 1)
     connection.close()
@@ -240,8 +243,8 @@ def test_the_module_runs_by_itself_until_it_is_told_to_stop() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = urlsplit(process.stdout.readline()).port
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         assert post(connection, CHAT).status == 200
         connection.close()
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0

@@ -1,5 +1,8 @@
 """The official SDKs take the fake providers for real ones."""
 
+import json
+from typing import Any
+
 import anthropic
 import openai
 import pytest
@@ -7,7 +10,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.responses import ResponseCompletedEvent
 
 from addon.demo.behaviour import Behaviour
-from addon.demo.load import HANDBOOK
+from addon.demo.plan import HANDBOOK
 from addon.demo.providers import FakeProviders
 
 
@@ -55,6 +58,38 @@ def test_long_prompts_are_cached_in_part_and_reasoning_models_think(openai_clien
     assert usage.prompt_tokens_details.cached_tokens == 640
     assert usage.completion_tokens_details.reasoning_tokens == 192
     assert usage.completion_tokens == 26 + 192
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_that_must_be_called_is_called(
+    openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic, stream: bool
+) -> None:
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}}
+    asked: Any = [{"role": "user", "content": "Search for a red dot."}]
+    chat: dict[str, Any] = {
+        "tools": [{"type": "function", "function": {"name": "search", "parameters": schema}}],
+        "tool_choice": {"type": "function", "function": {"name": "search"}},
+    }
+    message: dict[str, Any] = {
+        "tools": [{"name": "search", "input_schema": schema}],
+        "tool_choice": {"type": "tool", "name": "search"},
+    }
+    if stream:
+        with openai_client.chat.completions.stream(model="gpt-4o", messages=asked, **chat) as chunks:
+            completion: Any = chunks.get_final_completion()
+        with anthropic_client.messages.stream(
+            model="claude-haiku-4-5", max_tokens=99, messages=asked, **message
+        ) as events:
+            answer: Any = events.get_final_message()
+    else:
+        completion = openai_client.chat.completions.create(model="gpt-4o", messages=asked, **chat)
+        answer = anthropic_client.messages.create(model="claude-haiku-4-5", max_tokens=99, messages=asked, **message)
+    (choice,) = completion.choices
+    (call,) = choice.message.tool_calls
+    wanted = {"query": "for a red dot."}
+    assert (call.function.name, json.loads(call.function.arguments)) == ("search", wanted)
+    assert (answer.content[-1].name, answer.content[-1].input) == ("search", wanted)
+    assert (choice.finish_reason, answer.stop_reason) == ("tool_calls", "tool_use")
 
 
 def test_a_token_limit_ends_the_answer(openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic) -> None:

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
-from addon.commands.cli import main
 from addon.commands.service_units import Service, unit_text
 from addon.config.settings import load
 from addon.routing.own_endpoints import HEALTH_PATH
 from addon.sending.fallbacks import variables_in
+from tests.command_lines import options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -33,13 +32,7 @@ def parse(words: list[str]) -> dict[str, Any]:
     if "--config" in words:  # it must exist, and is a place on another machine
         place = words.index("--config") + 1
         words = [*words[:place], str(DEPLOY / "settings" / "heliograph.toml"), *words[place + 1 :]]
-    command: click.Command | None = main
-    while isinstance(command, click.Group):
-        name, *words = words
-        command = command.get_command(click.Context(command), name)
-        assert command, f"there is no command {name}"
-    assert command
-    return command.make_context(command.name, list(words)).params
+    return options_of(words)
 
 
 def said_commands(path: Path) -> Iterator[list[str]]:

@@ -63,8 +63,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             question = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
             answer = client.post("/openai/v1/chat/completions", json=question, headers={"Helicone-Request-Id": RATED})
             assert answer.headers["Helicone-Id"] == RATED
+            for model in ("house-model-7b", "house-model-13b"):  # without a price
+                client.post("/openai/v1/chat/completions", json=question | {"model": model})
             for _ in range(2):
                 client.post("/openai/v1/chat/completions", json=question, headers={"Helicone-Cache-Enabled": "true"})
             assert client.post(f"/v1/request/{RATED}/feedback", json={"rating": True}).status_code == 200
-            wait_for(lambda: len(proxy.rows()) == 63 and proxy.rows("request_id in (select request_id from scores)"))
+            wait_for(lambda: len(proxy.rows()) == 65 and proxy.rows("request_id in (select request_id from scores)"))
             yield Desk(proxy, folder, {})

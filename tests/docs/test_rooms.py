@@ -44,3 +44,25 @@ def test_an_exception_that_is_no_longer_needed_is_named(tmp_path: Path) -> None:
     assert complaints_about(found, {("caching", "hooks"): "a reason"}) == [
         "scripts/rooms.py: caching no longer imports hooks: take it out of KNOWN"
     ]
+
+
+def test_files_that_import_each_other_in_a_circle_are_named(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        caching__key="from addon.caching.store import store",
+        caching__store="def late():\n    from addon.caching.policy import policy\n",
+        caching__policy="from addon.caching import key\n",
+    )
+    first, *others = rooms.circle(tmp_path)
+    assert others[-1] == first
+    assert set(others) == {"addon.caching.key", "addon.caching.store", "addon.caching.policy"}
+
+
+def test_files_in_a_row_are_not_a_circle(tmp_path: Path) -> None:
+    tree(tmp_path, caching__key="from addon import ids", caching__store="from addon.caching.key import key", ids="")
+    assert rooms.circle(tmp_path) == []
+
+
+def test_the_files_of_a_circle_that_is_known_are_not_named(tmp_path: Path) -> None:
+    tree(tmp_path, hooks__call="from addon.hooks import flights", hooks__flights="from addon.hooks import call")
+    assert rooms.circle(tmp_path) == []

@@ -10,7 +10,6 @@ from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Final
 
-import click
 import pytest
 from click.testing import CliRunner
 
@@ -20,6 +19,7 @@ from analysis.lake import Connection, Lake
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER
 from analysis.table import Table, fetch
+from tests.command_lines import options_of
 from tests.docs.conftest import Desk
 from tests.docs.fences import PAGES, ROOT, Block, blocks, commands, sample_output, shape
 
@@ -107,7 +107,7 @@ def test_commands_that_cannot_run_here_are_well_formed(block: Block) -> None:
     for command in commands(block.code):
         subprocess.run(["bash", "-n", "-c", command], check=True)
         if command.startswith("heliograph "):
-            _parse(shlex.split(command)[1:])
+            options_of(shlex.split(command)[1:])
         elif command.startswith("mitmdump -s "):
             assert (ROOT / shlex.split(command)[2]).is_file()
 
@@ -122,23 +122,12 @@ def _is_checked_only(command: str) -> bool:
     """Whether a command of a shell block is checked instead of run."""
     words = shlex.split(command, comments=True)
     if words[0] == "heliograph" and words[1] in PARSED_ONLY:
-        _parse(words[1:])
+        options_of(words[1:])
         return True
     if words[0].startswith("./scripts/"):
         assert os.access(ROOT / words[0], os.X_OK), command
         return True
     return False
-
-
-def _parse(words: list[str]) -> None:
-    """Fails where a command or an option does not exist."""
-    command: click.Command | None = main
-    while isinstance(command, click.Group):
-        name, *words = words
-        command = command.get_command(click.Context(command), name)
-        assert command, f"there is no command {name}"
-    assert command
-    command.make_context(command.name, words)
 
 
 def _is_ours_alone(command: str) -> bool:

@@ -76,6 +76,12 @@ def test_weekly_is_read_in_the_terminal(data: Path) -> None:
         assert re.search(rf"^{fact} ", result.stdout, re.MULTILINE), fact
 
 
+def test_weekly_says_so_where_a_week_has_no_calls(data: Path) -> None:
+    result = heliograph_report(data, "weekly", "--since", "2020-01-06", "--until", "2020-01-13", "--tz", "UTC")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^Calls +0 +0 ", result.stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -26,6 +26,7 @@ def test_only_a_caller_that_leaves_does_not_end_the_call_for_others() -> None:
     [
         (Failure.CALLER, None, -3, "client_disconnected"),
         (Failure.CALLER, 200, -3, "client_disconnected"),
+        (Failure.CALLER, 429, 429, None),
         (Failure.PROVIDER, None, -100, "upstream_disconnected"),
         (Failure.PROVIDER, 200, 200, "upstream_disconnected"),
         (Failure.TIMEOUT, None, -2, "upstream_timeout"),
@@ -34,7 +35,7 @@ def test_only_a_caller_that_leaves_does_not_end_the_call_for_others() -> None:
         (Failure.REFUSED, None, 403, "target_not_approved"),
     ],
 )
-def test_the_row_of_a_failed_call(failure: Failure, answered: int | None, status: int, error_type: str) -> None:
+def test_the_row_of_a_failed_call(failure: Failure, answered: int | None, status: int, error_type: str | None) -> None:
     call = make_call()
     call.answer.status = answered
     line = closing_line(call, failure)

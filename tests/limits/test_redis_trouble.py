@@ -97,6 +97,14 @@ def test_a_server_that_is_gone_and_comes_back_empty(server: RedisServer, tmp_pat
     play(story)
 
 
+def test_the_first_call_does_not_wait_for_a_server_that_refuses_it(tmp_path: Path) -> None:
+    async def story() -> str | None:
+        async with gate("redis://127.0.0.1:1", tmp_path, timeout_s=600) as shared, asyncio.timeout(60):
+            return (await ask(shared)).trouble
+
+    assert "cannot be reached" in str(play(story))
+
+
 @needs_redis
 def test_a_full_server_refuses_at_once_and_answers_are_not_stored(server: RedisServer, tmp_path: Path) -> None:
     async def story() -> None:
@@ -142,7 +150,7 @@ def test_a_password_and_tls(tmp_path: Path) -> None:
     options += ["--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no"]
     with running(tmp_path, *options, password="p%40ss%2Fword", tls=True) as server:
 
-        async def trouble(url: str, timeout_s: float = 1.0) -> str | None:
+        async def trouble(url: str, timeout_s: float = 20.0) -> str | None:
             async with gate(url, tmp_path, timeout_s) as shared:
                 return (await ask(shared)).trouble
 

@@ -12,6 +12,7 @@ from addon.metering.agent_names import agent_name
         ("claude-cli/2.1.329 (external, sdk-py, agent-sdk/0.2.186)", "claude-agent-sdk"),
         ("codex_exec/0.169.0 (Debian 12.0.0; x86_64) dumb (codex_exec; 0.169.0)", "codex"),
         ("GeminiCLI-tui/0.61.0/gemini-2.5-flash (linux; x64; terminal)", "gemini-cli"),
+        ("QwenCode/0.24.4 (linux; x64)", "qwen-code"),
         ("opencode/1.18.33 ai-sdk/provider-utils/4.0.1 runtime/bun/1.3.14", "opencode"),
         ("Agents/Python 0.24.0", "openai-agents"),
         ("OpenAI/Python 3.52.0", None),
@@ -26,6 +27,8 @@ def test_the_user_agent_names_the_agent(client: str | None, name: str | None) ->
 
 def test_the_command_names_one_that_speaks_as_its_sdk() -> None:
     assert agent_name("OpenAI/Python 2.20.0", "aider", None) == "aider"
+    assert agent_name("Anthropic/JS 0.91.1", "pi", None) == "pi"
+    assert agent_name("ls/JS 5.23.2", "node cn", None) == "continue"
     assert agent_name("OpenAI/Python 2.20.0", "python", None) is None
     assert agent_name("codex_exec/0.169.0", "aider", None) == "codex"
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from addon.commands.explain import lines_of
 from addon.metering.counts import TOKEN_UNITS
 from addon.metering.explain import explain_row
+from addon.metering.overrides import PriceOverride
 from addon.metering.own_prices import own_prices, parse_own_prices
 from addon.metering.price import PriceList
 from addon.metering.price_catalogue import known_prices
@@ -29,6 +30,33 @@ def test_a_cost_is_told_unit_by_unit() -> None:
         ("cache_read_tokens", Decimal(1920), Decimal("1.25"), Decimal("0.0024")),
     ]
     assert explained.nanousd == 5_615_000
+
+
+def test_the_work_of_another_model_is_told_at_its_own_price() -> None:
+    explained = explain_row(row_of("anthropic/messages_advisor.toml"), PRICES)
+    assert [(line.unit, line.count, line.price_usd) for line in explained.lines] == [
+        ("input_tokens", Decimal(1760), Decimal(1)),
+        ("output_tokens", Decimal(531), Decimal(5)),
+        ("cache_read_tokens", Decimal(412), Decimal("0.1")),
+        ("input_tokens of claude-opus-4-8", Decimal(823), Decimal(5)),
+        ("output_tokens of claude-opus-4-8", Decimal(1612), Decimal(25)),
+    ]
+    assert explained.nanousd == 48_871_200
+    assert (explained.source or "").count("genai-prices") == 1
+
+
+def test_a_users_price_of_one_of_several_models_is_its_own_only() -> None:
+    row = row_of("anthropic/messages_advisor.toml")
+    override = PriceOverride(
+        provider="anthropic",
+        model="claude-opus-4-8",
+        input_usd_per_million=Decimal(1),
+        output_usd_per_million=Decimal(2),
+        name="contract",
+    )
+    explained = explain_row(row, PriceList([override]))
+    assert explained.nanousd == 4_456_200 + 823_000 + 2 * 1_612_000
+    assert (explained.source or "").endswith(" + override contract")
 
 
 def test_what_multiplies_a_price_is_told_with_its_source() -> None:

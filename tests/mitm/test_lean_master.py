@@ -1,4 +1,8 @@
-"""The master of `heliograph up`: options that are plain attributes."""
+"""The master of `heliograph up`: options that are plain attributes, and no addons but the few it needs."""
+
+import subprocess
+import sys
+import textwrap
 
 from mitmproxy.options import Options
 
@@ -17,3 +21,15 @@ def test_addons_that_are_told_of_an_option_read_its_new_value() -> None:
     remember_scalars(options)
     options.update(server=False)
     assert seen == [False]
+
+
+def test_only_the_addons_that_proxying_needs_are_imported_and_all_are_there_for_later_imports() -> None:
+    program = """
+        import sys
+        from addon.mitm import lean_master
+        assert "mitmproxy.addons.proxyauth" not in sys.modules
+        import mitmproxy.addons
+        assert any(type(addon) is lean_master.core.Core for addon in mitmproxy.addons.default_addons())
+        assert "mitmproxy.addons.proxyauth" in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)

@@ -1,8 +1,11 @@
 """What we look up in place of mitmproxy is what mitmproxy finds."""
 
+from collections.abc import Callable
+
 import pytest
-from mitmproxy.http import Headers
-from mitmproxy.net.http import url
+from mitmproxy.http import Headers, Request, Response
+from mitmproxy.net.http import http1, url
+from mitmproxy.net.http.http1 import read
 from mitmproxy.options import Options
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.modes import HttpProxy
@@ -50,6 +53,47 @@ def test_a_header_that_is_set_takes_the_place_of_all_of_its_name(
     headers = Headers(FIELDS)
     headers[name] = "v\udce9"
     assert headers.fields == fields
+
+
+def test_headers_that_are_set_one_after_the_other_are_found() -> None:
+    headers = Headers(FIELDS)
+    for name, value in (("host", "b.example"), ("new", "1"), ("NEW", "2"), ("x-two", "3")):
+        headers[name] = value
+    assert (headers.get("Host"), headers.get("New"), headers.get_all("x-two")) == ("b.example", "2", ["3"])
+    assert headers.fields == ((b"Host", b"b.example"), (b"X-Two", b"3"), *FIELDS[3:], (b"new", b"2"))
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "CONNECT", "put"])
+@pytest.mark.parametrize("status", [None, 101, 200, 204, 304, 404])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *([("Content-Length", length)] for length in ("0", "7", "007", "+7", "-1", " 7", "7 ", "", "²", "9" * 5000)),
+        [("content-length", "7"), ("Content-Length", "7")],
+        [("content-length", "7"), ("content-length", "8")],
+        [("content-length", "7"), ("transfer-encoding", "chunked")],
+        [("transfer-encoding", "gzip")],
+        [],
+    ],
+)
+def test_a_body_is_as_long_as_mitmproxy_takes_it_to_be(
+    method: str, status: int | None, fields: list[tuple[str, str]]
+) -> None:
+    headers = Headers([(name.encode(), value.encode()) for name, value in fields])
+    request, response = Request.make(method, "http://a.example/"), None
+    if status is None:
+        request.headers = headers
+    else:
+        response = Response.make(status)
+        response.headers = headers
+
+    def told(find: Callable[..., int | None]) -> int | str | None:
+        try:
+            return find(request, response)
+        except ValueError as error:
+            return str(error)
+
+    assert told(http1.expected_http_body_size) == told(read.expected_http_body_size)
 
 
 def test_headers_that_are_replaced_or_added_are_found() -> None:

@@ -1,98 +1,16 @@
 """Pieces in the middle of an answer: what the caller gets, whichever way they take."""
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mitmproxy.addons import proxyserver
-from mitmproxy.connection import ConnectionState, Server
-from mitmproxy.hooks import Hook
-from mitmproxy.options import Options
-from mitmproxy.proxy import commands, events
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HTTPMode
-from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
-from mitmproxy.test import tflow
 
-from addon.hooks.call import Calls
-from addon.hooks.connection import OpenConnections
-from addon.mitm.call_layer import CallLayer, StreamSetup
 from addon.mitm.chunks import chunk, plain_chunks
-from addon.mitm.deadlines import Deadlines
-from addon.mitm.http1 import mend
-from addon.mitm.upstream_pool import UpstreamPool
+from tests.mitm.conversation import Conversation, PassOn
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
-
-OPTIONS: Final = Options()
-proxyserver.Proxyserver().load(OPTIONS)  # adds its options
-
-type PassOn = Callable[[bytes], bytes | list[bytes]]
-
-
-class Conversation:
-    """A caller and a provider on either side of our layer, after the request; there is no socket between them."""
-
-    def __init__(self, pass_on: PassOn, *, hooks_wait: bool = False) -> None:
-        mend()
-        self._hooks_wait = hooks_wait
-        self._context = Context(tflow.tclient_conn(), OPTIONS)
-        self._context.client.alpn = None
-        self._provider = self._context.server = Server(address=("provider.example", 80))
-        self._layer = CallLayer(self._context, HTTPMode.transparent)
-        self._layer.setup = StreamSetup(
-            Calls(),
-            OpenConnections(),
-            Deadlines(),
-            None,
-            lambda *_: True,
-            UpstreamPool(lambda _: None),
-            self._call_at_once,
-        )
-        self._pass_on = pass_on
-        self.passed: list[bytes] = []
-        self.hooks: list[str] = []
-        self._goes_on(events.Start())
-        self._goes_on(events.DataReceived(self._context.client, b"GET / HTTP/1.1\r\nhost: provider.example\r\n\r\n"))
-
-    def said(self, data: bytes) -> bytes:
-        """What the caller gets, when the provider says this."""
-        return self._goes_on(events.DataReceived(self._provider, data))
-
-    def _call_at_once(self, hook: Hook) -> bool:
-        if not self._hooks_wait:
-            self._call(hook)
-        return not self._hooks_wait
-
-    def _call(self, hook: Hook) -> None:
-        self.hooks.append(hook.name)
-        if isinstance(hook, HttpResponseHeadersHook) and hook.flow.response:
-            hook.flow.response.stream = self._take
-
-    def _goes_on(self, event: events.Event) -> bytes:
-        sent = b""
-        for command in self._layer.handle_event(event):
-            if isinstance(command, commands.SendData) and command.connection is self._context.client:
-                sent += command.data
-            elif isinstance(command, commands.OpenConnection):
-                self._provider = command.connection
-                self._provider.state = ConnectionState.OPEN
-                sent += self._goes_on(events.OpenConnectionCompleted(command, None))
-            elif isinstance(command, commands.StartHook) and command.blocking:
-                self._call(command)
-                sent += self._goes_on(events.HookCompleted(command))
-        return sent
-
-    def _take(self, piece: bytes) -> bytes | list[bytes]:
-        self.passed.append(piece)
-        return self._pass_on(piece)
-
-    def caller_leaves(self) -> None:
-        self._context.client.state = ConnectionState.CLOSED
 
 
 def body_of(sent: bytes) -> bytes:

@@ -305,6 +305,26 @@ MINIMAX_SPEECH: Final = Shape(
     ends_with_bytes=True,
 )
 # https://www.alibabacloud.com/help/en/model-studio/error-code
+# xai_api.GetChatCompletionChunk: outputs (2), delta (1), content (1).
+GRPC: Final = Shape(
+    content_type="application/grpc",
+    begins=(b"\0\0\0\0\x09\x12\x07\x0a\x05\x0a\x03Hel",),
+    end=b"\0\0\0\0\x08\x12\x06\x0a\x04\x0a\x02lo",
+    errors=(),
+    ends_with_bytes=True,
+)
+REKA: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(sse({"id": "r1", "responses": [{"message": {"content": "Hel"}, "finish_reason": None}]}, name="message"),),
+    end=sse({"id": "r1", "responses": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}, name="message"),
+    errors=((sse(FAILED, name="error"), "server_error"),),
+)
+WRITER: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(sse({"value": "Hel"}),),
+    end=sse("[DONE]"),
+    errors=OPENAI_ERRORS[:2],
+)
 DASHSCOPE: Final = Shape(
     content_type=SSE_TYPE,
     begins=(b'id:1\nevent:result\n:HTTP_STATUS/200\ndata:{"output":{"finish_reason":"null","text":"Hel"}}\n\n',),

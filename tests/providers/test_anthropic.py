@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.providers import anthropic
+from addon.providers import anthropic, anthropic_usage
 from addon.providers.framing.lines import LineScanner
 from addon.providers.framing.sse import events
 from addon.providers.model import Reading, Usage
@@ -43,7 +43,7 @@ def test_a_streams_usage_is_replaced_by_its_delta_and_never_added() -> None:
         response_model="claude-sonnet-4-5-20250929",
         response_id="msg_013Zva2CMHLNnjNjJKqJ2EF",
         finish_reasons=("end_turn",),
-        usage=anthropic.usage(MESSAGE["usage"]),
+        usage=anthropic_usage.usage(MESSAGE["usage"]),
         usage_raw=MESSAGE["usage"],
         units={"web_searches": Decimal(1)},
         price_factors={"service_tier": "standard", "inference_geo": "not_available"},
@@ -80,19 +80,74 @@ def test_the_input_of_a_tool_is_output_but_no_text() -> None:
     assert (anthropic.read_json(body).text, anthropic.read_json(body).other_output) == (None, '{"city":"Rome"}')
 
 
+COUNTED = {"input_tokens": 7, "output_tokens": 5, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+OTHER = "claude-of-another-kind"
+SHARE = {f"input_tokens of {OTHER}": 7, f"cache_read_input_tokens of {OTHER}": 0, f"output_tokens of {OTHER}": 5}
+SHARE |= {f"cache_creation_input_tokens of {OTHER}": 0}
+UNKNOWN = {f"input_tokens of {OTHER}": None, f"output_tokens of {OTHER}": None}
+SILENT = {"type": "message", "model": OTHER} | COUNTED | {"output_tokens": 0}
+
+
 @pytest.mark.parametrize(
-    ("iteration", "factor"),
+    ("iteration", "units", "more_input_tokens"),
     [
-        ({"type": "message"}, None),
-        ({"type": "message", "model": MESSAGE["model"]}, None),
-        ({"type": "compaction", "input_tokens": 1, "output_tokens": 1}, None),
-        ({"type": "message", "model": "claude-of-another-kind"}, "another model"),
-        ({"type": "advisor_message", "model": MESSAGE["model"]}, "advisor_message"),
+        ({"type": "message"}, {}, 0),
+        ({"type": "message", "model": MESSAGE["model"]}, {}, 0),
+        ({"type": "compaction"} | COUNTED, {}, 7),
+        ({"type": "message", "model": OTHER} | COUNTED, SHARE, 7),
+        (SILENT, {}, 0),  # declined before any output
+        ({"type": "advisor_message", "model": OTHER} | COUNTED, SHARE, 7),
+        ({"type": "advisor_message", "model": OTHER}, UNKNOWN, 0),
+        ({"type": "advisor_message", "model": MESSAGE["model"]} | COUNTED, {}, 7),
     ],
 )
-def test_samplings_by_another_model_are_a_price_factor(iteration: dict[str, object], factor: str | None) -> None:
+def test_what_another_model_used_is_a_share_of_the_whole(
+    iteration: dict[str, object], units: dict[str, int | None], more_input_tokens: int
+) -> None:
     usage = MESSAGE["usage"] | {"iterations": [{"type": "message"}, iteration]}
-    assert anthropic.read_json(MESSAGE | {"usage": usage}).price_factors.get("iterations") == factor
+    reading = anthropic.read_json(MESSAGE | {"usage": usage})
+    assert {unit: count for unit, count in reading.units.items() if " of " in unit} == units
+    assert reading.usage and reading.usage.input_tokens == 23_100 + more_input_tokens
+
+
+def test_the_input_of_later_samplings_is_part_of_the_whole() -> None:
+    """The totals of a call with an advisor state that of the first one only."""
+    own = {"type": "message"} | COUNTED | {"input_tokens": 90_000, "cache_read_input_tokens": 20_000}
+    first = own | {"cache_creation_input_tokens": 3_000}
+    reading = anthropic.read_json(MESSAGE | {"usage": MESSAGE["usage"] | {"iterations": [first, own]}})
+    assert reading.usage and reading.usage.input_tokens == 180_000 + 40_000 + 3_000
+    assert reading.usage.output_tokens == 503
+
+
+def test_samplings_of_an_unknown_kind_are_a_price_factor() -> None:
+    usage = MESSAGE["usage"] | {"iterations": [{"type": "message"}, {"type": "dreaming"} | COUNTED]}
+    assert anthropic.read_json(MESSAGE | {"usage": usage}).price_factors["iterations"] == "dreaming"
+
+
+@pytest.mark.parametrize(
+    ("category", "content", "is_unbilled"),
+    [
+        ("cyber", [], True),
+        (None, [], True),
+        ("bio", [], False),
+        ("cyber", [{"type": "text", "text": "I"}], False),
+        ("cyber", [{"type": "fallback", "from": {"model": OTHER}, "to": {"model": MESSAGE["model"]}}], True),
+    ],
+)
+def test_a_refusal_before_any_output_is_billed_for_some_categories(
+    category: str | None, content: list[object], is_unbilled: bool
+) -> None:
+    stop = {"stop_reason": "refusal", "stop_details": {"type": "refusal", "category": category}}
+    assert anthropic.read_json(MESSAGE | stop | {"content": content}).is_unbilled is is_unbilled
+    delta = {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 0}}
+    blocks = [{"type": "content_block_start", "index": 0, "content_block": block} for block in content]
+    start = {"type": "message_start", "message": MESSAGE | {"content": [], "stop_reason": None}}
+    assert anthropic.read_stream(events(sse(start, *blocks, delta))).is_unbilled is is_unbilled
+
+
+def test_a_refusal_of_another_companys_model_is_charged_as_stated() -> None:
+    body = MESSAGE | {"model": "some-model", "content": [], "stop_reason": "refusal"}
+    assert not anthropic.read_json(body).is_unbilled
 
 
 @pytest.mark.parametrize(
@@ -139,7 +194,7 @@ def test_the_parts_never_exceed_the_whole(
     fresh: int | None, read: int | None, made: int | None, out: int | None
 ) -> None:
     raw = {"input_tokens": fresh, "cache_read_input_tokens": read, "cache_creation_input_tokens": made}
-    usage = anthropic.usage(raw | {"output_tokens": out})
+    usage = anthropic_usage.usage(raw | {"output_tokens": out})
     if usage is None:
         assert fresh is None and out is None
     elif fresh is None:

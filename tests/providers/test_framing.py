@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.providers.framing import aws_event_stream
+from addon.providers.framing.grpc import framed
 from addon.providers.framing.lines import websocket_line
 from addon.providers.framing.model import Event, Framing, Terminal
 from addon.providers.framing.table import (
     AWS_EVENT_STREAM,
     FRAMINGS,
+    GRPC,
+    GRPC_MESSAGE,
     JSON,
     JSON_ARRAY,
     JSON_LINES,
@@ -28,6 +31,7 @@ FRAMES = b"".join(
     aws_event_stream.encode({":message-type": "event", ":event-type": f"kind{n}"}, json.dumps(event).encode())
     for n, event in enumerate(EVENTS)
 )
+MESSAGES = b"".join(framed(json.dumps(event).encode()) for event in EVENTS)
 BODIES: dict[str, tuple[Framing, bytes]] = {
     "sse": (
         SSE,
@@ -38,6 +42,8 @@ BODIES: dict[str, tuple[Framing, bytes]] = {
     "array": (JSON_ARRAY, json.dumps(EVENTS, indent=2, ensure_ascii=False).encode()),
     "frames": (AWS_EVENT_STREAM, FRAMES),
     "lines": (JSON_LINES, "".join(json.dumps(e) + "\n" for e in EVENTS).encode()),
+    "messages": (GRPC, MESSAGES),
+    "one message": (GRPC_MESSAGE, MESSAGES),
     "socket": (WEBSOCKET, b"".join(websocket_line(json.dumps(e).encode()) for e in EVENTS)),
 }
 STREAMS = [framing for framing in FRAMINGS if framing.is_stream]
@@ -55,7 +61,7 @@ def test_every_stream_has_a_body_here() -> None:
     assert {framing for framing, _ in BODIES.values()} == set(STREAMS)
 
 
-@pytest.mark.parametrize("name", ["ndjson", "lines", "array", "frames", "socket"])
+@pytest.mark.parametrize("name", ["ndjson", "lines", "array", "frames", "socket", "messages", "one message"])
 def test_a_body_has_its_events(name: str) -> None:
     framing, body = BODIES[name]
     assert [json.loads(event.data) for event in events(framing, body)] == EVENTS

@@ -25,6 +25,7 @@ from addon.providers import (
     openai_shaped,
     openrouter,
     registry,
+    reka,
     vercel_sdk,
 )
 from addon.providers.framing.model import BYTES_END, Terminal
@@ -56,6 +57,7 @@ SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
     llama.TERMINAL: (shapes.LLAMA,),
     dashscope.TERMINAL: (shapes.DASHSCOPE,),
     minimax.CHAT_END: (shapes.OPENAI, shapes.MINIMAX),
+    reka.CHAT_END: (shapes.REKA,),
     openrouter.CHAT_END: (shapes.OPENAI, shapes.OPENROUTER),
     minimax.SPEECH_END: (shapes.MINIMAX_SPEECH,),
     ollama.TERMINAL: (shapes.OLLAMA,),
@@ -64,6 +66,8 @@ SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
 READERS: Final[dict[tuple[str, Terminal], Shape]] = {
     ("cloudflare", openai_shaped.DONE): shapes.CLOUDFLARE,
     ("local_servers", openai_shaped.DONE): shapes.SGLANG,
+    ("writer", openai_shaped.DONE): shapes.WRITER,
+    ("grpc_calls", BYTES_END): shapes.GRPC,
     ("bedrock_agents", BYTES_END): shapes.AGENT,
     ("deepinfra", BYTES_END): shapes.DEEPINFRA,
 }

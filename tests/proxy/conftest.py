@@ -18,14 +18,13 @@ import pytest
 from addon.config import trust
 from addon.demo.providers import FakeProviders
 from addon.hooks.call_life import ILLEGAL_MOVE
-from analysis.lake import Lake
-from analysis.table import fetch
+from tests.stored_rows import Row as Row
+from tests.stored_rows import StoredRows
 from tests.waiting import wait_for as wait_for  # tests of the proxy take it from here
 
 HOME = Path(__file__).resolve().parents[2]
 HELIOGRAPH = str(Path(sys.executable).parent / "heliograph")
 MITMDUMP = str(Path(sys.executable).parent / "mitmdump")
-Row = dict[str, Any]
 
 
 class Proxy:
@@ -34,10 +33,11 @@ class Proxy:
     def __init__(self, process: subprocess.Popen[str], data: Path, url: str, ca: Path) -> None:
         self.process, self.data, self.url, self.ca = process, data, url, ca
         self.said: list[str] = []  # its stderr, line by line
+        self.stored = StoredRows(data)
 
     def rows(self, where: str = "true", **values: object) -> list[Row]:
         """Settled rows by a condition over `$name`s."""
-        return self._ask(f"select * from requests where {where} order by started_at", values)
+        return self.stored.ask(f"select * from requests where {where} order by started_at", values)
 
     def seen(self) -> int:
         """How many calls it has seen so far, settled or not."""
@@ -52,11 +52,8 @@ class Proxy:
     def body(self, request_id: str) -> Row:
         """What was said in a call, once it is settled."""
         self.row(request_id)
-        (body,) = self._ask("select * from bodies where request_id = $id", {"id": request_id})
+        (body,) = self.stored.ask("select * from bodies where request_id = $id", {"id": request_id})
         return body
-
-    def _ask(self, sql: str, values: dict[str, object]) -> list[Row]:
-        return list(Lake(self.data).ask(lambda connection: fetch(connection, sql, values)).records())
 
     def stop(self) -> int:
         """SIGTERM, and wait until all is settled."""
@@ -117,7 +114,7 @@ def _running(
 
     reader = threading.Thread(target=listen_to, daemon=True)
     reader.start()
-    listening.wait(30)
+    listening.wait(120)
     try:
         assert proxy.url, "\n".join(proxy.said)
         yield proxy
@@ -125,7 +122,7 @@ def _running(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait(90)
-        reader.join(5)
+        reader.join(30)
     assert not illegal_moves(proxy.said)
 
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ from tests.proxy.conftest import Proxy, environment, run_up, to, wait_for
 PROGRAM = """
 import sys, httpx
 body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
-answer = httpx.post(sys.argv[1] + "/openai/v1/chat/completions", json=body, headers={"authorization": "Bearer k"})
-print(answer.status_code)
+with httpx.Client(base_url=sys.argv[1], timeout=60) as client:
+    answer = client.post("/openai/v1/chat/completions", json=body, headers={"authorization": "Bearer k"})
+    print(answer.status_code, flush=True)
+    sys.stdin.read()
 """
 
 
@@ -26,15 +30,28 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path / "shop"
 
 
-def ask(proxy: Proxy, folder: Path, script: str = "ask.py") -> str:
-    """A program that makes one short call and ends at once. Its answer's status."""
+@contextmanager
+def asking(proxy: Proxy, folder: Path, script: str = "ask.py") -> Iterator[str]:
+    """A program that makes one call, and keeps its connection until the block ends. Its answer's status."""
     command = [sys.executable, script, proxy.url]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True).stdout.strip()
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdin and program.stdout
+        yield program.stdout.readline().strip()
+        program.stdin.close()
+
+
+def ask(proxy: Proxy, folder: Path) -> str:
+    """A program that makes one call and ends. Its answer's status."""
+    with asking(proxy, folder) as status:
+        return status
 
 
 def test_a_row_has_the_calling_programs_command_folder_and_repository(proxy: Proxy, shop: Path) -> None:
-    assert ask(proxy, shop) == "200"
-    (row,) = wait_for(lambda: proxy.rows("client_repository = 'shop'"))
+    with asking(proxy, shop) as status:  # on a busy machine it would be gone before anybody looked for it
+        assert status == "200"
+        (row,) = wait_for(lambda: proxy.rows("client_repository = 'shop'"))
     assert row["client_command"].startswith("python") and row["client_command"].endswith(" ask.py")
     assert row["client_cwd"] == str(shop)
 
@@ -43,8 +60,9 @@ def test_a_row_has_them_where_the_answer_is_long_and_in_no_file(proxy: Proxy, sh
     (shop / "long.py").write_text(
         PROGRAM.replace("headers={", 'headers={"helicone-omit-response": "true", "x-fake": "words=90000", ')
     )
-    assert ask(proxy, shop, "long.py") == "200"
-    (row,) = wait_for(lambda: proxy.rows("client_cwd = $folder", folder=str(shop)))
+    with asking(proxy, shop, "long.py") as status:
+        assert status == "200"
+        (row,) = wait_for(lambda: proxy.rows("client_cwd = $folder", folder=str(shop)))
     assert row["response_bytes"] > READ_HERE_BYTES and row["output_tokens"] > 1000
     assert row["client_repository"] == "shop"
 

@@ -71,7 +71,7 @@ def test_run_names_a_program_that_does_not_trust_the_proxy(tmp_path: Path, upstr
     distrust = """
 import os, ssl, httpx
 try:
-    httpx.post("https://api.openai.com/v1/chat/completions", verify=ssl.create_default_context(cafile=os.environ["OTHER"]))
+    httpx.post("https://api.openai.com/v1/chat/completions", verify=ssl.create_default_context(cafile=os.environ["OTHER"]), timeout=60)
 except httpx.ConnectError:
     pass
 """
@@ -96,6 +96,7 @@ for _ in range(3):
         urllib.request.urlopen(request)
     except urllib.error.HTTPError as error:
         print(error.status)
+        error.read()
 """
     ended = heliograph("run", "--data", str(tmp_path / "my data"), *upstream, "--", sys.executable, "-c", calls)
     assert ended.stdout.split() == ["400", "429"], ended
@@ -394,9 +395,11 @@ def test_the_demos_calls_lie_where_it_is_told_and_its_hints_work(tmp_path: Path)
     ended = heliograph("demo", "--calls", "5", "--data", str(data), PATH="/usr/bin:/bin")
     assert ended.returncode == 0, ended.stderr
     hints = [line for line in ended.stderr.splitlines() if "--data" in line]
-    assert len(hints) == 2
+    dashboard, *reports = hints
+    assert "heliograph dashboard --data" in dashboard
+    assert len(reports) == 2
     by_day, sessions = (
-        subprocess.run(["sh", "-c", f"{hint} --json"], capture_output=True, timeout=60, check=True) for hint in hints
+        subprocess.run(["sh", "-c", f"{hint} --json"], capture_output=True, timeout=60, check=True) for hint in reports
     )
     days = [date.fromisoformat(row["day"]) for row in json.loads(by_day.stdout)]
     assert len(days) > 1

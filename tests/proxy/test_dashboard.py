@@ -24,7 +24,7 @@ def test_a_browser_gets_the_page_and_a_program_what_it_got(proxy: Proxy) -> None
     assert answer.url.path == "/ui/overview"
     assert "Make the first call" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-    assert httpx.get(f"{proxy.url}/").json()["name"] == "heliograph"
+    assert httpx.get(f"{proxy.url}/", timeout=60).json()["name"] == "heliograph"
 
 
 def test_a_page_of_another_site_can_link_to_it_but_neither_frame_nor_read_it(proxy: Proxy) -> None:

@@ -164,7 +164,7 @@ def test_that_process_is_reached_through_the_proxy_only(proxy: Proxy) -> None:
     }
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     (port,) = {int(row[1].split(":")[1], 16) for row in rows if row[9] in inodes and row[3] == "0A"}
-    answer = httpx.post(f"http://127.0.0.1:{port}/v1/request/query", json=EVERYTHING, trust_env=False)
+    answer = httpx.post(f"http://127.0.0.1:{port}/v1/request/query", json=EVERYTHING, trust_env=False, timeout=60)
     assert answer.status_code == 401
 
 

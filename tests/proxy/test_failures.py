@@ -75,7 +75,7 @@ def test_a_provider_that_hangs_up_without_an_answer(proxy: Proxy, provider: Fake
 
 @pytest.mark.parametrize("path", ["/healthz", "/nonsense", "/openai/v1/models"])
 def test_head_is_answered_without_a_body_and_the_connection_goes_on(proxy: Proxy, path: str) -> None:
-    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
     connection.request("HEAD", path, headers={"x-fake": "no-answer=1"})
     head = connection.getresponse()
     assert (int(head.headers["content-length"]) > 0, head.read()) == (True, b"")
@@ -98,7 +98,7 @@ def test_after_a_504_nothing_more_comes_that_the_next_call_would_take_for_its_an
 ) -> None:
     provider.script(Behaviour(delay_s=20), times=3)
     headers = {**KEY, "helicone-timeout": "first-byte=0.2", "content-type": "application/json"}
-    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
     for _ in range(3):
         connection.request("POST", CHAT_PATH, json.dumps(CHAT), headers)
         answer = connection.getresponse()
@@ -106,7 +106,7 @@ def test_after_a_504_nothing_more_comes_that_the_next_call_would_take_for_its_an
         connection.sock.settimeout(0.5)
         with pytest.raises(TimeoutError):
             connection.sock.recv(1000)
-        connection.sock.settimeout(10)
+        connection.sock.settimeout(30)
 
 
 def test_a_stream_that_falls_silent_is_ended_and_keeps_its_status(
@@ -254,7 +254,7 @@ def test_a_header_that_is_not_utf8_costs_neither_answer_nor_row(
 
 def test_a_path_that_is_not_utf8_is_refused_with_a_reason(proxy: Proxy) -> None:
     host, port = proxy.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=30) as client:
         client.sendall(b"GET /caf\xe9 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = client.makefile("rb").read()  # until the proxy closes
     assert answer.startswith(b"HTTP/1.1 400")

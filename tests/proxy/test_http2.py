@@ -42,10 +42,11 @@ def test_twelve_calls_at_once_on_one_connection_do_not_wait_for_each_other(
     async def calls() -> list[httpx.Response]:
         async with http2_client(proxy) as client:
             pending = [
-                asyncio.create_task(client.post(URL, json=CHAT, headers={**KEY, "x-fake": "delay=3"}))
+                asyncio.create_task(client.post(URL, json=CHAT, headers={**KEY, "x-fake": "delay=100"}))
                 for _ in range(12)
             ]
-            await asyncio.to_thread(wait_for, lambda: len(provider.requests) == 12, 2.5)
+            await asyncio.to_thread(wait_for, lambda: len(provider.requests) == 12)
+            provider.answer_now()
             return await asyncio.gather(*pending)
 
     answers = asyncio.run(calls())
@@ -100,7 +101,7 @@ def test_a_base_url_with_tls_reaches_the_proxy_itself(proxy: Proxy) -> None:
     async def call() -> httpx.Response:
         context = OnlyHttp2(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(proxy.ca)
-        async with httpx.AsyncClient(http1=False, http2=True, verify=context, trust_env=False) as client:
+        async with httpx.AsyncClient(http1=False, http2=True, verify=context, trust_env=False, timeout=60) as client:
             url = proxy.url.replace("http://127.0.0.1", "https://localhost")
             return await client.post(f"{url}/openai/v1/chat/completions", json=CHAT, headers=KEY)
 

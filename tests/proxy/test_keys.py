@@ -107,9 +107,12 @@ def test_the_key_may_stand_in_the_proxy_url(guarded: Guarded, provider: FakeProv
 
 def test_a_tunnel_needs_a_key(guarded: Guarded, provider: FakeProviders) -> None:
     elsewhere = f"https://localhost:{provider.port}/"
-    with httpx.Client(proxy=guarded.proxy.url, trust_env=False) as client, pytest.raises(httpx.ProxyError, match="407"):
+    with (
+        httpx.Client(proxy=guarded.proxy.url, trust_env=False, timeout=60) as client,
+        pytest.raises(httpx.ProxyError, match="407"),
+    ):
         client.get(elsewhere)
-    with httpx.Client(proxy=guarded.proxy.url, trust_env=False) as client:
+    with httpx.Client(proxy=guarded.proxy.url, trust_env=False, timeout=60) as client:
         assert client.get(f"http://localhost:{provider.port}/v1/models").status_code == 407
     assert provider.requests == []
 

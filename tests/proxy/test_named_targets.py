@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from addon.config.settings import Origin
+from addon.config.upstreams import Origin
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from addon.routing.router import Named, Refusal, Route, Router

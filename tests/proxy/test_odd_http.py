@@ -71,7 +71,7 @@ def test_a_request_with_trailers_is_sent_without_them(proxy: Proxy, provider: Fa
     body = b'{"model": "gpt-4o-mini", "messages": []}'
     host, port = proxy.url.removeprefix("http://").split(":")
     head = f"POST {CHAT_PATH} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n".encode()
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=30) as client:
         client.sendall(head + body + b"\r\n0\r\nx-checksum: 1\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
     assert provider.requests[-1].body == body

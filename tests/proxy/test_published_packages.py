@@ -157,7 +157,7 @@ def test_the_seeds_scoring_script_rates_a_call_through_the_proxy(proxy: Proxy) -
     )
     assert (rated.status_code, rated.json()) == (200, {"data": None, "error": None})
     sql = "select rating from feedback where request_id = $id"
-    assert wait_for(lambda: proxy._ask(sql, {"id": request_id})) == [{"rating": True}]
+    assert wait_for(lambda: proxy.stored.ask(sql, {"id": request_id})) == [{"rating": True}]
 
 
 def test_curl_rates_a_call_as_the_readme_says(proxy: Proxy) -> None:
@@ -167,7 +167,7 @@ def test_curl_rates_a_call_as_the_readme_says(proxy: Proxy) -> None:
     request_id = answer.headers["helicone-id"]
     run("curl", "-sSf", "-X", "POST", f"{proxy.url}/v1/request/{request_id}/feedback", "-d", '{"rating": false}')
     sql = "select rating from feedback where request_id = $id"
-    assert wait_for(lambda: proxy._ask(sql, {"id": request_id})) == [{"rating": False}]
+    assert wait_for(lambda: proxy.stored.ask(sql, {"id": request_id})) == [{"rating": False}]
 
 
 @pytest.mark.long

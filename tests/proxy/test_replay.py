@@ -17,7 +17,8 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 
-from addon.config.settings import Settings, parse_origin
+from addon.config.settings import Settings
+from addon.config.upstreams import parse_origin
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from addon.recordings.recording_file import read
@@ -167,10 +168,13 @@ def test_what_is_not_a_call_goes_nowhere(booth: Booth) -> None:
     tape = booth.play()
     with pytest.raises(openai.NotFoundError, match="not a call of a model, so the recording has no answer"):
         booth.openai.models.list()
-    with httpx.Client(proxy=booth.thread.url, trust_env=False) as client, pytest.raises(httpx.ProxyError, match="502"):
+    with (
+        httpx.Client(proxy=booth.thread.url, trust_env=False, timeout=60) as client,
+        pytest.raises(httpx.ProxyError, match="502"),
+    ):
         client.get("https://example.org/")
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": "x", "sec-websocket-version": "13"}
-    refused = httpx.get(f"{booth.thread.url}/openai/v1/responses", headers=upgrade, trust_env=False)
+    refused = httpx.get(f"{booth.thread.url}/openai/v1/responses", headers=upgrade, trust_env=False, timeout=60)
     assert refused.status_code == 426
     assert tape.left_out == [
         "GET 127.0.0.1/v1/models",

@@ -255,7 +255,7 @@ def test_if_all_leave_the_provider_is_left_too(proxy: Proxy, provider: FakeProvi
     assert not provider.requests[0].cancelled
     for caller in callers:
         caller.leave()
-    assert provider.wait_for(lambda: provider.requests[0].cancelled, 10)
+    assert provider.wait_for(lambda: provider.requests[0].cancelled, 30)
     assert [proxy.row(each)["status"] for each in ids] == [-3, -3, -3]
     assert proxy.row(ids[0])["cost_nanousd"] > 0
     assert [proxy.row(each)["cost_nanousd"] for each in ids[1:]] == [0, 0]

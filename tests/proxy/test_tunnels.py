@@ -60,7 +60,7 @@ def test_another_host_shows_its_own_certificate_and_makes_no_row(
     before = proxy.seen()
     context = ssl.create_default_context(cafile=own_certificate[0])
     with (
-        httpx.Client(proxy=proxy.url, verify=context, trust_env=False) as client,
+        httpx.Client(proxy=proxy.url, verify=context, trust_env=False, timeout=60) as client,
         client.stream("POST", f"https://localhost:{elsewhere.port}/v1/chat/completions", json=CHAT) as answer,
     ):
         shown = answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
@@ -77,7 +77,7 @@ def test_another_host_shows_its_own_certificate_under_another_mode_too(
     context = ssl.create_default_context(cafile=own_certificate[0])
     with (
         run_mitmdump(tmp_path, f"--mode=upstream:{proxy.url}") as other,
-        httpx.Client(proxy=other.url, verify=context, trust_env=False) as client,
+        httpx.Client(proxy=other.url, verify=context, trust_env=False, timeout=60) as client,
     ):
         assert client.post(f"https://localhost:{elsewhere.port}/v1/chat/completions", json=CHAT).status_code == 200
 
@@ -92,7 +92,7 @@ def test_a_server_that_speaks_first_can_be_tunnelled(proxy: Proxy) -> None:
 
         threading.Thread(target=greet, daemon=True).start()
         host, port = proxy.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as client:
+        with socket.create_connection((host, int(port)), timeout=30) as client:
             client.sendall(f"CONNECT 127.0.0.1:{listener.getsockname()[1]} HTTP/1.1\r\n\r\n".encode())
             received = b""
             while b"greeting" not in received:
@@ -103,13 +103,16 @@ def test_a_server_that_speaks_first_can_be_tunnelled(proxy: Proxy) -> None:
 def test_a_host_that_refuses_is_told_before_the_tunnel_is_confirmed(proxy: Proxy) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    with pytest.raises(httpx.ProxyError, match="502"), httpx.Client(proxy=proxy.url, trust_env=False) as client:
+    with (
+        pytest.raises(httpx.ProxyError, match="502"),
+        httpx.Client(proxy=proxy.url, trust_env=False, timeout=60) as client,
+    ):
         client.get(f"https://localhost:{port}/")
 
 
 def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy) -> None:
     before = proxy.seen()
-    with FakeProviders() as other, httpx.Client(proxy=proxy.url, trust_env=False) as client:
+    with FakeProviders() as other, httpx.Client(proxy=proxy.url, trust_env=False, timeout=60) as client:
         answer = client.post(f"{other.url}/v1/chat/completions", json=CHAT)
     assert answer.status_code == 200
     assert "helicone-id" not in answer.headers
@@ -128,7 +131,7 @@ def test_a_proxy_that_was_set_before_us_is_our_way_out(shared_provider: FakeProv
         before_us = {"HTTPS_PROXY": url.replace("http://", "http://us%40er:pw@")}
         with run_up(tmp_path, *to(shared_provider), variables=before_us) as proxy:
             context = ssl.create_default_context(cafile=proxy.ca)
-            with httpx.Client(proxy=proxy.url, verify=context, trust_env=False) as client:
+            with httpx.Client(proxy=proxy.url, verify=context, trust_env=False, timeout=60) as client:
                 assert client.post("https://api.groq.com/openai/v1/chat/completions", json=CHAT).status_code == 502
                 local = client.post("https://api.openai.com/v1/chat/completions", json=CHAT)
             assert local.status_code == 200  # --upstream names this machine: no way out is needed
@@ -148,18 +151,18 @@ def test_behind_another_proxy_other_hosts_are_not_read_either(
         run_up(tmp_path, *to(provider), variables={"HTTPS_PROXY": proxy.url}) as ours,
         socket.create_server(("127.0.0.1", 0)) as greeter,
     ):
-        with httpx.Client(proxy=ours.url, verify=context, trust_env=False) as client:
+        with httpx.Client(proxy=ours.url, verify=context, trust_env=False, timeout=60) as client:
             answer = client.post(f"https://localhost:{elsewhere.port}/v1/chat/completions", json=CHAT)
         assert answer.status_code == 200
         host, port = ours.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as client_socket:
+        with socket.create_connection((host, int(port)), timeout=30) as client_socket:
             client_socket.sendall(f"CONNECT 127.0.0.1:{greeter.getsockname()[1]} HTTP/1.1\r\n\r\n".encode())
             assert client_socket.recv(1000).startswith(b"HTTP/1.1 200")
             other_end, _ = greeter.accept()
             other_end.sendall(b"SSH-2.0-greeter\r\n")
             assert client_socket.recv(100) == b"SSH-2.0-greeter\r\n"
             other_end.close()
-        with socket.create_connection((host, int(port)), timeout=10) as client_socket:
+        with socket.create_connection((host, int(port)), timeout=30) as client_socket:
             there = provider.url.removeprefix("http://")
             client_socket.sendall(f"CONNECT {there} HTTP/1.1\r\n\r\n".encode())
             assert client_socket.recv(1000).startswith(b"HTTP/1.1 200")

@@ -53,7 +53,7 @@ class _Connection(socketserver.StreamRequestHandler):
             return self.rfile.read(1) != b""
         self.wfile.write(head % (closes, len(body)) + body + (SMUGGLED if does == "says more" else b""))
         if does == "says more later":
-            self.server.later.wait(5)
+            self.server.later.wait(30)
             self.wfile.write(SMUGGLED)
             self.server.said_later.set()
         return does != "closes"
@@ -96,7 +96,7 @@ def proxy(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def caller(proxy: Proxy) -> http.client.HTTPConnection:
     address = urlsplit(proxy.url)
-    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
 
 
 def ask(connection: http.client.HTTPConnection, marker: str, does: str = "answers", key: str = "Bearer a") -> Any:
@@ -162,7 +162,7 @@ def test_a_connection_that_ended_or_said_more_is_not_used_again(proxy: Proxy, pr
     reused(proxy, provider)
     odd = once(proxy, "odd", does)
     provider.later.set()  # what comes only after the next request cannot be told from its answer, in any HTTP/1.1 pool
-    assert does != "says more later" or provider.said_later.wait(5)
+    assert does != "says more later" or provider.said_later.wait(30)
     assert all(once(proxy, f"after {number}") != odd for number in range(5))
     provider.later.clear()
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from mitmproxy.io import FlowReader
 
-from addon.config.settings import Origin
+from addon.config.upstreams import Origin
 from addon.demo.providers import FakeProviders
 from addon.hooks.lifecycle import others_reach
 from addon.hooks.marks import ASKED_HOST, OWN
@@ -137,7 +137,7 @@ def test_a_host_that_the_settings_name_is_measured_through_the_proxy(
         if way == "tunnel":
             answer = _in_tunnel(proxy, provider)
         else:
-            with httpx.Client(proxy=proxy.url) as through:
+            with httpx.Client(proxy=proxy.url, timeout=60) as through:
                 answer = through.post(f"{provider.url}/v1/chat/completions", json=CHAT).text
         assert "chatcmpl" in answer
         (row,) = wait_for(proxy.rows)
@@ -148,14 +148,14 @@ def test_a_host_that_the_settings_name_is_measured_through_the_proxy(
 def _in_tunnel(proxy: Proxy, provider: FakeProviders) -> str:
     """As a library that sends everything by CONNECT, plain HTTP too."""
     host, port = proxy.url.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
     connection.set_tunnel(provider.url.removeprefix("http://"))
     connection.request("POST", "/v1/chat/completions", json.dumps(CHAT), {"content-type": "application/json"})
     return connection.getresponse().read().decode()
 
 
 def test_a_base_url_works_where_the_proxy_is_also_set_as_a_proxy(proxy: Proxy) -> None:
-    with httpx.Client(proxy=proxy.url, trust_env=False) as client:
+    with httpx.Client(proxy=proxy.url, trust_env=False, timeout=60) as client:
         for url in (proxy.url, proxy.url.replace("127.0.0.1", "localhost")):
             answer = client.post(f"{url}/openai/v1/chat/completions", json=CHAT)
             assert answer.status_code == 200

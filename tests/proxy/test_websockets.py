@@ -172,7 +172,7 @@ def test_a_socket_that_the_provider_cuts_leaves_an_estimate(proxy: Proxy) -> Non
 def test_a_caller_that_leaves_before_the_first_event(proxy: Proxy) -> None:
     with open_socket(proxy, helicone_session_id="left") as socket:
         socket.send(json.dumps({**ASK, "model": "silent"}))
-        assert socket.ping().wait(10)
+        assert socket.ping().wait(30)
     (row,) = rows_of(proxy, "left", 1)
     assert (row["error_type"], row["status"], row["cost_nanousd"]) == ("client_disconnected", -3, None)
 

@@ -126,7 +126,10 @@ def has_rows_of_all(proxy: Proxy, ids: list[str]) -> bool:
 def test_one_settler_and_one_api_for_all_and_any_worker_tells_of_all(pair: Proxy) -> None:
     before = health(pair)["calls"]["seen"]
     for _ in range(8):  # a connection each
-        assert httpx.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False).status_code == 200
+        assert (
+            httpx.post(f"{pair.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False, timeout=60).status_code
+            == 200
+        )
     assert {health(pair)["calls"]["seen"] for _ in range(6)} == {before + 8}
     assert health(pair)["workers"] == 2
     for _ in range(4):
@@ -259,7 +262,10 @@ def test_the_bound_on_calls_under_way_is_shared_out_among_the_workers(pair: Prox
 
 def test_without_their_parent_workers_end_and_all_is_settled(tmp_path: Path, shared_provider: FakeProviders) -> None:
     with run_up(tmp_path, "--workers", "2", *to(shared_provider)) as proxy:
-        answers = [httpx.post(f"{proxy.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False) for _ in range(4)]
+        answers = [
+            httpx.post(f"{proxy.url}{CHAT_PATH}", json=CHAT, headers=HEADERS, trust_env=False, timeout=60)
+            for _ in range(4)
+        ]
         orphans = [pid for pids in children(proxy.process.pid).values() for pid in pids]
         proxy.process.kill()
         wait_for(lambda: not [pid for pid in orphans if is_running(pid)])

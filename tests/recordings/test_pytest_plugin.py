@@ -60,7 +60,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:schemathesis",
+        "-W",
+        "ignore",
+        *arguments,
+    ]
     variables = environment(HELIOGRAPH_DATA=str(folder / "data"))
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=variables).stdout
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from addon.config.settings import Origin
+from addon.config.upstreams import Origin
 from addon.routing.router import Arrival, Route, Router, Tunnel, means_endpoint
 
 

@@ -11,7 +11,7 @@ from scripts.rooms import ROOT
 from scripts.simulate import BESIDE, PAPER, beside, main, table
 from scripts.simulation import Fleet, percentile, simulate
 
-FLEET = Fleet(proxies=2, calls_s=150, seconds=10, provider_s=0.2)
+FLEET = Fleet(proxies=2, calls_s=150, seconds=10, provider_s=0.2, has_wakes=False)
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
@@ -34,7 +34,7 @@ def test_as_many_calls_are_present_as_arrive_times_how_long_they_stay() -> None:
 
 def test_a_single_server_waits_as_the_formula_says() -> None:
     """Every call costs the same and comes by chance: the mean wait in the queue of Redis is that of M/D/1 (Pollaczek-Khinchine)."""
-    outcome = simulate(Fleet(proxies=60, calls_s=3000, seconds=2, provider_s=0.01))
+    outcome = simulate(Fleet(proxies=60, calls_s=3000, seconds=2, provider_s=0.01, has_wakes=False))
     rate, load = 2 * outcome.calls_s, outcome.redis_share
     mean_square = (m.DECIDE_BUDGET.value**2 + m.CHARGE.value**2) / 2
     assert outcome.redis_wait_ms == pytest.approx(rate * mean_square / (2 * (1 - load)) * 1000, rel=0.25)
@@ -77,7 +77,22 @@ def test_percentiles_are_values_that_occurred() -> None:
 def test_at_its_limit_the_model_is_near_what_was_measured() -> None:
     for what, figure, simulated, measured in beside(m.RUNS[:1]):
         there, here = (float(text.rstrip("%").replace(",", "")) for text in (simulated, measured))
-        assert there == pytest.approx(here, rel=0.15), (what, figure)
+        # The settler was measured before it was made faster.
+        assert there == pytest.approx(here, rel=0.2), (what, figure)
+
+
+def test_at_little_load_the_model_is_near_what_was_measured() -> None:
+    """CPU of workers and of Redis; that of a settler is a third too low (docs/scale.md says so)."""
+    for run in m.RUNS[1:]:
+        outcome = simulate(Fleet(**run.fleet))
+        for name in ("worker_share", "redis_share"):
+            assert getattr(outcome, name) == pytest.approx(run.measured[name], rel=0.25), (run.what, name)
+
+
+def test_a_call_costs_more_where_it_wakes_a_worker() -> None:
+    alone = simulate(Fleet(proxies=1, calls_s=5, seconds=100, has_redis=False))
+    assert alone.worker_share / alone.calls_s == pytest.approx(m.JSON_CALL.value + 2 * m.WAKE_WORKER.value, rel=0.05)
+    assert alone.settler_share / alone.calls_s == pytest.approx(m.SETTLE_JSON.value + m.SETTLER_LOOK.value, rel=0.35)
 
 
 def test_the_paper_is_the_arithmetic_of_measured_figures() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from addon.config.settings import load
-from scripts.soak import WORKERS, Counted, Minute, Run, Size, grown, sizes, verdict
+from scripts.running import Size
+from scripts.soak import WORKERS, Minute, Run, grown, sizes, verdict
 from scripts.soak_calls import CONFIG, KINDS, cost_nanousd, plan
 from scripts.soak_load import Seen
+from scripts.soak_rows import Counted
 
 
 def test_every_kind_of_call_comes_and_a_seed_gives_the_same_calls_each_time() -> None:

@@ -26,7 +26,7 @@ CHAT_PATH = "/openai/v1/chat/completions"
 
 def connect(proxy: Proxy) -> socket.socket:
     host, port = proxy.url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=30)
 
 
 def answer_of(client: socket.socket) -> tuple[int, dict[str, object]]:

@@ -112,19 +112,19 @@ def test_a_body_that_stops_coming_is_408_and_a_row(shared_provider: FakeProvider
         client.sendall(head(CHAT_PATH, "content-length: 900000", request_id) + b"x" * 100_000)
         began = time.monotonic()
         with contextlib.suppress(OSError):
-            for _ in range(30):  # a byte now and then does not keep it alive
+            for _ in range(15):  # a byte now and then does not keep it alive
                 client.sendall(b"x")
                 time.sleep(0.1)
         status, headers, _ = answer_of(client)
         assert (status, headers["helicone-status"]) == (408, "request_timeout")
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20
         row = proxy.row(request_id)
         assert (row["status"], row["error_type"], row["attempts"]) == (408, "request_timeout", 0)
 
 
 def test_a_body_that_comes_slowly_is_waited_for(shared_provider: FakeProviders, tmp_path: Path) -> None:
-    (tmp_path / "heliograph.toml").write_text("[timeouts]\nhead_s = 1\n")
-    body = json.dumps(CHAT | {"user": "u" * 60_000}).encode()
+    (tmp_path / "heliograph.toml").write_text("[timeouts]\nhead_s = 2\n")
+    body = json.dumps(CHAT | {"user": "u" * 120_000}).encode()
     with run_up(tmp_path, *to(shared_provider)) as proxy, connect(proxy) as client:
         client.sendall(head(CHAT_PATH, f"content-length: {len(body)}\r\nconnection: close"))
         for at in range(0, len(body), 20_000):

@@ -106,7 +106,10 @@ def test_a_target_by_header_never_leads_back_to_us(proxy: Proxy, target: str) ->
 @pytest.mark.parametrize("name", ["127.0.0.1", "127.1", "0x7f.1", "0.0.0.0", "localhost.", "[::ffff:127.0.0.1]"])
 def test_a_tunnel_never_leads_back_to_us(proxy: Proxy, name: str) -> None:
     port = proxy.url.rpartition(":")[2]
-    with httpx.Client(proxy=proxy.url, trust_env=False) as client, pytest.raises(httpx.ProxyError, match=r"40[03]"):
+    with (
+        httpx.Client(proxy=proxy.url, trust_env=False, timeout=60) as client,
+        pytest.raises(httpx.ProxyError, match=r"40[03]"),
+    ):
         client.get(f"https://{name}:{port}/healthz")
 
 

@@ -23,7 +23,7 @@ LONG = "a" * 70
 def talk(proxy: Proxy, *sent: bytes) -> bytes:
     """All that comes back until the connection is closed, or an answer is whole."""
     host, port = proxy.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as client:
+    with socket.create_connection((host, int(port)), timeout=30) as client:
         received = b""
         for part in sent:
             client.sendall(part)
@@ -73,7 +73,7 @@ def opened(shared_provider: FakeProviders, tmp_path_factory: pytest.TempPathFact
 def test_nobody_reaches_this_machine_through_an_open_proxy(opened: Open, name: str) -> None:
     opened.inner.requests.clear()
     url = f"{name}:{opened.inner.port}/v1/models"
-    with httpx.Client(proxy=opened.url, trust_env=False, timeout=10) as client:
+    with httpx.Client(proxy=opened.url, trust_env=False, timeout=30) as client:
         with pytest.raises(httpx.ProxyError, match="403"):
             client.get(f"https://{url}")
         answer = client.get(f"http://{url}")
@@ -85,14 +85,14 @@ def test_nobody_reaches_this_machine_through_an_open_proxy(opened: Open, name: s
 def test_a_configured_upstream_on_this_machine_is_reached(opened: Open) -> None:
     headers = {"helicone-auth": f"Bearer {opened.key}"}
     url = opened.proxy.url.replace("0.0.0.0", "127.0.0.1")
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         assert client.post(f"{url}{CHAT_PATH}", json=CHAT, headers=headers).status_code == 200
 
 
 def test_a_local_server_that_nobody_configured_is_not_reached(opened: Open) -> None:
     url = opened.proxy.url.replace("0.0.0.0", "127.0.0.1")
     headers = {"helicone-auth": f"Bearer {opened.key}"}
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         answer = client.post(f"{url}/ollama/v1/chat/completions", json=CHAT, headers=headers)
     assert answer.status_code == 403
 
@@ -116,7 +116,7 @@ def test_with_keys_only_http_inside_tls_on_its_own_port_goes_to_a_provider(opene
 def test_a_key_admits_the_request_that_brought_it(opened: Open, provider: FakeProviders) -> None:
     port = opened.proxy.url.rpartition(":")[2]
     body = b'{"model": "gpt-4o-mini", "messages": []}'
-    with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=30) as client:
         for key, status in ((f"helicone-auth: {opened.key}\r\n", 200), ("", 401)):
             head = f"POST {CHAT_PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\n{key}content-length: {len(body)}\r\n\r\n"
             client.sendall(head.encode() + body)
@@ -149,7 +149,7 @@ def test_a_get_that_means_a_post_is_refused_with_keys_and_metered_without(
     opened: Open, proxy: Proxy, provider: FakeProviders, query: str, headers: dict[str, str]
 ) -> None:
     url = opened.proxy.url.replace("0.0.0.0", "127.0.0.1") + CHAT_PATH + query
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         refused = client.request("GET", url, json=CHAT, headers={"helicone-auth": opened.key, **headers})
     assert refused.status_code == 400
     assert provider.requests == []
@@ -160,7 +160,7 @@ def test_a_get_that_means_a_post_is_refused_with_keys_and_metered_without(
 
 def test_plain_http_to_another_host_goes_without_our_headers(proxy: Proxy, provider: FakeProviders) -> None:
     headers = {"helicone-auth": "Bearer sk", "proxy-authorization": "Basic eDp5", "x-mine": "1"}
-    with httpx.Client(proxy=proxy.url, trust_env=False) as client:
+    with httpx.Client(proxy=proxy.url, trust_env=False, timeout=60) as client:
         client.get(f"{provider.url}/v1/models", headers=headers)
     names = {name.lower() for name, _ in provider.requests[-1].headers}
     assert "x-mine" in names
@@ -191,7 +191,7 @@ def test_to_another_provider_goes_nothing_that_may_be_a_credential() -> None:
 
 def inside_a_tunnel(proxy: Proxy, provider: FakeProviders) -> socket.socket:
     host, port = proxy.url.removeprefix("http://").split(":")
-    client = socket.create_connection((host, int(port)), timeout=10)
+    client = socket.create_connection((host, int(port)), timeout=30)
     there = provider.url.removeprefix("http://")
     client.sendall(f"CONNECT {there} HTTP/1.1\r\nhost: {there}\r\n\r\n".encode())
     assert client.recv(1000).startswith(b"HTTP/1.1 200")

@@ -53,3 +53,27 @@ def _are_alike(one: Path, other: Path) -> bool:
         return False
     files = [name for name in names[0] if (one / name).is_file()]
     return not any(filecmp.cmpfiles(one, other, files, shallow=False)[1:])
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_before_each_step(
+    act: Callable[[Callable[[str], None]], object], check: Callable[[], None] = lambda: None
+) -> set[str]:
+    """Runs `act`, which tells what it is about to do, and ends it before each step that it has not told before, until it comes
+    to its end. `check` runs after each kill. Returns what the steps were."""
+    before: set[str] = set()
+
+    def step(what: str) -> None:
+        if what not in before:
+            before.add(what)
+            raise Killed
+
+    while True:
+        try:
+            act(step)
+            return before
+        except Killed:
+            check()

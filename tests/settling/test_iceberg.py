@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from datafusion import SessionContext
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from addon.config.iceberg import Iceberg
 from addon.settling.compact import only_merger
-from addon.settling.iceberg_catalog import CatalogTrouble
+from addon.settling.iceberg_catalog import CatalogTrouble, location_of, open_catalog
 from addon.settling.iceberg_commit import expired_of
 from addon.settling.iceberg_round import Committer
 from addon.settling.merge import finish_merges, merge_day
@@ -33,14 +33,12 @@ from addon.storage.lake import time_column, visible_day
 from addon.storage.record import CALL_TABLES, TABLES, EventRow, FeedbackRow, ScoreRow
 from analysis.lake import Lake
 from tests.analysis.writing import made_up_rows, tell, to_parquet
+from tests.settling.catalogs import catalog_for
+from tests.settling.kills import killed_before_each_step
 
 ROWS = made_up_rows(60)
 FIRST, SECOND = date(2026, 11, 19), date(2026, 11, 20)
 DROPPED = pa.array([ROWS[0].request_id, ROWS[-1].request_id])
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def folders(tmp_path: Path) -> Folders:
 
 @pytest.fixture
 def chosen(tmp_path: Path) -> Iceberg:
-    return Iceberg(catalog=f"sqlite:///{tmp_path}/catalog.db")
+    return catalog_for(tmp_path)
 
 
 def committer(folders: Folders, chosen: Iceberg, **given: Any) -> Committer:
@@ -61,7 +59,7 @@ def committer(folders: Folders, chosen: Iceberg, **given: Any) -> Committer:
 
 
 def opened(chosen: Iceberg) -> Catalog:
-    return load_catalog("heliograph", type="sql", uri=chosen.catalog)
+    return open_catalog(chosen, os.environ)
 
 
 def table_of(chosen: Iceberg, name: str = "requests") -> Table:
@@ -73,10 +71,17 @@ def by_pyiceberg(chosen: Iceberg, table: str) -> tuple[int, int | None]:
     return rows.num_rows, pc.sum(rows["cost_nanousd"]).as_py() if table == "requests" else None
 
 
+def registered(chosen: Iceberg, table: str) -> SessionContext:
+    found, context = table_of(chosen, table), SessionContext()
+    texts = {name: value for name, value in found.io.properties.items() if isinstance(value, str)}
+    found.io.properties = texts  # a REST catalog puts objects among them, which Rust does not take
+    context.register_table(table, found)
+    return context
+
+
 def by_datafusion(chosen: Iceberg, table: str) -> tuple[int, int | None]:
     """Apache's Iceberg in Rust reads metadata and files; of pyiceberg it gets only where the metadata is."""
-    context = SessionContext()
-    context.register_table(table, table_of(chosen, table))
+    context = registered(chosen, table)
     cost = "sum(cost_nanousd)" if table == "requests" else "cast(null as bigint)"
     (row,) = context.sql(f"select count(*) as calls, {cost} as cost from {table}").to_pylist()
     return row["calls"], row["cost"]
@@ -114,8 +119,7 @@ def test_two_engines_read_the_rows_of_every_table(folders: Folders, chosen: Iceb
     assert (done.added, done.removed, done.commits, done.refused) == (10, 0, 4, [])
     assert_same(folders, chosen)
     assert by_pyiceberg(chosen, "scores") == by_datafusion(chosen, "feedback") == (1, None)
-    context = SessionContext()
-    context.register_table("requests", table_of(chosen))
+    context = registered(chosen, "requests")
     by_rust = {row["request_id"]: row for row in context.table("requests").to_pylist()}
     by_python = {row["request_id"]: row for row in table_of(chosen).scan().to_arrow().to_pylist()}
     for row in ROWS:
@@ -197,8 +201,7 @@ def test_a_file_of_an_older_version_has_null_in_newer_columns(folders: Folders, 
     pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["agent", "repriced"]), path)
     committer(folders, chosen).round()
     assert_same(folders, chosen)
-    context = SessionContext()
-    context.register_table("requests", table_of(chosen))
+    context = registered(chosen, "requests")
     assert context.sql("select count(agent) as known from requests").to_pylist() == [{"known": 0}]
 
 
@@ -216,19 +219,8 @@ def test_rows_are_there_once_wherever_it_is_killed(folders: Folders, chosen: Ice
     """Killed before each step in turn, of the first round and after each change of the lake."""
 
     def killed(gathers: bool = False) -> set[str]:
-        before: set[str] = set()
-
-        def step(what: str) -> None:
-            if what not in before:
-                before.add(what)
-                raise Killed
-
-        while True:
-            try:
-                committer(folders, chosen, step=step).round(gathers=gathers)
-                return {what.partition(" ")[0] for what in before}
-            except Killed:
-                continue
+        steps = killed_before_each_step(lambda step: committer(folders, chosen, step=step).round(gathers=gathers))
+        return {what.partition(" ")[0] for what in steps}
 
     assert killed() == {"note", "open", "commit"}
     assert_same(folders, chosen)
@@ -340,7 +332,7 @@ def test_a_folder_that_was_moved_names_its_files_where_they_are(
 
 def test_another_namespace_gets_all_files(folders: Folders, chosen: Iceberg) -> None:
     committer(folders, chosen).round()
-    other = replace(chosen, namespace="second")
+    other = replace(chosen, namespace=f"{chosen.namespace}_2")
     committer(folders, other).round(checks_all=True)
     assert_same(folders, other)
 
@@ -387,11 +379,13 @@ def test_a_catalog_that_does_not_work_is_told_without_its_password(folders: Fold
 def test_a_table_of_somebody_else_is_left_alone(folders: Folders, chosen: Iceberg) -> None:
     catalog = opened(chosen)
     catalog.create_namespace(chosen.namespace)
-    location = f"file://{folders.data}/theirs"
+    location = location_of(chosen, folders, None, "theirs")
     theirs = pa.schema([("request_id", pa.string())])
     catalog.create_table(f"{chosen.namespace}.requests", theirs, location=location)
     done = committer(folders, chosen).round()
-    assert done.refused == ["heliograph.requests is not a table of heliograph; set another namespace in [iceberg]"]
+    assert done.refused == [
+        f"{chosen.namespace}.requests is not a table of heliograph; set another namespace in [iceberg]"
+    ]
     assert by_pyiceberg(chosen, "bodies")[0] == 60
     assert table_of(chosen).current_snapshot() is None
 
@@ -400,5 +394,5 @@ def test_every_table_of_the_record_can_be_made(folders: Folders, chosen: Iceberg
     from addon.settling.iceberg_commit import open_table
 
     catalog = opened(chosen)
-    made = [open_table(catalog, "all", table, f"file://{folders.data}/{table}") for table in TABLES]
-    assert [table.name()[1] for table in made] == list(TABLES)
+    made = [open_table(catalog, chosen.namespace, table, location_of(chosen, folders, None, table)) for table in TABLES]
+    assert [table.name()[-1] for table in made] == list(TABLES)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,10 +10,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from datafusion import SessionContext
 from pyiceberg.table import Table
 
+from addon.commands.cli import main
 from addon.config.iceberg import Iceberg
+from addon.config.shipping import Shipping
 from addon.objects.store import Store
 from addon.settling.iceberg_catalog import CatalogTrouble, open_catalog
 from addon.settling.iceberg_round import Committer
@@ -21,6 +25,7 @@ from addon.settling.shipping import Shipper
 from addon.storage.folders import Folders
 from tests.analysis.writing import made_up_rows, to_parquet
 from tests.buckets import make_bucket, s3_server, stored_ids, use
+from tests.settling.catalogs import as_settings, catalog_for
 from tests.settling.test_iceberg import merge
 
 ROWS = made_up_rows(60)
@@ -41,7 +46,7 @@ def url(server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
 
 @pytest.fixture
 def chosen(tmp_path: Path) -> Iceberg:
-    return Iceberg(catalog=f"sqlite:///{tmp_path}/catalog.db")
+    return catalog_for(tmp_path)
 
 
 def proxy(tmp_path: Path, number: int) -> Folders:
@@ -59,7 +64,8 @@ def table_of(chosen: Iceberg, name: str = "requests") -> Table:
 def ids_by_datafusion(chosen: Iceberg) -> Counter[str]:
     table = table_of(chosen)
     access = {"AWS_ACCESS_KEY_ID": "s3.access-key-id", "AWS_SECRET_ACCESS_KEY": "s3.secret-access-key"}
-    table.io.properties.update({name: os.environ[variable] for variable, name in access.items()})
+    texts = {name: value for name, value in table.io.properties.items() if isinstance(value, str)}
+    table.io.properties = texts | {name: os.environ[variable] for variable, name in access.items()}
     table.io.properties["s3.path-style-access"] = "true"  # moto has no host for each bucket
     context = SessionContext()
     context.register_table("requests", table)
@@ -97,6 +103,38 @@ def test_objects_are_named_as_they_are_and_kept_until_no_table_names_them(
     moment[0] += GONE_S
     shipper.round()
     assert len(list(store.list(f"lake/requests/date={FIRST}/"))) == 1
+    assert_same(store, chosen)
+
+
+def test_calls_that_are_forgotten_in_the_bucket_only_go_from_the_tables(
+    tmp_path: Path, url: str, chosen: Iceberg
+) -> None:
+    store, folders = Store(url), proxy(tmp_path, 0)
+    (folders.data / "heliograph.toml").write_text(f'lake = "{url}"\n{as_settings(chosen)}')
+    later = time.time() + 400 * 86_400
+    shipper = Shipper(folders, store, clock=lambda: later)
+    shipper.round()
+    assert Committer(folders, chosen, url, os.environ).round().commits == 2
+    shipper.release(Shipping(max_local_bytes=2**40))
+    assert not list(folders.data.glob("lake/*/*/*.parquet"))
+    told = CliRunner().invoke(main, ["forget", "--user", "ann", "--yes", "--data", str(folders.data)])
+    assert told.exit_code == 0, told.output
+    assert stored_ids(store) == Counter(row.request_id for row in ROWS[:10] if row.user_id != "ann")
+    assert_same(store, chosen)
+
+
+def test_tables_of_glue_are_read_by_two_engines_and_follow_a_merge(tmp_path: Path, url: str, server: str) -> None:
+    """moto's Glue, one proxy after the other: it does not compare versions of tables, as AWS does."""
+    store, proxies = Store(url), [proxy(tmp_path, number) for number in range(2)]
+    chosen = Iceberg(catalog="glue", namespace=f"of_{tmp_path.name[:20]}".lower(), properties={"glue.endpoint": server})
+    for folders in proxies:
+        Shipper(folders, store).round()
+        assert Committer(folders, chosen, url, os.environ).round().refused == []
+    assert_same(store, chosen)
+    assert table_of(chosen).location() == f"{url}/iceberg/{chosen.namespace}/requests"
+    merge(proxies[0])
+    Shipper(proxies[0], store).round()
+    assert Committer(proxies[0], chosen, url, os.environ).round().removed == 4
     assert_same(store, chosen)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from addon.settling.merge import finish_merges, merge_all, merge_day
+from addon.settling.merge import finish_merges, gather_files, merge_all, merge_day, mergeable
 from addon.settling.merge_order import Stopped, sorted_rows
 from addon.settling.parquet import read_parts, write_parquet
 from addon.settling.settled_files import dump_line, row_fields
@@ -101,6 +101,16 @@ def test_calls_of_a_merged_file_that_are_alike_are_next_to_each_other(folders: F
         for minute in range(12)
         if (models[minute % 2], users[minute % 3]) == (model, user)
     ]
+
+
+def test_gathered_files_are_one_with_all_rows_as_they_are_and_hide_their_inputs(folders: Folders) -> None:
+    names = [write(folders, number, *minutes).name for number, minutes in enumerate(((3, 4), (1, 2), (5,)))]
+    before = seen(folders)
+    gathered = gather_files(folders, "requests", DAY, names[:2])
+    assert seen(folders) == before
+    assert pq.read_table(gathered)["request_id"].to_pylist() == ["0/3", "0/4", "1/1", "1/2"]
+    assert list(mergeable(folders, "requests", DAY)) == names[2:], "its note still speaks of the merged file"
+    assert mergeable(folders, "requests", DAY, names) == {}
 
 
 def test_inputs_and_note_go_after_the_grace(folders: Folders) -> None:

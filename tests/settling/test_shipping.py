@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from addon.commands.options import Failure
-from addon.commands.released import refuse_released
+from addon.commands.released import lake_of_released
+from addon.config.settings import Settings
 from addon.config.shipping import Shipping
 from addon.objects import manifest
 from addon.objects.store import Store, StoreTrouble, Untrue
@@ -32,6 +34,8 @@ from addon.settling.summarise import summarise_all
 from addon.storage.folders import Folders
 from tests.analysis.writing import made_up_rows, to_parquet
 from tests.buckets import Relay, make_bucket, relay_to, s3_server, stored_ids, use
+from tests.objects.lakes import put_read_list_and_delete, ship_read_change_and_recall
+from tests.settling.kills import killed_before_each_step
 
 ROWS = made_up_rows(60)
 FIRST, SECOND = (date(2026, 11, 19), date(2026, 11, 20))
@@ -47,10 +51,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +167,12 @@ def test_what_is_in_the_lake_only_is_brought_back_and_changed_and_counts_once(fo
     shipper = Shipper(folders, store, clock=clock)
     shipper.round()
     shipper.release(LATER)
-    with pytest.raises(Failure, match="are in the bucket only"):
-        refuse_released(folders.data)
+    chosen = Settings(data=folders.data, config=folders.data / "heliograph.toml")
+    with pytest.raises(Failure, match="only in a bucket that the settings do not name"):
+        lake_of_released(folders, chosen)
+    assert lake_of_released(folders, replace(chosen, lake=url)) == url
     assert shipper.recall() == 8
-    refuse_released(folders.data)
+    assert lake_of_released(folders, chosen) is None
     assert len(list(folders.data.glob("lake/*/*/*.parquet"))) == 8
     with only_merger(folders):
         for day in (FIRST, SECOND):
@@ -205,19 +207,8 @@ def test_nothing_is_lost_or_doubled_wherever_it_is_killed(folders: Folders, url:
 
     def killed(act: Callable[[Shipper], object], check: Callable[[], None]) -> set[str]:
         """Kills `act` before each of its steps in turn, until it comes to its end; the kinds of these steps."""
-        before: set[str] = set()
-
-        def step(what: str) -> None:
-            if what not in before:
-                before.add(what)
-                raise Killed
-
-        while True:
-            try:
-                act(Shipper(folders, store, clock=clock, step=step))
-                return {what.partition(" 20")[0].partition(" requests/")[0].partition(" bodies/")[0] for what in before}
-            except Killed:
-                check()
+        steps = killed_before_each_step(lambda step: act(Shipper(folders, store, clock=clock, step=step)), check)
+        return {what.partition(" 20")[0].partition(" requests/")[0].partition(" bodies/")[0] for what in steps}
 
     def never_twice() -> None:
         assert not stored_ids(store) - wanted
@@ -345,6 +336,25 @@ def test_proxies_write_one_lake_without_knowing_of_each_other(folders: Folders, 
         Shipper(each, store).round(gathers=True)
     assert stored_ids(store) == ALL + Counter(row.request_id for row in more)
     assert len({Path(path).name for path in names(store, manifest.MANIFESTS)}) == 2
+
+
+def test_a_store_that_passes_over_conditions_is_checked_before_each_put(
+    folders: Folders, url: str, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    relay.passes_over = frozenset({"if-none-match", "if-match"})
+    put_read_list_and_delete(Store(url), tmp_path)
+    ship_read_change_and_recall(url, tmp_path / "whole", time.time())
+    Shipper(folders, Store(url)).round()
+    copy = Folders(tmp_path / "copy")
+    shutil.copytree(folders.data, copy.data)
+    to_parquet(folders.data, made_up_rows(70)[60:], 7)
+    Shipper(folders, Store(url)).round()
+    wanted = stored_ids(Store(url))
+    to_parquet(copy.data, made_up_rows(80)[70:], 8)
+    with pytest.raises(Foreign, match="is not what this folder has put there"):
+        Shipper(copy, Store(url)).round()
+    assert stored_ids(Store(url)) == wanted
 
 
 def test_a_copy_of_a_folder_that_ships_too_is_told_and_ships_nothing(

@@ -55,16 +55,16 @@ class AwsEventStreamDecoder:
         buffer, found, position = b"".join(self._pieces), list[Event](), 0
         left = len(buffer)
         while left >= PRELUDE_BYTES:
-            size, headers, checksum = PRELUDE.unpack_from(buffer, position)
-            prelude_crc = crc32(buffer[position : position + 8])
-            if prelude_crc != checksum or not _is_possible(size, headers):
-                self._broken = True
-                break
+            size, headers = SIZES.unpack_from(buffer, position)
             if size > left:
+                self._broken = not _size(buffer[position : position + PRELUDE_BYTES])
                 break
-            # The frame's checksum goes on where the prelude's ended.
             end = position + size - 4
-            if crc32(buffer[position + 8 : end], prelude_crc) != CHECKSUM.unpack_from(buffer, end)[0]:
+            # The checksum of the frame is that of its prelude, too.
+            is_whole = (
+                _is_possible(size, headers) and crc32(buffer[position:end]) == CHECKSUM.unpack_from(buffer, end)[0]
+            )
+            if not is_whole:
                 self._broken = True
                 break
             payload = position + PRELUDE_BYTES + headers

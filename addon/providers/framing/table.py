@@ -3,6 +3,7 @@
 from typing import Final
 
 from addon.providers.framing.aws_event_stream import AwsEventStreamDecoder, AwsEventStreamScanner
+from addon.providers.framing.grpc import GrpcDecoder, GrpcScanner
 from addon.providers.framing.json_array import JsonArrayDecoder
 from addon.providers.framing.lines import LineDecoder, LineScanner
 from addon.providers.framing.model import Event, Framing
@@ -31,8 +32,11 @@ WEBSOCKET: Final = Framing(name="WebSocket", content_types=(), decoder=LineDecod
 
 # A file of JSON lines, e.g. the results of a batch.
 JSON_LINES: Final = Framing(name="JSON lines", content_types=(), decoder=LineDecoder, is_file=True)
+# The messages of a stream, and the one message of an answer that comes whole.
+GRPC: Final = Framing(name="gRPC", content_types=(), decoder=GrpcDecoder, scanner=GrpcScanner)
+GRPC_MESSAGE: Final = Framing(name="gRPC message", content_types=(), decoder=GrpcDecoder, is_file=True)
 
-FRAMINGS: Final = (JSON, BINARY, SSE, NDJSON, JSON_LINES, AWS_EVENT_STREAM, JSON_ARRAY, WEBSOCKET)
+FRAMINGS: Final = (JSON, BINARY, SSE, NDJSON, JSON_LINES, AWS_EVENT_STREAM, JSON_ARRAY, WEBSOCKET, GRPC, GRPC_MESSAGE)
 _BY_TYPE: Final = {kind: framing for framing in FRAMINGS for kind in framing.content_types}
 
 

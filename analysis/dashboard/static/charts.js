@@ -42,6 +42,15 @@
     percent: (value) => `${+(value * 100).toPrecision(3)}%`,
   };
 
+  // 23 Oct, with the year at the first one and in January; by the hour 14:00, with the day at the first one and at midnight.
+  const whole = [...Array(16).keys()].flatMap((power) => [1, 2, ...(power ? [2.5] : []), 5].map((each) => each * 10 ** power));
+  const [asDay, asYear, asHour] = ["{D} {MMM}", "{YYYY}", "{HH}:{mm}"].map((pattern) => uPlot.fmtDate(pattern));
+  const times = (tzDate) => (_, moments, __, ___, step) => moments.map((moment, i) => {
+    const at = tzDate(moment);
+    if (step >= 86400) return asDay(at) + (i === 0 || (at.getMonth() === 0 && at.getDate() * 86400 <= step) ? `\n${asYear(at)}` : "");
+    return asHour(at) + (i === 0 || at.getHours() * 3600 + at.getMinutes() * 60 < step ? `\n${asDay(at)}` : "");
+  });
+
   // Values on top of each other, from the last series to the first, so that the first is drawn below.
   function stack(series) {
     const sums = new Array(series[0].values.length).fill(0);
@@ -60,7 +69,8 @@
     const heights = chart.stacked ? stack(chart.series) : chart.series.map((each) => each.values);
     const order = chart.stacked ? chart.series.map((_, i) => chart.series.length - 1 - i) : chart.series.map((_, i) => i);
     const text = css("--muted");
-    const axis = { stroke: text, grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const axis = { stroke: text, grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: `${Math.round(0.75 * rem)}px system-ui, sans-serif` };
     const bars = uPlot.paths.bars({ size: [0.8, 60], align: 1 });
     const options = {
       width: Math.max(element.clientWidth, 100),
@@ -72,7 +82,10 @@
         x: { time: true, range: () => [ends[0], ends[ends.length - 1]] },
         y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] },
       },
-      axes: [axis, { ...axis, size: 62, values: (_, values) => values.map((value) => show[chart.unit](value)) }],
+      axes: [
+        { ...axis, size: 3.1 * rem, space: 3.2 * rem, values: times(tzDate) },
+        { ...axis, size: 3.9 * rem, values: (_, values) => values.map((value) => show[chart.unit](value)), ...(chart.unit === "count" ? { incrs: whole } : {}) },
+      ],
       series: [{}, ...order.map((i) => {
         const colour = colourOf(chart.series[i]);
         const fill = fillOf(chart.series[i]);

@@ -58,39 +58,51 @@ kinds as (
         values ('calls', 1e0), ('errors', 1e0), ('tokens', 1e3), ('cost_usd', 1e-2) -- a deviation that is too small to speak of
     ) as kinds (measure, least)
 ),
-measured as (
+measured as ( -- a day without calls has 0 of all
     select
         groups.group_key,
         calendar.on_day,
         calendar.is_now,
-        measure,
-        least,
-        cast(
-            case
-                when named.calls is null then 0 -- a day without calls has 0 of all
-                when measure = 'calls' then named.calls
-                when measure = 'errors' then named.errors
-                when measure = 'tokens' then named.tokens
-                else named.nanousd / 1e9
-            end as double
-        ) as value
+        cast(coalesce(named.calls, 0) as double) as calls,
+        cast(coalesce(named.errors, 0) as double) as errors,
+        cast(case when named.calls is null then 0 else named.tokens end as double) as tokens,
+        cast(case when named.calls is null then 0 else named.nanousd / 1e9 end as double) as cost_usd
     from groups
     join calendar on calendar.on_day >= groups.first_day
-    cross join kinds
     left join named on named.group_key = groups.group_key and named.on_day = calendar.on_day
 ),
 pasts as (
     select
         *,
-        list(value) filter (where value is not null) over before as past,
+        list(calls) over before as past_calls,
+        list(errors) over before as past_errors,
+        list(tokens) filter (where tokens is not null) over before as past_tokens,
+        list(cost_usd) filter (where cost_usd is not null) over before as past_cost_usd,
         on_day = max(on_day) over () as is_last
     from measured
-    window before as (partition by group_key, measure order by on_day rows between 28 preceding and 1 preceding)
+    window before as (partition by group_key order by on_day rows between 28 preceding and 1 preceding)
+),
+by_measure as (
+    select
+        group_key,
+        on_day,
+        is_last,
+        measure,
+        least,
+        case measure when 'calls' then calls when 'errors' then errors when 'tokens' then tokens else cost_usd end as value,
+        case measure
+            when 'calls' then past_calls
+            when 'errors' then past_errors
+            when 'tokens' then past_tokens
+            else past_cost_usd
+        end as past
+    from pasts cross join kinds
+    where is_now
 ),
 habits as (
     select *, list_median(past) as habit
-    from pasts
-    where is_now and value is not null and array_length(past) >= 7
+    from by_measure
+    where value is not null and array_length(past) >= 7
 ),
 far as ( -- farther than the least that a deviation can be: few days are left
     select *, list_mad(past) as mad

@@ -14,6 +14,7 @@ with comparable as not materialized (
         and cost_nanousd is distinct from 0
         and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
         and mode <> 'async' -- those do not come through the proxy
+        and date >= (select min(date) from bodies) -- bodies may be kept for less time than calls
 ),
 sizes as (
     select size_key
@@ -26,7 +27,7 @@ sizes as (
     order by nanousd_of_others desc nulls last, calls desc, size_key
     limit 1000
 ),
-candidates as not materialized (
+candidates as materialized ( -- asked four times
     select * from comparable where size_key in (select size_key from sizes)
 ),
 requests_kept as (
@@ -55,7 +56,7 @@ equal_calls as (
         cast(sum(duration_ms) - arg_min(duration_ms, started_at) as bigint) as saved_ms,
         count(*) - count(cost_nanousd) as unpriced,
         max(started_at) as last_call_at,
-        arg_max(request_id, started_at) as request_id -- the last of them, for `heliograph show`
+        arg_max(request_id, started_at) as request_id -- the last of them
     from candidates join requests_kept using (request_id, started_at)
     group by all
     having count(*) > 1

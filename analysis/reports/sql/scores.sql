@@ -1,5 +1,5 @@
 -- Which scores do answers have, by model or by what --by names?
--- One row per group and score. A rating is the score helicone-score-feedback, 1 or 0: its mean is the share of good ones.
+-- One row per group and score. Ratings, which the view `scores` has as helicone-score-feedback, are in the report `feedback`.
 select
     model, -- by
     scores.name as score, -- key
@@ -9,6 +9,7 @@ select
     min(scores.value) as lowest,
     max(scores.value) as highest
 from calls join scores using (request_id)
+where scores.name <> 'helicone-score-feedback'
 group by all
 order by calls desc, score, 1
 limit getvariable('most')

@@ -12,14 +12,16 @@ with shown as materialized (
         cast(sum(call_count) as bigint) as calls,
         cast(sum(timed_output_tokens) as bigint) as output_tokens,
         sum(speed_tokens) * 1000 / sum(speed_ms) as speed,
-        sum(stream_tokens) * 1000 / sum(stream_ms) as stream_speed
+        sum(stream_tokens) * 1000 / sum(stream_ms) as stream_speed,
+        min(timed_date) as first_date,
+        max(timed_date) as last_date
     from calls_timed
     where call_count > 0 -- no times: of summaries these are rows of their own
     group by all
     order by hour, calls desc, 1
     limit getvariable('most')
 ),
-percentiles as ( -- of the groups that are shown: by the hour there are tens of thousands
+percentiles as ( -- of the groups and days that are shown: by the hour there are tens of thousands
     select
         row(
             true,
@@ -29,6 +31,7 @@ percentiles as ( -- of the groups that are shown: by the hour there are tens of 
     from calls_timed
     where
         timed_first_token_ms is not null
+        and timed_date between (select min(first_date) from shown) and (select max(last_date) from shown)
         and row(
             true,
             model, hour -- by
@@ -36,7 +39,7 @@ percentiles as ( -- of the groups that are shown: by the hour there are tens of 
     group by all
 )
 select
-    * exclude (group_key, speed, stream_speed, first_tokens),
+    * exclude (group_key, speed, stream_speed, first_date, last_date, first_tokens),
     round(speed, 1) as tokens_per_s, -- plot
     round(stream_speed, 1) as stream_tokens_per_s,
     cast(round(first_tokens[1]) as bigint) as first_token_p50_ms,

@@ -1,0 +1,98 @@
+"""Gateways that state what a call cost, each at a place of its own in the answer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from addon.providers import anthropic_shaped, gemini, openai_shaped
+from addon.providers.fields import amount, at, json_of
+from addon.providers.model import Json, Operation, Provider, Reading
+from addon.providers.openai_shaped import Complete
+
+
+def _completed(cost_of: Callable[[Json], Decimal | None]) -> Complete:
+    """The last cost that an answer states."""
+
+    def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
+        costs = (cost_of(chunk) for chunk in reversed(chunks))
+        stated = next((cost for cost in costs if cost is not None), None)
+        return replace(reading, stated_cost_usd=stated)
+
+    return complete
+
+
+def _of_gemini(operation: Operation, complete: Complete) -> Operation:
+    read_json, read_stream = operation.read_json, operation.read_stream
+    return replace(
+        operation,
+        read_json=read_json and (lambda body: complete(read_json(body), [body])),
+        read_stream=read_stream
+        and (lambda events: complete(read_stream(seen := list(events)), [json_of(event) for event in seen])),
+    )
+
+
+def opencodes_cost(chunk: Json) -> Decimal | None:
+    """`cost`, US dollars as text: of a stream in an event of its own. 0 for free models and for own keys.
+    packages/console/app/src/routes/zen/util/handler.ts and provider/provider.ts of https://github.com/anomalyco/opencode"""
+    return amount(at(chunk, "cost"))
+
+
+def nano_gpts_cost(chunk: Json) -> Decimal | None:
+    """`x_nanogpt_pricing`; the Anthropic-shaped half says `amount`. https://docs.nano-gpt.com"""
+    pricing = at(chunk, "x_nanogpt_pricing")
+    if at(pricing, "currency") not in (None, "USD"):
+        return None
+    stated = (amount(at(pricing, name)) for name in ("costUsd", "cost", "amount"))
+    return next((cost for cost in stated if cost is not None), None)
+
+
+def llmgateways_cost(chunk: Json) -> Decimal | None:
+    """https://docs.llmgateway.io/features/cost-breakdown"""
+    return amount(at(chunk, "usage", "cost_usd_total"))
+
+
+_OPENCODE: Final = _completed(opencodes_cost)
+_NANO_GPT: Final = _completed(nano_gpts_cost)
+_LLMGATEWAY: Final = _completed(llmgateways_cost)
+_SHAPED: Final = ("chat", "text_completion", "embeddings", "responses")
+
+OPENCODE: Final = Provider(
+    name="opencode",
+    origin="https://opencode.ai",
+    hosts=("opencode.ai/zen/",),
+    operations=(
+        *openai_shaped.operations("/zen/v1", *_SHAPED, complete=_OPENCODE),
+        anthropic_shaped.messages("/zen/v1/messages", _OPENCODE),
+        *(
+            _of_gemini(operation, _OPENCODE)
+            for operation in gemini.generate_content(r"/zen/v1/models/(?P<model>[^/:]+)")
+        ),
+        # Paid by the plan `Go`: the cost that its answers state is always 0.
+        *openai_shaped.operations("/zen/go/v1", *_SHAPED),
+        anthropic_shaped.messages("/zen/go/v1/messages"),
+    ),
+    plan_paths=("/zen/go/",),
+    source="https://opencode.ai/docs/zen",
+)
+NANO_GPT: Final = Provider(
+    name="nano_gpt",
+    origin="https://nano-gpt.com",
+    hosts=("nano-gpt.com/api/",),
+    operations=(
+        *openai_shaped.operations("/api/(?:v1|v1legacy|v1thinking)", *_SHAPED, complete=_NANO_GPT),
+        anthropic_shaped.messages("/api/v1/messages", _NANO_GPT),
+    ),
+    source="https://docs.nano-gpt.com",
+)
+LLMGATEWAY: Final = Provider(
+    name="llmgateway",
+    origin="https://api.llmgateway.io",
+    hosts=("api.llmgateway.io",),
+    operations=(
+        *openai_shaped.operations("/v1", *_SHAPED, complete=_LLMGATEWAY),
+        anthropic_shaped.messages("/v1/messages", _LLMGATEWAY),
+    ),
+    source="https://docs.llmgateway.io",
+)
+PROVIDERS: Final = (OPENCODE, NANO_GPT, LLMGATEWAY)
