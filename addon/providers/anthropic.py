@@ -178,7 +178,7 @@ def _price_factors(raw: Json, billed: anthropic_usage.Billed) -> dict[str, str]:
 MESSAGES: Final = (
     Operation(
         name="chat",
-        path=re.compile("/v1/messages/?"),
+        path="/v1/messages/?",
         terminal=TERMINAL,
         read_json=read_json,
         read_stream=read_stream,
@@ -186,11 +186,11 @@ MESSAGES: Final = (
         prompt_text=prompt,
     ),
     # https://platform.claude.com/docs/en/build-with-claude/token-counting
-    Operation(name="count_tokens", path=re.compile("/v1/messages/count_tokens/?"), is_free=True, read_json=read_count),
+    Operation(name="count_tokens", path="/v1/messages/count_tokens/?", is_free=True, read_json=read_count),
 )
 _COMPLETE: Final = Operation(
     name="text_completion",
-    path=re.compile("/v1/complete/?"),
+    path="/v1/complete/?",
     terminal=COMPLETION_END,
     read_json=read_completion,
     read_stream=read_completion_stream,

@@ -4,7 +4,6 @@ A download is one row with the sum of all messages. The batch's price is half th
 of each message by itself.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -41,7 +40,7 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
 
 RESULTS: Final = Operation(
     name="batch_results",
-    path=re.compile("/v1/messages/batches/[^/]+/results/?"),
+    path="/v1/messages/batches/[^/]+/results/?",
     method="GET",
     json_framing=JSON_LINES,
     read_json=read_json,

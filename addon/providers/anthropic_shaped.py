@@ -8,7 +8,6 @@ from addon.providers import anthropic
 from addon.providers.fields import json_of
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.openai_shaped import Complete
-from addon.providers.path_pattern import PathPattern
 
 _MESSAGES: Final = next(operation for operation in anthropic.PROVIDER.operations if operation.name == "chat")
 
@@ -26,4 +25,4 @@ def messages(path: str, complete: Complete | None = None) -> Operation:
     def _completed(reading: Reading, chunks: Sequence[Json]) -> Reading:
         return complete(reading, chunks) if complete else reading
 
-    return replace(_MESSAGES, path=PathPattern(f"{path}/?"), read_json=json_reading, read_stream=stream_reading)
+    return replace(_MESSAGES, path=f"{path}/?", read_json=json_reading, read_stream=stream_reading)

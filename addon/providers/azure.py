@@ -4,7 +4,6 @@ Every customer has a host and deployments with names of their own; the answer na
 deployment is global, of a data zone or of a region: the price is that of global ones, as genai-prices has it.
 """
 
-import re
 from dataclasses import replace
 from typing import Final
 
@@ -41,7 +40,7 @@ PROVIDER = Provider(
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),
         # litellm/llms/azure_ai/rerank/transformation.py
-        replace(cohere.RERANK, path=re.compile("(?:/providers/cohere)?/v[12]/rerank/?")),
+        replace(cohere.RERANK, path="(?:/providers/cohere)?/v[12]/rerank/?"),
         *(operation.below("/anthropic") for operation in anthropic.PROVIDER.operations),
     ),
     prices="azure",

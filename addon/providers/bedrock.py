@@ -189,7 +189,7 @@ def _invoke(name: str, models: str, with_request: Callable[[Reading, Asked], Rea
     path = rf"/model/(?P<model>{models})/invoke"
     whole = Operation(
         name=name,
-        path=re.compile(path),
+        path=path,
         read_json=_named(bedrock_invoke.read_json),
         with_request=with_request,
         prompt_text=bedrock_invoke.prompt,
@@ -197,7 +197,7 @@ def _invoke(name: str, models: str, with_request: Callable[[Reading, Asked], Rea
     )
     streamed = replace(
         whole,
-        path=re.compile(path + "-with-response-stream"),
+        path=path + "-with-response-stream",
         terminal=INVOKE_TERMINAL,
         read_stream=bedrock_invoke.read_stream,
     )
@@ -213,7 +213,7 @@ def _dedicated(operation: Operation) -> Operation:
 _SEGMENT: Final = r"[^/]+(?:/[^/]+)?"
 _CONVERSE: Final = Operation(
     name="chat",
-    path=re.compile(rf"/model/(?P<model>{_SEGMENT})/converse"),
+    path=rf"/model/(?P<model>{_SEGMENT})/converse",
     read_json=_named(bedrock_converse.read_json),
     with_request=completed,
     prompt_text=bedrock_converse.prompt,
@@ -223,13 +223,13 @@ OPERATIONS: Final = (
     _CONVERSE,
     replace(
         _CONVERSE,
-        path=re.compile(rf"/model/(?P<model>{_SEGMENT})/converse-stream"),
+        path=rf"/model/(?P<model>{_SEGMENT})/converse-stream",
         terminal=CONVERSE_TERMINAL,
         read_stream=bedrock_converse.read_stream,
     ),
     Operation(
         name="realtime",
-        path=re.compile(rf"/model/(?P<model>{_SEGMENT})/invoke-with-bidirectional-stream"),
+        path=rf"/model/(?P<model>{_SEGMENT})/invoke-with-bidirectional-stream",
         terminal=bedrock_sonic.SESSION_END,
         is_two_way=True,
         read_json=_named(_read_count),
@@ -244,7 +244,7 @@ OPERATIONS: Final = (
     *_invoke("chat", _SEGMENT),
     Operation(
         name="count_tokens",
-        path=re.compile(rf"/model/(?P<model>{_SEGMENT})/count-tokens"),
+        path=rf"/model/(?P<model>{_SEGMENT})/count-tokens",
         is_free=True,  # https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html
         read_json=_named(_read_count),
         with_request=completed,
@@ -252,14 +252,14 @@ OPERATIONS: Final = (
     ),
     Operation(
         name="guardrail",
-        path=re.compile(r"/guardrail/[^/]+/version/[^/]+/apply"),
+        path=r"/guardrail/[^/]+/version/[^/]+/apply",
         read_json=_named(_read_guardrail),
         with_request=completed,
         answer_headers=HEADERS,
     ),
     Operation(
         name="video_generation",
-        path=re.compile("/async-invoke"),
+        path="/async-invoke",
         read_json=_named(_read_started),
         with_request=_video,
         answer_headers=HEADERS,
@@ -267,7 +267,7 @@ OPERATIONS: Final = (
     # Of the agents' runtime. https://docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html
     Operation(
         name="rerank",
-        path=re.compile("/rerank"),
+        path="/rerank",
         read_json=_named(bedrock_invoke.read_json),
         with_request=_rerank,
         answer_headers=HEADERS,

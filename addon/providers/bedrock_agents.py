@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Agents_fo
 
 import base64
 import binascii
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -135,7 +134,7 @@ def _decoded(value: Json) -> str:
 def _operation(name: str, path: str, *, streams: bool = True) -> Operation:
     return Operation(
         name=name,
-        path=re.compile(f"{path}/?"),
+        path=f"{path}/?",
         terminal=BYTES_END if streams else None,
         read_json=read_json,
         read_stream=read_stream if streams else None,

@@ -3,7 +3,6 @@
 https://developers.cloudflare.com/workers-ai/get-started/rest-api
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -52,7 +51,7 @@ def prompt(request: Json) -> str:
 
 RUN: Final = Operation(
     name="inference",
-    path=re.compile(_ACCOUNT + "/run(?:/(?P<model>@?[^/]+/.+?))?/?"),
+    path=_ACCOUNT + "/run(?:/(?P<model>@?[^/]+/.+?))?/?",
     terminal=openai_shaped.DONE,
     read_json=read_run,
     read_stream=read_run_stream,
@@ -66,9 +65,9 @@ PROVIDER: Final = Provider(
         replace(
             RUN,
             name="embeddings",
-            path=re.compile(rf"{_ACCOUNT}/run/(?P<model>@?[^/]+/.*(?:/bge-(?!reranker)|embed).*)"),
+            path=rf"{_ACCOUNT}/run/(?P<model>@?[^/]+/.*(?:/bge-(?!reranker)|embed).*)",
         ),
-        replace(RUN, name="rerank", path=re.compile(rf"{_ACCOUNT}/run/(?P<model>@?[^/]+/.*/bge-reranker.*)")),
+        replace(RUN, name="rerank", path=rf"{_ACCOUNT}/run/(?P<model>@?[^/]+/.*/bge-reranker.*)"),
         *openai_shaped.operations(f"{_ACCOUNT}/v1", "chat", "text_completion", "embeddings", "responses"),
         anthropic_shaped.messages(f"{_ACCOUNT}/v1/messages"),
         RUN,

@@ -26,7 +26,6 @@ from addon.providers import (
 )
 from addon.providers.model import Asked, Operation, Provider, Reading
 from addon.providers.openai_shaped import operations
-from addon.providers.path_pattern import PathPattern
 
 _GATEWAY: Final = "/v1/[^/]+/[^/]+/"
 # An answer from the gateway's own cache cost nothing. https://developers.cloudflare.com/ai-gateway/features/caching
@@ -72,7 +71,7 @@ def region(host: str, path: str) -> str | None:
 def _passed_on(slug: str, provider: Provider, left_out: tuple[str, ...]) -> Iterable[Operation]:
     prefix = _GATEWAY + slug + ("/bedrock-runtime/[^/]+" if slug == "aws-bedrock" else "")
     for operation in provider.operations:
-        pattern = operation.path.pattern
+        pattern = operation.path
         if begun := next((start for start in left_out if pattern.startswith(start)), None):
             pattern = f"(?:{begun}|/v1)?" + pattern.removeprefix(begun)
         yield _answered_by_gateway(operation, prefix + pattern)
@@ -88,7 +87,7 @@ def _answered_by_gateway(operation: Operation, path: str) -> Operation:
 
     return replace(
         operation,
-        path=PathPattern(path),
+        path=path,
         with_request=with_request,
         answer_headers=(*operation.answer_headers, _CACHE),
     )
@@ -107,10 +106,10 @@ def _operations() -> Iterable[Operation]:
         *operations(_GATEWAY + "compat(?:/v1)?", "chat", "responses", "embeddings"),
         *operations(_GATEWAY + "azure-openai/[^/]+/(?P<model>[^/]+)", *azure.BY_DEPLOYMENT),
         *operations(_GATEWAY + "workers-ai/v1", "chat", "text_completion", "embeddings"),
-        replace(cloudflare.RUN, path=re.compile(_GATEWAY + "workers-ai/(?P<model>@.+?)/?")),
+        replace(cloudflare.RUN, path=_GATEWAY + "workers-ai/(?P<model>@.+?)/?"),
     )
     for operation in in_openais_words:
-        yield _answered_by_gateway(operation, operation.path.pattern)
+        yield _answered_by_gateway(operation, operation.path)
 
 
 PROVIDER: Final = Provider(

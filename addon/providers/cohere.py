@@ -4,7 +4,6 @@ What is billed is `billed_units`, not `tokens`: those have Cohere's own preamble
 https://docs.cohere.com/docs/how-does-cohere-pricing-work
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -165,7 +164,7 @@ def _operation(
 ) -> Operation:
     return Operation(
         name=name,
-        path=re.compile(f"{path}/?"),
+        path=f"{path}/?",
         terminal=CHAT_END if streams else None,
         is_free=is_free,
         read_json=read_json,

@@ -3,7 +3,6 @@
 https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api; fields: its SDK, dashscope/api_entities.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -135,7 +134,7 @@ def region(host: str, _path: str) -> str | None:
 def _service(name: str, path: str, *, streams: bool = False) -> Operation:
     return Operation(
         name=name,
-        path=re.compile(f"/api/v1/services/{path}/?"),
+        path=f"/api/v1/services/{path}/?",
         terminal=TERMINAL if streams else None,
         read_json=read_native,
         read_stream=read_native_stream if streams else None,
@@ -172,7 +171,7 @@ PROVIDER: Final = Provider(
         Operation(
             name="retrieve_task",
             method="GET",
-            path=re.compile("/api/v1/tasks/[^/]+"),
+            path="/api/v1/tasks/[^/]+",
             read_json=read_task,
             with_request=charged_by_path,
         ),

@@ -1,6 +1,5 @@
 """DeepInfra: OpenAI's and Anthropic's shape, and an API of its own below /v1/inference/. https://deepinfra.com/docs/inference"""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -74,7 +73,7 @@ PROVIDER: Final = Provider(
         anthropic_shaped.messages("/anthropic/v1/messages", complete),
         Operation(
             name="inference",
-            path=re.compile("/v1/inference/(?P<model>.+?)/?"),
+            path="/v1/inference/(?P<model>.+?)/?",
             read_json=read_native,
             terminal=BYTES_END,
             read_stream=read_native_stream,

@@ -38,7 +38,7 @@ def _section(provider: Provider) -> str:
 
 
 def _operation(operation: Operation) -> str:
-    path = operation.path.pattern.removesuffix("/?").replace("|", "\\|")
+    path = operation.path.removesuffix("/?").replace("|", "\\|")
     free = " (free)" if operation.is_free else ""
     return f"| {operation.name}{free} | {operation.method} `{path}` | {_streams(operation)} |"
 

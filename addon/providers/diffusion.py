@@ -3,7 +3,6 @@
 How many steps that is only the request says, and it may leave them to the model: then the call has no price.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -89,7 +88,7 @@ def _image(
     with_request: Callable[[Reading, Asked], Reading],
     name: str = "image_generation",
 ) -> Operation:
-    return Operation(name=name, path=re.compile(f"{path}/?"), read_json=read_json, with_request=with_request)
+    return Operation(name=name, path=f"{path}/?", read_json=read_json, with_request=with_request)
 
 
 # Paths as in fireworks-image-model.ts of npm's @ai-sdk/fireworks 2.0.90. A model that edits gives a `request_id`.

@@ -1,6 +1,5 @@
 """Google Gemini (AI Studio). https://ai.google.dev/api; its OpenAI-shaped half: https://ai.google.dev/gemini-api/docs/openai"""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -143,14 +142,14 @@ def generate_content(model: str, complete: Callable[[Reading, Asked], Reading] =
     return (
         Operation(
             name="chat",
-            path=re.compile(model + ":generateContent"),
+            path=model + ":generateContent",
             read_json=read_json,
             with_request=complete,
             prompt_text=prompt,
         ),
         Operation(
             name="chat",
-            path=re.compile(model + ":streamGenerateContent"),
+            path=model + ":streamGenerateContent",
             json_framing=JSON_ARRAY,
             terminal=TERMINAL,
             read_json=read_json,

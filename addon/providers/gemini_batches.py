@@ -3,7 +3,6 @@
 Names from google-genai 3.4, batches.py and files.py.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
@@ -27,13 +26,13 @@ def operations(version: str, read_answer: Read) -> tuple[Operation, ...]:
     return (
         Operation(
             name="batch_results",
-            path=re.compile(f"{version}/batches/[^/:]+"),
+            path=f"{version}/batches/[^/:]+",
             method="GET",
             read_json=lambda body: read_batch(body, read_answer),
         ),
         Operation(
             name="batch_results",
-            path=re.compile(f"(?:/download)?{version}/files/[^/:]+:download"),
+            path=f"(?:/download)?{version}/files/[^/:]+:download",
             method="GET",
             json_framing=JSON_LINES,
             read_json=lambda body: read_file([Event(event=None, data=dumped(body))], read_answer),

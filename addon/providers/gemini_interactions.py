@@ -3,7 +3,6 @@
 https://ai.google.dev/api/interactions-api; names from google-genai 3.4, _gaos/types/interactions.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -99,7 +98,7 @@ def read_decisions(body: Json) -> Reading:
 def operations(base: str) -> tuple[Operation, ...]:
     create = Operation(
         name="interactions",
-        path=re.compile(f"{base}/interactions/?"),
+        path=f"{base}/interactions/?",
         terminal=TERMINAL,
         read_json=read_json,
         read_stream=read_stream,
@@ -109,11 +108,9 @@ def operations(base: str) -> tuple[Operation, ...]:
     return (
         create,
         # One that runs in the background, as agents do, states its usage where it is fetched.
-        replace(retrieve, name="retrieve_interaction", method="GET", path=re.compile(f"{base}/interactions/[^/]+")),
-        replace(retrieve, name="cancel_interaction", path=re.compile(f"{base}/interactions/[^/]+/cancel")),
-        Operation(
-            name="decisions", path=re.compile(f"{base}/decisions/?"), read_json=read_decisions, prompt_text=prompt
-        ),
+        replace(retrieve, name="retrieve_interaction", method="GET", path=f"{base}/interactions/[^/]+"),
+        replace(retrieve, name="cancel_interaction", path=f"{base}/interactions/[^/]+/cancel"),
+        Operation(name="decisions", path=f"{base}/decisions/?", read_json=read_decisions, prompt_text=prompt),
     )
 
 

@@ -3,7 +3,6 @@
 Names from google-genai 3.4, types.LiveServerMessage: `serverContent`, `toolCall`, `usageMetadata`.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -57,7 +56,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
 def operation(path: str) -> Operation:
     return Operation(
         name="realtime",
-        path=re.compile(path),
+        path=path,
         method="GET",
         json_framing=WEBSOCKET,
         socket=LIVE,

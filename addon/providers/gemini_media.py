@@ -19,11 +19,11 @@ def operations(model: str) -> tuple[Operation, ...]:
     """`model`: a regular expression of the path of any model, with a group `model`."""
     return (
         _operation("embeddings", model + ":(?:embedContent|batchEmbedContents)", read_embedding),
-        Operation(name="count_tokens", path=re.compile(model + ":(?:countTokens|computeTokens)"), is_free=True),
+        Operation(name="count_tokens", path=model + ":(?:countTokens|computeTokens)", is_free=True),
         *predictions(model),
         Operation(
             name="video_generation",
-            path=re.compile(model + ":predictLongRunning"),
+            path=model + ":predictLongRunning",
             read_json=read_started,
             with_request=video_asked,
         ),
@@ -99,7 +99,7 @@ def video_asked(reading: Reading, asked: Asked) -> Reading:
 
 
 def _operation(name: str, path: str, read: Callable[[Json], Reading]) -> Operation:
-    return Operation(name=name, path=re.compile(path), read_json=read)
+    return Operation(name=name, path=path, read_json=read)
 
 
 def _named(model: str, pattern: str) -> str:

@@ -1,6 +1,5 @@
 """The OpenAI-shaped half of Gemini's and Vertex's API. https://ai.google.dev/gemini-api/docs/openai"""
 
-import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -36,7 +35,7 @@ def openai_half(base: str) -> tuple[Operation, ...]:
     shaped = tuple(_google(operation) for operation in operations(base, "chat", "embeddings", read_usage=usage))
     return (
         *shaped,
-        Operation(name="image_generation", path=re.compile(f"{base}/images/generations/?"), read_json=read_images),
+        Operation(name="image_generation", path=f"{base}/images/generations/?", read_json=read_images),
     )
 
 

@@ -1,6 +1,5 @@
 """Calls over gRPC: the operations of a service, read as the same provider's JSON is read."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
@@ -76,7 +75,7 @@ def _operation(
 
     return Operation(
         name=name,
-        path=re.compile(f"/{method}"),
+        path=f"/{method}",
         json_framing=GRPC_MESSAGE,
         is_free=is_free,
         read_json=_read_refusal,

@@ -3,7 +3,6 @@
 https://llama.developer.meta.com/docs/api/chat
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -76,13 +75,13 @@ PROVIDER: Final = Provider(
     operations=(
         Operation(
             name="chat",
-            path=re.compile("/v1/chat/completions/?"),
+            path="/v1/chat/completions/?",
             terminal=TERMINAL,
             read_json=read_json,
             read_stream=read_stream,
             prompt_text=openai_shaped.chat_prompt,
         ),
-        Operation(name="moderation", path=re.compile("/v1/moderations/?"), is_free=True),
+        Operation(name="moderation", path="/v1/moderations/?", is_free=True),
         *openai_shaped.operations("/compat/v1", "chat", "responses"),
     ),
     source="https://llama.developer.meta.com/docs/api/chat",

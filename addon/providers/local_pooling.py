@@ -5,7 +5,6 @@ llama.cpp state an OpenAI-shaped usage; SGLang (srt/entrypoints/openai/protocol.
 Face's TEI (router/src/http/server.rs) a header.
 """
 
-import re
 from dataclasses import replace
 from typing import Final
 
@@ -51,7 +50,7 @@ def with_header(reading: Reading, asked: Asked) -> Reading:
 def pooled(name: str, path: str) -> Operation:
     return Operation(
         name=name,
-        path=re.compile(f"{path}/?"),
+        path=f"{path}/?",
         read_json=read_pooled,
         with_request=with_header,
         answer_headers=(TOKENS_HEADER,),

@@ -3,7 +3,6 @@
 All of them speak OpenAI's API as well. They have no hosts that could be decrypted, and no price unless one is configured.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -111,7 +110,7 @@ def prompt(request: Json) -> str:
 def native(name: str, path: str, read: Callable[[list[Json]], Reading], terminal: Terminal, source: str) -> Operation:
     return Operation(
         name=name,
-        path=re.compile(f"{path}/?"),
+        path=f"{path}/?",
         terminal=terminal,
         read_json=lambda body: read([body]),
         read_stream=lambda events: read(_parsed(events)),

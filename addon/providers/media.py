@@ -12,7 +12,6 @@ from addon.providers import openai_shaped
 from addon.providers.fields import amount, at, count, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
 from addon.providers.openai_shaped import Complete
-from addon.providers.path_pattern import PathPattern
 
 
 def operations(base: str, *names: str, complete: Complete | None = None) -> tuple[Operation, ...]:
@@ -29,7 +28,7 @@ def _operation(base: str, name: str, complete: Complete | None) -> Operation:
 
     return Operation(
         name=shape.name,
-        path=PathPattern(f"{base}{shape.path}/?"),
+        path=f"{base}{shape.path}/?",
         read_json=read_json,
         with_request=shape.with_request,
     )

@@ -3,7 +3,6 @@
 Errors come with HTTP 200 and `base_resp.status_code`: https://platform.minimax.io/docs/api-reference/errorcode
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -92,27 +91,27 @@ PROVIDER: Final = Provider(
     operations=(
         _CHAT,
         *_OPENAI[1:],
-        replace(_CHAT, path=re.compile("/v1/text/chatcompletion(?:_v2|_pro)?/?")),
+        replace(_CHAT, path="/v1/text/chatcompletion(?:_v2|_pro)?/?"),
         anthropic_shaped.messages("/anthropic/v1/messages", complete),
         Operation(
             name="speech",
-            path=re.compile("/v1/t2a(?:_v2|_pro)?/?"),
+            path="/v1/t2a(?:_v2|_pro)?/?",
             read_json=read_speech,
             terminal=SPEECH_END,
             read_stream=read_speech_stream,
         ),
-        Operation(name="image_generation", path=re.compile("/v1/image_generation/?"), read_json=read_images),
+        Operation(name="image_generation", path="/v1/image_generation/?", read_json=read_images),
         # v1 as in build/api/video.js of npm's minimax-mcp-js 0.0.18, MiniMax's own; v2 by the address of its query:
         # https://platform.minimax.io/docs/api-reference/video-generation-v2-query
         Operation(
             name="video_generation",
-            path=re.compile("/v[12]/video_generation/?"),
+            path="/v[12]/video_generation/?",
             read_json=read_video,
             with_request=media.of_video,
         ),
         # https://platform.minimax.io/docs/api-reference/music-generation
-        Operation(name="music_generation", path=re.compile("/v1/music_generation/?"), read_json=read_music),
-        Operation(name="embeddings", path=re.compile("/v1/embeddings/?"), read_json=read_embeddings),
+        Operation(name="music_generation", path="/v1/music_generation/?", read_json=read_music),
+        Operation(name="embeddings", path="/v1/embeddings/?", read_json=read_embeddings),
     ),
     prices="minimax",
     region=in_china,

@@ -1,6 +1,5 @@
 """Mistral. https://docs.mistral.ai/api; fields as in mistralai 3.7, client/models."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -206,7 +205,7 @@ def chat_at(path: str, prompt: Callable[[Json], str] = chat_prompt) -> Operation
     https://github.com/openai/openai-agents-python/issues/442
     """
     (shaped,) = operations("", "chat", read_usage=usage, asks_usage=False)
-    return with_beside_tokens(replace(shaped, path=re.compile(path), prompt_text=prompt))
+    return with_beside_tokens(replace(shaped, path=path, prompt_text=prompt))
 
 
 def read_batched(body: Json) -> Reading:
@@ -215,7 +214,7 @@ def read_batched(body: Json) -> Reading:
 
 
 _V1: Final = "/v1"
-OCR: Final = Operation(name="ocr", path=re.compile(f"{_V1}/ocr/?"), read_json=read_ocr, with_request=annotated)
+OCR: Final = Operation(name="ocr", path=f"{_V1}/ocr/?", read_json=read_ocr, with_request=annotated)
 PROVIDER = Provider(
     name="mistral",
     origin="https://api.mistral.ai",
@@ -229,7 +228,7 @@ PROVIDER = Provider(
         replace(chat_at(f"{_V1}/(?:chat/)?classifications/?"), name="classify", read_stream=None, terminal=None),
         Operation(
             name="conversations",
-            path=re.compile(f"{_V1}/conversations(?:/[^/]+(?:/restart)?)?/?"),
+            path=f"{_V1}/conversations(?:/[^/]+(?:/restart)?)?/?",
             terminal=CONVERSATION_END,
             read_json=read_conversation,
             read_stream=read_conversation_stream,
@@ -238,14 +237,14 @@ PROVIDER = Provider(
         OCR,
         Operation(
             name="transcription",
-            path=re.compile(f"{_V1}/audio/transcriptions/?"),
+            path=f"{_V1}/audio/transcriptions/?",
             terminal=TRANSCRIPTION_END,
             read_json=read_transcription,
             read_stream=read_transcription_stream,
         ),
         Operation(
             name="speech",
-            path=re.compile(f"{_V1}/audio/speech/?"),
+            path=f"{_V1}/audio/speech/?",
             terminal=SPEECH_END,
             read_json=read_speech,
             read_stream=read_speech_stream,
@@ -253,7 +252,7 @@ PROVIDER = Provider(
         ),
         openai_batches.results(f"{_V1}/files/[^/]+/content", read_batched),
         # mistral-moderation-2603 is free: https://docs.mistral.ai/models/model-cards/mistral-moderation-26-03
-        Operation(name="moderation", path=re.compile(f"{_V1}/(?:chat/)?moderations/?"), is_free=True),
+        Operation(name="moderation", path=f"{_V1}/(?:chat/)?moderations/?", is_free=True),
     ),
     prices="mistral",
     region=region,

@@ -3,7 +3,6 @@
 A stream is JSON lines; the last one, `"done": true`, has the counts. Nothing has a price unless one is configured.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -83,7 +82,7 @@ def _operation(name: str, path: str) -> Operation:
     prompts = {"chat": chat_prompt, "text_completion": generate_prompt, "embeddings": embed_prompt}
     return Operation(
         name=name,
-        path=re.compile(f"/api/{path}/?"),
+        path=f"/api/{path}/?",
         terminal=None if name == "embeddings" else TERMINAL,
         read_json=read_json,
         read_stream=None if name == "embeddings" else read_stream,

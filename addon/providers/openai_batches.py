@@ -3,7 +3,6 @@
 https://developers.openai.com/api/docs/guides/batch. Any other file passes as a download that costs nothing.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
@@ -44,7 +43,7 @@ def results(path: str, read_body: Callable[[Json], Reading]) -> Operation:
     """The download of a file at `path`, a regular expression. A file of one line may be taken for a JSON answer."""
     return Operation(
         name="batch_results",
-        path=re.compile(f"{path}/?"),
+        path=f"{path}/?",
         method="GET",
         json_framing=JSON_LINES,
         read_json=lambda body: read_lines([Event(event=None, data=dumped(body))], read_body),

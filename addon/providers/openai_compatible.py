@@ -3,7 +3,6 @@
 `base` is a regular expression of the path before `/chat/completions`. `prices` is the provider's id in genai-prices.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -91,14 +90,12 @@ def row(
 
 
 # together/resources/videos.py; its answer is that of OpenAI's videos (together/types/video_job.py).
-TOGETHERS_VIDEOS: Final = Operation(
-    name="video_generation", path=re.compile("/v2/videos/?"), read_json=openai_videos.read_json
-)
+TOGETHERS_VIDEOS: Final = Operation(name="video_generation", path="/v2/videos/?", read_json=openai_videos.read_json)
 
 # https://platform.moonshot.ai/docs/api/estimate
 MOONSHOTS_COUNT: Final = Operation(
     name="count_tokens",
-    path=re.compile("/v1/tokenizers/estimate-token-count/?"),
+    path="/v1/tokenizers/estimate-token-count/?",
     is_free=True,
     read_json=lambda body: Reading(usage_raw=at(body, "data"), error_type=error_type(body)),
 )

@@ -4,7 +4,6 @@ https://platform.openai.com/docs/api-reference/realtime-server-events; usage as 
 `realtime_response_usage.py` and `conversation_item_input_audio_transcription_completed_event.py`.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -175,7 +174,7 @@ def responses_over_socket(
 def realtime(base: str) -> Operation:
     return Operation(
         name=REALTIME_NAME,
-        path=re.compile(f"{base}/realtime/?"),
+        path=f"{base}/realtime/?",
         method="GET",
         json_framing=WEBSOCKET,
         socket=REALTIME,

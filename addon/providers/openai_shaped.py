@@ -13,7 +13,6 @@ from addon.providers.fields import at, count, dumped, error_type, items, json_of
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
-from addon.providers.path_pattern import PathPattern
 from addon.providers.pieces import Pieces
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
@@ -196,7 +195,7 @@ def _operation(
 
     return Operation(
         name=name,
-        path=PathPattern(f"{base}{shape.path}/?"),
+        path=f"{base}{shape.path}/?",
         terminal=shape.terminal,
         asks_usage=shape.asks_usage and asks_usage,
         read_json=json_reading,

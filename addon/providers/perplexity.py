@@ -1,6 +1,5 @@
 """Perplexity. https://docs.perplexity.ai/api-reference; fields: its SDK, perplexity/types/shared/usage_info.py"""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -102,17 +101,17 @@ PROVIDER: Final = Provider(
     operations=(
         *_CHAT,
         # Newer names of the same: the Sonar and the Agent API (perplexity/resources of its SDK).
-        replace(_CHAT[0], path=re.compile("/v1/sonar/?")),
-        replace(_CHAT[1], path=re.compile("/v1/agent/?")),
-        replace(_CHAT[2], path=re.compile("/v1/contextualizedembeddings/?")),
-        Operation(name="chat", path=re.compile("(?:/v1)?/async/(?:chat/completions|sonar)/?"), read_json=read_async),
+        replace(_CHAT[0], path="/v1/sonar/?"),
+        replace(_CHAT[1], path="/v1/agent/?"),
+        replace(_CHAT[2], path="/v1/contextualizedembeddings/?"),
+        Operation(name="chat", path="(?:/v1)?/async/(?:chat/completions|sonar)/?", read_json=read_async),
         Operation(
             name="chat",
             method="GET",
-            path=re.compile("(?:/v1)?/async/(?:chat/completions|sonar)/[^/]+"),
+            path="(?:/v1)?/async/(?:chat/completions|sonar)/[^/]+",
             read_json=read_async,
         ),
-        Operation(name="web_search", path=re.compile("(?:/v1)?/search/?"), read_json=read_search),
+        Operation(name="web_search", path="(?:/v1)?/search/?", read_json=read_search),
     ),
     prices="perplexity",
     source="https://docs.perplexity.ai/api-reference",

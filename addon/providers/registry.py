@@ -125,7 +125,7 @@ def operation(provider: Provider, method: str, path: str, host: str = "") -> tup
         return None
     method = method.upper()
     for candidate in provider.operations:
-        if candidate.method == method and (match := candidate.path.fullmatch(path)):
+        if candidate.method == method and (match := candidate.match(path)):
             model = match.groupdict().get("model")
             return candidate, model and unquote(model)
     return None

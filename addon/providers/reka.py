@@ -1,6 +1,5 @@
 """Reka. Its own chat: reka/chat/client.py and reka/types of its SDK; OpenAI's shape: https://docs.reka.ai"""
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -43,7 +42,7 @@ PROVIDER: Final = Provider(
     operations=(
         Operation(
             name="chat",
-            path=re.compile("/v1/chat/?"),
+            path="/v1/chat/?",
             terminal=CHAT_END,
             read_json=read_json,
             read_stream=read_stream,

@@ -2,8 +2,6 @@
 any base path, and ranking. They have the prices of the called host's provider, or of the maker of the model (makers.py).
 """
 
-import re
-from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic, gemini, local_pooling, openai_shaped
@@ -13,14 +11,10 @@ from addon.remember import remember_short
 ANY_BASE: Final = "(?:/[^/]+){0,6}?"
 
 
-def _anywhere(operation: Operation, path: str) -> Operation:
-    return replace(operation, path=re.compile(ANY_BASE + path))
-
-
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *openai_shaped.operations(ANY_BASE),
-    *(_anywhere(operation, operation.path.pattern) for operation in anthropic.PROVIDER.operations),
-    *(_anywhere(operation, operation.path.pattern) for operation in gemini.NATIVE),
+    *(operation.below(ANY_BASE) for operation in anthropic.PROVIDER.operations),
+    *(operation.below(ANY_BASE) for operation in gemini.NATIVE),
     local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"),
 )
 

@@ -4,7 +4,6 @@ Shapes as in @ai-sdk/gateway 3.0.232 and @ai-sdk/provider's LanguageModelV3 (`us
 of the request, `ai-language-model-id`; answers name it in `response-metadata`. Each answer states its cost.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -114,14 +113,14 @@ def operations() -> tuple[Operation, ...]:
     return (
         Operation(
             name="chat",
-            path=re.compile(f"{base}/language-model/?"),
+            path=f"{base}/language-model/?",
             terminal=TERMINAL,
             read_json=read_json,
             read_stream=read_stream,
             prompt_text=prompt,
         ),
         *(
-            Operation(name=name, path=re.compile(f"{base}/{kind}-model/?"), read_json=read_json)
+            Operation(name=name, path=f"{base}/{kind}-model/?", read_json=read_json)
             for name, kind in (
                 *(("embeddings", "embedding"), ("image_generation", "image"), ("rerank", "reranking")),
                 *(("video_generation", "video"), ("speech", "speech"), ("transcription", "transcription")),

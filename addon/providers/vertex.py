@@ -64,8 +64,8 @@ def _publisher(name: str, model: str = "[^/:]+") -> str:
 def _claude() -> Operation:
     """Anthropic's Messages API, whose model is in the path; an error may be Google's, in a list."""
     return replace(
-        next(one for one in anthropic.PROVIDER.operations if one.path.fullmatch("/v1/messages")),
-        path=re.compile(_publisher("anthropic") + ":(?:rawPredict|streamRawPredict)"),
+        next(one for one in anthropic.PROVIDER.operations if one.match("/v1/messages")),
+        path=_publisher("anthropic") + ":(?:rawPredict|streamRawPredict)",
         read_json=lambda body: anthropic.read_json(the_one(body)),
     )
 
@@ -84,17 +84,15 @@ PROVIDER = Provider(
         *gemini_media.operations(_publisher("google")),
         # A tuned Gemini answers with the name of its base, whose price it has.
         *generate_content(_PLACE + "endpoints/(?P<model>[^/:]+)", with_tools),
-        Operation(
-            name="count_tokens", path=re.compile(_publisher("anthropic", "count-tokens") + ":rawPredict"), is_free=True
-        ),
+        Operation(name="count_tokens", path=_publisher("anthropic", "count-tokens") + ":rawPredict", is_free=True),
         _claude(),
-        replace(mistral.OCR, path=re.compile(_publisher("mistralai", "mistral-ocr[^/:]*") + ":rawPredict")),
+        replace(mistral.OCR, path=_publisher("mistralai", "mistral-ocr[^/:]*") + ":rawPredict"),
         mistral.chat_at(_publisher("(?:mistralai|ai21)") + ":(?:rawPredict|streamRawPredict)"),
         # https://cloud.google.com/vertex-ai/generative-ai/docs/migrate/openai/overview: self-deployed models
         *map(_hourly, operations(_PLACE + r"endpoints/\d+(?:/v1)?", "chat", "text_completion", "embeddings")),
         Operation(
             name="predict",
-            path=re.compile(_PLACE + "endpoints/[^/:]+:(?:predict|rawPredict|streamRawPredict)"),
+            path=_PLACE + "endpoints/[^/:]+:(?:predict|rawPredict|streamRawPredict)",
             read_json=read_own,
         ),
         *google_grpc.vertex_operations(

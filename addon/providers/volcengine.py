@@ -3,7 +3,6 @@
 Paths and fields: the package byteplus-python-sdk-v2, byteplussdkarkruntime/resources and types.
 """
 
-import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -49,24 +48,24 @@ PROVIDER: Final = Provider(
         anthropic_shaped.messages("/api(?:/coding|/compatible|/plan)?/v1/messages"),
         Operation(
             name="embeddings",
-            path=re.compile(f"{_BASE}(?:/batch/embeddings|/embeddings/multimodal|/batch/embeddings/multimodal)/?"),
+            path=f"{_BASE}(?:/batch/embeddings|/embeddings/multimodal|/batch/embeddings/multimodal)/?",
             read_json=openai_shaped.read_any,
         ),
         Operation(
             name="image_generation",
-            path=re.compile(f"{_BASE}/images/generations/?"),
+            path=f"{_BASE}/images/generations/?",
             read_json=read_images,
             with_request=media.of_images,
         ),
         Operation(
             name="video_generation",
-            path=re.compile(f"{_BASE}/contents/generations/tasks/?"),
+            path=f"{_BASE}/contents/generations/tasks/?",
             read_json=read_task,
         ),
         Operation(
             name="retrieve_task",
             method="GET",
-            path=re.compile(f"{_BASE}/contents/generations/tasks/[^/]+"),
+            path=f"{_BASE}/contents/generations/tasks/[^/]+",
             read_json=read_task,
             with_request=charged_by_path,
         ),

@@ -1,6 +1,5 @@
 """Voyage's embeddings of images and of chunks in their context. https://docs.voyageai.com/reference"""
 
-import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -27,10 +26,10 @@ def read_multimodal(body: Json) -> Reading:
 
 
 OPERATIONS: Final = (
-    Operation(name="embeddings", path=re.compile("/v1/multimodalembeddings/?"), read_json=read_multimodal),
+    Operation(name="embeddings", path="/v1/multimodalembeddings/?", read_json=read_multimodal),
     Operation(
         name="embeddings",
-        path=re.compile("/v1/contextualizedembeddings/?"),
+        path="/v1/contextualizedembeddings/?",
         read_json=openai_shaped.read_embeddings,
     ),
 )

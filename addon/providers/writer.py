@@ -1,6 +1,5 @@
 """Writer. Paths and fields: its SDK, writerai/resources and writerai/types. https://dev.writer.com/api-reference"""
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -48,17 +47,16 @@ def _failure(chunks: list[Json]) -> str | None:
 
 
 _CHAT: Final = openai_shaped.operations("/v1", "chat", read_usage=usage, asks_usage=False)[0]
-_APPLICATION: Final = re.compile("/v1/applications/[^/]+/?")
 
 PROVIDER: Final = Provider(
     name="writer",
     origin="https://api.writer.com",
     hosts=("api.writer.com",),
     operations=(
-        replace(_CHAT, path=re.compile("/v1/chat/?")),
+        replace(_CHAT, path="/v1/chat/?"),
         Operation(
             name="text_completion",
-            path=re.compile("/v1/completions/?"),
+            path="/v1/completions/?",
             terminal=openai_shaped.DONE,
             read_json=read_completion,
             read_stream=read_completion_stream,
@@ -66,7 +64,7 @@ PROVIDER: Final = Provider(
         ),
         Operation(
             name="text_completion",
-            path=_APPLICATION,
+            path="/v1/applications/[^/]+/?",
             terminal=openai_shaped.DONE,
             read_json=read_application,
             read_stream=read_application_stream,

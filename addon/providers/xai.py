@@ -1,6 +1,5 @@
 """xAI. https://docs.x.ai/docs/api-reference"""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -102,7 +101,7 @@ PROVIDER: Final = Provider(
         Operation(
             name="chat",
             method="GET",
-            path=re.compile("/v1/chat/deferred-completion/[^/]+"),
+            path="/v1/chat/deferred-completion/[^/]+",
             read_json=_CHAT[0].read_json,
             with_request=charged_by_path,
         ),
@@ -110,18 +109,18 @@ PROVIDER: Final = Provider(
         *media.operations("/v1", "images", complete=complete),
         # `{text, voice_id, language}` becomes sound: XAIHttpTTSService of pipecat-ai; charged by the character, at a price that
         # no source we could read confirms. https://docs.x.ai/developers/model-capabilities/audio/text-to-speech
-        replace(media.operations("/v1", "speech", complete=complete)[0], path=re.compile("/v1/tts/?")),
+        replace(media.operations("/v1", "speech", complete=complete)[0], path="/v1/tts/?"),
         # litellm/llms/xai/audio_transcription/transformation.py: by the second of sound, which the answer states
-        replace(media.operations("/v1", "transcription", complete=complete)[0], path=re.compile("/v1/stt/?")),
+        replace(media.operations("/v1", "transcription", complete=complete)[0], path="/v1/stt/?"),
         Operation(
             name="video_generation",
-            path=re.compile("/v1/videos/(?:generations|edits|extensions)/?"),
+            path="/v1/videos/(?:generations|edits|extensions)/?",
             read_json=read_video,
         ),
         Operation(
             name="video_generation",
             method="GET",
-            path=re.compile("/v1/videos/[^/]+"),
+            path="/v1/videos/[^/]+",
             read_json=read_video,
             with_request=charged_by_path,
         ),

@@ -3,7 +3,6 @@
 Each answer states its own cost, the discount of batches in it: https://docs.x.ai/developers/cost-tracking
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,7 +18,7 @@ def operation(base: str, read_answer: Callable[[Json], Reading]) -> Operation:
     """`base`: a regular expression such as `/v1`."""
     return Operation(
         name="batch_results",
-        path=re.compile(f"{base}/batches/[^/]+/results/?"),
+        path=f"{base}/batches/[^/]+/results/?",
         method="GET",
         read_json=lambda body: read_page(body, read_answer),
         with_request=charged_by_page,

@@ -3,7 +3,6 @@
 A completion that is asked for later answers with its id; the result is looked at until it is there.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -56,14 +55,14 @@ def read_layout(body: Json) -> Reading:
 
 
 OPERATIONS: Final = (
-    Operation(name="chat", path=re.compile(f"{_BASE}/async/chat/completions/?"), read_json=read_asked_for),
+    Operation(name="chat", path=f"{_BASE}/async/chat/completions/?", read_json=read_asked_for),
     Operation(
         name="chat",
         method="GET",
-        path=re.compile(f"{_BASE}/async-result/[^/]+"),
+        path=f"{_BASE}/async-result/[^/]+",
         read_json=read_fetched,
         with_request=charged_by_path,
     ),
-    Operation(name="web_search", path=re.compile(f"{_BASE}/web_search/?"), read_json=read_search),
-    Operation(name="ocr", path=re.compile(f"{_BASE}/layout_parsing/?"), read_json=read_layout),
+    Operation(name="web_search", path=f"{_BASE}/web_search/?", read_json=read_search),
+    Operation(name="ocr", path=f"{_BASE}/layout_parsing/?", read_json=read_layout),
 )

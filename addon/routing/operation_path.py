@@ -109,7 +109,7 @@ def _in_any_case(provider: Provider, method: str, path: str, host: str) -> tuple
     if not path.lower().startswith(registry.path_of_host(host)):
         return None
     for candidate in provider.operations:
-        if candidate.method == method.upper() and (match := _loose(candidate.path.pattern).fullmatch(path)):
+        if candidate.method == method.upper() and (match := _loose(candidate.path).fullmatch(path)):
             return candidate, match.groupdict().get("model")
     return None
 

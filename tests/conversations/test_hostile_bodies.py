@@ -87,7 +87,7 @@ def test_no_call_fails(
     call: tuple[Provider, Operation], body: Json, answer: Json, raw: bytes, data: st.DataObject
 ) -> None:
     provider, operation = call
-    path = str(data.draw(st.from_regex(operation.path.pattern, fullmatch=True)))
+    path = str(data.draw(st.from_regex(operation.path, fullmatch=True)))
     texts = [
         orjson.dumps(answer).decode(),
         "data: " + orjson.dumps(answer).decode() + "\n\n",

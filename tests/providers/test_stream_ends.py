@@ -74,7 +74,7 @@ READERS: Final[dict[tuple[str, Terminal], Shape]] = {
 
 
 def _shapes(operation: Operation) -> tuple[Shape, ...]:
-    assert operation.terminal and operation.read_stream, f"{operation.path.pattern} has a stream without a Terminal"
+    assert operation.terminal and operation.read_stream, f"{operation.path} has a stream without a Terminal"
     own = READERS.get((operation.read_stream.__module__.rpartition(".")[2], operation.terminal))
     return (own,) if own else SHAPES[operation.terminal]
 

@@ -1,7 +1,5 @@
 """The operation of a path, however it is spelled."""
 
-import re
-
 import pytest
 
 from addon.providers import registry
@@ -47,7 +45,7 @@ def test_what_clients_really_send_is_not_ambiguous(name: str, path: str) -> None
 
 def test_a_pattern_may_take_an_encoded_slash() -> None:
     """A Bedrock model is an ARN."""
-    converse = Operation(name="chat", path=re.compile(r"/model/(?P<model>[^/]+)/converse"))
+    converse = Operation(name="chat", path=r"/model/(?P<model>[^/]+)/converse")
     provider = Provider(name="x", origin="https://x.example", hosts=("x.example",), operations=(converse,))
     path = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.anthropic.claude/converse"
     assert not classify(provider, "POST", path, "x.example").is_ambiguous
