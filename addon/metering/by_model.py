@@ -19,7 +19,7 @@ class Divided(NamedTuple):
 
 def divided(usage: Usage | None, units: Units) -> Divided | None:
     """None where one model did all of it. Raises Unpriced where a share is not known, or is more than the whole."""
-    if not any(" of " in unit for unit in units):
+    if not any(map(share_of, units)):
         return None
     shares: dict[str, Usage] = {}
     beside: dict[str, Decimal | None] = {}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_usage, dialect
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, stream_failure, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal
 from addon.providers.openai_shaped import completion_prompt, operations
 from addon.providers.pieces import Pieces
@@ -107,7 +107,7 @@ def read_completion_stream(events: Iterable[Event]) -> Reading:
 
 def _completion(chunks: list[Json]) -> Reading:
     head = next((chunk for chunk in chunks if string(at(chunk, "model"))), None)
-    failure = next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
+    failure = stream_failure(chunks)
     last = next((chunk for chunk in reversed(chunks) if string(at(chunk, "stop_reason"))), None)
     said = "".join(string(at(chunk, "completion")) or "" for chunk in chunks)
     return _reading(head, None, last, said, "", failure)

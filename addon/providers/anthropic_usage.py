@@ -61,7 +61,7 @@ def billed(message: Json, raw: Json, blocks: Sequence[Json], refusal: Json) -> B
     whole = None if declined else _own(total, iterations, model)
     shares = _shares(iterations, model, blocks)
     for share in shares.values():
-        whole = added(whole, share) if whole else share
+        whole = added(whole, share)
     return Billed(
         model=model,
         usage=total if whole is None else whole,
@@ -94,11 +94,11 @@ def _own(total: Usage | None, iterations: Sequence[Json], model: str | None) -> 
         if string(at(entry, "model")) not in (None, model) or (stated := usage(entry)) is None:
             continue
         if _kind(entry) in ("compaction", "advisor_message"):
-            beside = added(beside, stated) if beside else stated
+            beside = added(beside, stated)
         else:
-            sampled = added(sampled, stated) if sampled else stated
+            sampled = added(sampled, stated)
     own = larger(total, sampled) if total and sampled else total or sampled
-    return added(own, beside) if own and beside else own or beside
+    return added(own, beside) if beside else own
 
 
 def _shares(iterations: Sequence[Json], model: str | None, blocks: Sequence[Json]) -> dict[str, Usage]:
@@ -110,7 +110,7 @@ def _shares(iterations: Sequence[Json], model: str | None, blocks: Sequence[Json
         if other is None or other == model or (_kind(entry) == "message" and other in unbilled):
             continue
         stated = usage(entry) or Usage()
-        shares[other] = added(shares[other], stated) if other in shares else stated
+        shares[other] = added(shares.get(other), stated)
     return shares
 
 

@@ -124,6 +124,11 @@ def error_type(body: Json) -> str | None:
     return _own_word(body) if is_error and _ANSWERS.isdisjoint(body) else None
 
 
+def stream_failure(chunks: Iterable[Json]) -> str | None:
+    """The `error_type` of the first chunk that has an `error`, whatever that is; None: no chunk has one."""
+    return next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
+
+
 def stream_error(events: Sequence[Event]) -> str | None:
     """The type of an error that ended a stream: it is in the last event, or just before a `[DONE]`."""
     for event in events[-2:]:

@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, gemini, openai_shaped
-from addon.providers.fields import amount, at, json_of
-from addon.providers.model import Json, Operation, Provider, Reading
-from addon.providers.openai_shaped import Complete
+from addon.providers.completed import Complete, completed
+from addon.providers.fields import amount, at
+from addon.providers.model import Json, Provider, Reading
 
 
-def _completed(cost_of: Callable[[Json], Decimal | None]) -> Complete:
+def _by_stated_cost(cost_of: Callable[[Json], Decimal | None]) -> Complete:
     """The last cost that an answer states."""
 
     def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
@@ -20,16 +20,6 @@ def _completed(cost_of: Callable[[Json], Decimal | None]) -> Complete:
         return replace(reading, stated_cost_usd=stated)
 
     return complete
-
-
-def _of_gemini(operation: Operation, complete: Complete) -> Operation:
-    read_json, read_stream = operation.read_json, operation.read_stream
-    return replace(
-        operation,
-        read_json=read_json and (lambda body: complete(read_json(body), [body])),
-        read_stream=read_stream
-        and (lambda events: complete(read_stream(seen := list(events)), [json_of(event) for event in seen])),
-    )
 
 
 def opencodes_cost(chunk: Json) -> Decimal | None:
@@ -52,9 +42,9 @@ def llmgateways_cost(chunk: Json) -> Decimal | None:
     return amount(at(chunk, "usage", "cost_usd_total"))
 
 
-_OPENCODE: Final = _completed(opencodes_cost)
-_NANO_GPT: Final = _completed(nano_gpts_cost)
-_LLMGATEWAY: Final = _completed(llmgateways_cost)
+_OPENCODE: Final = _by_stated_cost(opencodes_cost)
+_NANO_GPT: Final = _by_stated_cost(nano_gpts_cost)
+_LLMGATEWAY: Final = _by_stated_cost(llmgateways_cost)
 _SHAPED: Final = ("chat", "text_completion", "embeddings", "responses")
 
 OPENCODE: Final = Provider(
@@ -65,7 +55,7 @@ OPENCODE: Final = Provider(
         *openai_shaped.operations("/zen/v1", *_SHAPED, complete=_OPENCODE),
         anthropic_shaped.messages("/zen/v1/messages", _OPENCODE),
         *(
-            _of_gemini(operation, _OPENCODE)
+            completed(operation, _OPENCODE)
             for operation in gemini.generate_content(r"/zen/v1/models/(?P<model>[^/:]+)")
         ),
         # Paid by the plan `Go`: the cost that its answers state is always 0.

@@ -171,44 +171,29 @@ class Readers:
 
 def gemini_operations(readers: Readers) -> tuple[Operation, ...]:
     service = "google[.]ai[.]generativelanguage[.]v1(?:alpha|beta)?[.]GenerativeService"
-    return (
+    calls = (
         *_generating(service, _REQUEST, _ANSWER, readers),
-        _by_plain_name(
-            call("embeddings", f"{service}/(?:Batch)?EmbedContents?", _BY_MODEL, _ANYTHING, readers.read_json)
-        ),
-        _by_plain_name(
-            call("count_tokens", f"{service}/CountTokens", _BY_MODEL, _ANYTHING, readers.read_json, is_free=True)
-        ),
+        call("embeddings", f"{service}/(?:Batch)?EmbedContents?", _BY_MODEL, _ANYTHING, readers.read_json),
+        call("count_tokens", f"{service}/CountTokens", _BY_MODEL, _ANYTHING, readers.read_json, is_free=True),
     )
+    return tuple(map(_by_plain_name, calls))
 
 
 def vertex_operations(readers: Readers) -> tuple[Operation, ...]:
     service = "google[.]cloud[.]aiplatform[.]v1(?:beta1)?[.]PredictionService"
     placed = replace(readers, complete=lambda reading, asked: _placed(readers.complete(reading, asked), asked))
-    return (
+    calls = (
         *_generating(service, _VERTEX_REQUEST, _VERTEX_ANSWER, placed),
-        _by_plain_name(
-            call("embeddings", f"{service}/EmbedContent", _BY_MODEL, _EMBEDDED, readers.read_json, placed.complete)
-        ),
+        call("embeddings", f"{service}/EmbedContent", _BY_MODEL, _EMBEDDED, readers.read_json, placed.complete),
     )
+    return tuple(map(_by_plain_name, calls))
 
 
 def _generating(service: str, request: Schema, answer: Schema, readers: Readers) -> tuple[Operation, ...]:
+    streamed = f"{service}/StreamGenerateContent"
     return (
-        _by_plain_name(
-            call("chat", f"{service}/GenerateContent", request, answer, readers.read_json, readers.complete)
-        ),
-        _by_plain_name(
-            stream(
-                "chat",
-                f"{service}/StreamGenerateContent",
-                request,
-                answer,
-                readers.read_stream,
-                readers.prompt_text,
-                readers.complete,
-            )
-        ),
+        call("chat", f"{service}/GenerateContent", request, answer, readers.read_json, readers.complete),
+        stream("chat", streamed, request, answer, readers.read_stream, readers.prompt_text, readers.complete),
     )
 
 

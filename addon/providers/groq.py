@@ -40,7 +40,7 @@ def _shared(reading: Reading, breakdown: Json) -> Reading:
     for entry in items(at(breakdown, "models")):
         model = string(at(entry, "model")) or "unnamed"
         stated = openai_shaped.usage(at(entry, "usage")) or Usage()
-        shares[model] = added(shares[model], stated) if model in shares else stated
+        shares[model] = added(shares.get(model), stated)
     total = reduce(added, shares.values())
     shares.pop(reading.response_model or "", None)
     return replace(

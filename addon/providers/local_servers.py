@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from addon.providers import anthropic_shaped, local_pooling
-from addon.providers.fields import at, count, error_type, items, json_of, string, words
+from addon.providers.fields import at, count, items, json_of, stream_failure, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import DONE, operations
 
@@ -32,7 +32,7 @@ def read_llamacpp(chunks: list[Json]) -> Reading:
         usage=_stated(usage),
         usage_raw={name: at(last, name) for name in names if at(last, name) is not None} or None,
         text="".join(string(at(chunk, "content")) or "" for chunk in chunks) or None,
-        error_type=_failure(chunks),
+        error_type=stream_failure(chunks),
     )
 
 
@@ -56,7 +56,7 @@ def read_sglang(chunks: list[Json]) -> Reading:
         usage=_stated(usage),
         usage_raw=(infos[0] if len(infos) == 1 else infos) or None,
         text="\n".join(string(at(part, "text")) or "" for part in last.values()) or None,
-        error_type=_failure(chunks),
+        error_type=stream_failure(chunks),
     )
 
 
@@ -98,7 +98,7 @@ def read_lmstudio(chunks: list[Json]) -> Reading:
         usage=_stated(usage),
         usage_raw=stats,
         text="\n".join(said) or spoken or None,
-        error_type=_failure(chunks),
+        error_type=stream_failure(chunks),
     )
 
 
@@ -149,10 +149,6 @@ def _words(*values: Json) -> tuple[str, ...]:
 
 def _model(chunks: list[Json]) -> str | None:
     return next((model for chunk in chunks if (model := string(at(chunk, "model")))), None)
-
-
-def _failure(chunks: list[Json]) -> str | None:
-    return next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
 
 
 LLAMACPP: Final = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_shaped
+from addon.providers.completed import Complete
 from addon.providers.fields import amount, at, count, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
-from addon.providers.openai_shaped import Complete
 
 
 def operations(base: str, *names: str, complete: Complete | None = None) -> tuple[Operation, ...]:

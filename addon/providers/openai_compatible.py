@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_videos, voyage, zai
+from addon.providers.completed import Complete
 from addon.providers.fields import at, error_type, items
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
-from addon.providers.openai_shaped import Complete
 
 CHAT: Final = ("chat",)
 COMPLETIONS: Final = ("chat", "text_completion")

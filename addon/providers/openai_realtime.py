@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers.completed import Complete
 from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Event, Json, Operation, Reading, Usage
 from addon.providers.openai_responses import prompt as responses_prompt
-from addon.providers.openai_shaped import Complete, operations, token_parts
+from addon.providers.openai_shaped import operations, token_parts
 from addon.providers.openai_shaped import usage as openai_usage
 from addon.providers.openai_sockets import REALTIME, REALTIME_NAME, RESPONSES
 

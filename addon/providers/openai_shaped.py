@@ -3,20 +3,19 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
+from addon.providers.completed import Complete
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
 from addon.providers.pieces import Pieces
 
-# Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
-Complete = Callable[[Reading, Sequence[Json]], Reading]
 DONE: Final = Terminal(line_start=rb"data: ?\[DONE\]")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import openai_shaped
-from addon.providers.fields import at, error_type, items, json_of, string, words
+from addon.providers.fields import at, error_type, items, json_of, stream_failure, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal
 
 CHAT_END: Final = Terminal(anywhere=rb'"finish_reason":\s*"')
@@ -31,7 +31,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
     """Each event is the whole answer so far."""
     chunks = [found for event in events if isinstance(found := json_of(event), dict)]
     whole = next((chunk for chunk in reversed(chunks) if at(chunk, "responses")), None)
-    failure = next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
+    failure = stream_failure(chunks)
     return replace(read_json(whole), error_type=failure)
 
 

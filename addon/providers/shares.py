@@ -34,8 +34,10 @@ def share_of(unit: str) -> tuple[str, str] | None:
     return (column, model) if of and column in COLUMNS else None
 
 
-def added(one: Usage, other: Usage) -> Usage:
+def added(one: Usage | None, other: Usage) -> Usage:
     """A count that neither states stays unknown."""
+    if one is None:
+        return other
     pairs = {name: (getattr(one, name), getattr(other, name)) for name in COLUMNS}
     return Usage(
         **{name: None if pair == (None, None) else (pair[0] or 0) + (pair[1] or 0) for name, pair in pairs.items()}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import openai_shaped
-from addon.providers.fields import at, count, error_type, items, json_of, string
+from addon.providers.fields import at, count, error_type, items, json_of, stream_failure, string
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
 
 
@@ -26,7 +26,7 @@ def read_completion_stream(events: Iterable[Event]) -> Reading:
     """Chunks `{"value": "words"}`."""
     chunks = [json_of(event) for event in events]
     said = "".join(string(at(chunk, "value")) or "" for chunk in chunks)
-    return Reading(text=said or None, error_type=_failure(chunks))
+    return Reading(text=said or None, error_type=stream_failure(chunks))
 
 
 def read_application(body: Json) -> Reading:
@@ -38,12 +38,8 @@ def read_application_stream(events: Iterable[Event]) -> Reading:
     chunks = [json_of(event) for event in events]
     return Reading(
         text="".join(string(at(chunk, "delta", "content")) or "" for chunk in chunks) or None,
-        error_type=_failure(chunks),
+        error_type=stream_failure(chunks),
     )
-
-
-def _failure(chunks: list[Json]) -> str | None:
-    return next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)
 
 
 _CHAT: Final = openai_shaped.operations("/v1", "chat", read_usage=usage, asks_usage=False)[0]

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import media
+from addon.providers.completed import Complete
 from addon.providers.fields import at, dumped, items, json_of, string
 from addon.providers.grpc_calls import call, stream
 from addon.providers.model import Asked, Event, Json, Operation, Reading
-from addon.providers.openai_shaped import Complete
 from addon.providers.protobuf import Schema, inside, number, text
 
 _REASONS: Final = {

@@ -1,0 +1,27 @@
+"""A shape that several companies speak, completed by what one of them adds to the answer."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from addon.providers.fields import json_of
+from addon.providers.model import Event, Json, Operation, Reading
+
+# Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
+Complete = Callable[[Reading, Sequence[Json]], Reading]
+
+
+def completed(operation: Operation, complete: Complete) -> Operation:
+    read_json, read_stream = operation.read_json, operation.read_stream
+
+    def completed_json(body: Json) -> Reading:
+        return complete(read_json(body) if read_json else Reading(), [body])
+
+    def completed_stream(events: Iterable[Event]) -> Reading:
+        seen = list(events)
+        return complete(read_stream(seen) if read_stream else Reading(), [json_of(event) for event in seen])
+
+    return replace(
+        operation,
+        read_json=read_json and completed_json,
+        read_stream=read_stream and completed_stream,
+    )
