@@ -5,10 +5,13 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import settings
+
+from tests.objects.google import Google, environment, google
 
 # Days of a report are those of the machine's zone; processes that tests start inherit this one.
 os.environ["TZ"] = "UTC"
@@ -40,3 +43,12 @@ def _memory_of_its_own() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_DATA, _MEMORY)
     yield
     resource.setrlimit(resource.RLIMIT_DATA, _MEMORY)
+
+
+@pytest.fixture
+def google_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Google]:
+    """Google's storage, as this process's environment names it."""
+    with google() as served:
+        for name, value in (environment(served) | {"XDG_CACHE_HOME": str(tmp_path / "cache")}).items():
+            monkeypatch.setenv(name, value)
+        yield served

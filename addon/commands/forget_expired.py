@@ -41,15 +41,16 @@ def forget_expired(data: Path, config: Path | None, ask: Callable[[], None], now
     if not found and not there:
         click.echo("nothing is due")
         return
+    shelves = shelves_of(settings)
     for line in (*due_lines(found), *there_lines(there)):
         click.echo(line, err=True)
     ask()
     with changing_alone(folders, settings, url if there else None) as released, progress_bar() as progress:
         bar = progress.add_task("deleting, day by day", total=len(found))
-        gone = delete_expired(folders, retention, moment, shelves_of(settings), told=lambda due: progress.advance(bar))
+        gone = delete_expired(folders, retention, moment, shelves, told=lambda due: progress.advance(bar))
         remove_old_files(folders)
         if released:
-            gone.merge(_expire_there(folders, released, settings, moment, there))
+            gone.merge(_expire_there(folders, released, retention, moment, shelves, there))
     tables_follow(data, settings, url if there else None)
     click.echo(f"deleted {gone}" if gone.rows else "nothing was due")
     warn(f"receipt in {folders.receipts}")
@@ -82,7 +83,12 @@ def due_there(folders: "Folders", url: str | None, retention: "Retention", now: 
 
 
 def _expire_there(
-    folders: "Folders", released: "Released", settings: "Settings", now: datetime, due: dict[date, str]
+    folders: "Folders",
+    released: "Released",
+    retention: "Retention",
+    now: datetime,
+    shelves: "tuple[AnswerShelf, ...]",
+    due: dict[date, str],
 ) -> "Gone":
     from addon.settling.retention import Gone
     from addon.settling.retention_there import expire_days
@@ -92,7 +98,7 @@ def _expire_there(
         released.recall_events()  # each part that was sent took them along
         part = {day: due[day] for day in days}
         lake = released.shipper.lake
-        whole.merge(expire_days(folders, lake, settings.retention, now, shelves_of(settings), part))
+        whole.merge(expire_days(folders, lake, retention, now, shelves, part))
     return whole
 
 

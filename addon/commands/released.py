@@ -73,15 +73,10 @@ def changing_alone(
 def _shipping_alone(folders: "Folders", wait: Callable[[float], None]) -> Iterator[None]:
     from addon.storage.folders import tried_lock
 
-    deadline = time.monotonic() + SHIP_PATIENCE_S
-    while True:
-        with tried_lock(folders.ship_lock) as ours:
-            if ours:
-                yield
-                return
-        if time.monotonic() >= deadline:
+    with tried_lock(folders.ship_lock, SHIP_PATIENCE_S, wait) as ours:
+        if not ours:
             raise Failure(f"a proxy is shipping {folders.data} just now; run this again when it is done")
-        wait(0.1)
+        yield
 
 
 @contextlib.contextmanager

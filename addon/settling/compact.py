@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -61,12 +60,7 @@ def remove_replaced(folders: Folders, now: float) -> None:
 @contextlib.contextmanager
 def only_merger(folders: Folders, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
     """Nobody else merges meanwhile; a proxy's settler goes on settling. Raises Busy, OSError."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        with tried_lock(folders.merge_lock) as ours:
-            if ours:
-                yield
-                return
-        if time.monotonic() >= deadline:
+    with tried_lock(folders.merge_lock, patience_s) as ours:
+        if not ours:
             raise Busy
-        time.sleep(0.1)
+        yield

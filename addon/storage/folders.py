@@ -26,6 +26,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Final
 
 SEGMENT: Final = re.compile(r"(?P<run>\d{8}T\d{6}-[0-9a-f]{16})-(?P<seq>\d{6,})")
+LOCK_LOOK_S: Final = 0.1  # between two looks at a lock that another process has
 _SETTLED: Final = re.compile(rf"(?P<segment>{SEGMENT.pattern})\.(?P<date>\d{{4}}-\d\d-\d\d)\.jsonl")
 
 
@@ -198,18 +200,25 @@ def open_file(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 @contextlib.contextmanager
-def tried_lock(path: Path) -> Iterator[bool]:
-    """Tries the lock of a file, which is made if it is missing, without waiting; yields whether we have it. Raises OSError."""
+def tried_lock(path: Path, patience_s: float = 0.0, wait: Callable[[float], None] = time.sleep) -> Iterator[bool]:
+    """Tries the lock of a file, which is made if it is missing, for as long as `patience_s`; yields whether we have it. `wait`
+    gets seconds. Raises OSError."""
     import fcntl  # Windows lacks it, and must be able to say that it is not supported
 
     descriptor = open_file(path, os.O_CREAT | os.O_RDWR)
-    try:
+    deadline = time.monotonic() + patience_s
+
+    def locked() -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            return False
+        return True
+
+    try:
+        while not (ours := locked()) and time.monotonic() < deadline:
+            wait(LOCK_LOOK_S)
+        yield ours
     finally:
         os.close(descriptor)
 

@@ -357,9 +357,8 @@ def test_questions_of_many_threads_find_older_and_torn_files_at_the_same_time(tm
 
 def test_ctrl_c_ends_a_question_as_it_ends_a_program(tmp_path: Path) -> None:
     code = f"""
-import pathlib, signal
+import pathlib
 from analysis.lake import Lake
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts a job in the background without it
 def question(connection):
     connection.execute("select 1")
     print("it begins", flush=True)

@@ -3,7 +3,7 @@ here, once, whatever is killed."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from analysis.lake import Lake
 from analysis.released_files import ReleasedFiles
 from tests.analysis.writing import made_up_rows, tell, to_parquet
 from tests.buckets import stored_ids
-from tests.objects.google import Google, environment, google
+from tests.objects.google import Google
 from tests.settling.in_bucket import URL, files_here, release, shipper_of
 from tests.settling.kills import killed_before_each_step
 
@@ -37,15 +37,7 @@ ALL_OTHERS = ALL - OF_ANN
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
-    with google() as served:
-        for name, value in environment(served).items():
-            monkeypatch.setenv(name, value)
-        yield served
-
-
-@pytest.fixture
-def folders(tmp_path: Path, served: Google) -> Folders:
+def folders(tmp_path: Path, google_store: Google) -> Folders:
     """A folder all of whose files are in the bucket only."""
     folders = Folders(tmp_path / "data")
     to_parquet(folders.data, ROWS, 1)
@@ -136,12 +128,12 @@ def test_forget_expired_looks_through_days_in_the_bucket(folders: Folders) -> No
 
 
 def test_a_bucket_that_does_not_answer_or_is_not_the_one_of_the_settings_is_told(
-    folders: Folders, served: Google
+    folders: Folders, google_store: Google
 ) -> None:
-    served.refuses = (403, "AccessDenied")
+    google_store.refuses = (403, "AccessDenied")
     told = run(folders, "forget", "--user", "ann", "--yes")
     assert told.exit_code == 1 and "run this again" in told.stderr
-    served.refuses = None
+    google_store.refuses = None
     (folders.data / "heliograph.toml").write_text("")
     told = run(folders, "forget", "--user", "ann", "--yes")
     assert told.exit_code == 1 and "only in a bucket that the settings do not name (now: lake = nothing)" in told.stderr

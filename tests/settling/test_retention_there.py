@@ -1,7 +1,7 @@
 """`[retention]` for calls that are in a bucket only: they go there as they do here, once, wherever the process is killed."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from addon.storage.folders import Folders
 from addon.storage.record import FeedbackRow, PropertyChangeRow
 from tests.analysis.writing import made_up_rows, tell, to_parquet
 from tests.buckets import stored_ids
-from tests.objects.google import Google, environment, google
+from tests.objects.google import Google
 from tests.settling.in_bucket import LATER, URL, release, shipper_of
 from tests.settling.kills import killed_before_each_step
 
@@ -28,15 +28,7 @@ ALL = Counter(row.request_id for row in ROWS)
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
-    with google() as served:
-        for name, value in environment(served).items():
-            monkeypatch.setenv(name, value)
-        yield served
-
-
-@pytest.fixture
-def folders(tmp_path: Path, served: Google) -> Folders:
+def folders(tmp_path: Path, google_store: Google) -> Folders:
     """A folder all of whose files are in the bucket only."""
     folders = Folders(tmp_path / "data")
     to_parquet(folders.data, ROWS, 1)
