@@ -37,8 +37,9 @@ ORDER: Final = (
     "analysis.reports",
     "analysis.conversations",
     "analysis",
-    "mitm",
     "hooks",
+    "mitm",
+    "calls",
     "intake",
     "demo",
     "settling",
@@ -64,15 +65,8 @@ ORDER: Final = (
     "worker",
     "start_module",
 )
-# Arrows that still point up, and why. The check fails when one of them is gone, so the list only shrinks.
-KNOWN: Final = {
-    ("hooks", "mitm"): "hooks send events to our stream (mitm/handlers.py), and connections.py installs it",
-}
 # Rooms whose files still import each other in a circle, and why.
-KNOWN_CIRCLE: Final = {
-    "hooks": "a call knows the flight that it follows, and the flight its calls",
-    "mitm": "our stream is made of parts that know it; hooks send it events",
-}
+KNOWN_CIRCLE: Final = {"mitm": "our stream is made of parts that know it"}
 
 
 class Import(NamedTuple):
@@ -156,24 +150,17 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def complaints(
-    found: Sequence[Import],
-    order: Sequence[str] = ORDER,
-    known: Mapping[tuple[str, str], str] = KNOWN,
-) -> list[str]:
+def complaints(found: Sequence[Import], order: Sequence[str] = ORDER) -> list[str]:
     """The violations, one sentence each."""
     place = {room: index for index, room in enumerate(order)}
     unknown = sorted({room for each in found for room in (each.room, each.imported)} - place.keys())
     if unknown:
         return [f"scripts/rooms.py: the room {room} has no place in ORDER" for room in unknown]
-    up = [each for each in found if place[each.imported] < place[each.room]]
-    wrong = [
+    return [
         f"{each.file}:{each.line}: {each.room} imports {each.imported}, which stands above it (ORDER in scripts/rooms.py)"
-        for each in up
-        if (each.room, each.imported) not in known
+        for each in found
+        if place[each.imported] < place[each.room]
     ]
-    gone = known.keys() - {(each.room, each.imported) for each in up}
-    return wrong + [f"scripts/rooms.py: {room} no longer imports {other}: take it out of KNOWN" for room, other in gone]
 
 
 def functions(root: Path = ROOT) -> list[Function]:

@@ -1,7 +1,7 @@
 """OpenAI's realtime sessions: the settings, what was sent since the last response, and the response.
 
 https://platform.openai.com/docs/api-reference/realtime-client-events and .../realtime-server-events; items as in openai
-3.52, types/realtime/conversation_item.py. The request is as addon/hooks/open_socket.py writes it.
+3.52, types/realtime/conversation_item.py. The request is as addon/calls/open_socket.py writes it.
 """
 
 from collections.abc import Iterable

@@ -3,9 +3,9 @@ long as the key is valid; never a connection."""
 
 from mitmproxy import http
 
+from addon.calls.connection import ClientConnection
+from addon.calls.marks import ADMITTED
 from addon.config import controls, proxy_url
-from addon.hooks.connection import ClientConnection
-from addon.hooks.marks import ADMITTED
 from addon.hooks.services import Services
 from addon.ids import keyed_hash
 from addon.routing.access import holder, why_no_call

@@ -3,9 +3,9 @@
 from mitmproxy import http
 from mitmproxy.net.http import status_codes
 
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.call import Call
 from addon.config import controls
-from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call import Call
 from addon.hooks.proxy import Proxy
 from addon.storage.journal import Journal
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from mitmproxy import http
 
-from addon.hooks.call import Call, Calls
+from addon.calls.call import Call, Calls
 from addon.hooks.request_body import read_body
 from addon.hooks.services import Services
 from addon.metering.content_coding import decode

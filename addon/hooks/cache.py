@@ -11,13 +11,13 @@ from typing import Literal
 
 from mitmproxy import http
 
+from addon.caching.claims import Claim
 from addon.caching.key import cache_keys, is_signed
 from addon.caching.policy import CachePolicy
 from addon.caching.store import Claimed, Hit
+from addon.calls.call import Call
 from addon.config import controls
 from addon.hooks.cached_answer import give
-from addon.hooks.call import Call
-from addon.hooks.claims import Claim
 from addon.hooks.coalesce import answer_from_flight, may_share
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body

@@ -1,5 +1,5 @@
 """Keeps each fresh answer that the cache is on for: for later calls (the store), and for identical calls at the same time
-(a flight, see `flights.py`).
+(a flight, see `calls/flights.py`).
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from mitmproxy import http
 from addon.caching.policy import CachePolicy
 from addon.caching.secrets import has_secrets
 from addon.caching.store import Stored, storable_headers
+from addon.calls.call import Call, Flight
+from addon.calls.failures import Failure
 from addon.config import controls
-from addon.hooks.call import Call
 from addon.hooks.coalesce import abandon, answer_from_flight, flight_key, may_share
-from addon.hooks.failures import Failure
-from addon.hooks.flights import Flight
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 from addon.metering.reading import decode, read_answer, request_facts
 from addon.metering.terminal import answer_framing
+from addon.mitm.handlers import deliver
 
 if TYPE_CHECKING:
     from addon.mitm.stream import CallStream
@@ -141,7 +141,7 @@ class StoreAnswers:
         call: Call | None = stream.call
         if call and call.sharing.leads:
             call.sharing.caller_left = call.copied.finished_at is None
-            call.sharing.leads.left_stream = stream
+            call.sharing.leads.end_early = lambda: deliver(stream.flow.client_conn.id, stream.abandoned())
             if not call.sharing.leads.followers:
                 await abandon(self.proxy.flights, call.sharing.leads)
 

@@ -6,8 +6,9 @@ from typing import Literal
 from mitmproxy import http
 
 from addon.caching.store import Hit
+from addon.calls.call import Call
+from addon.calls.parts import Reference
 from addon.config import controls
-from addon.hooks.call import Call, Reference
 from addon.metering.content_coding import decode
 
 

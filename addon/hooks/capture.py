@@ -14,10 +14,10 @@ from typing import Any, Final
 import orjson
 from mitmproxy import http
 
+from addon.calls.call import Call
+from addon.calls.call_life import CallState
+from addon.calls.failures import Failure
 from addon.config import kept_headers
-from addon.hooks.call import Call
-from addon.hooks.call_life import CallState
-from addon.hooks.failures import Failure
 from addon.hooks.proxy import Proxy
 from addon.hooks.redacted_capture import journal_redactor, redacted_body, redacted_end, redacted_start
 from addon.hooks.request_body import READ_HERE_BYTES, read_body

@@ -1,7 +1,7 @@
 """Identical calls at the same time: the first one is sent, the others get its answer while it comes.
 
 Only where the cache is on, and no bucket of several answers is being filled. In place of an upstream connection a caller
-follows the flight of an identical call (`flights.py`); like a hit, it is neither limited nor billed.
+follows the flight of an identical call (`calls/flights.py`); like a hit, it is neither limited nor billed.
 """
 
 import asyncio
@@ -11,11 +11,12 @@ from mitmproxy import http
 
 from addon.caching.policy import CachePolicy
 from addon.caching.store import Hit
+from addon.calls.call import Call, Calls, Flight, FlightFailed
+from addon.calls.connection import ClientConnection
+from addon.calls.failures import Failure
+from addon.calls.flights import Flights
+from addon.calls.parts import Reference
 from addon.hooks.cached_answer import give
-from addon.hooks.call import Call, Calls, Reference
-from addon.hooks.connection import ClientConnection
-from addon.hooks.failures import Failure
-from addon.hooks.flights import Flight, FlightFailed, Flights
 from addon.mitm.handlers import deliver, drain, wait_until_closed
 
 if TYPE_CHECKING:
@@ -54,16 +55,15 @@ async def answer_from_flight(flights: Flights, flow: http.HTTPFlow, call: Call) 
 async def abandon(flights: Flights, flight: Flight) -> None:
     """The last caller that waited is gone, the leader's before it: nothing more is to be generated and billed."""
     flights.close(flight)
-    stream = flight.left_stream
-    if stream and not flight.is_over:
+    if flight.end_early and not flight.is_over:
         flight.call.sharing.is_abandoned = True
-        await deliver(stream.flow.client_conn.id, stream.abandoned())
+        await flight.end_early()
 
 
 async def outlive_caller(flights: Flights, caller: ClientConnection, longest_s: float) -> None:
     """Until the calls are over that a caller that left leads and others follow: mitmproxy closes its upstream connections
     when we return."""
-    led = list(caller.leads)
+    led = flights.left_by(caller)
     for flight in led:
         if not flight.followers:
             flights.close(flight)
@@ -95,7 +95,7 @@ class Coalesce:
 
     async def error(self, flow: http.HTTPFlow) -> None:
         flight = self._let_go(flow)
-        if flight and flight.left_stream and not flight.followers:
+        if flight and flight.end_early and not flight.followers:
             await abandon(self.flights, flight)
 
     def _let_go(self, flow: http.HTTPFlow) -> Flight | None:

@@ -11,13 +11,13 @@ from mitmproxy.hooks import Hook
 from mitmproxy.proxy import layer, server_hooks
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
+from addon.calls.answers import error_answer
+from addon.calls.connection import Address, ClientConnection
 from addon.config import controls, proxy_url
 from addon.config.upstreams import Origin
 from addon.descriptors import LONGEST_QUEUE, raise_limit
 from addon.hooks.admission import introduce, may_call, why_not
-from addon.hooks.answers import error_answer
 from addon.hooks.coalesce import outlive_caller
-from addon.hooks.connection import Address, ClientConnection
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import proxy_key_needed
 from addon.hooks.services import Services

@@ -13,12 +13,12 @@ from typing import Final
 import orjson
 from mitmproxy import http
 
+from addon.calls.answers import answer_now, api_error, json_answer
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.marks import ENDPOINT
 from addon.config.controls import AUTH
-from addon.hooks.answers import answer_now, api_error, json_answer
 from addon.hooks.api_process import ApiDown
-from addon.hooks.attempt_outcomes import NoAnswer
 from addon.hooks.endpoint_headers import CALLER, COUNTS, TOKEN
-from addon.hooks.marks import ENDPOINT
 from addon.hooks.proxy import Proxy
 from addon.hooks.route import is_under_our_name
 from addon.hooks.services import Services

@@ -3,10 +3,10 @@
 An answer that another addon has made is left alone.
 """
 
-from addon.hooks.answers import error_answer
-from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call import Calls
-from addon.hooks.failures import CONSEQUENCES, Phase
+from addon.calls.answers import error_answer
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.call import Calls
+from addon.calls.failures import CONSEQUENCES, Phase
 
 
 class ErrorAnswers:

@@ -9,11 +9,13 @@ from typing import Final
 
 from mitmproxy import connection, http
 
+from addon.calls.call import Call, Calls
+from addon.calls.own_headers import take_off
+from addon.calls.parts import Fields
 from addon.hooks.ask_usage import ask_usage
-from addon.hooks.call import Call, Calls, Fields
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
-from addon.hooks.send_to import send_to, take_off
+from addon.hooks.send_to import send_to
 from addon.hooks.services import Services
 from addon.metering.reading import decode, request_facts
 from addon.providers import registry

@@ -14,9 +14,9 @@ from typing import Final
 from mitmproxy import http
 from mitmproxy.proxy import server_hooks
 
-from addon.hooks.answers import answer_now, error_answer
-from addon.hooks.connection import Address, ClientConnection
-from addon.hooks.marks import ENDPOINT, OWN
+from addon.calls.answers import answer_now, error_answer
+from addon.calls.connection import Address, ClientConnection
+from addon.calls.marks import ENDPOINT, OWN
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 from addon.mitm.handlers import abort, listen_addresses, mode_targets

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 from mitmproxy import http
 
+from addon.calls.call import Calls
 from addon.config import controls
-from addon.hooks.call import Calls
 from addon.providers.stream_types import EVENT_STREAM, media_type
 from addon.sending.stream_usage import UsageChunkFilter
 

@@ -12,10 +12,10 @@ from typing import Final
 
 from mitmproxy import http
 
+from addon.calls.answers import error_answer
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.call import Call
 from addon.config import controls
-from addon.hooks.answers import error_answer
-from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call import Call
 from addon.hooks.proxy import Proxy
 from addon.hooks.request_body import read_body
 from addon.hooks.services import Services

@@ -10,9 +10,9 @@ from typing import Final
 
 from mitmproxy import http
 
-from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call import Call
-from addon.hooks.failures import CONSEQUENCES, Failure, Phase
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.call import Call
+from addon.calls.failures import CONSEQUENCES, Failure, Phase
 from addon.hooks.limits import Refused, refusal_answer
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services

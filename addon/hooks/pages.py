@@ -6,9 +6,9 @@ import logging
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import ReverseMode
 
-from addon.hooks.answers import answer_now, refusal
-from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.marks import ASKED_HOST, OWN, PAGE
+from addon.calls.answers import answer_now, refusal
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.marks import ASKED_HOST, OWN, PAGE
 from addon.hooks.route import is_under_our_name
 from addon.hooks.services import Services
 from addon.routing import browsers

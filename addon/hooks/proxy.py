@@ -5,10 +5,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from addon.hooks.call import Call, Calls
-from addon.hooks.connection import OpenConnections
-from addon.hooks.flights import Flights
-from addon.hooks.open_socket import Socket
+from addon.calls.call import Call, Calls
+from addon.calls.connection import OpenConnections
+from addon.calls.flights import Flights
+from addon.calls.open_socket import Socket
 from addon.hooks.parent import Parent
 from addon.recordings.tape import Tape
 from addon.storage.counts import Counts

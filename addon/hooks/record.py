@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from mitmproxy import http
 
+from addon.calls.answers import answer_now, error_answer
+from addon.calls.call import Call
 from addon.config import kept_headers
-from addon.hooks.answers import answer_now, error_answer
-from addon.hooks.call import Call
 from addon.hooks.proxy import Proxy
 from addon.recordings.model import Piece, Question, RecordedCall
 from addon.recordings.tape import Taken, question

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 from mitmproxy import http
 from mitmproxy.proxy import server_hooks
 
-from addon.hooks.answers import answer_now, error_answer
-from addon.hooks.call import Call, Reference
-from addon.hooks.failures import Failure
-from addon.hooks.marks import ENDPOINT
+from addon.calls.answers import answer_now, error_answer
+from addon.calls.call import Call
+from addon.calls.failures import Failure
+from addon.calls.marks import ENDPOINT
+from addon.calls.parts import Reference
 from addon.hooks.proxy import Proxy
 from addon.hooks.record import question_of
 from addon.hooks.request_body import read_body

@@ -13,9 +13,10 @@ from typing import Final
 
 from mitmproxy import http
 
-from addon.hooks.attempt_outcomes import EndedAttempt, NoAnswer
-from addon.hooks.call import Call, FailedAttempt
-from addon.hooks.failures import NEVER_SENT, Failure
+from addon.calls.attempt_outcomes import EndedAttempt, NoAnswer
+from addon.calls.call import Call
+from addon.calls.failures import NEVER_SENT, Failure
+from addon.calls.parts import FailedAttempt
 from addon.hooks.fallback import move_on
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services

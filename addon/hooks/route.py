@@ -8,17 +8,19 @@ from urllib.parse import parse_qs, urlsplit
 from mitmproxy import http
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode, UpstreamMode
 
+from addon.calls.answers import answer_now, error_answer, refusal
+from addon.calls.call import Call
+from addon.calls.connection import ClientConnection
+from addon.calls.marks import ASKED_HOST, ENDPOINT, OWN
+from addon.calls.open_socket import Socket
+from addon.calls.own_headers import take_off
+from addon.calls.parts import Asked, Attempts
 from addon.config import controls, kept_headers
 from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.admission import introduce, key_hash, may_call, why_not
-from addon.hooks.answers import answer_now, error_answer, refusal
-from addon.hooks.call import Asked, Attempts, Call
-from addon.hooks.connection import ClientConnection
 from addon.hooks.fallback import sent_headers
-from addon.hooks.marks import ASKED_HOST, ENDPOINT, OWN
-from addon.hooks.open_socket import Socket
 from addon.hooks.proxy import Proxy
-from addon.hooks.send_to import send_to, take_off
+from addon.hooks.send_to import send_to
 from addon.hooks.services import Services
 from addon.ids import keyed_hash, uuid7
 from addon.routing.browsers import Hosts

@@ -1,17 +1,12 @@
-"""Points a request at its upstream, and takes off what is for this proxy alone."""
-
-from typing import Final
+"""Points a request at its upstream."""
 
 from mitmproxy import http
 
-from addon.config import controls
 from addon.config.upstreams import Origin
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 from addon.routing.addresses import is_loopback
 from addon.routing.router import Route
-
-_OURS: Final = (controls.PREFIX.encode(), controls.PROXY_AUTHORIZATION.encode())
 
 
 def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route) -> None:
@@ -28,10 +23,3 @@ def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route)
         flow.server_conn.via = services.via
     if route.named_by and not proxy.alone:
         proxy.connections.of(flow.client_conn).named_targets[upstream.host, upstream.port] = route.named_by
-
-
-def take_off(headers: http.Headers) -> None:
-    """Remove what is for this proxy alone: `Helicone-*` and `Proxy-Authorization`, nothing else."""
-    kept = tuple([field for field in headers.fields if not field[0].lower().startswith(_OURS)])
-    if len(kept) < len(headers.fields):
-        headers.fields = kept

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from mitmproxy.net.server_spec import ServerSpec
 
+from addon.caching.claims import Claims
 from addon.caching.sqlite_store import LocalAnswers, SqliteCache
 from addon.caching.store import AnswerStore
 from addon.callers.lookup import CallerLookup
@@ -16,7 +17,6 @@ from addon.config.settings import ConfigError, Settings
 from addon.config.stores import machine_of
 from addon.config.upstreams import origin_of
 from addon.hooks.api_process import ApiProcess
-from addon.hooks.claims import Claims
 from addon.hooks.parent import Parent, ParentsApi
 from addon.limits.sqlite_store import LocalGate, SqliteLimits
 from addon.limits.store import LimitGate

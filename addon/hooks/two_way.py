@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 
 from mitmproxy import http
 
+from addon.calls.answers import answer_now
+from addon.calls.call import Call
+from addon.calls.call_life import CallState
+from addon.calls.failures import Failure
+from addon.calls.marks import ENDED_BY
 from addon.config import controls
-from addon.hooks.answers import answer_now
-from addon.hooks.call import Call
-from addon.hooks.call_life import CallState
 from addon.hooks.capture import Capture
-from addon.hooks.failures import Failure
 from addon.hooks.limits import Limits, refusal_answer
-from addon.hooks.marks import ENDED_BY
 from addon.hooks.overload import Overload
 from addon.hooks.proxy import Proxy
 

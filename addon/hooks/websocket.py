@@ -16,13 +16,13 @@ from mitmproxy import connection, http
 from mitmproxy.net.http import status_codes
 from mitmproxy.websocket import WebSocketMessage
 
+from addon.calls.call import Call
+from addon.calls.call_life import CallState
+from addon.calls.failures import Failure
+from addon.calls.open_socket import Socket
 from addon.config import controls
-from addon.hooks.call import Call
-from addon.hooks.call_life import CallState
 from addon.hooks.capture import Capture
-from addon.hooks.failures import Failure
 from addon.hooks.limits import Limits, Refused
-from addon.hooks.open_socket import Socket
 from addon.hooks.overload import Overload
 from addon.hooks.proxy import Proxy
 from addon.mitm.handlers import inject_message

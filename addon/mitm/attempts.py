@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
 
-from addon.hooks.attempt_outcomes import EndedAttempt
-from addon.hooks.call import Call
-from addon.hooks.call_life import CallState
+from addon.calls.attempt_outcomes import EndedAttempt
+from addon.calls.call import Call
+from addon.calls.call_life import CallState
 from addon.mitm import queued_events
 from addon.mitm.held_answer import HeldAnswer
 from addon.mitm.known_connections import forget_attempt

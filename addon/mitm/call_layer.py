@@ -21,8 +21,8 @@ from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 from mitmproxy.proxy.server_hooks import ServerConnectedHook, ServerConnectionHookData
 
-from addon.hooks.call import Call, Calls
-from addon.hooks.connection import OpenConnections
+from addon.calls.call import Call, Calls
+from addon.calls.connection import OpenConnections
 from addon.mitm import tunnel
 from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import JsonHttp1Server

@@ -1,4 +1,4 @@
-"""A call that ends early, step by step. What each kind of failure does is in `hooks/failures.py`."""
+"""A call that ends early, step by step. What each kind of failure does is in `calls/failures.py`."""
 
 import time
 from typing import TYPE_CHECKING, Final
@@ -16,9 +16,9 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHeadersHook, HttpResponseHook
 
-from addon.hooks.attempt_outcomes import NoAnswer
-from addon.hooks.call_life import CallState
-from addon.hooks.failures import Failure
+from addon.calls.attempt_outcomes import NoAnswer
+from addon.calls.call_life import CallState
+from addon.calls.failures import Failure
 from addon.mitm import attempts, queued_events
 from addon.mitm.following import fed_failure
 from addon.mitm.stream_events import UpstreamFailedHook

@@ -28,7 +28,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 
-from addon.hooks.connection import ClientConnection
+from addon.calls.connection import ClientConnection
 from addon.mitm.chunks import BodyReader, chunk
 from addon.mitm.http_limits import LONGEST_HEAD, LONGEST_PIPELINED, too_much
 from addon.mitm.splice import spliced

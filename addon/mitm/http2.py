@@ -16,7 +16,7 @@ from mitmproxy.proxy.events import DataReceived
 from mitmproxy.proxy.layers.http._events import ResponseProtocolError
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 
-from addon.hooks.connection import OpenConnections
+from addon.calls.connection import OpenConnections
 from addon.mitm.http1 import error_body_of
 from addon.mitm.http_limits import LONGEST_HEAD, too_much
 from addon.mitm.stream_events import HeadIsLate, ProxyLeaves

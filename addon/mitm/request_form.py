@@ -4,7 +4,7 @@ from mitmproxy import http
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpStream
 
-from addon.hooks.marks import ADMITTED, ASKED_HOST, OWN
+from addon.calls.marks import ADMITTED, ASKED_HOST, OWN
 from addon.routing.addresses import address_of, is_loopback
 
 

@@ -32,12 +32,12 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook, HttpResponseHeadersHook
 
-from addon.hooks.call import Call
-from addon.hooks.call_life import CallState
-from addon.hooks.connection import ClientConnection
-from addon.hooks.failures import Failure
-from addon.hooks.marks import ENDED_BY
-from addon.hooks.send_to import take_off
+from addon.calls.call import Call
+from addon.calls.call_life import CallState
+from addon.calls.connection import ClientConnection
+from addon.calls.failures import Failure
+from addon.calls.marks import ENDED_BY
+from addon.calls.own_headers import take_off
 from addon.mitm import attempts, failing, queued_events, tunnel
 from addon.mitm.deadlines import Deadline, Upload
 from addon.mitm.following import fed_failure, fed_head, fed_piece

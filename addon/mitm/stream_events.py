@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent
 
-from addon.hooks.attempt_outcomes import EndedAttempt, NoAnswer
-from addon.hooks.failures import Failure
+from addon.calls.attempt_outcomes import EndedAttempt, NoAnswer
+from addon.calls.failures import Failure
 
 if TYPE_CHECKING:
     from addon.mitm.stream import CallStream

@@ -11,7 +11,7 @@ from mitmproxy.proxy.layers import tcp, tls
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
 
-from addon.hooks.answers import error_answer
+from addon.calls.answers import error_answer
 from addon.mitm.http_limits import LONGEST_LINE
 
 if TYPE_CHECKING:

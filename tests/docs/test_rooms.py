@@ -15,8 +15,8 @@ def tree(root: Path, **files: str) -> list[rooms.Import]:
     return list(rooms.imports(root))
 
 
-def complaints_about(found: list[rooms.Import], known: dict[tuple[str, str], str] | None = None) -> list[str]:
-    return rooms.complaints(found, ("hooks", "caching", "ids"), known or {})
+def complaints_about(found: list[rooms.Import]) -> list[str]:
+    return rooms.complaints(found, ("hooks", "caching", "ids"))
 
 
 def test_an_import_of_a_lower_room_is_allowed(tmp_path: Path) -> None:
@@ -39,13 +39,6 @@ def test_a_room_without_a_place_in_the_order_is_named(tmp_path: Path) -> None:
     assert complaints_about(found) == ["scripts/rooms.py: the room attic has no place in ORDER"]
 
 
-def test_an_exception_that_is_no_longer_needed_is_named(tmp_path: Path) -> None:
-    found = tree(tmp_path, hooks__cache="", caching__key="")
-    assert complaints_about(found, {("caching", "hooks"): "a reason"}) == [
-        "scripts/rooms.py: caching no longer imports hooks: take it out of KNOWN"
-    ]
-
-
 def test_files_that_import_each_other_in_a_circle_are_named(tmp_path: Path) -> None:
     tree(
         tmp_path,
@@ -64,5 +57,5 @@ def test_files_in_a_row_are_not_a_circle(tmp_path: Path) -> None:
 
 
 def test_the_files_of_a_circle_that_is_known_are_not_named(tmp_path: Path) -> None:
-    tree(tmp_path, hooks__call="from addon.hooks import flights", hooks__flights="from addon.hooks import call")
+    tree(tmp_path, mitm__stream="from addon.mitm import tunnel", mitm__tunnel="from addon.mitm import stream")
     assert rooms.circle(tmp_path) == []

@@ -7,11 +7,11 @@ from mitmproxy import http
 from mitmproxy.test.tflow import tflow
 
 from addon.caching.policy import CachePolicy
-from addon.hooks.call import Call
+from addon.calls.call import LONGEST_LAG, Call, Flight, FlightFailed
+from addon.calls.failures import Failure
+from addon.calls.flights import Flights
 from addon.hooks.coalesce import answer_from_flight, flight_key
-from addon.hooks.failures import Failure
-from addon.hooks.flights import LONGEST_LAG, Flight, FlightFailed, Flights
-from tests.hooks.calls import make_call
+from tests.calls.calls import make_call
 
 
 def asking(key: str = "key") -> tuple[http.HTTPFlow, Call]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from addon.calls.call import Call
 from addon.config.controls import parse_controls
 from addon.config.settings import Settings
-from addon.hooks.call import Call
 from addon.hooks.capture import Capture
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import open_services
-from tests.hooks.calls import make_call
+from tests.calls.calls import make_call
 
 MIB = 2**20
 

@@ -15,8 +15,8 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpResponseHeadersHook
 from mitmproxy.test import tflow
 
-from addon.hooks.call import Calls
-from addon.hooks.connection import OpenConnections
+from addon.calls.call import Calls
+from addon.calls.connection import OpenConnections
 from addon.mitm.call_layer import CallLayer, StreamSetup
 from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import mend

@@ -15,7 +15,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http._events import ResponseEndOfMessage, ResponseHeaders
 from mitmproxy.test import taddons, tflow
 
-from addon.hooks.connection import OpenConnections
+from addon.calls.connection import OpenConnections
 from addon.mitm.http2 import JsonHttp2Server
 from addon.mitm.stream_events import ProxyLeaves
 

@@ -14,7 +14,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.test.tutils import treq
 
-from addon.hooks.failures import Failure
+from addon.calls.failures import Failure
 from addon.mitm import queued_events
 from addon.mitm.deadlines import Deadline, Deadlines
 from addon.mitm.failing import kind_of

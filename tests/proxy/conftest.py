@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from addon.calls.call_life import ILLEGAL_MOVE
 from addon.config import trust
 from addon.demo.providers import FakeProviders
-from addon.hooks.call_life import ILLEGAL_MOVE
 from tests.stored_rows import Row as Row
 from tests.stored_rows import StoredRows
 from tests.waiting import wait_for as wait_for  # tests of the proxy take it from here
@@ -127,7 +127,7 @@ def _running(
 
 
 def illegal_moves(said: list[str]) -> list[str]:
-    """What a proxy said of calls that went from one state to another which may not follow it (addon/hooks/call_life.py)."""
+    """What a proxy said of calls that went from one state to another which may not follow it (addon/calls/call_life.py)."""
     return [line for line in said if ILLEGAL_MOVE in line]
 
 

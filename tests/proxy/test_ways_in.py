@@ -10,10 +10,10 @@ import httpx
 import pytest
 from mitmproxy.io import FlowReader
 
+from addon.calls.marks import ASKED_HOST, OWN
 from addon.config.upstreams import Origin
 from addon.demo.providers import FakeProviders
 from addon.hooks.lifecycle import others_reach
-from addon.hooks.marks import ASKED_HOST, OWN
 from addon.routing.router import Arrival, Route, Router
 from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, THROUGH, WAYS, anthropic_client, openai_client, plain
 from tests.proxy.conftest import HOME, MITMDUMP, Proxy, environment, run_mitmdump, run_up, wait_for

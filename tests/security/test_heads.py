@@ -14,8 +14,8 @@ import h2.connection
 import h2.events
 import pytest
 
+from addon.calls.connection import OpenConnections
 from addon.demo.providers import FakeProviders
-from addon.hooks.connection import OpenConnections
 from addon.sending.timeouts import HEAD_S
 from tests.proxy.clients import CHAT, plain
 from tests.proxy.conftest import Proxy, run_up, to

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import orjson
 
+from addon.calls.call import LONGEST_LAG
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
-from addon.hooks.flights import LONGEST_LAG
 from tests.proxy.clients import CHAT, GPT, HELLO, plain
 from tests.proxy.conftest import run_up, to, wait_for
 from tests.proxy.test_single_flight import CHAT_PATH, Raw

@@ -11,8 +11,6 @@ from addon.sending.timeouts import HEAD_S
 if TYPE_CHECKING:
     from mitmproxy.connection import Client
 
-    from addon.hooks.flights import Flight
-
 UNWANTED_BODY_S: Final = 3.0
 _LAST_WORDS_S: Final = 1.0
 
@@ -30,7 +28,6 @@ class ClientConnection:
     connect_within_s: dict[Address, float] = field(default_factory=dict)  # what calls allow that open a connection now
     connect_timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)  # by server connection id
     caller_process: Answer | None = None  # of this machine; None: it was not asked for
-    leads: list["Flight"] = field(default_factory=list)  # shared calls under way whose first caller is here
     requests: int = 0  # under way; a tunnel or a WebSocket counts as one until the connection ends
     speaks_http2: bool = False
     cut_at: float | None = None  # monotonic: when the connection is cut unless something changes

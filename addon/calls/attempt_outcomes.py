@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from mitmproxy import http
 
-from addon.hooks.call import Call
-from addon.hooks.failures import Failure
+from addon.calls.call import Call
+from addon.calls.failures import Failure
 
 
 @dataclass(frozen=True, slots=True)

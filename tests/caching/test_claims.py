@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from addon.caching.claims import LEASE_S, LONGEST_WAIT_S, RENEW_EVERY_S, Claim, Claims
 from addon.caching.sqlite_store import LocalAnswers, SqliteCache
 from addon.caching.store import Claimed, Hit
-from addon.hooks.claims import LEASE_S, LONGEST_WAIT_S, RENEW_EVERY_S, Claim, Claims
 from tests.caching.answers import answer
 
 KEY = "a" * 64

@@ -2,7 +2,7 @@
 
 The process that makes it holds a claim on the cache key. A claim is a lease, renewed until the call is over: where its
 process dies, the others wait no longer than what is left of the lease. Within a process identical calls share a flight
-(`flights.py`), so at most one of them waits here; the others wait for it.
+(`calls/flights.py`), so at most one of them waits here; the others wait for it.
 
 The store is polled with growing pauses. A message from the store to the waiting processes would be faster by a tenth of a
 second at most, could be lost with a connection, and is nothing that SQLite has.

@@ -1,8 +1,9 @@
 """Calls for the tests of hooks, as `hooks/route.py` makes them."""
 
+from addon.calls.call import Call
+from addon.calls.connection import ClientConnection
+from addon.calls.parts import Asked, Attempts
 from addon.config.controls import parse_controls
-from addon.hooks.call import Asked, Attempts, Call
-from addon.hooks.connection import ClientConnection
 from addon.ids import uuid7
 from addon.providers import registry
 from addon.routing.router import Arrival, Route, Router

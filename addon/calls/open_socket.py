@@ -6,8 +6,9 @@ from typing import Final
 
 import orjson
 
-from addon.hooks.call import Asked, Attempts, Call
-from addon.hooks.connection import ClientConnection
+from addon.calls.call import Call
+from addon.calls.connection import ClientConnection
+from addon.calls.parts import Asked, Attempts
 from addon.ids import uuid7
 from addon.providers.model import Operation
 from addon.providers.sockets import CallsUnderWay, Said, SocketProtocol

@@ -1,41 +1,25 @@
-"""One call of the program: everything that is known of it while it passes.
+"""What is known of one call while it passes, part by part. Each part has one writer, named in its docstring; everybody may read.
 
-Each part has one writer, named in its docstring; everybody may read. `call_life.py` tells the states of a call.
-
-A call has its own id and is not the same as a mitmproxy flow: one HTTP exchange is one call, a WebSocket is one flow with a
-call for each response on it (`websocket.py`). `Calls` is where the two meet.
+Files without a folder are in `hooks/`.
 """
 
-import asyncio
-import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from addon.calls.failures import Failure, Phase
 from addon.config.controls import Controls
-from addon.hooks.call_life import ILLEGAL_MOVE, CallState, is_allowed
-from addon.hooks.connection import ClientConnection
-from addon.hooks.failures import CONSEQUENCES, Consequence, Failure, Phase
-from addon.limits.held_bodies import HeldBodies
 from addon.limits.refusal import Standing
-from addon.limits.slots import Slots
 from addon.metering.piece_times import PieceTimes
 from addon.metering.terminal import TerminalScanner
 from addon.providers.model import Operation
-from addon.recordings.model import RecordedCall
 from addon.routing.router import Route
 from addon.sending.fallbacks import Codes, Fallbacks
 from addon.sending.timeouts import Timeouts
-from addon.storage.counts import Counts
 from addon.storage.journal_lines import CallStart, Charge
 
 if TYPE_CHECKING:
-    from addon.hooks.claims import Claim
-    from addon.hooks.flights import Flight
     from addon.redaction.redactor import Redactor
-
-logger = logging.getLogger(__name__)
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -142,33 +126,6 @@ class Copied:
 
 
 @dataclass(slots=True)
-class Sharing:
-    """The cache, identical calls at the same time, and recordings. Written by `cache.py`, `cache_store.py`, `coalesce.py` and
-    `replay.py`."""
-
-    cache_keys: tuple[str, ...] = ()  # one for each slot of its bucket; none: the cache is off
-    status: str | None = None  # hit | miss | coalesced | unavailable; None: the cache was not asked
-    reference: Reference | None = None  # whose answer is given again, instead of asking the provider
-    leads: "Flight | None" = None  # its answer is kept, for the cache and for the calls that follow it
-    follows: "Flight | None" = None  # the identical call whose answer this one gets
-    claim: "Claim | None" = None  # identical calls of other processes wait for this one's answer
-    plays: RecordedCall | None = field(default=None, repr=False)  # the recorded call whose answer this one gets
-    feed: asyncio.Task[None] | None = field(default=None, repr=False)  # passes that answer on
-    caller_left: bool = False  # and other callers still wait for the answer
-    is_abandoned: bool = False  # the last of them left, too
-
-    @property
-    def is_fed(self) -> bool:
-        """The answer comes from another call, in place of an upstream call."""
-        return self.follows is not None or self.plays is not None
-
-    @property
-    def is_shared(self) -> bool:
-        """Other callers wait for this call's answer as well."""
-        return self.leads is not None and bool(self.leads.followers) and not self.is_abandoned
-
-
-@dataclass(slots=True)
 class Limited:
     """Rate limits and budgets. Written by `limits.py`. An amount that is reserved of a budget until the true one is known
     belongs here, beside the charges."""
@@ -176,70 +133,3 @@ class Limited:
     status: str | None = None  # allowed | rate_limited | budget_exceeded | unchecked; None: no limit applied
     charges: list[Charge] = field(default_factory=list)  # what the settler charges with what the call used
     standing: Standing | None = None  # of the tightest limit: for the answer's headers
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Call:
-    id: str  # of this very call, never repeated; `asked.start.request_id` may be the caller's
-    connection: ClientConnection
-    asked: Asked
-    attempts: Attempts
-    upstream: Upstream = field(default_factory=Upstream)
-    answer: Answer = field(default_factory=Answer)
-    copied: Copied = field(default_factory=Copied)
-    sharing: Sharing = field(default_factory=Sharing)
-    limits: Limited = field(default_factory=Limited)
-    warnings: list[str] = field(default_factory=list)  # for `Helicone-Warning`, beside those about headers; by any hook
-    began_at: float = field(default_factory=time.time)  # epoch seconds, as mitmproxy stamps its messages
-    refused_as: str | None = None  # the error type of a refusal of ours that no failure stands for; by `overload.py`
-    held_bytes: int = 0  # of the request's body, counted in `Calls.held`; by `mitm/stream.py`
-    state: CallState = CallState.ARRIVED
-
-    def move_to(self, state: CallState) -> None:
-        """A move that `call_life.MOVES` does not have is a bug of ours: it is logged, and the call goes on."""
-        if not is_allowed(self.state, state):
-            logger.error("heliograph: call %s: from %s to %s %s", self.id, self.state, state, ILLEGAL_MOVE)
-        self.state = state
-
-    def consequence_of(self, failure: Failure) -> Consequence:
-        return CONSEQUENCES[failure, self.answer.phase]
-
-
-class Calls:
-    """The calls under way."""
-
-    def __init__(self, counts: Counts | None = None) -> None:
-        self._counts = counts or Counts()
-        self._under_way: dict[str, Call] = {}  # by call id
-        self._of_flow: dict[str, Call] = {}  # the call that a flow's HTTP request and answer are
-        self.held = HeldBodies()  # of requests
-        self.held_answers = HeldBodies()  # that are stored after their end: those of the cache, and what is withheld
-        self.slots = Slots()
-
-    def begin(self, call: Call, flow_id: str | None) -> None:
-        """Without a flow: a call over a WebSocket."""
-        self._under_way[call.id] = call
-        self._counts.under_way += 1
-        if flow_id is not None:
-            self._of_flow[flow_id] = call
-
-    def of(self, flow_id: str) -> Call | None:
-        return self._of_flow.get(flow_id)
-
-    def end(self, flow_id: str) -> None:
-        if call := self._of_flow.pop(flow_id, None):
-            self.end_call(call)
-
-    def end_call(self, call: Call) -> None:
-        del self._under_way[call.id]
-        self._counts.under_way -= 1
-        self.held.give_back(call.held_bytes)
-        self.held_answers.give_back(call.copied.held_bytes)
-        self.slots.leave(call.id)
-        call.move_to(CallState.ENDED)
-
-    def __iter__(self) -> Iterator[Call]:
-        return iter(self._under_way.values())
-
-    def __len__(self) -> int:
-        return len(self._under_way)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from addon.calls.failures import CONSEQUENCES, Failure, Phase
 from addon.hooks.capture import closing_line
-from addon.hooks.failures import CONSEQUENCES, Failure, Phase
-from tests.hooks.calls import make_call
+from tests.calls.calls import make_call
 
 
 def test_the_table_has_every_failure_in_every_phase() -> None:

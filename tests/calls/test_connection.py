@@ -4,9 +4,9 @@ import asyncio
 
 from mitmproxy.test.tflow import tclient_conn
 
-from addon.hooks.call import Calls
-from addon.hooks.connection import ClientConnection, OpenConnections
-from tests.hooks.calls import make_call
+from addon.calls.call import Calls
+from addon.calls.connection import ClientConnection, OpenConnections
+from tests.calls.calls import make_call
 
 
 def test_a_connection_is_one_object_until_its_end() -> None:

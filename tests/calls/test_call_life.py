@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from addon.hooks.call_life import ILLEGAL_MOVE, MOVES, CallState, is_allowed
-from tests.hooks.calls import make_call
+from addon.calls.call_life import ILLEGAL_MOVE, MOVES, CallState, is_allowed
+from tests.calls.calls import make_call
 from tests.proxy.conftest import illegal_moves
 
 LIVES = {
