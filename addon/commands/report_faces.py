@@ -155,9 +155,11 @@ def export(
     if faces.html and len(questions) == 1 and questions[0].report.name == "weekly":
         write_text(faces.html, _weekly(lake, questions[0], data, budgets, session))
     elif faces.html:
-        _write_page(faces.html, [_answered(lake, question, data, own_prices, session) for question in questions])
+        _write_page(
+            faces.html, [_answered(lake, question, data, session, own_prices=own_prices) for question in questions]
+        )
     else:
-        answered = _answered(lake, questions[0], data, own_prices, session)
+        answered = _answered(lake, questions[0], data, session, own_prices=own_prices)
         say_if_empty(lake, data)  # first: without rows there is nothing to plot, which is a failure
         _plot(faces.picture, answered)
         return
@@ -168,10 +170,11 @@ def _answered(
     lake: "Lake",
     question: "Question",
     data: Path,
-    own_prices: "Sequence[PriceOverride]",
     session: "Session | None",
+    budgets: "Sequence[Budget]" = (),
+    own_prices: "Sequence[PriceOverride]" = (),
 ) -> Answered:
-    answered = ask(lake, question, data, (), own_prices, session=session)
+    answered = ask(lake, question, data, budgets, own_prices, session=session)
     if not lake.is_empty():
         say_if_none(answered)
     return answered
@@ -243,9 +246,7 @@ def _weekly(
     from analysis.faces.weekly import week_of
     from analysis.faces.weekly_page import weekly_html
 
-    answered = ask(lake, question, data, budgets, session=session)
-    if not lake.is_empty():
-        say_if_none(answered)
+    answered = _answered(lake, question, data, session, budgets)
     week = week_of(answered.table, question.window)
     return weekly_html(week, budgets_table(answered.budgets, question.window.zone), answered.notes)
 

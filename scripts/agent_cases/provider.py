@@ -4,7 +4,6 @@ Calls of a language model are answered as `answers` has them. Everything else th
 of models) gets 404, but for the accounts that Codex needs before it makes a call on a ChatGPT plan.
 """
 
-import gzip
 import json
 import threading
 import time
@@ -15,12 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-import zstandard
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from addon.demo.request_body import decoded
 from scripts.agent_cases import answers
 from scripts.agent_cases.answers import Answer, Body
 
@@ -84,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         if make is None:
             self._other()
             return
-        body = json.loads(_decoded(raw, self.headers.get("content-encoding")))
+        body = json.loads(decoded(raw, self.headers.get("content-encoding")))
         number = self.server.keep(path.path, self._names(), body)
         self._send(make(number, body))
 
@@ -200,16 +199,6 @@ def _accounts() -> dict[str, Any]:
     account = {"id": ACCOUNT, "account_id": ACCOUNT, "plan_type": "pro", "structure": "personal"}
     account |= {"workspace_backend_origin": "https://chatgpt.com", "account_routing_override": "NO_CONSTRAINT"}
     return {"accounts": [account], "default_account_id": ACCOUNT}
-
-
-def _decoded(body: bytes, encoding: str | None) -> bytes:
-    match encoding:
-        case "zstd":
-            return zstandard.ZstdDecompressor().decompressobj().decompress(body)
-        case "gzip":
-            return gzip.decompress(body)
-        case _:
-            return body
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """gRPC through the proxy: messages, streams and trailers pass as they are, and each call has one row."""
 
 import base64
-import socket
 import ssl
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from h2.config import H2Configuration
@@ -18,6 +16,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, 
 from tests.providers.cases.reading import FOLDER
 from tests.proxy.conftest import Proxy, run_mitmdump
 from tests.proxy.http2_provider import Http2Provider
+from tests.proxy.tunnel import http2_tunnel
 
 HOST = "api.x.ai"
 GRPC = ("content-type", "application/grpc")
@@ -64,15 +63,7 @@ class Answer:
 
 def ask(proxy: Proxy, method: str, **more: str) -> Answer:
     """One call over a connection of its own, as grpcio makes it."""
-    target = urlsplit(proxy.url)
-    assert target.hostname and target.port
-    raw = socket.create_connection((target.hostname, target.port), timeout=60)
-    raw.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
-    while b"\r\n\r\n" not in raw.recv(4096):
-        pass
-    context = ssl.create_default_context(cafile=str(proxy.ca))
-    context.set_alpn_protocols(["h2"])
-    with context.wrap_socket(raw, server_hostname=HOST) as tls:
+    with http2_tunnel(proxy, HOST) as tls:
         connection = H2Connection(H2Configuration(header_encoding="utf-8"))
         connection.initiate_connection()
         head = {":method": "POST", ":scheme": "https", ":path": f"/xai_api.Chat/{method}", ":authority": HOST}

@@ -3,11 +3,9 @@ one row."""
 
 import base64
 import json
-import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from h2.config import H2Configuration
@@ -17,6 +15,7 @@ from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, St
 from addon.providers.framing import aws_event_stream
 from tests.proxy.conftest import Proxy, run_mitmdump
 from tests.proxy.http2_provider import Http2Provider
+from tests.proxy.tunnel import http2_tunnel
 
 HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 PATH = "/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream"
@@ -55,15 +54,7 @@ class Caller:
     """One stream of an HTTP/2 connection through the proxy, piece by piece."""
 
     def __init__(self, proxy: Proxy, headers: dict[str, str]) -> None:
-        target = urlsplit(proxy.url)
-        assert target.hostname and target.port
-        raw = socket.create_connection((target.hostname, target.port), timeout=60)
-        raw.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
-        while b"\r\n\r\n" not in raw.recv(4096):
-            pass
-        context = ssl.create_default_context(cafile=str(proxy.ca))
-        context.set_alpn_protocols(["h2"])
-        self.tls = context.wrap_socket(raw, server_hostname=HOST)
+        self.tls = http2_tunnel(proxy, HOST)
         self.h2 = H2Connection(H2Configuration(header_encoding="utf-8"))
         self.h2.initiate_connection()
         head = {":method": "POST", ":path": PATH, ":scheme": "https", ":authority": HOST, "content-type": EVENTS}

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from addon.sending.timeouts import HEAD_S
 from tests.proxy.clients import CHAT, plain
 from tests.proxy.conftest import Proxy, run_up, to
 from tests.proxy.test_keys import made_key
+from tests.proxy.tunnel import http2_tunnel
 
 CHAT_PATH = "/openai/v1/chat/completions"
 
@@ -120,12 +120,7 @@ class Http2:
     """A caller that says what it likes."""
 
     def __init__(self, proxy: Proxy) -> None:
-        context = ssl.create_default_context(cafile=proxy.ca)
-        context.set_alpn_protocols(["h2"])
-        raw = connect(proxy)
-        raw.sendall(b"CONNECT api.openai.com:443 HTTP/1.1\r\nhost: api.openai.com:443\r\n\r\n")
-        assert raw.recv(1000).startswith(b"HTTP/1.1 200")
-        self.socket = context.wrap_socket(raw, server_hostname="api.openai.com")
+        self.socket = http2_tunnel(proxy, "api.openai.com")
         config = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
         self.h2 = h2.connection.H2Connection(config)
         self.h2.initiate_connection()
