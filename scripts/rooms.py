@@ -65,8 +65,6 @@ ORDER: Final = (
     "worker",
     "start_module",
 )
-# Rooms whose files still import each other in a circle, and why.
-KNOWN_CIRCLE: Final = {"mitm": "our stream is made of parts that know it"}
 
 
 class Import(NamedTuple):
@@ -113,14 +111,13 @@ def imports(root: Path = ROOT) -> Iterator[Import]:
 
 
 def circle(root: Path = ROOT) -> list[str]:
-    """Files that import each other in a circle, the first one again at the end; none: []. Those of KNOWN_CIRCLE do not count."""
+    """Files that import each other in a circle, the first one again at the end; none: []."""
     files = [*source_files(root), *(file.relative_to(root) for file in (root / "scripts").rglob("*.py"))]
     modules = {".".join(file.with_suffix("").parts): file for file in files}
-    excused = {name for name, file in modules.items() if room_of(file.with_suffix("").parts, root) in KNOWN_CIRCLE}
     graph: dict[str, set[str]] = {}
     for name, file in modules.items():
         imported = {module for each, _ in _imported(root / file) if (module := _module(each, modules))}
-        graph[name] = imported - {name} - (excused if name in excused else set())
+        graph[name] = imported - {name}
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:

@@ -55,13 +55,23 @@ class Connections:
         proxy.calls.held.most_bytes = proxy.calls.held_answers.most_bytes = held_bytes
         self._layers: Any = None  # the module addon.mitm.call_layer, where this mitmproxy has what it relies on
         self._setup: Any = None
+        self._pool: Any = None
         self._look: asyncio.Task[None] | None = None
 
     def load(self, _: object) -> None:
         speed_up(ctx.master.addons)
         raise_limit()
         try:
-            from addon.mitm import call_layer, deadlines, http1, internals, lookups, upstream_pool, websocket_frames
+            from addon.mitm import (
+                base_stream,
+                call_layer,
+                deadlines,
+                http1,
+                internals,
+                lookups,
+                upstream_pool,
+                websocket_frames,
+            )
 
             missing = internals.internals_missing()
         except ImportError as error:
@@ -76,15 +86,15 @@ class Connections:
         websocket_frames.mend()
         lookups.mend()
         self._layers = call_layer
-        self._setup = call_layer.StreamSetup(
+        self._setup = base_stream.StreamSetup(
             self.proxy.calls,
             self.proxy.connections,
             deadlines.Deadlines(),
             self.services.via,
             self.services.opens,
-            upstream_pool.UpstreamPool(handler_of),
             _call_at_once(),
         )
+        self._pool = upstream_pool.UpstreamPool(handler_of)
         self.proxy.has_own_streams = True
 
     def running(self) -> None:
@@ -114,12 +124,12 @@ class Connections:
         if self._look:
             self._look.cancel()
         if self._setup:
-            self._setup.pool.close()
+            self._pool.close()
 
     def next_layer(self, next_layer: layer.NextLayer) -> None:
         ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
         if self._setup and next_layer.layer:
-            self._layers.adopt(next_layer, self._setup, needs_tls=bool(self.services.settings.keys))
+            self._layers.adopt(next_layer, self._setup, self._pool, needs_tls=bool(self.services.settings.keys))
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         self.proxy.counts.connects += 1
@@ -162,7 +172,7 @@ class Connections:
         await outlive_caller(self.proxy.flights, caller, self.services.settings.timeouts.total_s)
         self.proxy.connections.end(client.id)
         if self._setup:
-            await self._setup.pool.keep(client.id)
+            await self._pool.keep(client.id)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """What our stream does at a CONNECT, for mitmproxy's other modes (upstream, socks5, transparent, local)."""

@@ -3,29 +3,39 @@
 `hooks/retry.py` decides, in the hook `attempt_ended`.
 """
 
-from typing import TYPE_CHECKING
+from typing import Final
 
 from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers.http import SendHttp
 from mitmproxy.proxy.layers.http._events import ResponseData, ResponseEndOfMessage, ResponseHeaders
 
 from addon.calls.attempt_outcomes import EndedAttempt
 from addon.calls.call import Call
 from addon.calls.call_life import CallState
 from addon.mitm import queued_events
+from addon.mitm.base_stream import BaseStream
 from addon.mitm.held_answer import HeldAnswer
 from addon.mitm.known_connections import forget_attempt
 from addon.mitm.stream_events import AttemptEndedHook
+from addon.mitm.whole_messages import WholeRequest
 
-if TYPE_CHECKING:
-    from addon.mitm.stream import CallStream
+_HTTP1: Final = (None, b"", b"http/1.1", b"http/1.0")  # as TLS names it; without TLS nothing does
 
 
-def hold(stream: "CallStream", head: ResponseHeaders) -> None:
+def send_request(stream: BaseStream) -> layer.CommandGenerator[None]:
+    """All of the request, on the connection that was made for it."""
+    server, request = stream.context.server, stream.flow.request
+    whole = WholeRequest(stream.stream_id, request, request.raw_content or b"")
+    for event in [whole] if server.alpn in _HTTP1 else whole.parts():
+        yield SendHttp(event, server)
+
+
+def hold(stream: BaseStream, head: ResponseHeaders) -> None:
     stream.held = HeldAnswer(head)
     stream.server_state = stream.state_hold_answer
 
 
-def go_on_holding(stream: "CallStream", call: Call, event: events.Event) -> layer.CommandGenerator[None]:
+def go_on_holding(stream: BaseStream, call: Call, event: events.Event) -> layer.CommandGenerator[None]:
     if isinstance(event, ResponseData):
         stream.held.add(event)
         if stream.held.is_too_long:
@@ -37,7 +47,7 @@ def go_on_holding(stream: "CallStream", call: Call, event: events.Event) -> laye
             yield from stream.server_state(event)
 
 
-def _release(stream: "CallStream", call: Call) -> layer.CommandGenerator[None]:
+def _release(stream: BaseStream, call: Call) -> layer.CommandGenerator[None]:
     """The held answer goes to the caller after all."""
     stream.server_state = stream.state_wait_for_response_headers
     call.attempts.hold = None
@@ -45,7 +55,7 @@ def _release(stream: "CallStream", call: Call) -> layer.CommandGenerator[None]:
         yield from stream.server_state(event)
 
 
-def try_again(stream: "CallStream", call: Call) -> layer.CommandGenerator[bool]:
+def try_again(stream: BaseStream, call: Call) -> layer.CommandGenerator[bool]:
     """True: the call goes on (the request is sent again), or nobody is left to answer."""
     call.move_to(CallState.DECIDING)
     yield AttemptEndedHook(EndedAttempt(stream.flow, call))
@@ -60,5 +70,5 @@ def try_again(stream: "CallStream", call: Call) -> layer.CommandGenerator[bool]:
     stream.server_state = stream.state_wait_for_response_headers
     forget_attempt(stream.known_connections, stream.stream_id)
     if (yield from stream.make_server_connection()):
-        yield from stream.send_request()
+        yield from send_request(stream)
     return True

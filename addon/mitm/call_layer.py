@@ -1,11 +1,8 @@
 """mitmproxy's HTTP layer with our streams under every connection."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from mitmproxy.connection import Server
-from mitmproxy.hooks import Hook
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
@@ -21,10 +18,9 @@ from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders
 from mitmproxy.proxy.server_hooks import ServerConnectedHook, ServerConnectionHookData
 
-from addon.calls.call import Call, Calls
-from addon.calls.connection import OpenConnections
+from addon.calls.call import Call
 from addon.mitm import tunnel
-from addon.mitm.deadlines import Deadlines
+from addon.mitm.base_stream import StreamSetup
 from addon.mitm.http1 import JsonHttp1Server
 from addon.mitm.http2 import JsonHttp2Server
 from addon.mitm.stream import CallStream
@@ -32,27 +28,12 @@ from addon.mitm.stream_events import ForStream, HeadIsLate, ProxyLeaves, ReadNex
 from addon.mitm.upstream_pool import Scope, UpstreamPool
 from addon.mitm.whole_messages import WholeRequest
 
-if TYPE_CHECKING:
-    from mitmproxy.net.server_spec import ServerSpec
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSetup:
-    """What every stream gets at."""
-
-    calls: Calls
-    connections: OpenConnections
-    deadlines: Deadlines[CallStream]
-    via: "ServerSpec | None"  # the proxy that this machine used before us
-    opens: Callable[[str, int], bool]  # whether a CONNECT to a host, in lower case, and port is opened
-    pool: UpstreamPool
-    call_at_once: Callable[[Hook], bool]  # False: one of the hook's handlers waits for something
-
 
 class CallLayer(HttpLayer):
     """Existing layers become one by `adopt`."""
 
     setup: StreamSetup
+    pool: UpstreamPool
     _http1: JsonHttp1Server | None = None  # speaks to the caller
     _ended: list[CallStream]  # while the event is handled with which they ended
 
@@ -125,13 +106,13 @@ class CallLayer(HttpLayer):
                 if known in self.waiting_for_establishment or known.error:
                     return None
                 if known.connected and (known.alpn == b"h2" or not is_http2):
-                    self.setup.pool.note(self, _credential(call))
+                    self.pool.note(self, _credential(call))
                     return known
         return None
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
         credential = self._credential(event)
-        self.setup.pool.note(self, credential)
+        self.pool.note(self, credential)
         if credential is not None and (server := self._left_by_another(event, credential)):
             # As for a new connection: an address may not be for every caller (`hooks/guard.py`).
             hook = ServerConnectedHook(ServerConnectionHookData(client=self.context.client, server=server))
@@ -157,7 +138,7 @@ class CallLayer(HttpLayer):
             if is_of_use and wanted.connection_spec_matches(known):
                 return None
         scope = Scope(*wanted.address, self._sni(wanted.address) if wanted.tls else None, credential)
-        return self.setup.pool.take(scope, self)
+        return self.pool.take(scope, self)
 
     def _sni(self, address: tuple[str, int]) -> str:
         """As mitmproxy chooses it: a transparent caller may have named the host in its own handshake."""
@@ -169,7 +150,7 @@ class CallLayer(HttpLayer):
     def inside(self, context: Context) -> "CallLayer":
         """A layer for plain HTTP in a tunnel that one of our streams carries."""
         made = CallLayer(context, HTTPMode.transparent)
-        made.setup = self.setup
+        made.setup, made.pool = self.setup, self.pool
         return made
 
     def _speak(self) -> None:
@@ -191,11 +172,11 @@ def _credential(call: Call) -> str:
     return call.asked.start.api_key_hash or ""
 
 
-def adopt(next_layer: layer.NextLayer, setup: StreamSetup, *, needs_tls: bool) -> None:
+def adopt(next_layer: layer.NextLayer, setup: StreamSetup, pool: UpstreamPool, *, needs_tls: bool) -> None:
     """Make every HTTP layer that was just chosen one of ours. The class is swapped, since a chosen layer may sit inside others.
     `needs_tls`: a tunnel to a provider's host must have TLS in it."""
     tunnel.refuse_raw_bytes(next_layer, setup.opens, needs_tls=needs_tls)
     for chosen in next_layer.context.layers:
         if type(chosen) is HttpLayer:
             chosen.__class__ = CallLayer
-            chosen.setup = setup  # type: ignore[attr-defined]
+            chosen.setup, chosen.pool = setup, pool  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """A call that ends early, step by step. What each kind of failure does is in `calls/failures.py`."""
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mitmproxy import flow, http
 from mitmproxy.proxy import layer
@@ -20,11 +20,9 @@ from addon.calls.attempt_outcomes import NoAnswer
 from addon.calls.call_life import CallState
 from addon.calls.failures import Failure
 from addon.mitm import attempts, queued_events
+from addon.mitm.base_stream import BaseStream
 from addon.mitm.following import fed_failure
 from addon.mitm.stream_events import UpstreamFailedHook
-
-if TYPE_CHECKING:
-    from addon.mitm.stream import CallStream
 
 # Of a call the whole body is held: for the cache, for limits and for another attempt. The largest that a provider takes is
 # about 100 MB; what is not a call (uploads of files) is streamed.
@@ -37,7 +35,7 @@ def kind_of(event: RequestProtocolError | ResponseProtocolError) -> Failure:
     return Failure.CONNECT if event.code is ErrorCode.CONNECT_FAILED else Failure.PROVIDER
 
 
-def refuse_form(stream: "CallStream", problem: str) -> layer.CommandGenerator[None]:
+def refuse_form(stream: BaseStream, problem: str) -> layer.CommandGenerator[None]:
     stream.client_state = stream.server_state = stream.state_errored
     stream.flow.live = False
     error = ResponseProtocolError(stream.stream_id, problem, ErrorCode.REQUEST_VALIDATION_FAILED)
@@ -45,7 +43,7 @@ def refuse_form(stream: "CallStream", problem: str) -> layer.CommandGenerator[No
     yield DropStream(stream.stream_id)
 
 
-def refuse_body(stream: "CallStream", failure: Failure, message: str) -> layer.CommandGenerator[None]:
+def refuse_body(stream: BaseStream, failure: Failure, message: str) -> layer.CommandGenerator[None]:
     stream.setup.deadlines.forget(stream)
     stream.request_body_buf.clear()
     yield from fail_before_first_byte(stream, failure, message)
@@ -55,12 +53,12 @@ def too_large(found: str) -> str:
     return f"at most {LONGEST_BODY} bytes are held of a call; this one has {found}"
 
 
-def no_room(stream: "CallStream") -> str:
+def no_room(stream: BaseStream) -> str:
     most = stream.setup.calls.held.most_bytes
     return f"at most {most} bytes are held of all calls together ([memory] max_request_bytes); send it again in a while"
 
 
-def time_out(stream: "CallStream") -> layer.CommandGenerator[None]:
+def time_out(stream: BaseStream) -> layer.CommandGenerator[None]:
     call = stream.call
     assert call
     _, message = stream.deadline_ends()
@@ -74,7 +72,7 @@ def time_out(stream: "CallStream") -> layer.CommandGenerator[None]:
     yield from stream.handle_protocol_error(fed_failure(stream.stream_id, message))
 
 
-def fail_before_first_byte(stream: "CallStream", failure: Failure, message: str) -> layer.CommandGenerator[bool]:
+def fail_before_first_byte(stream: BaseStream, failure: Failure, message: str) -> layer.CommandGenerator[bool]:
     """True: it is dealt with, by another attempt or by an error answer. False: no addon had an answer."""
     refusal = stream.refusal()
     if refusal is not None:
@@ -97,7 +95,7 @@ def fail_before_first_byte(stream: "CallStream", failure: Failure, message: str)
     return True
 
 
-def answer_at_once(stream: "CallStream", response: http.Response) -> layer.CommandGenerator[None]:
+def answer_at_once(stream: BaseStream, response: http.Response) -> layer.CommandGenerator[None]:
     """A hook has answered the request's headers: the caller need not send the body, and nothing holds it."""
     response.timestamp_start = time.time()
     yield HttpResponseHeadersHook(stream.flow)
@@ -107,7 +105,7 @@ def answer_at_once(stream: "CallStream", response: http.Response) -> layer.Comma
     yield from _answer(stream, response)
 
 
-def _answer(stream: "CallStream", response: http.Response) -> layer.CommandGenerator[None]:
+def _answer(stream: BaseStream, response: http.Response) -> layer.CommandGenerator[None]:
     """Send an answer of our own making in place of the provider's."""
     stream.leave_out_body()
     if stream.client_state != stream.state_done:  # what is still to come of the request has nowhere to go
@@ -125,7 +123,7 @@ def _answer(stream: "CallStream", response: http.Response) -> layer.CommandGener
     yield SendHttp(ResponseEndOfMessage(stream.stream_id), client)
 
 
-def stop_following(stream: "CallStream", message: str) -> layer.CommandGenerator[None]:
+def stop_following(stream: BaseStream, message: str) -> layer.CommandGenerator[None]:
     """A caller left that got the answer of another call. As mitmproxy ends a stream, but the stream has no connection of
     its own upstream that must be told."""
     if stream.server_state not in (stream.state_done, stream.state_errored):
@@ -136,7 +134,7 @@ def stop_following(stream: "CallStream", message: str) -> layer.CommandGenerator
     yield DropStream(stream.stream_id)
 
 
-def flush(stream: "CallStream") -> layer.CommandGenerator[None]:
+def flush(stream: BaseStream) -> layer.CommandGenerator[None]:
     """An answer is cut: what a filter on it still holds belongs to the caller."""
     response = stream.flow.response
     cut = getattr(response.stream, "cut", None) if response else None

@@ -10,8 +10,8 @@ from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy.layers.http import HttpLayer
 from mitmproxy.proxy.layers.http._http1 import Http1Client
 
+from addon.mitm.base_stream import BaseStream
 from addon.mitm.chunks import BodyReader, chunk, plain_chunks
-from addon.mitm.stream import CallStream
 
 
 def spliced(provider: Http1Client, layer: HttpLayer, data: bytes) -> bytes | None:
@@ -21,7 +21,7 @@ def spliced(provider: Http1Client, layer: HttpLayer, data: bytes) -> bytes | Non
     reader, stream = provider.body_reader, layer.streams.get(provider.stream_id or 0)
     if not (isinstance(reader, BodyReader) and reader.is_between_chunks):
         return None
-    if not (isinstance(stream, CallStream) and stream.is_passing_on):
+    if not (isinstance(stream, BaseStream) and stream.is_passing_on):
         return None
     caller = layer.connections[layer.context.client]
     if not (getattr(caller, "sends_chunks", False) and layer.context.client.state & ConnectionState.CAN_WRITE):

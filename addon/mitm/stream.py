@@ -11,14 +11,12 @@ Relies on mitmproxy's internals; `internals.py` names them.
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
 
 from mitmproxy import http
 from mitmproxy.net.http.http1 import expected_http_body_size
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.commands import StartHook
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import GetHttpConnection, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import GetHttpConnection, HTTPMode, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestEndOfMessage,
@@ -34,16 +32,15 @@ from mitmproxy.proxy.layers.http._hooks import HttpRequestHook, HttpResponseHead
 
 from addon.calls.call import Call
 from addon.calls.call_life import CallState
-from addon.calls.connection import ClientConnection
 from addon.calls.failures import Failure
 from addon.calls.marks import ENDED_BY
 from addon.calls.own_headers import take_off
 from addon.mitm import attempts, failing, queued_events, tunnel
-from addon.mitm.deadlines import Deadline, Upload
+from addon.mitm.base_stream import BaseStream
 from addon.mitm.following import fed_failure, fed_head, fed_piece
-from addon.mitm.held_answer import HeldAnswer, is_held
+from addon.mitm.held_answer import is_held
 from addon.mitm.http_limits import odd_request
-from addon.mitm.known_connections import Known, forget_failures
+from addon.mitm.known_connections import forget_failures
 from addon.mitm.request_form import mark_form
 from addon.mitm.stream_events import (
     Abandoned,
@@ -55,30 +52,9 @@ from addon.mitm.stream_events import (
 )
 from addon.mitm.whole_messages import WholeRequest, WholeResponse
 
-if TYPE_CHECKING:
-    from addon.mitm.call_layer import CallLayer
 
-
-_HTTP1: Final = (None, b"", b"http/1.1", b"http/1.0")  # as TLS names it; without TLS nothing does
-
-
-class CallStream(HttpStream):
-    held: HeldAnswer  # while an answer is held back
+class CallStream(BaseStream):
     _came_whole = False  # the request: all of it is there
-
-    def __init__(self, context: Context, stream_id: int, above: "CallLayer") -> None:
-        super().__init__(context, stream_id)
-        self._layer, self.setup = above, above.setup
-        self._deadline = Deadline()
-        self._upload = Upload()
-        self._call: Call | None = None
-
-    @property
-    def call(self) -> Call | None:
-        """None where the request is not a call: our endpoints, tunnels, whatever is only passed through."""
-        if self._call is None:
-            self._call = self.setup.calls.of(self.flow.id)
-        return self._call
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, ForStream):
@@ -181,14 +157,7 @@ class CallStream(HttpStream):
             if not (yield from self.check_killed(True)):
                 yield from self.send_response()
         elif (yield from self.make_server_connection()):
-            yield from self.send_request()
-
-    def send_request(self) -> layer.CommandGenerator[None]:
-        """All of the request, on the connection that was made for it."""
-        server, request = self.context.server, self.flow.request
-        whole = WholeRequest(self.stream_id, request, request.raw_content or b"")
-        for event in [whole] if server.alpn in _HTTP1 else whole.parts():
-            yield SendHttp(event, server)
+            yield from attempts.send_request(self)
 
     def state_stream_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestTrailers) and event.trailers:
@@ -252,19 +221,6 @@ class CallStream(HttpStream):
         self._deadline.restart(time.monotonic())
         self.setup.deadlines.watch(self)
 
-    @property
-    def caller(self) -> ClientConnection:
-        return self.setup.connections.of(self.context.client)
-
-    @property
-    def known_connections(self) -> Known:
-        return self._layer.connections
-
-    def refusal(self) -> str | None:
-        """Why `hooks/guard.py` did not let this request connect; None: it did."""
-        refusals = self.caller.refusals
-        return refusals.get((self.flow.request.host, self.flow.request.port)) if refusals else None
-
     def state_wait_for_response_headers(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
         if self.call and is_held(event.response.status_code, self.call.attempts.hold):
             attempts.hold(self, event)
@@ -283,49 +239,9 @@ class CallStream(HttpStream):
         yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), self.context.client)
         self.server_state = self.state_stream_response_body
 
-    @property
-    def is_passing_on(self) -> bool:
-        """Whether pieces of the answer go through its stream function and out, and nothing else happens to them."""
-        return bool(
-            self.server_state == self.state_stream_response_body
-            and not self._paused
-            and self.flow.response
-            and callable(self.flow.response.stream)
-            and not self.context.options.store_streamed_bodies
-        )
-
-    def pass_on(self, piece: bytes) -> bytes | Iterable[bytes]:
-        """The caller's part of a piece, while `is_passing_on`."""
-        self._deadline.heard_at = time.monotonic()
-        assert self.flow.response
-        assert callable(self.flow.response.stream)
-        return self.flow.response.stream(piece)
-
     def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
         self.leave_out_body()
         yield from super().send_response(already_streamed)
-
-    def leave_out_body(self) -> None:
-        """The answer to HEAD ends with its headers; a body of ours would be taken for the next answer."""
-        if self.flow.request.method.upper() == "HEAD" and self.flow.response and self.flow.response.raw_content:
-            self.flow.response.raw_content = b""
-
-    # Timeouts.
-
-    def deadline_ends(self) -> tuple[float, str]:
-        """On the monotonic clock, and the message. Asked only while the stream is watched: it has a call then."""
-        assert self.call
-        if self.is_uploading:
-            return self._upload.ends(self.caller.head_s)
-        return self._deadline.ends(self.call.asked.timeouts, self.waits_for_first_byte())
-
-    @property
-    def is_uploading(self) -> bool:
-        return bool(self.client_state == self.state_consume_request_body)
-
-    def waits_for_first_byte(self) -> bool:
-        waiting = (self.state_uninitialized, self.state_wait_for_response_headers, self.state_hold_answer)
-        return self.server_state in waiting
 
     # The call ends early.
 
@@ -361,10 +277,6 @@ class CallStream(HttpStream):
             self.queued.append(self._nobody_waits())
         return (yield from super().check_killed(emit_error_hook))
 
-    @property
-    def queued(self) -> queued_events.Queue:
-        return self._paused_event_queue
-
     def _is_shared(self) -> bool:
         return self.call is not None and self.call.sharing.is_shared
 
@@ -394,7 +306,7 @@ class CallStream(HttpStream):
     # Tunnels.
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
-        yield from tunnel.open_tunnel(self, self.setup)
+        yield from tunnel.open_tunnel(self, self._layer.inside)
         yield from self.handle_connect_finish()
 
 

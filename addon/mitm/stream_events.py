@@ -1,22 +1,19 @@
 """What is sent into a `CallStream` from outside, and the hooks of our own that it calls beside mitmproxy's."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent
 
 from addon.calls.attempt_outcomes import EndedAttempt, NoAnswer
 from addon.calls.failures import Failure
-
-if TYPE_CHECKING:
-    from addon.mitm.stream import CallStream
+from addon.mitm.base_stream import BaseStream
 
 
 class ForStream(events.Event):
     """Sent into a connection's layers from outside, for one stream of it."""
 
-    def __init__(self, stream: "CallStream") -> None:
+    def __init__(self, stream: BaseStream) -> None:
         self.stream = stream
 
 
@@ -46,7 +43,7 @@ class Abandoned(ForStream):
 class Fed(ForStream):
     """A part of the answer from another call, or that call's failure."""
 
-    def __init__(self, stream: "CallStream", part: HttpEvent, failure: Failure | None = None) -> None:
+    def __init__(self, stream: BaseStream, part: HttpEvent, failure: Failure | None = None) -> None:
         super().__init__(stream)
         self.part = part
         self.failure = failure
@@ -71,7 +68,7 @@ class AttemptEndedHook(commands.StartHook):
 class AnswerWantedHook(commands.StartHook):
     """`answer_wanted`: the request is in, and its answer comes as `Fed` events from now on."""
 
-    stream: "CallStream"
+    stream: BaseStream
     blocking = False
 
 
@@ -79,5 +76,5 @@ class AnswerWantedHook(commands.StartHook):
 class CallerLeftHook(commands.StartHook):
     """`caller_left`: the caller disconnected, and the answer goes on for others until it is `Abandoned`."""
 
-    stream: "CallStream"
+    stream: BaseStream
     blocking = False

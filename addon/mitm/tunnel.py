@@ -3,7 +3,7 @@ which our headers are taken off."""
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -12,22 +12,21 @@ from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http import _upstream_proxy as upstream_proxy
 
 from addon.calls.answers import error_answer
+from addon.mitm.base_stream import BaseStream
 from addon.mitm.http_limits import LONGEST_LINE
 
-if TYPE_CHECKING:
-    from addon.mitm.call_layer import CallLayer, StreamSetup
-    from addon.mitm.stream import CallStream
+type Inside = Callable[[Context], layer.Layer]  # makes the layer for plain HTTP in a tunnel
 
 
-def open_tunnel(stream: "CallStream", setup: "StreamSetup") -> layer.CommandGenerator[None]:
-    host, server = stream.flow.request.host, stream.context.server
+def open_tunnel(stream: BaseStream, inside: Inside) -> layer.CommandGenerator[None]:
+    host, server, setup = stream.flow.request.host, stream.context.server, stream.setup
     if setup.opens(host.lower(), stream.flow.request.port):
         stream.caller.waits_for_head(True)  # the TLS handshake in it counts as well
         stream.child_layer = layer.NextLayer(stream.context)
     elif setup.via:
         server.via = setup.via
         stack = upstream_proxy.HttpUpstreamProxy.make(stream.context, True)
-        stack /= OtherHost(stream.context, _http_layer_above(stream))
+        stack /= OtherHost(stream.context, inside)
         stream.child_layer = stack[0]
     else:
         if not stream.flow.response:
@@ -37,22 +36,17 @@ def open_tunnel(stream: "CallStream", setup: "StreamSetup") -> layer.CommandGene
             elif error:
                 message = f"heliograph could not connect to {host}:{stream.flow.request.port}: {error}"
                 stream.flow.response = error_answer(None, 502, "connection_failed", message)
-        stream.child_layer = OtherHost(stream.context, _http_layer_above(stream))
-
-
-def _http_layer_above(stream: "CallStream") -> "CallLayer":
-    found = stream.context.layers[stream.context.layers.index(stream) - 1]
-    return cast("CallLayer", found)
+        stream.child_layer = OtherHost(stream.context, inside)
 
 
 class OtherHost(layer.Layer):
     """The inside of a tunnel to a host that is not a provider. What the client says first decides: plain HTTP is read as such,
     everything else, and every server that speaks first, passes unread."""
 
-    def __init__(self, context: Context, above: "CallLayer") -> None:
+    def __init__(self, context: Context, inside: Inside) -> None:
         super().__init__(context)
         self.context.layers.remove(self)  # as mitmproxy's NextLayer: what is chosen takes our place
-        self._above = above
+        self._inside = inside
         self._events: list[events.Event] = []
         self._said = b""
 
@@ -70,7 +64,7 @@ class OtherHost(layer.Layer):
             is_http = False
         if is_http is None:
             return
-        child: layer.Layer = self._above.inside(self.context) if is_http else tcp.TCPLayer(self.context, ignore=True)
+        child: layer.Layer = self._inside(self.context) if is_http else tcp.TCPLayer(self.context, ignore=True)
         for earlier in self._events:
             yield from child.handle_event(earlier)
         self._events.clear()

@@ -16,7 +16,7 @@ import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import layer, server_hooks
@@ -25,9 +25,6 @@ from mitmproxy.proxy.server import ConnectionIO
 
 from addon.mitm.http1 import PatientHttp1Client
 from addon.mitm.outermost_layer import OutermostLayer
-
-if TYPE_CHECKING:
-    from addon.mitm.call_layer import CallLayer
 
 MOST_KEPT: Final = 100
 IDLE_S: Final = 15.0
@@ -71,7 +68,7 @@ class _Kept:
 class _Caller:
     """One caller's connection."""
 
-    layers: "list[CallLayer]" = field(default_factory=list)
+    layers: list[HttpLayer] = field(default_factory=list)
     credentials: set[str | None] = field(default_factory=set)
 
     @property
@@ -91,7 +88,7 @@ class UpstreamPool:
     def __len__(self) -> int:
         return len(self._timers)
 
-    def note(self, http_layer: "CallLayer", credential: str | None) -> None:
+    def note(self, http_layer: HttpLayer, credential: str | None) -> None:
         """This layer is about to have a connection for a call with that credential; None: for no call."""
         caller = self._callers.setdefault(http_layer.context.client.id, _Caller())
         if http_layer not in caller.layers:
@@ -115,7 +112,7 @@ class UpstreamPool:
         self._kept.setdefault(kept.scope, []).append(kept)
         self._timers[kept] = asyncio.get_running_loop().call_later(IDLE_S, self._drop, kept)
 
-    def take(self, scope: Scope, http_layer: "CallLayer") -> Server | None:
+    def take(self, scope: Scope, http_layer: HttpLayer) -> Server | None:
         """Gives a connection to another caller. None: no living one is kept."""
         handler = self._handler_of(http_layer.context.client.id)
         rested = [kept for kept in self._kept.get(scope, ()) if kept.has_rested] if handler else []
@@ -146,7 +143,7 @@ class UpstreamPool:
             self._drop(kept)
 
 
-def _reusable(http_layer: "CallLayer") -> list[tuple[Server, layer.Layer]]:
+def _reusable(http_layer: HttpLayer) -> list[tuple[Server, layer.Layer]]:
     """The connections of one caller on which a next request could be sent."""
     return [
         (server, stack)
@@ -180,7 +177,7 @@ async def _take_from(handler: Any, server: Server, stack: layer.Layer, credentia
     return kept
 
 
-def _give_to(http_layer: "CallLayer", kept: _Kept) -> None:
+def _give_to(http_layer: HttpLayer, kept: _Kept) -> None:
     """The connection's layers go on under another caller."""
     context = kept.stack.context
     context.client = http_layer.context.client

@@ -54,8 +54,3 @@ def test_files_that_import_each_other_in_a_circle_are_named(tmp_path: Path) -> N
 def test_files_in_a_row_are_not_a_circle(tmp_path: Path) -> None:
     tree(tmp_path, caching__key="from addon import ids", caching__store="from addon.caching.key import key", ids="")
     assert rooms.circle(tmp_path) == []
-
-
-def test_the_files_of_a_circle_that_is_known_are_not_named(tmp_path: Path) -> None:
-    tree(tmp_path, mitm__stream="from addon.mitm import tunnel", mitm__tunnel="from addon.mitm import stream")
-    assert rooms.circle(tmp_path) == []

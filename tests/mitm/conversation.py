@@ -17,7 +17,8 @@ from mitmproxy.test import tflow
 
 from addon.calls.call import Calls
 from addon.calls.connection import OpenConnections
-from addon.mitm.call_layer import CallLayer, StreamSetup
+from addon.mitm.base_stream import StreamSetup
+from addon.mitm.call_layer import CallLayer
 from addon.mitm.deadlines import Deadlines
 from addon.mitm.http1 import mend
 from addon.mitm.upstream_pool import UpstreamPool
@@ -49,9 +50,9 @@ class Conversation:
             Deadlines(),
             None,
             lambda *_: True,
-            UpstreamPool(lambda _: None),
             self._call_at_once,
         )
+        self._layer.pool = UpstreamPool(lambda _: None)
         self._pass_on = pass_on
         self.passed: list[bytes] = []
         self.hooks: list[str] = []
