@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,8 @@ from addon.hooks.proxy import Proxy
 from addon.main import heliograph
 from addon.mitm.inherited_sockets import InheritedInstance, mode_of
 from addon.mitm.lean_master import LeanMaster
+
+logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
@@ -68,9 +71,15 @@ async def serve(
         logging.CRITICAL
     )  # why it cannot listen: told by Announce
     trust.make_ca(settings.data)
+    named = trust.named_roots(os.environ)
+    for line in named.unreadable:
+        logger.warning("heliograph: %s; calls of hosts whose certificate needs it will fail", line)
     announce = Announce(on_listening)
     # From the start: mitmproxy makes an authority in its usual folder for options that name none.
-    options = Options(confdir=str(trust.ca_folder(settings.data)))
+    options = Options(
+        confdir=str(trust.ca_folder(settings.data)),
+        ssl_verify_upstream_trusted_ca=str(trust.write_upstream_roots(settings.data, named.roots)),
+    )
     try:
         master = LeanMaster(options, [*heliograph(proxy or Proxy(), settings), announce])
         options.update(

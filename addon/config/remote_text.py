@@ -13,6 +13,7 @@ from typing import IO, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from addon.config.places import BUNDLE_NAME
+from addon.config.trust import OF_YOUR_OWN
 from addon.objects.store import NotThere, Store, StoreTrouble, Unchanged, is_url
 
 HEADER: Final = "HELIOGRAPH_CONFIG_HEADER"  # `Name: value`, sent with each request: a token
@@ -170,10 +171,7 @@ def _opener(url: str, environ: Mapping[str, str]) -> urllib.request.OpenerDirect
 def _reason(error: Exception) -> str:
     inner = getattr(error, "reason", error)
     if isinstance(inner, ssl.SSLCertVerificationError):  # its errno is not one of the system's
-        return (
-            f"its certificate is not trusted: {inner.verify_message}; for a certificate authority of your own set"
-            " SSL_CERT_FILE to the file of its certificate"
-        )
+        return f"its certificate is not trusted: {inner.verify_message}; {OF_YOUR_OWN}"
     if isinstance(inner, ssl.SSLError):
         return f"no TLS connection: {inner.reason or inner}"
     if isinstance(inner, OSError) and inner.errno and inner.errno > 0:

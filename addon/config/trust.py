@@ -4,7 +4,7 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from addon.config.places import BUNDLE_NAME
 from addon.storage.folders import CA_FOLDER
@@ -14,6 +14,9 @@ CA_VARIABLES: Final = (
     *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"),
     *("CODEX_CA_CERTIFICATE", "NODE_EXTRA_CA_CERTS", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),
 )
+
+
+OF_YOUR_OWN: Final = "for a certificate authority of your own set SSL_CERT_FILE to the file of its certificate"
 
 
 def ca_folder(data: Path) -> Path:
@@ -39,6 +42,39 @@ def make_ca(data: Path) -> Path:
     return ca_certificate(data)
 
 
+class Named(NamedTuple):
+    """The files of certificates that the user's variables name."""
+
+    roots: tuple[Path, ...]
+    unreadable: tuple[str, ...]  # a line each: which variables, which file, why
+
+
+def named_roots(environ: Mapping[str, str]) -> Named:
+    files: dict[Path, list[str]] = {}
+    for name in CA_VARIABLES:
+        if value := environ.get(name):
+            files.setdefault(Path(value), []).append(name)
+    roots, unreadable = [], []
+    for path, names in files.items():
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            roots.append(path)
+        except OSError as error:  # an ssl.SSLError is one
+            reason = (
+                "no such file" if isinstance(error, FileNotFoundError) else "no certificates in PEM can be read from it"
+            )
+            unreadable.append(f"{', '.join(names)}: {path}: {reason}")
+    return Named(tuple(roots), tuple(unreadable))
+
+
+def write_upstream_roots(data: Path, roots: Iterable[Path]) -> Path:
+    """One PEM: what the proxy trusts of providers and of the proxy before it. As programs do without us: the usual list, the
+    system's roots, where a company adds its own, and the user's (`named_roots`)."""
+    import certifi
+
+    return _write(ca_folder(data) / "upstream-roots.pem", [Path(certifi.where()), _system_roots(), *roots])
+
+
 def write_bundle(data: Path, environ: Mapping[str, str]) -> Path:
     """One PEM: the system's roots, every file the user's own variables name, and our authority.
 
@@ -47,7 +83,12 @@ def write_bundle(data: Path, environ: Mapping[str, str]) -> Path:
     target = bundle_path(data)
     own = (Path(environ[name]) for name in CA_VARIABLES if environ.get(name))
     parts = [_system_roots(), *(path for path in own if path != target and path.is_file()), make_ca(data)]
-    text = "\n".join(dict.fromkeys(path.read_text(encoding="utf-8").strip() for path in parts)) + "\n"
+    return _write(target, parts)
+
+
+def _write(target: Path, parts: Iterable[Path]) -> Path:
+    texts = (path.read_text(encoding="utf-8", errors="replace").strip() for path in parts)
+    text = "\n".join(dict.fromkeys(texts)) + "\n"
     if target.is_file() and target.read_text(encoding="utf-8") == text:
         return target
     fresh = target.with_suffix(f".{os.getpid()}")

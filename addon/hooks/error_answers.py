@@ -3,10 +3,15 @@
 An answer that another addon has made is left alone.
 """
 
+from typing import Final
+
 from addon.calls.answers import error_answer
 from addon.calls.attempt_outcomes import NoAnswer
 from addon.calls.call import Calls
 from addon.calls.failures import CONSEQUENCES, Phase
+from addon.config.trust import OF_YOUR_OWN
+
+_UNTRUSTED: Final = "Certificate verify failed"  # mitmproxy's words
 
 
 class ErrorAnswers:
@@ -20,11 +25,14 @@ class ErrorAnswers:
             return
         call = self.calls.of(flow.id)
         what = consequence.explanation.format(host=flow.request.host, port=flow.request.port)
+        why = flow.error.msg if flow.error else "no reason given"
+        if why.startswith(_UNTRUSTED):
+            why = f"{why}; {OF_YOUR_OWN}, and start heliograph again"
         flow.response = error_answer(
             call.attempts.route.provider if call else None,
             consequence.answer_status,
             consequence.error_type,
-            f"{what}: {flow.error.msg if flow.error else 'no reason given'}",
+            f"{what}: {why}",
         )
         if consequence.retry_after_s is not None:
             flow.response.headers["retry-after"] = str(consequence.retry_after_s)

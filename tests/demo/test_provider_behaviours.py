@@ -13,12 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import zstandard
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from mitmproxy.certs import CertStore
 
 from addon.demo.behaviour import Behaviour, parse_behaviour
 from addon.demo.providers import FakeProviders
+from tests.localhost_tls import authority, server_tls
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Good day"}]}
 STREAM = CHAT | {"stream": True}
@@ -217,13 +215,8 @@ def test_many_connections_are_served_at_once(provider: FakeProviders) -> None:
 
 
 def test_tls_is_spoken_with_the_given_certificate(tmp_path: Path) -> None:
-    entry = CertStore.from_store(tmp_path, "fake", 2048).get_cert("localhost", [x509.DNSName("localhost")])
-    key = entry.privatekey.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "localhost.pem").write_bytes(key + entry.cert.to_pem())
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "localhost.pem")
-    trust = ssl.create_default_context(cafile=str(tmp_path / "fake-ca-cert.pem"))
-    with FakeProviders(tls=tls) as provider:
+    with FakeProviders(tls=server_tls(tmp_path)) as provider:
+        trust = ssl.create_default_context(cafile=str(authority(tmp_path)))
         connection = http.client.HTTPSConnection("localhost", provider.port, timeout=30, context=trust)
         assert post(connection, STREAM, {"x-fake": "chunk-delay=0.001"}).read().endswith(b"data: [DONE]\n\n")
         assert provider.url.startswith("https://")

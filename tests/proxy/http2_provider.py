@@ -9,15 +9,13 @@ from collections import deque
 from pathlib import Path
 from typing import Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
-from mitmproxy.certs import CertStore
 
 from addon.demo.providers import Received, usual_answer
+from tests.localhost_tls import server_tls
 
 
 class Http2Provider:
@@ -27,12 +25,7 @@ class Http2Provider:
         self.script = deque(script)
         self.requests: list[Received] = []
         self.connections = 0
-        folder.mkdir(exist_ok=True)
-        entry = CertStore.from_store(folder, "fake", 2048).get_cert("localhost", [x509.DNSName("localhost")])
-        key = entry.privatekey.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        (folder / "localhost.pem").write_bytes(key + entry.cert.to_pem())
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(folder / "localhost.pem")
+        self._tls = server_tls(folder)
         self._tls.set_alpn_protocols(["h2"])
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
