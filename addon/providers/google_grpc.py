@@ -9,7 +9,7 @@ from typing import Final
 from addon.providers.fields import Json, at, string
 from addon.providers.grpc_calls import call, stream
 from addon.providers.model import Asked, Event, Operation, Reading
-from addon.providers.protobuf import Schema, inside, number, text
+from addon.providers.protobuf import STRUCT, Schema, inside, number, text
 
 _MODALITIES: Final = {1: "TEXT", 2: "IMAGE", 3: "VIDEO", 4: "AUDIO", 5: "DOCUMENT"}
 _DETAILS: Final = Schema({1: number("modality", _MODALITIES), 2: number("tokenCount")})
@@ -43,15 +43,14 @@ _VERTEX_BLOCKED: Final = _BLOCKED | {5: "MODEL_ARMOR", 6: "JAILBREAK"}
 _DATA: Final = Schema({1: text("mimeType")})
 
 
-def _named(key: int) -> Schema:
-    return Schema({key: text("name")})
-
-
+_CALL: Final = Schema({1: text("name"), 2: inside("args", STRUCT), 3: text("id")})
+_RESULT: Final = Schema({1: text("name"), 2: inside("response", STRUCT), 3: text("id")})
 _PART: Final = Schema(
     {
         2: text("text"),
         3: inside("inlineData", _DATA),
-        4: inside("functionCall", _named(1)),
+        4: inside("functionCall", _CALL),
+        5: inside("functionResponse", _RESULT),
         9: inside("executableCode", Schema({2: text("code")})),
         11: number("thought", {1: True}),
     }
@@ -60,7 +59,8 @@ _VERTEX_PART: Final = Schema(
     {
         1: text("text"),
         2: inside("inlineData", _DATA),
-        5: inside("functionCall", _named(1)),
+        5: inside("functionCall", _CALL),
+        6: inside("functionResponse", _RESULT),
         8: inside("executableCode", Schema({2: text("code")})),
         10: number("thought", {1: True}),
     }
