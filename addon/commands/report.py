@@ -292,7 +292,7 @@ def print_report(
     if not with_footer:
         return
     if answered.is_cut and not is_summary:
-        warn(f"only the first {question.limit:,} rows; --limit 0 shows all")
+        warn(f"only the {question.kept} {question.limit:,} rows; --limit 0 shows all")
     # Under a table it is part of the report; beside JSON and CSV it would break what reads them.
     notes = "\n".join(answered.notes)
     click.echo(f"\n{notes}" if style == "table" else notes, err=style != "table")

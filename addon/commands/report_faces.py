@@ -149,7 +149,7 @@ def export(
         table = ask_arrow(lake, questions[0], own_prices, session)
         export_parquet(faces.parquet, table.to_reader())
         if questions[0].limit and table.num_rows == questions[0].limit:
-            warn(f"only the first {table.num_rows:,} rows; --limit 0 writes all")
+            warn(f"only the {questions[0].kept} {table.num_rows:,} rows; --limit 0 writes all")
         say_if_empty(lake, data)
         return
     if faces.html and len(questions) == 1 and questions[0].report.name == "weekly":

@@ -5,7 +5,8 @@ known; SUMS are their sums. So every sum, count and NULL test gives what it give
 the file whose name it has: it counts while that file does, and says nothing once the file was replaced. It can be deleted at any
 time. A quarter of an hour is the step of all time zones.
 
-Beside it are two smaller ones, by the hour. The brief one has few groups: what the lines under a report need, and sums over the
+Beside it are three smaller ones. That of hits has the calls that the cache answered, each for itself, with how long the call took
+whose answer was given again. The others are by the hour. The brief one has few groups: what the lines under a report need, and sums over the
 calls whose speed is measured. The one of times says how often each duration and each time to the first token occurs, by model,
 so that percentiles need not read the calls: times from 200 ms on are rounded there, by less than 1 %.
 """
@@ -17,7 +18,7 @@ from typing import Final
 from addon.storage.folders import Folders, entries, parse_day
 from addon.storage.lake import is_whole
 
-VERSION: Final = 3  # of the columns below; summaries of other versions are not read
+VERSION: Final = 4  # of the columns below; summaries of other versions are not read
 STEP: Final = timedelta(minutes=15)
 HOUR: Final = timedelta(hours=1)
 _FOLDER: Final = "summaries-"
@@ -103,6 +104,18 @@ SAVED: Final = (
 )
 COLUMNS: Final = ("started_at", *GROUPS, *SUMS, *(name for name, _, _ in OTHERS), *(name for name, _ in SAVED))
 
+HITS_GROUPS: Final = (
+    "provider_name",
+    "operation_name",
+    "request_model",
+    "response_model",
+    "cache_status",
+    "user_id",
+)
+_OF_HITS: Final = ("started_at", *HITS_GROUPS, "cache_reference_id", "duration_ms", "saved_nanousd")
+HITS_COLUMNS: Final = (*_OF_HITS, "original_ms")  # NULL: that call was not found
+IS_HIT: Final = "cache_status in ('hit', 'coalesced') and cache_reference_id is not null"
+
 BRIEF_GROUPS: Final = (
     "provider_name",
     "operation_name",
@@ -160,6 +173,19 @@ def summarised(table: str) -> str:
     return (
         f"select {quarter} as started_at, {groups}, {sums}, {others} from {table}"
         f" group by {quarter}, {groups}, {known}, usage_raw is not null order by {', '.join(ORDER)}"
+    )
+
+
+def hits_of_calls(table: str) -> str:
+    """SQL: the calls of a table like `requests` that the cache answered, as rows of the summary of hits."""
+    return f"select date, {', '.join(_OF_HITS)}, cast(null as bigint) as original_ms from {table} where {IS_HIT}"
+
+
+def hits(table: str) -> str:
+    """SQL: the summary of hits of a table like `requests`, with the column `original_ms`."""
+    return (
+        f"select {', '.join(HITS_COLUMNS)} from {table} where {IS_HIT}"
+        f" order by {', '.join(HITS_GROUPS)}, cache_reference_id, started_at"
     )
 
 
@@ -255,9 +281,14 @@ def times_of(summary: Path) -> Path:
     return summary.with_suffix(".times")
 
 
-def parts(summary: Path) -> tuple[Path, Path, Path]:
+def hits_of(summary: Path) -> Path:
+    """That of hits beside it."""
+    return summary.with_suffix(".hits")
+
+
+def parts(summary: Path) -> tuple[Path, Path, Path, Path]:
     """The summary and the smaller ones beside it."""
-    return summary, brief_of(summary), times_of(summary)
+    return summary, brief_of(summary), times_of(summary), hits_of(summary)
 
 
 def not_worth(summary: Path) -> Path:

@@ -41,10 +41,15 @@ def compared(connection: Connection, question: Question, keep: Keep) -> str:
     times = [key for key in keys if key in TIMES]
     selected = [*_selected_keys(keys, window), *_selected_values(kinds, keys)]
     matched = " and ".join(f"n.{quoted(key)} is not distinct from {_moved(key, window)}" for key in keys)
-    order = [*map(quoted, times), "n.place nulls last", "b.place"]
+    places = ["place_now nulls last", "place_before"]
+    newest_first = ", ".join([*(f"{quoted(name)} desc" for name in times), *places])
+    newest_last = ", ".join([*map(quoted, times), *places])
     return (
-        f"select {', '.join(selected)} from answer_now n full join answer_before b on {matched}"
-        f" order by {', '.join(order)} limit {question.limit or NO_LIMIT}"
+        "select * exclude (place_now, place_before) from ("
+        f"select {', '.join(selected)}, n.place as place_now, b.place as place_before"
+        f" from answer_now n full join answer_before b on {matched}"
+        f" order by {newest_first} limit {question.limit or NO_LIMIT}"
+        f") order by {newest_last}"
     )
 
 

@@ -11,6 +11,7 @@ _BY: Final = re.compile(r"^(?P<indent>[ \t]*)(?P<items>\S.*?)(?P<comma>,?)[ \t]+
 _KEY: Final = re.compile(r"^[ \t]*(?P<items>\S.*?),?[ \t]+-- key[ \t]*$", re.MULTILINE)
 _PARTS: Final = re.compile(r"""'[^']*'|"[^"]*"|[^'"]""")
 _ORDER: Final = re.compile(r"^(?P<indent>[ \t]*)order\s+by\s+(?P<columns>.*)$", re.MULTILINE | re.IGNORECASE)
+_LIMITED: Final = re.compile(r"^[ \t]*order\s+by\s+(?P<columns>.*)\n[ \t]*limit\b", re.MULTILINE | re.IGNORECASE)
 
 
 def own_groups(sql: str) -> tuple[str, ...] | None:
@@ -30,17 +31,24 @@ def own_columns(sql: str) -> tuple[str, ...]:
     return tuple(map(_column, _items(line["items"]))) if line else ()
 
 
-def grouped_by(sql: str, by: Sequence[str], every: str | None = None) -> str:
+def grouped_by(sql: str, by: Sequence[str], every: str | None = None, *, keeps_newest: bool = True) -> str:
     """The SQL with these columns of `calls` in place of its own; none: its own, but the times if `every` is given.
 
-    Times are first in the order of the rows, as they were.
+    Times are first in the order of the rows, the newest last. `keeps_newest`: those are also the rows that the limit of the
+    SQL leaves; it orders by nothing but its columns then.
     """
     default = own_groups(sql) or ()
     own_times = [name for name in default if name in TIMES]
     times = [name for name in by or (() if every else own_times) if name in TIMES and name != every]
     if every:
         times.insert(0, every)
-    return _ordered_by(_with_groups(sql, by, every), own_times, times)
+    return _ordered_by(_with_groups(sql, by, every), own_times, times, keeps_newest=keeps_newest)
+
+
+def limit_keeps_newest(sql: str) -> bool:
+    """Whether a limit leaves the newest of rows with a time: `sessions` picks by cost before it orders its rows."""
+    limited = {line["columns"].strip() for line in _LIMITED.finditer(sql)}
+    return len(limited) == 1
 
 
 def with_columns(sql: str, columns: Sequence[str]) -> str:
@@ -59,19 +67,22 @@ def _with_groups(sql: str, by: Sequence[str], every: str | None) -> str:
     return _BY.sub(line_with_groups, sql)
 
 
-def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str]) -> str:
+def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str], *, keeps_newest: bool) -> str:
     """The SQL with `times` in place of its own at the beginning of its last `order by`, and of all others that read the same."""
     orders = [line["columns"] for line in _ORDER.finditer(sql) if not line["indent"]]
     if not orders:
         return sql
-    last = order = orders[-1]
+    last = others = orders[-1]
     for name in own_times:
-        order = re.sub(rf'^"?{name}"?\s*(?:,\s*|$)', "", order, count=1)
-    order = "".join(f"{quoted(name)}, " for name in times) + order
-    return _ORDER.sub(
+        others = re.sub(rf'^"?{name}"?(\s+desc)?\s*(?:,\s*|$)', "", others, count=1, flags=re.IGNORECASE)
+    newest_last = ", ".join([*map(quoted, times), others])
+    newest_first = ", ".join([*(f"{quoted(name)} desc" for name in times), others])
+    order = newest_first if keeps_newest else newest_last
+    text = _ORDER.sub(
         lambda line: line[0].removesuffix(last) + order if line["columns"] == last else line[0],
         sql,
     )
+    return f"select * from (\n{text}\n) order by {newest_last}" if times and keeps_newest else text
 
 
 def _items(line: str) -> list[str]:

@@ -1,9 +1,9 @@
 """The prompt-cache doctor: how much of each session's input the provider read from its cache, at which turn and message the
 prompt's beginning changed, and what that cost. The rules are in prompt_turns.py; here bodies are read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC
+from datetime import UTC, date, timedelta
 from hashlib import blake2b
 from sys import intern
 from typing import Any, Final
@@ -78,7 +78,8 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
     set_variables(connection, {"most": sessions})
     sums = list(fetch(connection, load_internal("prompt_cache_sessions").sql).records())
     rows: dict[str, list[RequestRow]] = {each["session_id"]: [] for each in sums}
-    set_variables(connection, {"sessions": list(rows), "most": MOST_CALLS})
+    dates = {day for each in sums for day in _dates(each.pop("first_date"), each.pop("last_date"))}
+    set_variables(connection, {"sessions": list(rows), "dates": sorted(dates), "most": MOST_CALLS})
     for record in fetch(connection, load_internal("prompt_cache_calls").sql).records():
         rows[record["session_id"]].append(_row(record))
     prompts = _prompts(connection, [row for of_session in rows.values() for row in of_session])
@@ -90,6 +91,10 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
         compared = sum(prompt.blocks is not None for prompt in of_session)
         found.append(SessionCache(**each, compared=compared, turns=turns, before=before, now=now))
     return found
+
+
+def _dates(first: date, last: date) -> Iterator[date]:
+    return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
 def add(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> None:

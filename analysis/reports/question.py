@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.reports import dimensions
-from analysis.reports.grouping import grouped_by
+from analysis.reports.grouping import grouped_by, limit_keeps_newest
 from analysis.reports.report import DEFAULT_LIMIT, Report
 from analysis.reports.window import Window, before
 
@@ -53,7 +53,15 @@ class Question:
 
     @property
     def sql(self) -> str:
-        return grouped_by(self.report.sql, self.by, self.every)
+        # A person's file may order by what is not among its columns.
+        return grouped_by(self.report.sql, self.by, self.every, keeps_newest=self.report.file is None)
+
+    @property
+    def kept(self) -> str:
+        """The rows that its limit leaves, in a word: of rows in order of time the newest."""
+        names = (self.every, *(self.by or (() if self.every else self.report.by or ())))
+        has_time = not set(dimensions.TIMES).isdisjoint(names)
+        return "newest" if has_time and not self.report.file and limit_keeps_newest(self.report.sql) else "first"
 
     def __str__(self) -> str:
         """Which calls it is about: `since 2026-11-01, UTC, where model = 'gpt-5', against 2026-10-01 to 2026-11-01`."""

@@ -29,6 +29,7 @@ VIEWS: Final = (
     "calls_in_brief",
     "calls_timed",
     "calls_saved",
+    "calls_hit",
 )
 
 _COLUMNS: Final = tuple(dict.fromkeys([*DIMENSIONS, *duckdb_columns("requests"), "cost_usd", "saved_usd"]))
@@ -114,6 +115,8 @@ def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VI
         connection.execute(summed.timed_view(window, groups, where, has))
     if "calls_saved" in wanted:
         connection.execute(summed.saved_view(connection, window, groups, scope.properties, where, has))
+    if "calls_hit" in wanted:
+        connection.execute(summed.hits_view(window, where, has))
 
 
 def named_in(sql: str) -> frozenset[str]:
@@ -159,7 +162,9 @@ set variable most = 100;
 
 {summed.timed_view_of_calls()};
 
-{summed.saved_view_of_calls()};"""
+{summed.saved_view_of_calls()};
+
+{summed.hits_view_of_calls()};"""
 
 
 def _reason(error: duckdb.Error) -> str:
@@ -191,6 +196,7 @@ def printed_scope(scope: Scope) -> str:
         summed.brief_view_of_summed(),
         summed.timed_view_of_calls(),
         summed.saved_view_of_calls(),
+        summed.hits_view_of_calls(),
     )
     return f"{sets}\n{';\n\n'.join(views)};\n"
 

@@ -15,6 +15,9 @@ A question that shows few groups need not read the calls of all days: times of a
 `calls_saved`: hits, or summaries of hits, with the time that they saved, `saved_ms`: what the calls took whose answers were given
 again, less what the hits took. Without hits of which that is not known. Looking these calls up reads the id of every call, so
 summaries keep what was found when they were made; where one has a hit whose call was not there, all are looked up.
+
+`calls_hit`: hits alone, each for itself. `original_ms` is what the call took whose answer was given again, where a summary says so: of all
+others a report looks it up itself, for those that it shows.
 """
 
 import json
@@ -30,7 +33,9 @@ from addon.storage.summary import (
     BRIEF_GROUPS,
     COLUMNS,
     GROUPS,
+    HITS_GROUPS,
     HOUR,
+    IS_HIT,
     OTHERS,
     SAVED,
     SPEEDS,
@@ -38,6 +43,7 @@ from addon.storage.summary import (
     TIMES_GROUPS,
     brief_of_calls,
     exact_times,
+    hits_of_calls,
     of_calls,
     timed_calls,
     times_of_calls,
@@ -79,6 +85,9 @@ class _Source:
 _FULL: Final = _Source("lake_summaries", of_calls, STEP, frozenset({*GROUPS, *EXPRESSIONS}))
 _OF_BRIEF: Final = frozenset({"provider", "model", "operation"})
 _BRIEF: Final = _Source("lake_brief", brief_of_calls, HOUR, _OF_BRIEF | {"error", *BRIEF_GROUPS})
+_HITS: Final = _Source(
+    "lake_hits", hits_of_calls, timedelta.resolution, frozenset({"provider", "model", "operation", "user", *HITS_GROUPS})
+)
 _TIMES: Final = _Source("lake_times", times_of_calls, HOUR, _OF_BRIEF | set(TIMES_GROUPS))
 
 
@@ -213,6 +222,19 @@ from {hits} join ( -- ids may repeat
     where request_id in (select cache_reference_id from {hits})
     group by request_id
 ) as originals using (cache_reference_id)"""
+
+
+def hits_view(window: Window, where: Condition | None, has: frozenset[str]) -> str:
+    """SQL of the view `calls_hit`."""
+    if not (has and _can_answer(_HITS, window, (), where)):
+        return hits_view_of_calls()
+    rows = _rows(_HITS, window, selected(window, (), frozenset({*TIMES, *_HITS.names})), where)
+    return f"create or replace temp view calls_hit as\n{rows}"
+
+
+def hits_view_of_calls() -> str:
+    """The same over the calls themselves."""
+    return f"create or replace temp view calls_hit as\nselect * from (select *, cast(null as bigint) as original_ms from calls) where {IS_HIT}"
 
 
 def _brief_rows(window: Window, where: Condition | None) -> str:

@@ -88,6 +88,19 @@ def test_rows_that_exist_only_in_one_period_are_shown(tmp_path: Path) -> None:
     assert list(found)[-1] == "ann"  # after those of now
 
 
+@pytest.mark.parametrize("name", GROUPED)
+@pytest.mark.parametrize("words", [{"every": "hour"}, {"by": "hour,model"}, {"every": "hour", "compare": "previous"}])
+def test_of_rows_with_a_time_the_newest_are_shown_newest_last(data: Path, name: str, words: dict[str, str]) -> None:
+    if "compare" in words and not load(name).can_compare:
+        return
+    everything = [row["hour"] for row in ask(data, name, **SECOND_DAY, **words)]
+    shown = [row["hour"] for row in ask(data, name, **SECOND_DAY, **words, limit=3)]
+    assert everything == sorted(everything)
+    # Sessions are picked by what they cost.
+    assert shown == (sorted(shown) if name == "sessions" and "compare" not in words else everything[-3:])
+    assert everything or name in MAY_HAVE_NO_ROWS
+
+
 @pytest.mark.parametrize("every", ["hour", "day", "week", "month"])
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata"])
 def test_times_are_compared_by_their_place_in_the_period(tmp_path: Path, every: str, zone: str) -> None:

@@ -165,6 +165,8 @@ def test_rows_that_a_limit_cut_off_are_mentioned(data: Path) -> None:
     result = heliograph(data, "report", "requests", *SINCE, "--limit", "3", "--json")
     assert len(json.loads(result.stdout)) == 3
     assert "only the first 3 rows" in result.stderr
+    result = heliograph(data, "report", "models", "--every", "hour", *SINCE, "--limit", "3", "--json")
+    assert "only the newest 3 rows" in result.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS)

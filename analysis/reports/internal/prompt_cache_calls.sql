@@ -1,4 +1,5 @@
 -- Which calls do the sessions of the list `sessions` have, oldest first? The newest `most` of each.
+-- `dates`: the days on which they have some; files of other days are not opened.
 -- The columns are those that a call is priced by (addon/metering/explain.py).
 select
     session_id,
@@ -25,6 +26,7 @@ select
 from calls
 where
     session_id in (select unnest(cast(getvariable('sessions') as varchar[])))
+    and list_contains(cast(getvariable('dates') as date[]), date)
     and input_tokens > 0
     and coalesce(cache_status, 'miss') in ('miss', 'unavailable')
 qualify row_number() over (partition by session_id order by started_at desc, request_id desc) <= getvariable('most')

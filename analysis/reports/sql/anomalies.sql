@@ -74,6 +74,14 @@ measured as ( -- a day without calls has 0 of all
 pasts as (
     select
         *,
+        median(calls) over before as usual_calls,
+        median(errors) over before as usual_errors,
+        median(tokens) over before as usual_tokens,
+        median(cost_usd) over before as usual_cost_usd,
+        min(calls) over before as lowest_calls,
+        min(errors) over before as lowest_errors,
+        min(tokens) over before as lowest_tokens,
+        min(cost_usd) over before as lowest_cost_usd,
         list(calls) over before as past_calls,
         list(errors) over before as past_errors,
         list(tokens) filter (where tokens is not null) over before as past_tokens,
@@ -84,32 +92,47 @@ pasts as (
 ),
 by_measure as (
     select
+        *,
+        case measure when 'calls' then calls when 'errors' then errors when 'tokens' then tokens else cost_usd end as value,
+        case measure
+            when 'calls' then usual_calls
+            when 'errors' then usual_errors
+            when 'tokens' then usual_tokens
+            else usual_cost_usd
+        end as habit,
+        case measure
+            when 'calls' then lowest_calls
+            when 'errors' then lowest_errors
+            when 'tokens' then lowest_tokens
+            else lowest_cost_usd
+        end as lowest
+    from pasts cross join kinds
+    where is_now
+),
+farther as ( -- than the least that a deviation can be: lists are looked at for few days
+    select
         group_key,
         on_day,
         is_last,
         measure,
         least,
-        case measure when 'calls' then calls when 'errors' then errors when 'tokens' then tokens else cost_usd end as value,
+        value,
+        habit,
         case measure
             when 'calls' then past_calls
             when 'errors' then past_errors
             when 'tokens' then past_tokens
             else past_cost_usd
         end as past
-    from pasts cross join kinds
-    where is_now
-),
-habits as (
-    select *, list_median(past) as habit
     from by_measure
-    where value is not null and array_length(past) >= 7
-),
-far as ( -- farther than the least that a deviation can be: few days are left
-    select *, list_mad(past) as mad
-    from habits
     where
         abs(value - habit) > 3.5 * greatest(0.1 * habit, least)
-        and (value > habit or (value < list_min(past) and not is_last))
+        and (value > habit or (value < lowest and not is_last))
+),
+far as (
+    select *, list_mad(past) as mad
+    from farther
+    where array_length(past) >= 7
 ),
 spreads as (
     select

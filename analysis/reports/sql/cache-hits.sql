@@ -2,13 +2,12 @@
 -- One row for each call whose answer was given again; `request_id` is that call, which may be older than the window.
 with shown as materialized ( -- of a hundred thousand such calls: all else is worked out for those that are shown
     select cache_reference_id, count(*) as hits, sum(saved_nanousd) / 1e9 as saved_usd
-    from calls
-    where cache_status in ('hit', 'coalesced') and cache_reference_id is not null
+    from calls_hit
     group by cache_reference_id
     order by hits desc, saved_usd desc nulls last, cache_reference_id
     limit getvariable('most')
 ),
-details as (
+details as materialized (
     select
         cache_reference_id,
         any_value(model) as model,
@@ -16,17 +15,16 @@ details as (
         count(distinct user_id) as users,
         sum(duration_ms) as hits_ms,
         count(duration_ms) as timed,
-        max(started_at) as last_hit_at
-    from calls
-    where
-        cache_status in ('hit', 'coalesced')
-        and cache_reference_id in (select cache_reference_id from shown)
+        max(started_at) as last_hit_at,
+        any_value(original_ms) as known_ms -- out of summaries
+    from calls_hit
+    where cache_reference_id in (select cache_reference_id from shown)
     group by cache_reference_id
 ),
 originals as ( -- ids may repeat
     select request_id as cache_reference_id, any_value(duration_ms) as original_ms
     from requests
-    where request_id in (select cache_reference_id from shown)
+    where request_id in (select cache_reference_id from details where known_ms is null)
     group by request_id
 )
 select
@@ -36,7 +34,7 @@ select
     coalesced,
     users,
     saved_usd, -- plot
-    cast(original_ms * timed - hits_ms as bigint) as saved_ms,
+    cast(coalesce(known_ms, original_ms) * timed - hits_ms as bigint) as saved_ms,
     last_hit_at
 from shown
 join details using (cache_reference_id)

@@ -10,5 +10,5 @@ select
     cast(sum(unpriced_count) as bigint) as unpriced
 from calls_summed
 group by all
-order by day, cost_usd desc nulls last, calls desc, 1
+order by day desc, cost_usd desc nulls last, calls desc, 1
 limit getvariable('most')

@@ -18,7 +18,7 @@ with shown as materialized (
     from calls_timed
     where call_count > 0 -- no times: of summaries these are rows of their own
     group by all
-    order by hour, calls desc, 1
+    order by hour desc, calls desc, 1
     limit getvariable('most')
 ),
 percentiles as ( -- of the groups and days that are shown: by the hour there are tens of thousands
@@ -45,5 +45,5 @@ select
     cast(round(first_tokens[1]) as bigint) as first_token_p50_ms,
     cast(round(first_tokens[2]) as bigint) as first_token_p95_ms
 from shown left join percentiles using (group_key)
-order by hour, calls desc, 1
+order by hour desc, calls desc, 1
 limit getvariable('most')

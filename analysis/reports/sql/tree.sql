@@ -3,8 +3,8 @@
 -- all below it, those that begin with `own_` of the calls at exactly this path. A call without a path is at /. Of the sessions
 -- that cost most; name one by --where "session='...'".
 with chosen as (
-    select session_id, sum(cost_nanousd) as session_nanousd, count(*) as session_calls
-    from calls
+    select session_id, sum(cost_nanousd) as session_nanousd, sum(call_count) as session_calls
+    from calls_summed
     where session_id is not null
     group by session_id
     order by session_nanousd desc nulls last, session_calls desc, session_id
