@@ -86,7 +86,10 @@ _FULL: Final = _Source("lake_summaries", of_calls, STEP, frozenset({*GROUPS, *EX
 _OF_BRIEF: Final = frozenset({"provider", "model", "operation"})
 _BRIEF: Final = _Source("lake_brief", brief_of_calls, HOUR, _OF_BRIEF | {"error", *BRIEF_GROUPS})
 _HITS: Final = _Source(
-    "lake_hits", hits_of_calls, timedelta.resolution, frozenset({"provider", "model", "operation", "user", *HITS_GROUPS})
+    "lake_hits",
+    hits_of_calls,
+    timedelta.resolution,
+    frozenset({"provider", "model", "operation", "user", *HITS_GROUPS}),
 )
 _TIMES: Final = _Source("lake_times", times_of_calls, HOUR, _OF_BRIEF | set(TIMES_GROUPS))
 

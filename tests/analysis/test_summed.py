@@ -342,7 +342,11 @@ def test_the_most_frequent_hits_are_the_same_over_summaries(tmp_path: Path) -> N
     of_the_day_before = original(rows[1], FIRST_DAY + timedelta(hours=2))
     stored_later = original(rows[2], FIRST_DAY + timedelta(hours=3))
     merged(tmp_path, [*rows, one, of_the_day_before, *hits_of(rows[:90], one, of_the_day_before, stored_later)])
-    settle(tmp_path, [stored_later, *(replace(row, request_id=f"6{row.request_id[1:]}") for row in hits_of(rows[:7], one))], 4)
+    settle(
+        tmp_path,
+        [stored_later, *(replace(row, request_id=f"6{row.request_id[1:]}") for row in hits_of(rows[:7], one))],
+        4,
+    )
     asked_for: list[dict[str, Any]] = [
         {},
         {"where": "user is not null and model <> ''"},
