@@ -77,6 +77,7 @@ _BY_PATH: Final = (
     (re.compile(r"/api/(?:chat|generate)/?"), ollama.DIALECT),
     (re.compile(r"/api/v1/chat/?"), lmstudio.DIALECT),
     (re.compile(r"/api/v1/services/aigc/(?:text|multimodal)-generation/generation/?"), dashscope.DIALECT),
+    (re.compile(r"/api/v1/apps/[^/]+/completion/?"), dashscope.DIALECT),
 )
 _CONVERSE_EVENTS: Final = frozenset({"messageStart", "contentBlockStart", "contentBlockDelta", "messageStop"})
 _PROMPTS: Final = ("prompt", "inputText", "inputPrompt", "inputs", "text", "input")

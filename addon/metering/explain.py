@@ -52,7 +52,9 @@ def bill_of(row: RequestRow) -> Bill:
     factors = dict(row.price_factors)
     override = factors.pop(MODEL_OVERRIDE, None)
     return Bill(
-        provider=priced_as(registry.by_name(row.provider_name), row.host, row.path, row.request_model),
+        provider=priced_as(
+            registry.by_name(row.provider_name), row.host, row.path, row.request_model, row.response_model
+        ),
         host=row.host,
         models=priced_models(override, row.response_model, row.request_model, None),
         usage=Usage(**usage) if any(value is not None for value in usage.values()) else None,

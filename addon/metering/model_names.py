@@ -16,6 +16,7 @@ MAKER: Final = re.compile(r"^[a-z][a-z0-9]*\.(?=[a-z])")
 # What a profile, an imported model or bought capacity stands for is in no name but its own.
 ARN: Final = re.compile(r"^arn:aws[a-z-]*:bedrock:", re.IGNORECASE)
 ROUTER: Final = "prompt-router/"  # sends a call to the model that the answer names
+DATABRICKS: Final = "databricks-"  # what it serves by itself: databricks-gpt-oss-20b
 MODEL_OVERRIDE: Final = "model_override"  # in a row's price factors: the name that the caller wants a call priced by
 ROUTE: Final = re.compile(r":[a-z][a-z0-9-]*$")  # the route to it: `openai/gpt-oss-120b:cerebras`, `:nitro`
 VERSION: Final = re.compile(r"(?:-v\d+)?:\d+$")  # Bedrock's: anthropic.claude-sonnet-4-5-20250929-v1:0
@@ -38,10 +39,11 @@ def priced_models(
 ) -> list[str | None]:
     """The names to price by, best first. What was asked for counts where the answer names no model, or a form of it.
 
-    Bedrock bills what its path names: an answer's own word for the model does not tell the region.
+    Bedrock bills what its path names: an answer's own word for the model does not tell the region. Databricks bills its
+    endpoints, whose answers name the model behind.
     """
     named = [name for name in (asked, path_model) if name and len(name) <= LONGEST_MODEL]
-    if billed := [name for name in named if is_bedrocks(name)]:
+    if billed := [name for name in named if is_bedrocks(name) or name.startswith(DATABRICKS)]:
         return [override, *billed]
     others = [name for name in named if answered is None or same_model(answered[:LONGEST_MODEL], name)]
     return [name for name in (override, answered, *others) if name is None or len(name) <= LONGEST_MODEL]

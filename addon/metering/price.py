@@ -23,6 +23,7 @@ from addon.metering.tariff import Tariff, Tariffs, Tier, is_by_token, tariff_of
 from addon.metering.units import WHOLE_OF
 from addon.metering.unpriced import Unpriced
 from addon.providers import registry
+from addon.providers.makers import without_maker
 from addon.providers.model import Provider, Usage
 
 # Tiers and speeds that mean the list's standard price. `auto` is what was asked for, not what was served.
@@ -106,18 +107,21 @@ class _Found:
         return f"{list_name()} + {OWN_LIST}" if self.own else list_name()
 
 
-def priced_as(provider: Provider, host: str, path: str = "", model: str | None = None) -> Provider:
+def priced_as(
+    provider: Provider, host: str, path: str = "", model: str | None = None, answered: str | None = None
+) -> Provider:
     """The provider with the price list of this call: a name of the user's own has that of its host's provider, else of the
-    one company that makes models of this name; of a router or a gateway the call tells whose it is."""
-    if provider.seller:
-        name = provider.seller(host, path, model)
-        return registry.by_name(name) if name else provider
+    one company that makes models of this name; of a router or a gateway the call tells whose it is.
+
+    `model` was asked for; the one that `answered` says more where the caller asks for a deployment."""
+    if provider.seller and (name := provider.seller(host, path, model)):
+        return registry.by_name(name)
     if provider.price_list:
         prices = provider.price_list(host, path, model)
         return provider if prices == provider.prices else replace(provider, prices=prices)
     if provider.prices is not None or provider.name in registry.BY_NAME:
         return provider
-    known = registry.by_host(host) or registry.seller_of(provider, model)
+    known = registry.by_host(host) or registry.seller_of(provider, answered, model)
     return replace(provider, prices=known.prices)
 
 
@@ -228,6 +232,8 @@ class PriceList:
         stated_names = [name for name in bill.models if name]
         # What has no model (a search) is sold by what it does.
         names = [other for name in stated_names or [bill.operation] for other in self._own.names(provider, name)]
+        if provider not in registry.BY_NAME:
+            names += [plain for name in stated_names if (plain := without_maker(name)) not in names]
         model = listed.find(bill.provider.prices, names, bill.started_at)
         counts = self._charged(provider, names, model, counted)
         if requests := int(counts.pop("batch_requests", 0)):

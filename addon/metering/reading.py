@@ -172,6 +172,8 @@ def settle_usage(
     stated or else counted, the output the larger of the two. Nothing is estimated of an answer that never began, or
     where the provider's own numbers are there and we cannot read them.
     """
+    if says_nothing(reading):
+        reading = replace(reading, usage=None, usage_raw=None)
     # A reason to stop and a usage are an answer's last words, also if the terminal event was lost on the way. After an
     # error what was stated so far may leave out the last words.
     is_last = complete and reading.error_type is None
@@ -190,6 +192,20 @@ def settle_usage(
     if input_tokens is None and output_tokens is None:
         return None, None
     return replace(stated, input_tokens=input_tokens, output_tokens=output_tokens), "estimated"
+
+
+def says_nothing(reading: Reading) -> bool:
+    """Whether the usage has zeros alone, though there are words: some servers fill in what they did not count. A cost that is
+    stated with it is another matter: an answer may come from the provider's cache."""
+    usage = reading.usage
+    return (
+        usage is not None
+        and not (usage.input_tokens or usage.output_tokens)
+        and bool(reading.text)
+        and not reading.units
+        and reading.stated_cost_usd is None
+        and not reading.is_unbilled
+    )
 
 
 def _estimated_input(operation: Operation, request: Json, model: str | None) -> int | None:

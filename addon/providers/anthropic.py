@@ -66,7 +66,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
                     pieces.learn(event.data, "text", said[-1])
             case "message_delta":
                 stop = at(data, "delta") if at(data, "delta", "stop_reason") else stop
-                raw = merged(raw, at(data, "usage"))
+                raw = anthropic_usage.later(raw, at(data, "usage"))
             case kind if kind == "error" or (kind is None and at(data, "error")):
                 failure = error_type(data) or "error"
     reading = _reading(message, raw, stop, "".join(said), "".join(other), failure, blocks)

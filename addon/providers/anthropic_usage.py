@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from addon.providers.fields import at, count, items, string
+from addon.providers.fields import at, count, items, merged, string
 from addon.providers.model import Json, Usage
 from addon.providers.shares import added, larger
 
@@ -46,6 +46,17 @@ def usage(raw: Json) -> Usage | None:
         output_tokens=output,
         reasoning_output_tokens=count(at(raw, "output_tokens_details", "thinking_tokens")),
     )
+
+
+def later(earlier: Json, stated: Json) -> Json:
+    """The usage after a `message_delta`, which states running totals. Some servers state the input in `message_start` alone
+    and end with zeros, which do not take it back."""
+    if isinstance(stated, dict) and not any(count(at(stated, name)) for name in _INPUT):
+        stated = {name: value for name, value in stated.items() if name not in _INPUT or not count(at(earlier, name))}
+    return merged(earlier, stated)
+
+
+_INPUT: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def billed(message: Json, raw: Json, blocks: Sequence[Json], refusal: Json) -> Billed:

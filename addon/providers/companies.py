@@ -5,44 +5,78 @@ Where a line's documentation is not opened here, host and base path are those of
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped
-from addon.providers.model import Provider
+from addon.providers import anthropic_shaped, gateways, media, openai_shaped
+from addon.providers.fields import amount
+from addon.providers.model import Asked, Json, Operation, Provider, Reading
 
 _SHAPED: Final = ("chat", "text_completion", "embeddings", "responses")
 _SOLD: Final = ("images", "speech", "transcription", "translation", "rerank")
 
 
 def company(
-    name: str, source: str, api: str, *more: str, base: str | None = None, plans: tuple[str, ...] = (), below: str = ""
+    name: str,
+    source: str,
+    api: str,
+    *more: str,
+    base: str | None = None,
+    plans: tuple[str, ...] = (),
+    below: str = "",
+    cost: Callable[[Json], Decimal | None] | None = None,
+    cost_header: str = "",
 ) -> Provider:
     """`api`: what programs have as their base URL. `more`: hosts with the same paths. `base`: the path as a regular
     expression, where it is not that of `api` alone. `plans`: hosts that are paid by a subscription, or beginnings of such
-    paths. `below`: the part of the first host that is its API, where the host serves other things."""
+    paths. `below`: the part of the first host that is its API, where the host serves other things. `cost`: where an answer
+    states what it cost, in US dollars; `cost_header`: the header that does, of answers that are not JSON for example."""
     host, _, path = api.removeprefix("https://").partition("/")
     base = base or re.escape(f"/{path}")
+    complete = gateways.by_stated_cost(cost) if cost else None
+    operations = (
+        *openai_shaped.operations(base, *_SHAPED, complete=complete),
+        *media.operations(base, *_SOLD, complete=complete),
+        anthropic_shaped.messages(f"(?:/anthropic(?:/v1)?|{base})/messages", complete),
+    )
     return Provider(
         name=name,
         origin=f"https://{host}",
         hosts=(host + below, *more),
-        operations=(
-            *openai_shaped.operations(base, *_SHAPED),
-            *media.operations(base, *_SOLD),
-            anthropic_shaped.messages(f"(?:/anthropic(?:/v1)?|{base})/messages"),
-        ),
+        operations=tuple(_with_cost(operation, cost_header) for operation in operations) if cost_header else operations,
         plan_hosts=frozenset(plan for plan in plans if not plan.startswith("/")),
         plan_paths=tuple(plan for plan in plans if plan.startswith("/")),
         source=source,
     )
 
 
+def _with_cost(operation: Operation, header: str) -> Operation:
+    """The same, whose cost a header of the answer may state."""
+    complete = operation.with_request
+
+    def with_request(reading: Reading, asked: Asked) -> Reading:
+        reading = complete(reading, asked) if complete else reading
+        stated = amount(asked.answer_headers.get(header))
+        return (
+            reading
+            if stated is None or reading.stated_cost_usd is not None
+            else replace(reading, stated_cost_usd=stated)
+        )
+
+    return replace(operation, with_request=with_request, answer_headers=(*operation.answer_headers, header))
+
+
 # fmt: off
 PROVIDERS: Final = (
     company("abacus", "https://abacus.ai/help/api", "https://routellm.abacus.ai/v1"),
     company("aihubmix", "https://docs.aihubmix.com", "https://aihubmix.com/v1", below="/v1/"),
-    company("aimlapi", "https://docs.aimlapi.com", "https://api.aimlapi.com/v1"),
+    # Its older examples leave the version out.
+    company("aimlapi", "https://docs.aimlapi.com", "https://api.aimlapi.com/v1", base="(?:/v1)?",
+            cost=gateways.aimlapis_cost, cost_header="x-aimlapi-usd-spent"),
     company("amazon_nova", "https://nova.amazon.com/dev/documentation", "https://api.nova.amazon.com/v1"),
+    # langchain_community/chat_models/baichuan.py
     company("baichuan", "https://platform.baichuan-ai.com/docs/api", "https://api.baichuan-ai.com/v1"),
     company("berget", "https://api.berget.ai", "https://api.berget.ai/v1"),
     company("chutes", "https://llm.chutes.ai/v1/models", "https://llm.chutes.ai/v1"),
@@ -51,13 +85,16 @@ PROVIDERS: Final = (
     company("cortecs", "https://docs.cortecs.ai", "https://api.cortecs.ai/v1"),
     company("crusoe", "https://docs.crusoecloud.com", "https://api.inference.crusoecloud.com/v1"),
     company("digitalocean", "https://docs.digitalocean.com/products/gradient-ai-platform", "https://inference.do-ai.run/v1"),
-    company("edenai", "https://docs.edenai.co", "https://api.edenai.run/v3"),
+    company("edenai", "https://docs.edenai.co", "https://api.edenai.run/v3", "api.eu.edenai.run", base="/v3(?:/llm)?",
+            cost=gateways.edenais_cost, cost_header="x-edenai-cost"),
     company("evroc", "https://docs.evroc.com/products/think/overview.html", "https://models.think.evroc.com/v1"),
     company("featherless", "https://featherless.ai/docs/api-reference", "https://api.featherless.ai/v1"),
     # friendli/core/serverless_*.py of its SDK; models of one's own are at /dedicated/v1.
     company("friendli", "https://friendli.ai/docs/openapi", "https://api.friendli.ai/serverless/v1",
             base="/(?:serverless|dedicated)/v1"),
-    company("galadriel", "https://docs.galadriel.com", "https://api.galadriel.com/v1", "api.galadriel.ai"),
+    # /v1/verified: rig-core/src/providers/galadriel.rs of rig; the host that ends in .ai: constants.py of LiteLLM
+    company("galadriel", "https://docs.galadriel.com", "https://api.galadriel.com/v1", "api.galadriel.ai",
+            base="/v1(?:/verified)?"),
     company("gigachat", "https://developers.sber.ru/docs/ru/gigachat/api", "https://gigachat.devices.sberbank.ru/api/v1"),
     company("gmi", "https://docs.gmicloud.ai/inference-engine/api-reference/llm-api-reference", "https://api.gmi-serving.com/v1"),
     company("hpc_ai", "https://www.hpc-ai.com/doc/docs/quickstart/", "https://api.hpc-ai.com/inference/v1"),
@@ -66,7 +103,7 @@ PROVIDERS: Final = (
     company("inference_net", "https://docs.inference.net", "https://api.inference.net/v1"),
     company("io_net", "https://io.net/docs/guides/intelligence/io-intelligence", "https://api.intelligence.io.solutions/api/v1"),
     company("jiekou", "https://docs.jiekou.ai/docs/support/quickstart", "https://api.jiekou.ai/openai", base="/openai(?:/v1)?"),
-    company("kluster", "https://docs.kluster.ai", "https://api.kluster.ai/v1"),
+    company("kluster", "https://github.com/kluster-ai/docs/blob/main/get-started/openai-compatibility.md", "https://api.kluster.ai/v1"),
     company("libertai", "https://docs.libertai.io/apis/text/", "https://api.libertai.io/v1"),
     company("lilac", "https://docs.getlilac.com/inference/models", "https://api.getlilac.com/v1"),
     company("mixlayer", "https://docs.mixlayer.com", "https://models.mixlayer.ai/v1"),
@@ -84,7 +121,8 @@ PROVIDERS: Final = (
             plans=("/v2/coding/",)),
     company("qiniu", "https://developer.qiniu.com/aitokenapi", "https://api.qnaigc.com/v1"),
     company("regolo", "https://docs.regolo.ai/", "https://api.regolo.ai/v1"),
-    company("requesty", "https://docs.requesty.ai", "https://router.requesty.ai/v1", "router.eu.requesty.ai"),
+    company("requesty", "https://docs.requesty.ai", "https://router.requesty.ai/v1", "router.eu.requesty.ai",
+            cost=gateways.requestys_cost),
     company("sakana", "https://console.sakana.ai/models", "https://api.sakana.ai/v1"),
     company("sarvam", "https://docs.sarvam.ai/api-reference-docs/getting-started/models", "https://api.sarvam.ai/v1"),
     # A project may be named before the version. Bills in euros.
@@ -94,15 +132,19 @@ PROVIDERS: Final = (
             "api-st.siliconflow.cn", "api.siliconflow.cn"),
     company("stackit", "https://docs.stackit.cloud/products/data-and-ai/ai-model-serving",
             "https://api.openai-compat.model-serving.eu01.onstackit.cloud/v1"),
+    # Chats, messages and responses: https://platform.stepfun.com/docs/zh/api-reference/chat/messages-create
     company("stepfun", "https://platform.stepfun.com/docs", "https://api.stepfun.com/v1", "api.stepfun.ai",
             base="(?:/step_plan)?/v1", plans=("/step_plan/",)),
     company("streamlake", "https://www.streamlake.ai/document", "https://vanchin.streamlake.ai/api/gateway/v1/endpoints"),
     company("submodel", "https://submodel.gitbook.io", "https://llm.submodel.ai/v1"),
     company("synthetic", "https://dev.synthetic.new/docs", "https://api.synthetic.new/openai/v1"),
     company("targon", "https://docs.targon.com", "https://api.targon.com/v1"),
-    # Hunyuan's own host, TokenHub at home and abroad, and the coding plan.
+    # Hunyuan's own host (product/1729/127293: its Anthropic half), the plans at lkeap and TokenHub, at home and abroad, each with
+    # a second address: https://www.tencentcloud.com/document/product/1300/78941
     company("tencent", "https://cloud.tencent.com/document/product/1729", "https://api.hunyuan.cloud.tencent.com/v1",
-            "api.lkeap.cloud.tencent.com", "tokenhub-intl.tencentcloudmaas.com", "tokenhub.tencentmaas.com",
+            "api.lkeap.cloud.tencent.com", "tokenhub.tencentmaas.com",
+            "tokenhub-intl.tencentcloudmaas.com", "tokenhub-intl.tencentcloudmaas.tech",
+            "tokenhub.tencentcloudmaas.com", "tokenhub.tencentcloudmaas.tech",
             base="(?:/plan)?(?:/coding)?/v[13]", plans=("/coding/", "/plan/")),
     company("tensormesh", "https://docs.tensormesh.ai", "https://serverless.tensormesh.ai/v1"),
     company("tinfoil", "https://docs.tinfoil.sh", "https://inference.tinfoil.sh/v1"),
@@ -115,8 +157,8 @@ PROVIDERS: Final = (
     company("xiaomi", "https://platform.xiaomimimo.com", "https://api.xiaomimimo.com/v1",
             "token-plan-ams.xiaomimimo.com", "token-plan-cn.xiaomimimo.com", "token-plan-sgp.xiaomimimo.com",
             plans=("token-plan-ams.xiaomimimo.com", "token-plan-cn.xiaomimimo.com", "token-plan-sgp.xiaomimimo.com")),
-    # 01.AI
-    company("yi", "https://platform.lingyiwanwu.com/docs", "https://api.lingyiwanwu.com/v1"),
+    # 01.AI, abroad under its own name: langchain_community/chat_models/yi.py
+    company("yi", "https://platform.lingyiwanwu.com/docs", "https://api.lingyiwanwu.com/v1", "api.01.ai"),
     company("zenmux", "https://docs.zenmux.ai", "https://zenmux.ai/api/v1", below="/api/"),
 )
 # fmt: on

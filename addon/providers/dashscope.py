@@ -6,12 +6,14 @@ https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api; field
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from addon.providers import anthropic_shaped, openai_shaped
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.polled import charged_by_path
+from addon.providers.shares import added, share_units
 
 # Prices of hosts in China are in yuan. https://www.alibabacloud.com/help/en/model-studio/regions
 _REGIONS: Final = {
@@ -32,11 +34,14 @@ def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:
     """What the price of a token depends on: how long the input is, and whether the answer was thought about."""
     if reading.usage is None or reading.usage.input_tokens is None:
         return reading
-    longest = reading.usage.input_tokens
-    factors = {"input_length": next((name for most, name in _LENGTHS if longest <= most), "longer")}
+    factors = {"input_length": _length(reading.usage.input_tokens)}
     if reading.usage.reasoning_output_tokens:
         factors["thinking"] = "on"
     return replace(reading, price_factors=reading.price_factors | factors)
+
+
+def _length(input_tokens: int) -> str:
+    return next((name for most, name in _LENGTHS if input_tokens <= most), "longer")
 
 
 def read_native(body: Json) -> Reading:
@@ -74,6 +79,39 @@ def _native(chunks: Sequence[Json]) -> Reading:
         ),
         chunks,
     )
+
+
+def _by_models(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """An application states what each of its models used; of a stream the last event that does counts.
+    https://www.alibabacloud.com/help/en/model-studio/application-calling-api"""
+    stated = next((found for chunk in reversed(chunks) if (found := items(at(chunk, "usage", "models")))), [])
+    shares: dict[str, Usage] = {}
+    for entry in stated:
+        model = string(at(entry, "model_id")) or "unnamed"
+        used = openai_shaped.usage(entry) or Usage()
+        shares[model] = added(shares[model], used) if model in shares else used
+    if not shares:
+        return reading
+    total = reduce(added, shares.values())
+    lengths = {_length(used.input_tokens or 0) for used in shares.values()}
+    first = next(iter(shares))
+    shares.pop(first)
+    return replace(
+        reading,
+        response_model=first,
+        usage=total,
+        units=reading.units | share_units(shares),
+        price_factors=reading.price_factors | {"input_length": lengths.pop() if len(lengths) == 1 else "several"},
+    )
+
+
+def read_app(body: Json) -> Reading:
+    return _by_models(_native([body]), [body])
+
+
+def read_app_stream(events: Iterable[Event]) -> Reading:
+    chunks = [json_of(event) for event in events]
+    return _by_models(_native(chunks), chunks)
 
 
 def _grown(before: str, now: str) -> str:
@@ -164,6 +202,14 @@ PROVIDER: Final = Provider(
         ),
         anthropic_shaped.messages("/(?:apps/anthropic|api/v2/apps/claude-code-proxy)/v1/messages", complete),
         _service("chat", "aigc/(?:text|multimodal)-generation/generation", streams=True),
+        Operation(
+            name="chat",
+            path="/api/v1/apps/[^/]+/completion/?",
+            terminal=TERMINAL,
+            read_json=read_app,
+            read_stream=read_app_stream,
+            prompt_text=prompt,
+        ),
         _service("embeddings", "embeddings/[^/]+/[^/]+"),
         _service("rerank", "rerank/[^/]+/[^/]+"),
         _service("image_generation", "aigc/(?:text2image|image2image|image-generation)/[^/]+"),

@@ -11,7 +11,8 @@ ABOUT: Final = """\
 A call is read and priced when its host belongs to a provider and its method and path are one of the operations; every other
 path of these hosts is passed through unread. Paths are regular expressions.
 
-A name of your own (`--upstream NAME=URL`) is read by the shape of its paths: any OpenAI-, Anthropic- or Gemini-shaped API. It has
+A name of your own (`--upstream NAME=URL`) is read by the shape of its paths: any OpenAI-, Anthropic- or Gemini-shaped API, and
+those of Bedrock, Vertex, Ollama, Cohere, Databricks, Snowflake and watsonx that a gateway passes on. It has
 the prices of its host's provider, or of the company that alone makes models of that name (`gpt-...`, `claude-...`, `gemini-...`);
 else no price unless `[[prices]]` gives one. "genai-prices" names the price list; where it lacks a
 price, `addon/metering/prices.toml` may have it, with source and date. A call that cannot be priced has the cost NULL, and

@@ -11,7 +11,7 @@ from addon.providers.fields import amount, at
 from addon.providers.model import Json, Provider, Reading
 
 
-def _by_stated_cost(cost_of: Callable[[Json], Decimal | None]) -> Complete:
+def by_stated_cost(cost_of: Callable[[Json], Decimal | None]) -> Complete:
     """The last cost that an answer states."""
 
     def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
@@ -37,14 +37,30 @@ def nano_gpts_cost(chunk: Json) -> Decimal | None:
     return next((cost for cost in stated if cost is not None), None)
 
 
+def aimlapis_cost(chunk: Json) -> Decimal | None:
+    """In the body, of a stream in its last chunk. https://docs.aimlapi.com/capabilities/request-tracing-and-cost"""
+    return amount(at(chunk, "meta", "usage", "usd_spent"))
+
+
+def requestys_cost(chunk: Json) -> Decimal | None:
+    """`cost`, before that `total_cost`: src/core/api/providers/requesty.ts of Cline, https://docs.requesty.ai"""
+    stated = (amount(at(chunk, "usage", name)) for name in ("cost", "total_cost"))
+    return next((cost for cost in stated if cost is not None), None)
+
+
+def edenais_cost(chunk: Json) -> Decimal | None:
+    """`cost`, US dollars, at the top: litellm/llms/edenai/common_utils.py of LiteLLM 1.109.1"""
+    return amount(at(chunk, "cost"))
+
+
 def llmgateways_cost(chunk: Json) -> Decimal | None:
     """https://docs.llmgateway.io/features/cost-breakdown"""
     return amount(at(chunk, "usage", "cost_usd_total"))
 
 
-_OPENCODE: Final = _by_stated_cost(opencodes_cost)
-_NANO_GPT: Final = _by_stated_cost(nano_gpts_cost)
-_LLMGATEWAY: Final = _by_stated_cost(llmgateways_cost)
+_OPENCODE: Final = by_stated_cost(opencodes_cost)
+_NANO_GPT: Final = by_stated_cost(nano_gpts_cost)
+_LLMGATEWAY: Final = by_stated_cost(llmgateways_cost)
 _SHAPED: Final = ("chat", "text_completion", "embeddings", "responses")
 
 OPENCODE: Final = Provider(

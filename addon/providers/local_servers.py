@@ -113,7 +113,7 @@ def native(name: str, path: str, read: Callable[[list[Json]], Reading], terminal
         path=f"{path}/?",
         terminal=terminal,
         read_json=lambda body: read([body]),
-        read_stream=lambda events: read(_parsed(events)),
+        read_stream=lambda events: read(parsed(events)),
         prompt_text=prompt,
         source=source,
     )
@@ -130,7 +130,7 @@ def local(name: str, port: int, source: str, *own: Operation, base: str = "/v1")
     )
 
 
-def _parsed(events: Iterable[Event]) -> list[Json]:
+def parsed(events: Iterable[Event]) -> list[Json]:
     return [json_of(event) for event in events if event.data != "[DONE]"]
 
 

@@ -31,26 +31,42 @@ def usage(raw: Json) -> Usage | None:
     reasoning = count(at(answer_details, "reasoning_tokens"))
     if input_tokens is None and output_tokens is None:
         return None
-    if reasoning and output_tokens is not None and _is_outside(reasoning, input_tokens, output_tokens, raw):
+    cache_read = _first(
+        at(prompt_details, "cached_tokens"),
+        at(prompt_details, "cache_read_input_tokens"),  # Perplexity's responses
+        at(raw, "prompt_cache_hit_tokens"),  # https://api-docs.deepseek.com/guides/kv_cache
+        at(raw, "cached_tokens"),  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
+        at(raw, "cache_read_input_tokens"),  # gateways to Claude
+    )
+    cache_creation = _first(
+        at(prompt_details, "cache_write_tokens"),
+        at(prompt_details, "cache_creation_input_tokens"),
+        at(prompt_details, "cache_creation_tokens"),  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
+        at(prompt_details, "caching_tokens"),  # Requesty: src/core/api/providers/requesty.ts of Cline
+        at(raw, "cache_creation_input_tokens"),
+    )
+    cached = (cache_read or 0) + (cache_creation or 0)
+    # A gateway that passes Anthropic's counts on may leave the cached tokens out, as Anthropic does.
+    if cached and input_tokens is not None and _is_outside(cached, input_tokens, output_tokens or 0, raw):
+        input_tokens += cached
+    elif reasoning and output_tokens is not None and _is_outside(reasoning, input_tokens, output_tokens, raw):
         output_tokens += reasoning
     return Usage(
         input_tokens=input_tokens,
-        cache_read_input_tokens=_first(
-            at(prompt_details, "cached_tokens"),
-            at(prompt_details, "cache_read_input_tokens"),  # Perplexity's responses
-            at(raw, "prompt_cache_hit_tokens"),  # https://api-docs.deepseek.com/guides/kv_cache
-            at(raw, "cached_tokens"),  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
+        cache_read_input_tokens=cache_read,
+        cache_creation_input_tokens=cache_creation,
+        cache_creation_1h_input_tokens=count(
+            at(prompt_details, "cache_creation_token_details", "ephemeral_1h_input_tokens")
         ),
-        cache_creation_input_tokens=_either(prompt_details, "cache_write_tokens", "cache_creation_input_tokens"),
         output_tokens=output_tokens,
         reasoning_output_tokens=reasoning,
     )
 
 
-def _is_outside(reasoning: int, input_tokens: int | None, output_tokens: int, raw: Json) -> bool:
-    """Whether the reasoning tokens are not among the output tokens: xAI's are not, also where others pass Grok on. The
-    stated total tells. https://docs.x.ai/docs/guides/reasoning"""
-    return count(at(raw, "total_tokens")) == (input_tokens or 0) + output_tokens + reasoning
+def _is_outside(part: int, input_tokens: int | None, output_tokens: int, raw: Json) -> bool:
+    """Whether a part is not among the input and output tokens, by the stated total. xAI's reasoning is not, also where others
+    pass Grok on. https://docs.x.ai/docs/guides/reasoning"""
+    return count(at(raw, "total_tokens")) == (input_tokens or 0) + output_tokens + part
 
 
 def read_json(body: Json) -> Reading:

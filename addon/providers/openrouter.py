@@ -72,6 +72,8 @@ PROVIDER: Final = Provider(
     labels=("openrouter",),
     operations=(
         *(replace(_ends(operation), with_request=with_request) for operation in _CHAT),
+        # openrouter/decisions.py of its SDK
+        *openai_shaped.operations("/api/(?:v1|alpha)", "decisions", complete=complete),
         *media.operations("/api/v1", "images", "speech", "transcription", "rerank", complete=complete),
     ),
     prices="openrouter",

@@ -90,7 +90,8 @@ _CHAT: Final = (
         replace(operation, with_request=with_request)
         for operation in openai_shaped.operations("(?:/v1)?", "chat", read_usage=usage, complete=complete)
     ),
-    *openai_shaped.operations("/v1", "responses", "embeddings", read_usage=usage, complete=complete),
+    # /v2: https://docs.perplexity.ai/docs/agent-api/openai-compatibility
+    *openai_shaped.operations("/v[12]", "responses", "embeddings", read_usage=usage, complete=complete),
 )
 
 PROVIDER: Final = Provider(
@@ -102,7 +103,7 @@ PROVIDER: Final = Provider(
         *_CHAT,
         # Newer names of the same: the Sonar and the Agent API (perplexity/resources of its SDK).
         replace(_CHAT[0], path="/v1/sonar/?"),
-        replace(_CHAT[1], path="/v1/agent/?"),
+        replace(_CHAT[1], path="/v[12]/agent/?"),
         replace(_CHAT[2], path="/v1/contextualizedembeddings/?"),
         Operation(name="chat", path="(?:/v1)?/async/(?:chat/completions|sonar)/?", read_json=read_async),
         Operation(

@@ -36,6 +36,7 @@ from addon.providers import (
     vercel,
     vertex,
     volcengine,
+    watsonx,
     writer,
     xai,
 )
@@ -69,6 +70,8 @@ PROVIDERS: Final[tuple[Provider, ...]] = (
     reka.PROVIDER,
     volcengine.PROVIDER,
     writer.PROVIDER,
+    watsonx.PROVIDER,
+    *shapes.PROVIDERS,
     *gateways.PROVIDERS,
     *companies.PROVIDERS,
     # On this machine.
@@ -109,10 +112,12 @@ def by_name(name: str) -> Provider:
     return BY_NAME.get(name) or shapes.unknown(name)
 
 
-def seller_of(provider: Provider, model: str | None) -> Provider:
-    """Whose prices a call may have: at a name of a user's own those of the company that alone makes such a model."""
-    maker = None if provider.name in BY_NAME else maker_of(model)
-    return BY_NAME[maker] if maker else provider
+def seller_of(provider: Provider, *models: str | None) -> Provider:
+    """Whose prices a call may have: at a name of a user's own those of the company that alone makes such a model. `models`:
+    names of the call's model, best first."""
+    if provider.name in BY_NAME:
+        return provider
+    return next((BY_NAME[maker] for model in models if (maker := maker_of(model))), provider)
 
 
 def operation(provider: Provider, method: str, path: str, host: str = "") -> tuple[Operation, str | None] | None:

@@ -1,25 +1,93 @@
 """Targets that are not a provider we know, read by the shape of their paths: OpenAI's, Anthropic's or Gemini's API below
-any base path, and ranking. They have the prices of the called host's provider, or of the maker of the model (makers.py).
+any base path, ranking, and the APIs of clouds and servers that gateways pass on. They have the prices of the called host's
+provider, or of the maker of the model (makers.py).
 """
 
+from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, gemini, local_pooling, openai_shaped
-from addon.providers.model import Operation, Provider
+from addon.providers import (
+    anthropic,
+    bedrock,
+    cohere,
+    data_platforms,
+    gemini,
+    local_pooling,
+    ollama,
+    openai_shaped,
+    vertex,
+    watsonx,
+)
+from addon.providers.fields import at
+from addon.providers.model import Json, Operation, Provider, Reading
 from addon.remember import remember_short
 
 ANY_BASE: Final = "(?:/[^/]+){0,6}?"
 
 
+def _read_ranked(body: Json) -> Reading:
+    """Cohere states its search units in `meta`."""
+    return cohere.read_json(body) if at(body, "meta", "billed_units") else local_pooling.read_pooled(body)
+
+
+_PUBLISHERS: Final = "/publishers/"
+_SELLERS: Final = {
+    _PUBLISHERS: "vertex",
+    "/serving-endpoints/": "databricks",
+    "/api/v2/cortex/": "snowflake",
+    "/ml/v1/": "watsonx",
+}
+_PASSED_ON: Final[tuple[Operation, ...]] = (
+    *(one for one in bedrock.PROVIDER.operations if one.path.startswith("/model/")),
+    *(one for one in vertex.PROVIDER.operations if "publishers/" in one.path),
+    *(one for one in ollama.PROVIDER.operations if one.path.startswith("/api/")),
+    *(one for one in cohere.PROVIDER.operations if one.path.startswith("/v[12]/chat")),
+    *data_platforms.OPERATIONS,
+    *watsonx.OPERATIONS,
+)
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *openai_shaped.operations(ANY_BASE),
     *(operation.below(ANY_BASE) for operation in anthropic.PROVIDER.operations),
     *(operation.below(ANY_BASE) for operation in gemini.NATIVE),
-    local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"),
+    replace(local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"), read_json=_read_ranked),
+    *(operation.below(ANY_BASE) for operation in _PASSED_ON),
 )
+
+
+def seller(_host: str, path: str, _model: str | None) -> str | None:
+    """Who bills, where a path is like no other company's. Snowflake bills in credits, also for models that others list."""
+    return next((name for part, name in _SELLERS.items() if part in path), None)
+
+
+def region(host: str, path: str) -> str | None:
+    return vertex.region(host, path) if _PUBLISHERS in path else None
 
 
 @remember_short(1024)
 def unknown(name: str) -> Provider:
     """The provider for a name of the user's own, or for a target that is named after its host."""
-    return Provider(name=name, origin=f"https://{name}", hosts=(), operations=OPERATIONS)
+    return Provider(name=name, origin=f"https://{name}", hosts=(), operations=OPERATIONS, seller=seller, region=region)
+
+
+def _own_account(name: str, source: str, *own: Operation, prices: str | None = None) -> Provider:
+    """A platform whose hosts are one account's each, so that there is none to send a call to unless the user names it: a
+    host of this kind never resolves (RFC 2606)."""
+    return Provider(
+        name=name,
+        origin=f"https://{name}.invalid",
+        hosts=(),
+        operations=(
+            *openai_shaped.operations(ANY_BASE, "chat", "text_completion", "embeddings", "responses"),
+            anthropic.MESSAGES[0].below(ANY_BASE),
+            *(operation.below(ANY_BASE) for operation in own),
+        ),
+        prices=prices,
+        source=source,
+    )
+
+
+PROVIDERS: Final = (
+    _own_account("databricks", data_platforms.DATABRICKS, data_platforms.INVOCATIONS, prices="databricks"),
+    _own_account("snowflake", data_platforms.SNOWFLAKE, data_platforms.COMPLETE, data_platforms.EMBED),
+)

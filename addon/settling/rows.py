@@ -23,6 +23,7 @@ from addon.metering.reading import (
     framing_seen,
     read_answer,
     request_facts,
+    says_nothing,
     settle_usage,
 )
 from addon.metering.redaction import reading_told
@@ -96,8 +97,9 @@ def make_rows(
     used = _used(call, operation, answer, request)
     factors = _factors(provider, start, answer.reading)
     is_free = answer.reading.is_free or (operation is not None and operation.is_free)
-    cost = FREE if is_free else _cost(call, price_list, provider, answer.reading, used, request, factors)
-    row = _request_row(call, operation, request, answer, used, cost, factors)
+    named = (operation and operation.row_name and operation.row_name(request.sent.body)) or start.operation_name
+    cost = FREE if is_free else _cost(call, price_list, provider, answer.reading, used, request, factors, named)
+    row = _request_row(call, request, answer, used, cost, factors, named)
     if call.start.operation_name in CHAINED:
         row = replace(row, session_id=session_of(_link(row, request.asked, call)))
     return row, body_row(call, bodies, answer.reading.text)
@@ -159,26 +161,26 @@ def _used(call: Call, operation: Operation | None, answer: _Answer, request: _Re
         usage, source = reading.usage, "provider"
     if source == "estimated" and (call.start.omit_request or call.start.omit_response):
         usage, source = None, None  # the words to count are in no file
-    checked = check(usage, reading.units, reading.usage_raw) if usage else None
+    raw = None if says_nothing(reading) else reading.usage_raw
+    checked = check(usage, reading.units, raw) if usage else None
     return _Used(checked, source, reading.units)
 
 
 def _request_row(
     call: Call,
-    operation: Operation | None,
     request: _Request,
     answer: _Answer,
     used: _Used,
     cost: Cost,
     factors: dict[str, str],
+    operation_name: str,
 ) -> RequestRow:
     start, end, reading = call.start, call.end, answer.reading
     usage, source, units, saved_nanousd = used.usage, used.source, used.units, None
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
         usage, source, units, saved_nanousd, cost = _NO_TOKENS, None, {}, cost.nanousd, CACHED
     known = _known(call)
-    if operation and operation.row_name and (row_name := operation.row_name(request.sent.body)):
-        known["operation_name"] = row_name
+    known["operation_name"] = operation_name
     known["agent"] = _agent(call, request.asked.sub_agent)
     known["session_path"] = known["session_path"] or request.asked.session_path
     return RequestRow(
@@ -214,7 +216,8 @@ def _link(row: RequestRow, asked: RequestFacts, call: Call) -> Link:
 
 
 def _quality(reading: Reading, checked: Checked | None) -> str | None:
-    return "; ".join(filter(None, (reading.usage_quality, checked.odd if checked else None))) or None
+    zeros = "the usage is all zeros beside an answer" if says_nothing(reading) else None
+    return "; ".join(filter(None, (reading.usage_quality, zeros, checked.odd if checked else None))) or None
 
 
 def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
@@ -330,6 +333,7 @@ def _cost(
     used: _Used,
     request: _Request,
     factors: dict[str, str],
+    operation_name: str,
 ) -> Cost:
     start, checked = call.start, used.checked
     stated_nanousd = call.end.stated_cost_nanousd if call.end else None
@@ -339,14 +343,14 @@ def _cost(
         return FREE
     return price_list.price(
         Bill(
-            provider=priced_as(provider, start.host, start.path, request.model),
+            provider=priced_as(provider, start.host, start.path, request.model, reading.response_model),
             host=start.host,
             models=priced_models(start.model_override, reading.response_model, request.sent.model, request.path_model),
             usage=used.usage,
             units=used.units,
             factors=factors,
             started_at=_priced_at(call),
-            operation=start.operation_name,
+            operation=operation_name,
             stated_nanousd=stated_nanousd,
             paid_by_plan=start.paid_by_plan or reading.paid_by_plan or start.path.startswith(provider.plan_paths),
             odd=checked.odd if checked and not checked.priceable else None,

@@ -64,6 +64,16 @@ OPENAI: Final = Shape(
     end=sse("[DONE]"),
     errors=OPENAI_ERRORS,
 )
+# Snowflake and watsonx
+OPENAI_WITHOUT_DONE: Final = Shape(
+    content_type=SSE_TYPE, begins=OPENAI.begins, end=b"", errors=OPENAI_ERRORS, ends_with_bytes=True
+)
+WATSONX: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(sse({"results": [{"generated_text": "Hel", "stop_reason": "not_finished"}]}, name="message"),),
+    end=sse({"results": [{"generated_text": "lo", "stop_reason": "max_tokens"}]}, name="message"),
+    errors=((sse({"errors": [{"code": "internal_error", "message": "lost"}]}, name="error"), "internal_error"),),
+)
 RESPONSES: Final = Shape(
     content_type=SSE_TYPE,
     begins=(

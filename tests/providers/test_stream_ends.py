@@ -27,6 +27,7 @@ from addon.providers import (
     registry,
     reka,
     vercel_sdk,
+    watsonx,
 )
 from addon.providers.framing.model import BYTES_END, Terminal
 from addon.providers.model import Operation
@@ -61,12 +62,14 @@ SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
     openrouter.CHAT_END: (shapes.OPENAI, shapes.OPENROUTER),
     minimax.SPEECH_END: (shapes.MINIMAX_SPEECH,),
     ollama.TERMINAL: (shapes.OLLAMA,),
+    watsonx.TERMINAL: (shapes.WATSONX,),
 }
 # Where the terminal event alone does not tell: by the reader's module.
 READERS: Final[dict[tuple[str, Terminal], Shape]] = {
     ("cloudflare", openai_shaped.DONE): shapes.CLOUDFLARE,
     ("local_servers", openai_shaped.DONE): shapes.SGLANG,
     ("writer", openai_shaped.DONE): shapes.WRITER,
+    ("openai_shaped", BYTES_END): shapes.OPENAI_WITHOUT_DONE,
     ("grpc_calls", BYTES_END): shapes.GRPC,
     ("bedrock_agents", BYTES_END): shapes.AGENT,
     ("deepinfra", BYTES_END): shapes.DEEPINFRA,
