@@ -232,23 +232,26 @@ def bucket_of(data: Path) -> Bucket | None:
     return _bucket(data, url) if url else None
 
 
-class _Opened(io.RawIOBase):
-    """An open file, as DuckDB's file systems in Python have it."""
+class OpenedFile(io.RawIOBase):
+    """An open file, as DuckDB's file systems in Python have it. Threads of DuckDB share one, and each seeks before it reads: so
+    each has a place of its own in it. With one for all they now and then got each other's bytes."""
 
     def __init__(self, name: str, size: int, read: Callable[[str, int, int], bytes]) -> None:
-        self._name, self._size, self._read, self._at = name, size, read, 0
+        self._name, self._size, self._read, self._places = name, size, read, threading.local()
 
     def read(self, size: int = -1) -> bytes:
-        found = self._read(self._name, self._at, self._size - self._at if size < 0 else size)
-        self._at += len(found)
+        at = self.tell()
+        found = self._read(self._name, at, self._size - at if size < 0 else size)
+        self._places.at = at + len(found)
         return found
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._size)[whence]
-        return self._at
+        self._places.at = offset + (0, self.tell(), self._size)[whence]
+        return self.tell()
 
     def tell(self) -> int:
-        return self._at
+        at: int = getattr(self._places, "at", 0)
+        return at
 
 
 def _file_system(bucket: Bucket) -> Any:
@@ -264,10 +267,10 @@ def _file_system(bucket: Bucket) -> Any:
         protocol = SCHEME
         cachable = False  # fsspec would keep it for ever
 
-        def open(self, path: str, mode: str = "rb", **options: Any) -> _Opened:
+        def open(self, path: str, mode: str = "rb", **options: Any) -> OpenedFile:
             if mode != "rb":
                 raise PermissionError(f"{path}: read only")
-            return _Opened(path, self.size(path), bucket.read)
+            return OpenedFile(path, self.size(path), bucket.read)
 
         def glob(self, path: str, **options: Any) -> list[str]:
             return [path] if path in bucket.files else []

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from addon.settling.shipping import GONE_S, Shipper
 from addon.settling.summarise import summarise_all
 from addon.storage.folders import Folders
 from addon.storage.record import FeedbackRow, PropertyChangeRow
+from analysis.bucket import OpenedFile
 from analysis.bucket_blocks import BLOCK_BYTES, BlockCache
 from analysis.lake import Connection, Lake
 from tests.analysis.writing import FIRST_DAY, made_up_rows, tell, to_parquet
@@ -175,6 +177,20 @@ def test_commands_that_write_do_not_take_a_bucket() -> None:
     told = run("up", "--data", "s3://bucket/team", fails=True)
     assert 'write in its heliograph.toml: lake = "s3://bucket/team"' in " ".join(told.split()).replace("│ ", "")
     assert "is not the address of a bucket" in run("report", "--data", "s3://", fails=True)
+
+
+def test_threads_that_share_an_open_file_get_what_each_sought() -> None:
+    """As DuckDB's threads do: one seeks, another seeks, then the first reads."""
+    content = bytes(range(200))
+    file = OpenedFile("name", len(content), lambda name, start, length: content[start : start + length])
+    file.seek(100)
+    with ThreadPoolExecutor(1) as another:
+        assert another.submit(file.tell).result() == 0
+        another.submit(file.seek, 10).result()
+        assert file.read(3) == bytes([100, 101, 102])
+        assert another.submit(file.read, 2).result() == bytes([10, 11])
+    file.seek(-2, 2)
+    assert (file.read(), file.read(), file.tell()) == (bytes([198, 199]), b"", 200)
 
 
 def test_blocks_are_fetched_once_damaged_ones_again_and_old_ones_make_room(tmp_path: Path) -> None:
