@@ -1,6 +1,6 @@
 """The SQL text of the views: over which files, with which columns. Reads sizes of files, and nothing else of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +27,9 @@ left join (
 LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is DuckDB's own choice
 
 
-def views(rows: Mapping[str, str], *, has_changes: bool) -> str:
-    """All views, in the order that they need each other. `rows`: what `_rows` gave for each table."""
+def views(rows: Mapping[str, str], *, has_changes: bool, held: Collection[str] = ()) -> str:
+    """All views, in the order that they need each other. `rows`: what `_rows` gave for each table; `held`: those of the calls
+    that become tables in memory, under the names of their views."""
     views = [f"create or replace view all_{table} as\n{rows[table]};" for table in EVENT_TABLES]
     views.append(EVENT_VIEWS)
     for table in CALL_TABLES:
@@ -39,7 +40,8 @@ def views(rows: Mapping[str, str], *, has_changes: bool) -> str:
             names[names.index('"properties"')] = _WITH_CHANGES
             joined = _CHANGED
         select = ", ".join([*names, *columns])
-        views.append(f"create or replace view {table} as\nselect {select} from (\n{rows[table]}\n){joined};")
+        made = "create table" if table in held else "create or replace view"
+        views.append(f"{made} {table} as\nselect {select} from (\n{rows[table]}\n){joined};")
     return "\n\n".join([*views, GROUPED_VIEWS])
 
 

@@ -31,6 +31,9 @@ _TRANSCRIPTS: Final = ("transcription", "translation")
 # Tools of MCP servers that the program runs: how Claude Code, Codex and the Agent SDK name them.
 _LONGEST_NAME: Final = 300  # the pattern takes time with the square of the length
 _MCP_TOOL: Final = re.compile(r"mcp__(.+?)__.+")
+# Each provider's name for a call of a tool and for its result has one of these words in it.
+_OF_TOOLS: Final = ("tool", "Tool", "TOOL", "call", "Call", "xecut")
+_NOT_TEXT: Final = ("data:", "\0\0")  # how bodies begin whose words cannot be seen: base64, frames of AWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,12 @@ class _Body:
 
 
 _NOTHING: Final = _Body(b"", None)
+
+
+def may_use_tools(said: Said) -> bool:
+    """Whether its conversation may have calls of tools or their results. A look at the words takes a hundredth of reading it."""
+    bodies = [body for body in (said.request_body, said.response_body) if body]
+    return any(body.startswith(_NOT_TEXT) or any(word in body for word in _OF_TOOLS) for body in bodies)
 
 
 def conversation(said: Said) -> Conversation | None:

@@ -14,7 +14,7 @@ from addon.config.alerts import Alert
 from addon.limits.rules import Budget
 from addon.limits.store import Contents
 from analysis.lake import STATEMENT_ERRORS, Connection, Lake
-from analysis.reports.scope import Scope, open_scope
+from analysis.reports.scope import Scope, named_in, open_scope
 from analysis.reports.standing import BudgetNow, budgets_now
 from analysis.reports.window import Window
 from analysis.table import NotAllowed, fetch, fetch_user_sql
@@ -58,7 +58,7 @@ def read_on(
             return [Reading(_budget_name(each), each.share) for each in budgets_now(connection, budgets, contents, now)]
         question = _text(alert, file)
         window = Window(now - timedelta(seconds=alert.window_s), now + timedelta(microseconds=1))
-        open_scope(connection, Scope(window, alert.where or None))
+        open_scope(connection, Scope(window, alert.where or None), named_in(question.lower()))
         if alert.condition is None:
             return _own(fetch_user_sql(connection, question).records())
         (row,) = fetch(connection, question).records()

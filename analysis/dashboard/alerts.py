@@ -1,21 +1,27 @@
 """The page Alerts: what each alert of the settings measures now, and which of them fire."""
 
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from addon.config.reload import state_of
+from addon.config.settings import Settings
 from analysis.alerts.message import number
 from analysis.alerts.standing import AlertNow, alerts_now
+from analysis.alerts.standing import kept as held
 from analysis.dashboard import formats
 from analysis.dashboard.limits import PAGE as LIMITS
 from analysis.dashboard.limits import unfiltered
-from analysis.dashboard.limits_store import limits_store
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.limits_store import limits_store, spent_now
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.state import BASE
 from analysis.dashboard.view import View, iso, view_of
 
@@ -57,7 +63,26 @@ def routes(site: Site) -> list[Route]:
         ]
         return site.part("alerts_states.html", view, rows=rows, has_alerts=bool(settings.alerts))
 
-    return [Route(PAGE.path, page), Route(f"{PAGE.path}/-/states", states)]
+    return [Route(PAGE.path, page), Route(f"{PAGE.path}/-/states", kept(site, states, _made_of))]
+
+
+async def _made_of(site: Site) -> Hashable:
+    """What the states are made of beside the lake: spending, what fires and was told, and the questions of a person."""
+    settings = site.dashboard.settings()
+    return await spent_now(site), await anyio.to_thread.run_sync(_told, settings), _questions(settings)
+
+
+def _told(settings: Settings) -> str:
+    """What the settler wrote down, or why it cannot be read."""
+    try:
+        return repr(held(settings))
+    except (sqlite3.Error, OSError) as error:
+        return str(error)
+
+
+def _questions(settings: Settings) -> Hashable:
+    files = [settings.config.parent / Path(alert.sql).expanduser() for alert in settings.alerts if alert.sql]
+    return tuple((file, state_of(file)) for file in files)
 
 
 def _measure_of(each: AlertNow) -> Measure:

@@ -244,6 +244,23 @@ def _score(value: str) -> str:
     return f"request_id {'not ' if value == '' else ''}in {scored}"
 
 
+def _repeats(value: str) -> str:
+    """As the report `duplicates` counts them: equal requests that a provider was asked again."""
+    if not value.strip():
+        raise NotAFilter("repeats: write the id of a request; it is left out")
+    same = ("provider_name", "host", "path", "request_model", "api_key_hash", "helicone_key_hash", "request_bytes")
+    alike = " and ".join(f"same.{name} is not distinct from first.{name}" for name in (*same, "input_tokens"))
+    first = f"(select * from requests where request_id = {literal(value.strip())} limit 1) as first"
+    asked = f"(select hash(request_body) from bodies where request_id = {literal(value.strip())} limit 1)"
+    return (
+        "error_type is null and mode <> 'async' and coalesce(cache_status, 'miss') in ('miss', 'unavailable')"
+        " and request_id in (select request_id from bodies where not request_truncated"
+        " and date between cast(getvariable('since') as date) and cast(getvariable('until') as date)"
+        f" and request_id in (select same.request_id from requests as same join {first} on {alike})"
+        f" and hash(request_body) = {asked})"
+    )
+
+
 def _choice(meanings: Mapping[str, str]) -> Callable[[str], str]:
     def condition(value: str) -> str:
         if value not in meanings:
@@ -262,6 +279,9 @@ _UNITS_MS: Final = {"ms": 1.0, "s": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
 _STATUS_CLASS: Final = re.compile(r"([1-5])xx")
 _WORD: Final = re.compile(r'"([^"]+)"|([^\s"]+)')
 _RATED: Final = "request_id in (select request_id from feedback"
+# As the report `retries` has them.
+_MOVED: Final = "coalesce(attempts > 1 and coalesce(failed_attempts->>'$[0].host' <> host, fallback_index >= 0), false)"
+_LOST: Final = "(failed_attempts->>'$[#-1].duration_ms')"
 _LENGTH: Final = "2s, >500ms or 1s..5s"
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -296,6 +316,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "input_tokens": Kind("input tokens", _number("input_tokens", _plain, ">1000 or 1k..10k")),
     "output_tokens": Kind("output tokens", _number("output_tokens", _plain, ">1000 or 1k..10k")),
     "attempts": Kind("attempts", _number("attempts", _plain, ">1")),
+    "fallback": Kind(
+        "answered by a fallback",
+        _choice({"yes": f"({_MOVED} and error_type is null)", "no": f"not ({_MOVED} and error_type is null)"}),
+    ),
+    "failed_attempt": Kind("failed attempt", _choice({"yes": f"{_LOST} is not null", "no": f"{_LOST} is null"})),
+    "repeats": Kind("repeats the request", _repeats),
     "stream": Kind("stream", _choice({"yes": "is_stream", "no": "not is_stream"})),
     "feedback": Kind(
         "feedback",

@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from addon.limits.rules import period_begin
 from analysis.dashboard.filters import KINDS, Filters
-from analysis.dashboard.limits_store import limits_store
-from analysis.dashboard.pages import Page, Site
+from analysis.dashboard.limits_store import limits_store, spent_now
+from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.view import View, iso, view_of
 from analysis.reports.dimensions import PROPERTY
 from analysis.reports.standing import BudgetNow, LimitNow, budgets_now, limits_now
@@ -42,7 +42,7 @@ def routes(site: Site) -> list[Route]:
 
     return [
         Route(PAGE.path, page),
-        Route(f"{PAGE.path}/-/budgets", budgets),
+        Route(f"{PAGE.path}/-/budgets", kept(site, budgets, spent_now)),
         Route(f"{PAGE.path}/-/limits", limits),
     ]
 

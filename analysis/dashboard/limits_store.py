@@ -1,13 +1,26 @@
 """What the store of the limits holds, for pages: calls under way reserve amounts that no row has yet."""
 
-from datetime import datetime
+from collections.abc import Hashable
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import anyio.to_thread
 
 from addon.config.settings import Settings
 from addon.limits.store import Contents, StoreDown
 from analysis.dashboard.pages import Site
+from analysis.dashboard.view import floored
 from analysis.reports.standing import stored_contents
+
+# A window that ends now loses its oldest calls while nothing else changes; a minute of that is not seen.
+_MEASURED_FOR: Final = timedelta(minutes=1)
+
+
+async def spent_now(site: Site) -> Hashable:
+    """What a part about spending is made of beside the lake: what calls under way reserve, and the time to the minute."""
+    now = datetime.now(UTC)
+    contents, trouble = await limits_store(site, now)
+    return floored(now, _MEASURED_FOR), repr((contents.reserved, contents.unpriced)), trouble
 
 
 async def limits_store(site: Site, now: datetime) -> tuple[Contents, str | None]:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from analysis.dashboard import charts
 from analysis.dashboard.first_call import first_call_page
-from analysis.dashboard.limits_store import limits_store
+from analysis.dashboard.limits_store import limits_store, spent_now
 from analysis.dashboard.over_time import SPEND_AND_CALLS, over_time
 from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.steps import steps_of
@@ -54,7 +54,7 @@ def routes(site: Site) -> list[Route]:
         Route(f"{part}/over-time", kept(site, partial(_sums, site))),
         Route(f"{part}/latency", kept(site, partial(_latency, site))),
         Route(f"{part}/changes", kept(site, partial(_changes, site))),
-        Route(f"{part}/budgets", partial(_budgets, site)),
+        Route(f"{part}/budgets", kept(site, partial(_budgets, site), spent_now)),
         Route(f"{part}/tops", kept(site, partial(_tops, site))),
         Route(f"{part}/properties", kept(site, partial(_property_tops, site))),
     ]

@@ -1,6 +1,6 @@
 """How a page is made: its place in the navigation, its templates, its questions to the lake, and downloads of tables."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -126,9 +126,9 @@ class Site:
 type Answer = Callable[[Request], Awaitable[Response]]
 
 
-def kept(site: Site, answer: Answer) -> Answer:
+def kept(site: Site, answer: Answer, made_of: Callable[[Site], Awaitable[Hashable]] | None = None) -> Answer:
     """The route of a part that is made of the lake, the settings, the prices and the address with its cookies alone: it is
-    made again once one of them changed."""
+    made again once one of them changed. `made_of`: what else it is made of, as it is now."""
 
     async def asked(request: Request) -> Response:
         view = view_of(request)
@@ -141,7 +141,8 @@ def kept(site: Site, answer: Answer) -> Answer:
         window = view.window
         drawn_at = window.asked_at and floored(window.asked_at, _DRAWN_FOR)
         of_window = (window.since, window.until, drawn_at)
-        key = (request.url.path, request.url.query, request.headers.get("cookie"), of_window)
+        more = await made_of(site) if made_of else None
+        key = (request.url.path, request.url.query, request.headers.get("cookie"), of_window, more)
         settings = site.dashboard.settings()
         prices = state_of(Folders(settings.data).prices)
         return HTMLResponse(await site.dashboard.parts.get((settings, prices), key, make))

@@ -1,9 +1,9 @@
 """The pages that show reports: a chart over time, and tables that are sorted by a click. One entry of PAGES a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,9 +12,10 @@ from starlette.routing import Route
 from addon.metering.overrides import PriceOverride
 from analysis.dashboard.downloads import MOST_ROWS as MOST_IN_FILE
 from analysis.dashboard.downloads import kind_of, sql_file, table_file
+from analysis.dashboard.filters import MOST_FILTERS
 from analysis.dashboard.over_time import SPEND_AND_CALLS, Sums, over_time
 from analysis.dashboard.pages import Page, Site, kept
-from analysis.dashboard.report_table import OF_SOME, CallsAre, Tokens, shown, token_of
+from analysis.dashboard.report_table import OF_SOME, CallsAre, CallsOf, Tokens, shown, token_of
 from analysis.dashboard.view import View, view_of
 from analysis.lake import Connection
 from analysis.quoting import quoted
@@ -28,9 +29,11 @@ from analysis.reports.scope import NO_LIMIT, open_scope, set_variables
 from analysis.table import Table, fetch
 
 MOST_ROWS: Final = 200
+MOST_IDS: Final = MOST_FILTERS - 10  # calls that a link names one by one
 EMPTY: Final = "Nothing in this window fits these filters."
 UNPRICED: Final = (("cost", ""),)
 _ERROR_USAGE: Final = ("input_tokens", "output_tokens", "unpriced")
+_TOOL_CALLS: Final = "select tool_name, list(distinct request_id) from tool_uses group by all"
 _NO_CACHE: Final = "No call of this window was answered from the cache."
 _NOT_RATED: Final = (
     "No call of this window is rated. A call's own page rates it, and so do the API and heliograph feedback."
@@ -54,6 +57,10 @@ class Part:
     tokens: tuple[str, ...] = ()  # filters that the first columns are, where their names do not say so
     of_some: Sequence[tuple[str, Tokens | None]] = ()  # in place of what OF_SOME has under that name
     none_is_all: bool = False  # a row without a value of its first column is of all calls
+    calls_of: CallsOf | None = None  # which calls a row counts, where its columns are no filters
+    # SQL on the report's connection: for each value of its first column the ids of the calls that it counts, where filters
+    # cannot say them. A row of more than MOST_IDS has no links.
+    ids: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,12 @@ async def report_part(site: Site, view: View, part: Part) -> Response:
     if kind:
         question = replace(question, limit=MOST_IN_FILE)
     sort, own_prices = view.options.get("sort", ""), site.dashboard.settings().prices
-    table = await site.dashboard.api.ask(lambda connection: _sorted(connection, question, sort, own_prices))
+
+    def asked(connection: Connection) -> tuple[Table, Mapping[Any, Sequence[str]]]:
+        table = _sorted(connection, question, sort, own_prices)
+        return table, {} if kind or not part.ids else _ids(connection, question, part.ids, own_prices)
+
+    table, ids = await site.dashboard.api.ask(asked)
     if kind:
         return table_file(part.report, kind, table)
     filters = part.tokens or ([name for name in part.by if token_of(name)] if len(part.by) == 1 else ())
@@ -121,6 +133,7 @@ async def report_part(site: Site, view: View, part: Part) -> Response:
             keys={*filters, *(part.by or own_columns(found.sql)), *found.keys},
             of_some={**OF_SOME, **dict(part.of_some)},
             none_is_all=part.none_is_all,
+            calls_of=part.calls_of or (_named(table.columns[0], ids) if ids else None),
         ),
         has_more_columns=bool(part.without),
         most=part.most,
@@ -129,6 +142,25 @@ async def report_part(site: Site, view: View, part: Part) -> Response:
         note=part.note,
         empty=part.empty,
     )
+
+
+def _ids(
+    connection: Connection, question: Question, sql: str, own_prices: Sequence[PriceOverride]
+) -> Mapping[Any, Sequence[str]]:
+    """Of the table that the report was made of, which is there still; beside the period before it is that one's."""
+    if question.is_compared:
+        open_scope(connection, question.scope, question.views)
+        prepare(connection, question.report.name, question.limit or NO_LIMIT, own_prices)
+    return dict(fetch(connection, sql).rows)
+
+
+def _named(column: str, ids: Mapping[Any, Sequence[str]]) -> CallsOf:
+    """The calls of a row, one by one; none where they are too many."""
+    return lambda row: [("id", found)] if len(found := ids.get(row[column], ())) <= MOST_IDS and found else []
+
+
+def _equal(row: Mapping[str, Any]) -> Tokens:
+    return [("repeats", row["request_id"])]
 
 
 def _sorted(connection: Connection, question: Question, sort: str, own_prices: Sequence[PriceOverride]) -> Table:
@@ -212,7 +244,8 @@ PAGES: Final = (
                 "Tools",
                 "tools",
                 (),
-                "That the answers of the newest calls ask for.",
+                f"That the answers of the newest calls ask for. Their text alone says which, so of more than {MOST_IDS} calls there is no link.",
+                ids=_TOOL_CALLS,
                 empty="No answer of this window asks for a tool.",
                 without=("arguments_chars", "unpriced"),
             ),
@@ -258,7 +291,7 @@ PAGES: Final = (
                 "duplicates",
                 (),
                 "Equal calls that reached a provider again.",
-                calls_are=None,
+                calls_of=_equal,
                 without=("request_hash",),
             ),
         ),

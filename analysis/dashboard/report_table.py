@@ -61,8 +61,9 @@ _TOKENS: Final[Mapping[str, str]] = {
     "user_id": "user",
     "score": "score",
 }
-type Tokens = Sequence[tuple[str, str]]
+type Tokens = Sequence[tuple[str, str | Sequence[str]]]  # several values of a name are alternatives
 _RETRIED: Final = ("attempts", ">1")
+_BY_FALLBACK: Final = (("fallback", "yes"),)
 # Numbers of some of the calls of a row: those that fit these filters, too. None: no filters tell them apart.
 OF_SOME: Final[Mapping[str, Tokens | None]] = {
     "errors": (("error", "*"),),
@@ -79,9 +80,9 @@ OF_SOME: Final[Mapping[str, Tokens | None]] = {
     "saved": (_RETRIED, ("error", "")),
     "saved_p50_ms": (_RETRIED, ("error", "")),
     "failed": (_RETRIED, ("error", "*")),
-    "failed_p50_ms": None,
-    "by_fallback": None,
-    "fallback_cost_usd": None,
+    "failed_p50_ms": (("failed_attempt", "yes"),),
+    "by_fallback": _BY_FALLBACK,
+    "fallback_cost_usd": _BY_FALLBACK,
 }
 _REASONS: Final[Mapping[str, str]] = {
     "usd": "no call of the row has a known price",
@@ -90,6 +91,7 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 # Filters that the counted calls of a report fit, beside those of their row; None: no filters say which calls are counted.
 type CallsAre = Tokens | None
+type CallsOf = Callable[[Mapping[str, Any]], Tokens]
 _SHARES: Final = ("_rate", "share", "_share")
 _WITHOUT, _ALL = "(none)", "all calls"
 _BEFORE, _CHANGE = "before_", "_change_percent"  # columns of a report beside the period before
@@ -140,8 +142,9 @@ def shown(
     keys: Collection[str] = (),
     of_some: Mapping[str, Tokens | None] = OF_SOME,
     none_is_all: bool = False,
+    calls_of: CallsOf | None = None,
 ) -> Shown:
-    """`by`: names of the filters that the first columns are, where their names do not say so; `most`: rows at most;
+    """`calls_of`: says of a row, a dict, which calls it counts, where its columns are no filters; `by`: names of the filters that the first columns are, where their names do not say so; `most`: rows at most;
     `without`: columns that are left out; `calls_are`: see CallsAre; `keys`: the columns that tell rows apart, where not all
     that are filters do; `none_is_all`: a row without a value of its first column is of all calls."""
     names = unique(table.columns)
@@ -154,7 +157,8 @@ def shown(
     cells = []
     for row in rows:
         values = [row[i] for i in kept]
-        links = _Links.of_row(columns, tokens, values, view, calls_are, keys, of_some, none_is_all)
+        told_of = calls_of(dict(zip(names, row, strict=True))) if calls_of else ()
+        links = _Links.of_row(columns, tokens, values, view, calls_are, keys, of_some, none_is_all, told_of)
         plain = _once([_cell(*each, links) for each in zip(columns, tokens, values, strict=True)], columns)
         told = [
             _change(row[changes[at]]) if (at := f"{column.name}{_CHANGE}") in changes else None for column in columns
@@ -223,12 +227,14 @@ class _Links:
         keys: Collection[str],
         of_some: Mapping[str, Tokens | None],
         none_is_all: bool,
+        told: Tokens,
     ) -> Self:
-        own = [
+        own: list[tuple[str, str | Sequence[str]]] = [
             (token, _pattern(token, value))
             for column, token, value in zip(columns, tokens, values, strict=True)
             if token and (not keys or column.name in keys or token in keys) and not (none_is_all and value is None)
         ]
+        own = [*told, *own] if told else own
         days = [value for column, value in zip(columns, values, strict=True) if column.name == "day"]
         during = {"since": f"{days[0]}", "until": f"{days[0] + timedelta(days=1)}"} if days else {}
         return cls(view, own, during, calls_are, of_some, _ALL if none_is_all else _WITHOUT)

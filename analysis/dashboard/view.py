@@ -91,10 +91,13 @@ class View:
 
     def rows(self, *tokens: tuple[str, object], **options: str | None) -> str:
         """The address of the calls behind a number: the page Requests with these filters added. A value that is None
-        stands for calls without one."""
+        stands for calls without one; of a list each is an alternative."""
         filters = self.filters
         for name, value in tokens:
-            filters = filters.only(name, "" if value is None else str(value))
+            values = value if isinstance(value, list | tuple) else [value]
+            filters = filters.without_name(name)
+            for each in values:
+                filters = filters.having(name, "" if each is None else str(each))
         return self.url("/requests", filters, **options)
 
     def during(self, begin: datetime, length: timedelta, *tokens: tuple[str, object]) -> str:

@@ -13,7 +13,7 @@ from analysis.reports.prepared import prepare
 from analysis.reports.question import Question
 from analysis.reports.report import Report
 from analysis.reports.scope import NO_LIMIT, OF_THE_SQL, BadCondition, open_scope, set_variables
-from analysis.table import NotAllowed, Table, allow_only_questions, fetch
+from analysis.table import NotAllowed, Table, allow_only_questions, fetch, fetch_bound
 
 if TYPE_CHECKING:
     import pyarrow as pa  # a fifth of a second that most reports do not need
@@ -37,7 +37,7 @@ def answer(connection: Connection, question: Question, own_prices: "Sequence[Pri
     """
     sql = ready(connection, question, own_prices)
     with _mistakes_of(question):
-        return fetch(connection, sql)
+        return (fetch_bound if question.report.file else fetch)(connection, sql)
 
 
 def answer_as_arrow(

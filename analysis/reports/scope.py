@@ -77,20 +77,11 @@ def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VI
         wanted.add("calls_before")
     window = scope.window
     earlier = before(window)
-    set_variables(
-        connection,
-        {
-            "since": window.since,
-            "until": window.until or datetime.max.replace(tzinfo=UTC),
-            "before_since": earlier.since,
-            "before_until": earlier.until,
-            "most": NO_LIMIT,
-        },
-    )
     if scope.where is not None:
         check_condition(scope.where)
     groups = (*(scope.groups or ()), *scope.properties)
-    connection.execute("".join(f"drop view if exists temp.{name};" for name in VIEWS if name not in wanted))
+    dropped = "".join(f"drop view if exists temp.{name};" for name in VIEWS if name not in wanted)
+    connection.execute(f"{_moments(window, earlier)}set variable most = {NO_LIMIT};{dropped}")
     periods = (("calls", "calls_summed", "", window), ("calls_before", "calls_summed_before", "before_", earlier))
     of_calls = [(name, prefix, period) for name, _, prefix, period in periods if name in wanted]
     for name, prefix, period in of_calls:
@@ -181,13 +172,6 @@ def _reason(error: duckdb.Error) -> str:
 def printed_scope(scope: Scope) -> str:
     """The views of one scope as text, for `duckdb -init`, after the text of `lake.view_definitions`."""
     earlier = before(scope.window)
-    moments = {
-        "since": scope.window.since,
-        "until": scope.window.until or datetime.max.replace(tzinfo=UTC),
-        "before_since": earlier.since,
-        "before_until": earlier.until,
-    }
-    sets = "".join(f"set variable {name} = timestamptz '{moment}';\n" for name, moment in moments.items())
     views = (
         _view("calls", "", scope.window, scope),
         _view("calls_before", "before_", earlier, scope),
@@ -198,7 +182,18 @@ def printed_scope(scope: Scope) -> str:
         summed.saved_view_of_calls(),
         summed.hits_view_of_calls(),
     )
-    return f"{sets}\n{';\n\n'.join(views)};\n"
+    return f"{_moments(scope.window, earlier)}\n{';\n\n'.join(views)};\n"
+
+
+def _moments(window: Window, earlier: Window) -> str:
+    """SQL of the variables that say when a scope begins and ends."""
+    moments = {
+        "since": window.since,
+        "until": window.until or datetime.max.replace(tzinfo=UTC),
+        "before_since": earlier.since,
+        "before_until": earlier.until,
+    }
+    return "".join(f"set variable {name} = timestamptz '{moment}';\n" for name, moment in moments.items())
 
 
 def _view(name: str, prefix: str, window: Window, scope: Scope) -> str:

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from addon.conversations.model import Conversation, Message, Part, dumped
+from addon.conversations.read import may_use_tools
 from addon.providers.fields import at, string
 from analysis.conversations.messages import Call, matching
 from analysis.lake import Connection
 from analysis.made_tables import make_table
 from analysis.table import fetch
 
-CALLS: Final = 2000  # whose bodies are read: 0.05 ms for a short one, 2 ms for an agent's turn of 80 KB
+CALLS: Final = 2000  # whose bodies are looked at: where they may use tools 0.05 ms for a short one, 2 ms for an agent's turn of 80 KB
 _COLUMNS: Final = {
     "request_id": "VARCHAR",
     "started_at": "TIMESTAMPTZ",
@@ -50,7 +51,7 @@ def add(connection: Connection) -> None:
     waiting: dict[tuple[str | None, str], _Use] = {}  # by session and the tool call's id
     results: dict[tuple[str | None, str], int] = {}
     for call in matching(connection, _newest(connection)):
-        if call.conversation is None:
+        if not may_use_tools(call.said) or call.conversation is None:
             continue
         for tool_call_id, size in _results(call.conversation):
             results[call.session_id, tool_call_id] = size

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from addon.conversations.model import Conversation
-from addon.conversations.read import Said, conversation
+from addon.conversations.read import Said, conversation, may_use_tools
 from addon.metering.price import PriceList
 from addon.settling.rows import make_rows
 from addon.storage.record import BodyRow, RequestRow
@@ -73,3 +73,12 @@ def test_an_answer_that_is_cut_anywhere_has_the_words_that_came(case: Case) -> N
 def _says_more_at_the_end(body: str) -> bool:
     """A last event that repeats the answer with a space or a list in between."""
     return "chat.end" in body or '"content":[' in body.replace(" ", "")
+
+
+def test_a_conversation_with_tools_is_known_by_its_words(case: Case) -> None:
+    row, bodies = make_rows(case.call(), PRICES)
+    said = said_by(row, bodies)
+    found = conversation(said)
+    parts = [part for one in (*found.input_messages, *found.output_messages) for part in one["parts"]] if found else []
+    if any("tool_call" in part["type"] for part in parts):
+        assert may_use_tools(said)

@@ -126,3 +126,17 @@ def test_a_span_begins_at_a_step_and_a_moment_is_what_it_is(since: str, begins: 
     view = read_view([("since", since)], path="/overview", zone_name=None, theme=None, viewer=None, now=now)
     assert view.window.since == datetime.fromisoformat(begins).replace(tzinfo=UTC)
     assert not view.complaints
+
+
+def test_alerts_are_measured_again_once_their_data_their_question_or_what_was_told_changed(tmp_path: Path) -> None:
+    settle(tmp_path, made_up_rows(2), 1)
+    question = tmp_path / "own.sql"
+    question.write_text("select 41 as value", encoding="utf-8")
+    (tmp_path / "heliograph.toml").write_text(
+        '[[alerts]]\nname = "own"\nsql = "own.sql"\nat_least = 100\nwindow = "1h"\nto = ["https://alerts.invalid/"]\n',
+        encoding="utf-8",
+    )
+    with serving(tmp_path) as url, httpx.Client(base_url=url, timeout=30) as http:
+        assert ">41<" in http.get("/ui/alerts/-/states").text
+        question.write_text("select 4242 as value", encoding="utf-8")
+        assert ">4,242<" in http.get("/ui/alerts/-/states").text
