@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_letters, digits
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ WORDS: Final = 57  # with the events around them 60 pieces
 QUESTION: Final = "Where is my parcel? It should have arrived on Tuesday, and nobody answers the telephone. " * 11
 ASKED: Final = [{"role": "user", "content": QUESTION}]
 CHAT: Final = {"model": "gpt-4o-mini", "messages": ASKED}
+PADDING: Final = (ascii_letters + digits) * 10  # Bedrock's, of up to 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +116,16 @@ def _anthropic() -> Form:
 
 
 def _ndjson(size: int) -> Form:
-    """Ollama's own API."""
-    head = {"model": "llama3.2", "created_at": "2026-11-21T12:00:00.000000Z"}
+    """Ollama's own API: each chunk has its own time."""
+
+    def head(number: int) -> dict[str, Any]:
+        return {"model": "llama3.2", "created_at": f"2026-11-21T12:00:{number:02d}.{number * 7919:06d}Z"}
+
     chunks: list[dict[str, Any]] = [
-        {**head, "message": {"role": "assistant", "content": f" word{number}"}, "done": False} for number in range(59)
+        {**head(number), "message": {"role": "assistant", "content": f" word{number}"}, "done": False}
+        for number in range(59)
     ]
-    chunks.append({**head, "done": True, "done_reason": "stop", "prompt_eval_count": 176, "eval_count": 59})
+    chunks.append({**head(59), "done": True, "done_reason": "stop", "prompt_eval_count": 176, "eval_count": 59})
     return Form(
         name="NDJSON",
         provider="ollama",
@@ -133,7 +139,7 @@ def _ndjson(size: int) -> Form:
 
 def _padded(value: dict[str, Any], size: int) -> bytes:
     """JSON of about that size, by the member `p`, as Bedrock pads its events."""
-    return orjson.dumps(value | {"p": "a" * max(0, size - len(orjson.dumps(value)) - 7)})
+    return orjson.dumps(value | {"p": PADDING[: max(0, size - len(orjson.dumps(value)) - 7)]})
 
 
 def _event_stream(size: int) -> Form:
@@ -151,11 +157,12 @@ def _event_stream(size: int) -> Form:
 
 
 def _wrapped_event_stream(size: int) -> Form:
-    """Bedrock's InvokeModelWithResponseStream: the model's own events in base64."""
-    chunk = {"generation": " words", "prompt_token_count": None, "generation_token_count": 1, "stop_reason": None}
-    last = chunk | {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 176, "outputTokenCount": 60}}
+    """Bedrock's InvokeModelWithResponseStream: the model's own events in base64. Llama's count their tokens."""
+    chunk = {"generation": "", "prompt_token_count": None, "generation_token_count": 0, "stop_reason": None}
+    metrics = {"inputTokenCount": 176, "outputTokenCount": 60}
+    last = chunk | {"stop_reason": "stop", "amazon-bedrock-invocationMetrics": metrics}
     payloads = [
-        _wrapped(told | {"generation": f" word{number}"}, size - 91)
+        _wrapped(told | {"generation": f" word{number}", "generation_token_count": number + 1}, size - 91)
         for number, told in enumerate([chunk] * 59 + [last])
     ]
     return _bedrock(
@@ -165,7 +172,7 @@ def _wrapped_event_stream(size: int) -> Form:
 
 def _wrapped(told: dict[str, Any], size: int) -> bytes:
     inner = base64.b64encode(orjson.dumps(told))
-    return b'{"bytes":"%b","p":"%b"}' % (inner, b"a" * (size - len(inner) - 19))
+    return b'{"bytes":"%b","p":"%b"}' % (inner, PADDING[: size - len(inner) - 19].encode())
 
 
 def _bedrock(name: str, verb: str, events: list[tuple[str, bytes]]) -> Form:

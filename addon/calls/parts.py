@@ -11,7 +11,7 @@ from addon.calls.failures import Failure, Phase
 from addon.config.controls import Controls
 from addon.limits.refusal import Standing
 from addon.metering.piece_times import PieceTimes
-from addon.metering.terminal import TerminalScanner
+from addon.providers.framing.model import Scanner
 from addon.providers.model import Operation
 from addon.routing.router import Route
 from addon.sending.fallbacks import Codes, Fallbacks
@@ -116,7 +116,7 @@ class Copied:
     response_bytes: int = 0
     response_truncated: bool = False
     piece_times: PieceTimes = field(default_factory=PieceTimes)  # of a stream
-    scanner: TerminalScanner | None = None  # of a stream: looks for the event that ends it
+    scanner: Scanner | None = None  # of a stream: looks for the event that ends it
     # An answer that must be in no file, until it is read; with `redactor`, until it is redacted.
     withheld: bytearray = field(default_factory=bytearray)
     held_bytes: int = 0  # of the answer, counted in `Calls.held_answers`

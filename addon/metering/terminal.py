@@ -26,15 +26,11 @@ class TerminalScanner:
         self._scanner: Scanner | None = framing.scanner(terminal) if framing.scanner else None
         decoder = Decoder(content_encoding, at_most=2**63)
         self._decoder: Decoder | None = decoder
-        self._is_identity = decoder.is_identity
         self._allowed = FREE_BYTES  # bytes that may still be decoded
 
     def feed(self, piece: bytes) -> bool:
         """Whether the terminal event has gone by, with this piece or before it."""
         if self.seen or self._decoder is None or self._scanner is None:
-            return self.seen
-        if self._is_identity:
-            self.seen = self._scanner.feed(piece)
             return self.seen
         self._allowed += MOST_EXPANSION * len(piece)
         decoded = self._decoder.feed(piece, at_most=min(self._allowed, MOST_PER_PIECE_BYTES))
@@ -54,13 +50,13 @@ def answer_framing(operation: Operation | None, content_type: str | None) -> Fra
     return BINARY if kind in ("audio", "image", "video") and not framing.is_stream else framing
 
 
-def terminal_scanner(
-    operation: Operation, content_type: str | None, content_encoding: str | None
-) -> TerminalScanner | None:
+def terminal_scanner(operation: Operation, content_type: str | None, content_encoding: str | None) -> Scanner | None:
     """The scanner for an answer with these headers; None where it is not a stream, or its stream has no terminal event."""
     framing = answer_framing(operation, content_type)
     if operation.terminal is None or framing.scanner is None:
         return None
+    if not content_encoding:
+        return framing.scanner(operation.terminal)
     return TerminalScanner(framing, operation.terminal, content_encoding)
 
 

@@ -151,19 +151,14 @@ def end_line(call_id: str, call: CallEnd, final: bool) -> bytes:
 
 
 def piece_line(call_id: str, side: Side, data: bytes) -> bytes:
-    key, value = b"text", b""
+    head = b'{"t":"%b","id":%b,' % (side.encode(), orjson.dumps(call_id))
     try:
-        if data.startswith(
-            b"\0"
-        ):  # a frame of an AWS event stream: not text, and an exception costs more than this test
-            key = b"b64"
-        else:
-            value = orjson.dumps(data.decode())
+        # A frame of an AWS event stream is not text, and an exception costs more than this test.
+        if not data.startswith(b"\0"):
+            return b"".join((head, b'"text":', orjson.dumps(data.decode()), b"}\n"))
     except UnicodeDecodeError:
-        key = b"b64"
-    if key == b"b64":
-        value = b'"%b"' % binascii.b2a_base64(data, newline=False)
-    return b'{"t":"%b","id":%b,"%b":%b}\n' % (side.encode(), orjson.dumps(call_id), key, value)
+        pass
+    return b"".join((head, b'"b64":"', binascii.b2a_base64(data, newline=False), b'"}\n'))
 
 
 def event_line(event_id: str, row: EventRow) -> bytes:

@@ -1,5 +1,6 @@
 """Every decoder gives the same events however the bytes are split; every scanner sees the same end."""
 
+import base64
 import json
 from itertools import pairwise
 
@@ -149,3 +150,58 @@ def test_a_scanner_sees_the_end_at_every_split(framing: Framing, terminal: Termi
 )
 def test_the_content_type_names_the_framing(content_type: str | None, framing: Framing) -> None:
     assert framing_of(content_type) is framing
+
+
+LINES = (
+    b'data: {"id":"c","x":%b}\n\n',
+    b'{"model":"m","x":%b}\n',
+    b'{"model":"m","x":%b}\r\n',
+    b'event: delta\ndata: {"type":"delta","x":%b}\n\n',
+    b'{"model":"m","x":%b}\nevent: error\n',
+    b'{"model":"m","x":%b}\n\ndata: [DONE]\n',
+    b'{"model":"m","x":%b}\n{"error":{}}\n',
+    b'{"model":"m","x":%b',
+)
+VALUES = (b"1", b'"done"', b'"true"', b'1,"done": true', b'"\\"done\\":true"', b'1,"done" :\ttrue', b"x" * 200)
+ENDS = (None, rb'"done"\s*:\s*true', rb'"(?:done|stop)"\s*:\s*true', b'"done"')
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(VALUES)), max_size=6),
+    st.sampled_from((None, rb"data: ?\[DONE\]")),
+    st.sampled_from(ENDS),
+)
+def test_lines_that_begin_like_others_are_looked_through_as_if_they_were_the_first(
+    pieces: list[tuple[bytes, bytes]], start: bytes | None, anywhere: bytes | None
+) -> None:
+    terminal = Terminal(line_start=start, anywhere=anywhere)
+    assert SSE.scanner
+    scanner, whole = SSE.scanner(terminal), b""
+    for line, value in pieces:
+        piece = line % value if b"%b" in line else line
+        whole += piece
+        assert scanner.feed(piece) is SSE.scanner(terminal).feed(whole)
+
+
+WRAPPED = (
+    b'{"bytes":"%b"}',
+    b'{"bytes":"%b","p":"abc"}',
+    b'{"p":"abc", "bytes" : "%b"}',
+    b'{"bytes":"?%b"}',
+    b'{"bytes":"%b',
+    b"%b",
+)
+INSIDE = (b'{"a":1}', b'{"a":1,"done":2}', b'{"ab":1,"done":2}', b'{"abc":1,"done":2}', b'"done"', b"")
+
+
+@given(st.lists(st.tuples(st.sampled_from(WRAPPED), st.sampled_from(INSIDE), st.booleans()), max_size=6))
+def test_frames_of_a_kind_that_came_before_are_looked_into(frames: list[tuple[bytes, bytes, bool]]) -> None:
+    terminal = Terminal(anywhere=b'"done"')
+    assert AWS_EVENT_STREAM.scanner
+    scanner = AWS_EVENT_STREAM.scanner(terminal)
+    ended = False
+    for wrapped, inside, is_encoded in frames:
+        payload = wrapped % (base64.b64encode(inside) if is_encoded else inside)
+        looked_into = aws_event_stream.inner_payload(payload) or payload
+        ended = ended or b'"done"' in looked_into
+        assert scanner.feed(aws_event_stream.encode({":event-type": "chunk"}, payload)) is ended

@@ -121,3 +121,28 @@ def test_a_stream_without_its_end_is_not_taken_for_a_whole_one(operation: Operat
         assert is_finished(operation, framing, stream + shape.end)
         assert _sees_end(operation, shape, stream + shape.end, 1)
     assert read_answer(operation, stream + shape.end, framing).error_type is None
+
+
+@pytest.mark.parametrize(("operation", "shape"), TRIED)
+def test_the_end_is_seen_after_pieces_that_each_are_whole(operation: Operation, shape: Shape) -> None:
+    """A piece that begins like the one before it is not looked through again."""
+    begins = [*shape.begins, *shape.begins]
+    for end in [error for error, _ in shape.errors] + ([] if shape.ends_with_bytes else [shape.end]):
+        scanner = terminal_scanner(operation, shape.content_type, None)
+        assert scanner
+        assert not any([scanner.feed(piece) for piece in begins])
+        assert scanner.feed(end), end
+
+
+def test_no_line_that_ends_a_stream_is_told_behind_its_first_string() -> None:
+    """What a scanner remembers of a line's beginning would hide it: see `lines._beginning`."""
+    starts = {
+        operation.terminal.line_start
+        for provider in registry.PROVIDERS
+        for operation in provider.operations
+        if operation.terminal
+    }
+    for start in starts - {None}:
+        assert start
+        assert b"," not in start and b"[^" not in start
+        assert b"." not in start.replace(rb"\.", b"")

@@ -74,16 +74,24 @@ class LineScanner:
     def __init__(self, terminal: Terminal) -> None:
         self.seen = False
         self._start, self._anywhere = _line_start(terminal.line_start), _anywhere(terminal.anywhere)
+        self._word = _word(terminal.anywhere)
         self._line = b"\n"  # of the line that the next piece goes on with; a line end stands before it
+        self._harmless: bytes | None = None  # the beginning of a piece whose lines did not end the stream
 
     def feed(self, data: bytes) -> bool:
         if self.seen:
             return True
+        # Nearly every piece is a whole line that begins as the one before it.
+        if self._line == b"\n" and self._harmless is not None and data.startswith(self._harmless):
+            if _ends_there(data, len(self._harmless)) and not self._may_end(data):
+                return False
         text = self._line + data
         if self._start.search(text):
             self.seen = True
         elif self._anywhere is not None:
             self.seen = _has_unescaped(self._anywhere, text)
+        if self._line == b"\n":
+            self._harmless = _beginning(data)
         start = text.rfind(b"\n")
         if len(text) - start <= LONGEST_MARKER + 1:
             self._line = text[start:]
@@ -91,6 +99,23 @@ class LineScanner:
             # A line that is long already does not begin with a marker; what stands for it must not look like its start.
             self._line = b"." + text[-LONGEST_MARKER:] if self._anywhere is not None else b"."
         return self.seen
+
+    def _may_end(self, data: bytes) -> bool:
+        """Whether `anywhere` has to be searched for."""
+        return self._anywhere is not None and (self._word is None or data.find(self._word) >= 0)
+
+
+def _beginning(data: bytes) -> bytes | None:
+    """The beginning of a piece, up to the end of its first string that a comma follows. No pattern of a line's start can match
+    across these two characters: where it was not found in a piece, it is not in what begins alike."""
+    end = data.find(b'",', 0, LONGEST_MARKER)
+    return data[: end + 2] if end > 0 else None
+
+
+def _ends_there(data: bytes, start: int) -> bool:
+    """Whether no other line begins behind that place: empty lines may follow."""
+    end = data.find(b"\n", start)
+    return end >= 0 and (end == len(data) - 1 or (end == len(data) - 2 and data.endswith(b"\n")))
 
 
 _BACKSLASH: Final = ord("\\")
@@ -108,6 +133,20 @@ def _has_unescaped(pattern: re.Pattern[bytes], text: bytes) -> bool:
 @cache
 def _line_start(marker: bytes | None) -> re.Pattern[bytes]:
     return re.compile(rb"\n(?:" + ERROR_START + (b"" if marker is None else rb"|" + marker) + rb")")
+
+
+@cache
+def _word(marker: bytes | None) -> bytes | None:
+    """Plain text that each match of `anywhere` holds, the last with a letter; None where the pattern does not tell."""
+    parts = [part.replace(b"\\", b"") for part in (marker or b"").split(rb"\s*")]
+    if marker != rb"\s*".join(map(_escaped, parts)):
+        return None
+    return next((part for part in reversed(parts) if any(map(str.isalpha, part.decode("latin-1")))), None)
+
+
+def _escaped(text: bytes) -> bytes:
+    """Text as these patterns have it: a hyphen stays as it is."""
+    return re.escape(text).replace(rb"\-", b"-")
 
 
 @cache
