@@ -14,7 +14,7 @@ from addon.metering.estimate import estimate_tokens
 from addon.metering.form import text_fields
 from addon.providers.fields import at, items, parse, stream_error, string
 from addon.providers.framing.model import Framing
-from addon.providers.framing.table import BINARY, JSON, JSON_ARRAY, SSE, events
+from addon.providers.framing.table import BINARY, JSON, JSON_ARRAY, SSE, body_events
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
 
 __all__ = ["RequestFacts", "begins_stream", "decode", "did_no_work", "read_answer", "request_facts", "settle_usage"]
@@ -140,10 +140,10 @@ def _read(operation: Operation, body: bytes, framing: Framing) -> Reading:
     if framing is BINARY:
         return Reading()
     if framing.is_stream:
-        found = events(framing, body)
+        found = body_events(framing, body)
         if operation.read_stream and (found or framing is SSE):
             reading = operation.read_stream(found)
-            if reading.error_type is None and framing.is_live and (failure := stream_error(found)):
+            if reading.error_type is None and framing.is_live and (failure := stream_error(found.last(2))):
                 reading = replace(reading, error_type=failure)
             return reading
     # Of a stream that is not one: an error as plain JSON. A JSON array may be the whole answer in one piece.

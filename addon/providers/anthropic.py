@@ -45,12 +45,8 @@ def read_stream(events: Iterable[Event]) -> Reading:
     other: list[str] = []
     failure: str | None = None
     blocks: list[Json] = []
-    pieces = Pieces()
-    for event in events:
-        if (piece := pieces.piece(event)) is not None:
-            said.append(piece)
-            continue
-        pieces.forget()
+    pieces = Pieces(events)
+    for event in pieces:
         data = json_of(event)
         match string(at(data, "type")) or event.event:
             case "message_start":
@@ -63,7 +59,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
                 said.append(string(at(data, "delta", "text")) or "")
                 other += [string(at(data, "delta", key)) or "" for key in ("thinking", "partial_json")]
                 if at(data, "type") and at(data, "delta") == {"type": "text_delta", "text": said[-1]}:
-                    pieces.learn(event.data, "text", said[-1])
+                    said += pieces.repeated(event, "text", said[-1])
             case "message_delta":
                 stop = at(data, "delta") if at(data, "delta", "stop_reason") else stop
                 raw = anthropic_usage.later(raw, at(data, "usage"))

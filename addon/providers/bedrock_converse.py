@@ -11,6 +11,7 @@ from typing import Final
 
 from addon.providers.fields import at, count, dumped, items, json_of, string, words
 from addon.providers.model import Event, Json, Reading, Usage
+from addon.providers.pieces import Pieces
 
 # Units of a guardrail that are charged; words and regular expressions are free.
 # https://aws.amazon.com/bedrock/pricing/ (Guardrails), shape GuardrailUsage
@@ -55,8 +56,13 @@ def read_json(body: Json) -> Reading:
 def read_stream(events: Iterable[Event]) -> Reading:
     """Each event is named by the frame that it came in."""
     answer = Answer()
-    for event in events:
-        answer.add(event.event or "", json_of(event))
+    pieces = Pieces(events)
+    for event in pieces:
+        data = json_of(event)
+        answer.add(event.event or "", data)
+        text = at(data, "delta", "text")
+        if event.event == "contentBlockDelta" and isinstance(text, str) and at(data, "delta") == {"text": text}:
+            answer.said += pieces.repeated(event, "text", text, beside="p")
     return answer.reading()
 
 

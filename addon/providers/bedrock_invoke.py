@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html. A st
 frames; the last one carries `amazon-bedrock-invocationMetrics`, whoever made the model.
 """
 
+from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -12,9 +13,12 @@ from typing import Final
 from addon.providers import anthropic, bedrock_converse, openai_shaped
 from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.aws_event_stream import inner_payload
+from addon.providers.framing.body_events import BodyEvents
 from addon.providers.model import Event, Json, Reading, Usage
+from addon.providers.pieces import Pieces
 
 METRICS: Final = "amazon-bedrock-invocationMetrics"
+_WRAPPER: Final = b'{"bytes":"'
 _ACTION: Final = "amazon-bedrock-guardrailAction"
 # Where a body states its tokens, family by family: (input, output).
 _COUNTS: Final = (
@@ -33,16 +37,69 @@ def read_json(body: Json) -> Reading:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """The model's own events inside the frames; an exception is a frame of its own."""
-    inner: list[Event] = []
+    inner, failure = _inner_events(events if isinstance(events, BodyEvents) else BodyEvents.of(events))
+    first = next(iter(inner), None)
+    if first is not None and at(json_of(first), "type") == "message_start":
+        reading = anthropic.read_stream(inner)
+        reading = _completed(reading, [json_of(event) for event in inner.distinct()])
+    else:
+        reading = _read(_chunks(inner), inner)
+    return replace(reading, error_type=failure) if failure else reading
+
+
+def _inner_events(frames: BodyEvents) -> tuple[BodyEvents, str | None]:
+    """The model's own events, and the name of an exception among them."""
+    blocks, others = list[bytes](), dict[int, Event]()
     failure: str | None = None
-    for event in events:
+    begin: bytes | None = None  # headers and first bytes of a frame with an event in base64
+    for place, block in enumerate(frames.blocks):
+        if begin is not None and block.startswith(begin) and (told := _unwrapped(block, len(begin))) is not None:
+            blocks.append(told)
+            continue
+        event = frames.at(place)
+        if event is None:
+            continue
         if event.event != "chunk" and bedrock_converse.is_failure(event.event):
             failure = event.event
-        else:
-            told = inner_payload(event.data.encode())
-            inner.append(event if told is None else Event(event=None, data=told.decode("utf-8", "replace")))
-    reading = _read([json_of(event) for event in inner], inner)
-    return replace(reading, error_type=failure) if failure else reading
+            continue
+        payload = event.data.encode("utf-8", "surrogatepass")
+        if (told := inner_payload(payload)) is None:
+            others[len(blocks)] = event
+        elif payload.startswith(_WRAPPER) and block.endswith(payload):
+            begin = block[: len(block) - len(payload)] + _WRAPPER
+        blocks.append(payload if told is None else told)
+
+    def event_of(place: int) -> Event:
+        return others.get(place) or Event(None, blocks[place].decode("utf-8", "replace"))
+
+    return BodyEvents(blocks, event_of), failure
+
+
+def _chunks(inner: BodyEvents) -> list[Json]:
+    """The events, parsed. Those that repeat one before them but for their words and a count are one chunk."""
+    chunks: list[Json] = []
+    pieces = Pieces(inner)
+    for event in pieces:
+        chunks.append(chunk := json_of(event))
+        if not isinstance(chunk, dict) or not chunk.keys() <= _ORDINARY or any(chunk.get(name) for name in _REASONS):
+            continue
+        words = [name for name in _WORDS if string(chunk.get(name))]
+        counted = [name for name in _STATED if type(chunk.get(name)) is int]
+        if len(words) == 1:
+            number = counted[-1] if counted else ""
+            more = pieces.repeated(event, words[0], chunk[words[0]], number=number)
+            if more:
+                chunks.append({**chunk, words[0]: "".join(more)} | ({number: pieces.number} if number else {}))
+    return chunks
+
+
+def _unwrapped(frame: bytes, start: int) -> bytes | None:
+    """What is in base64 from there to the next quote; None for all that is not plain base64."""
+    end = frame.find(b'"', start)
+    try:
+        return a2b_base64(frame[start:end], strict_mode=True) if end >= 0 else None
+    except ValueError:
+        return None
 
 
 def metrics_usage(raw: Json) -> Usage | None:
@@ -77,9 +134,13 @@ def _is_converse(request: Json) -> bool:
     )
 
 
-def _read(chunks: list[Json], events: list[Event]) -> Reading:
+def _read(chunks: list[Json], events: Iterable[Event]) -> Reading:
     """`events`: the same in text, of a stream."""
-    reading = with_guardrail(_of_family(chunks, events), chunks)
+    return _completed(_of_family(chunks, events), chunks)
+
+
+def _completed(reading: Reading, chunks: list[Json]) -> Reading:
+    reading = with_guardrail(reading, chunks)
     if reading.usage is not None and reading.usage.input_tokens is not None and reading.usage.output_tokens is not None:
         return reading  # it may tell more than the metrics do: cache writes for an hour
     metrics = next((found for chunk in reversed(chunks) if (found := at(chunk, METRICS)) is not None), None)
@@ -98,7 +159,7 @@ def with_guardrail(reading: Reading, chunks: Sequence[Json]) -> Reading:
     return replace(reading, units=reading.units | (units or {"guardrail_text_units": None}))
 
 
-def _of_family(chunks: list[Json], events: list[Event]) -> Reading:
+def _of_family(chunks: list[Json], events: Iterable[Event]) -> Reading:
     members = set[str]().union(*(chunk for chunk in chunks if isinstance(chunk, dict)))
     if "type" in members and any(
         at(chunk, "type") in ("message", "message_start", "error", "completion") for chunk in chunks
@@ -115,7 +176,7 @@ def _of_family(chunks: list[Json], events: list[Event]) -> Reading:
     return answer.reading()
 
 
-def _read_openai(chunks: list[Json], events: list[Event]) -> Reading:
+def _read_openai(chunks: list[Json], events: Iterable[Event]) -> Reading:
     if len(chunks) == 1 and at(chunks[0], "choices", 0, "delta") is None:
         reading = openai_shaped.read_json(chunks[0])
     else:
@@ -158,6 +219,24 @@ _IMAGES: Final = frozenset({"images", "artifacts", "finish_reasons"})
 _STATED: Final = tuple(name for pair in _COUNTS for name in pair)
 _REASONS: Final = ("stop_reason", "finish_reason", "completionReason", "finishReason")
 _WORDS: Final = ("generation", "outputText", "text", "completion")
+_ORDINARY: Final = frozenset({*_WORDS, *_STATED, *_REASONS, "index"})
+_MORE: Final = _IMAGES | {*_RESULTS, *_IDS, "model", "error", "event_type", "finishReason"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Few:
+    """The members of a chunk that has words, counts and a reason to stop, and nothing else that is read: nearly all chunks of a
+    stream, which follow each other."""
+
+    words: tuple[str, ...]
+    stated: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, chunk: dict[str, Json]) -> "_Few | None":
+        if not chunk.keys().isdisjoint(_MORE):
+            return None
+        return cls(*(tuple(name for name in names if name in chunk) for names in (_WORDS, _STATED, _REASONS)))
 
 
 @dataclass(slots=True)
@@ -173,11 +252,18 @@ class _Answer:
     tokens_out: int | None = None  # Titan, not streamed: of each result
     units: dict[str, Decimal | None] = field(default_factory=dict)
     failure: str | None = None
+    _keys: tuple[str, ...] | None = None  # of the last chunk, and what it has
+    _few: "_Few | None" = None
 
     def add(self, chunk: Json) -> None:
         if not isinstance(chunk, dict):
             return
-        # A stream has many chunks, and most have few of these members.
+        keys = tuple(chunk)
+        if keys != self._keys:
+            self._keys, self._few = keys, _Few.of(chunk)
+        if self._few is not None:
+            self._add_few(chunk, self._few)
+            return
         members = chunk.keys()
         if "model" in chunk:
             self.model = string(chunk["model"]) or self.model
@@ -194,6 +280,16 @@ class _Answer:
             self._add_images(chunk)
         if "error" in chunk and not (self.said or self.stated or self.reasons):
             self.failure = string(chunk["error"]) or self.failure  # of Nova Canvas and Titan Image
+
+    def _add_few(self, chunk: dict[str, Json], few: "_Few") -> None:
+        for name in few.words:
+            if text := string(chunk[name]):
+                self.said.append(text)
+        for name in few.stated:
+            if (number := count(chunk[name])) is not None:
+                self.stated[name] = number
+        if any(chunk[name] for name in few.reasons):
+            self._end(chunk)
 
     def _id(self, chunk: dict[str, Json]) -> str | None:
         return next((text for name in _IDS if (text := string(chunk.get(name)))), None)

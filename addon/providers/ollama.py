@@ -11,6 +11,7 @@ from addon.providers import anthropic_shaped
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, operations
+from addon.providers.pieces import Pieces
 
 TERMINAL: Final = Terminal(anywhere=rb'"done"\s*:\s*true')
 # Of ollama/_types.py in its Python SDK: BaseGenerateResponse.
@@ -26,11 +27,20 @@ COUNTS: Final = (
 
 def read_json(body: Json) -> Reading:
     """An answer of chat, generate or embed."""
-    return _reading([body])
+    return _reading([body], _text(body))
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
-    reading = _reading(chunks := [json_of(event) for event in events])
+    """Each chunk tells a time of its own, which nothing is read from."""
+    chunks, said = list[Json](), list[str]()
+    pieces = Pieces(events)
+    for event in pieces:
+        chunks.append(chunk := json_of(event))
+        said.append(text := _text(chunk))
+        key = "content" if at(chunk, "response") is None else "response" if at(chunk, "message") is None else None
+        if text and key and not _other(chunk):
+            said += pieces.repeated(event, key, text, beside="created_at")
+    reading = _reading(chunks, "".join(said))
     failed = any(at(chunk, "error") for chunk in chunks)  # in words, without a type
     return replace(reading, error_type=reading.error_type or "error") if failed else reading
 
@@ -43,7 +53,11 @@ def embed_prompt(request: Json) -> str:
     return words(at(request, "input")) or words(at(request, "prompt"))
 
 
-def _reading(chunks: list[Json]) -> Reading:
+def _text(chunk: Json) -> str:
+    return string(at(chunk, "message", "content")) or string(at(chunk, "response")) or ""
+
+
+def _reading(chunks: list[Json], said: str) -> Reading:
     heads = [model for chunk in chunks if (model := string(at(chunk, "model")))]
     last = next(
         (
@@ -54,7 +68,6 @@ def _reading(chunks: list[Json]) -> Reading:
         None,
     )
     raw = {name: number for name in COUNTS if (number := at(last, name)) is not None}
-    said = "".join(string(at(chunk, "message", "content")) or string(at(chunk, "response")) or "" for chunk in chunks)
     return Reading(
         response_model=heads[0] if heads else None,
         finish_reasons=tuple(reason for reason in (string(at(last, "done_reason")),) if reason),

@@ -3,12 +3,13 @@
 https://platform.openai.com/docs/api-reference/responses and .../responses-streaming
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from addon.providers import openai_tools
 from addon.providers.fields import at, error_type, items, json_of, prompt_of, string, words
+from addon.providers.framing.body_events import BodyEvents
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 TERMINAL: Final = Terminal(
@@ -61,13 +62,13 @@ def read_stream(events: Iterable[Event]) -> Reading:
 
     One that runs in the background may be fetched later as well.
     """
-    seen = list(events)
+    seen = events if isinstance(events, BodyEvents) else BodyEvents.of(events)
     return _read_final(seen) or _read_deltas(seen)
 
 
-def _read_final(events: Sequence[Event]) -> Reading | None:
+def _read_final(events: BodyEvents) -> Reading | None:
     """Of a response that was completed: read without parsing its deltas. None where these may tell more."""
-    for event in reversed(events[-2:]):
+    for event in reversed(events.last(2)):
         data = json_of(event)
         if at(data, "type") == "response.completed":
             response = at(data, "response")
@@ -76,7 +77,7 @@ def _read_final(events: Sequence[Event]) -> Reading | None:
     return None
 
 
-def _read_deltas(events: Sequence[Event]) -> Reading:
+def _read_deltas(events: Iterable[Event]) -> Reading:
     response: Json = None
     done: list[Json] = []  # finished items of the output
     said, other, failure = [], [], None

@@ -11,6 +11,7 @@ from typing import Final
 from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
 from addon.providers.completed import Complete
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
+from addon.providers.framing.body_events import BodyEvents
 from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
@@ -89,12 +90,8 @@ def read_embeddings(body: Json) -> Reading:
 def read_stream(events: Iterable[Event]) -> Reading:
     """Chunks up to `[DONE]`. The last usage that is not null counts; some providers repeat it, growing, in every chunk."""
     choices, head, raw, tier, failure = _Choices(), None, None, None, None
-    pieces, index = Pieces(), 0
-    for event in events:
-        if (piece := pieces.piece(event)) is not None:
-            choices.say(index, piece)
-            continue
-        pieces.forget()
+    pieces = Pieces(events)
+    for event in pieces:
         chunk = json_of(event)
         if not isinstance(chunk, dict):
             continue
@@ -108,7 +105,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
             choices.add(choice, choice.get("delta") if isinstance(choice, dict) else None)
         if (said := _only_text(chunk)) is not None:
             index, text = said
-            pieces.learn(event.data, "content", text)
+            choices.say(index, "".join(pieces.repeated(event, "content", text)))
     return _reading(head, choices, raw, tier, failure)
 
 
@@ -204,9 +201,9 @@ def _operation(
         return complete(reading, [body]) if complete else reading
 
     def stream_reading(events: Iterable[Event]) -> Reading:
-        seen = list(events)
+        seen = events if isinstance(events, BodyEvents) else BodyEvents.of(events)
         reading = _counted(read_stream(seen), read_usage) if read_stream else Reading()
-        return complete(reading, [json_of(event) for event in seen if not event.repeats]) if complete else reading
+        return complete(reading, [json_of(event) for event in seen.distinct()]) if complete else reading
 
     return Operation(
         name=name,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from addon.providers.framing import aws_event_stream
 from addon.providers.framing.grpc import framed
-from addon.providers.framing.lines import websocket_line
+from addon.providers.framing.lines import BOM, websocket_line
 from addon.providers.framing.model import Event, Framing, Terminal
 from addon.providers.framing.table import (
     AWS_EVENT_STREAM,
@@ -23,6 +23,7 @@ from addon.providers.framing.table import (
     NDJSON,
     SSE,
     WEBSOCKET,
+    body_events,
     events,
     framing_of,
 )
@@ -90,11 +91,32 @@ def test_any_bytes_at_any_split_give_the_same_and_raise_nothing(framing: Framing
     assert split_events(framing, body, cuts) == events(framing, body)
 
 
+@given(
+    st.sampled_from(STREAMS),
+    st.one_of(
+        st.binary(max_size=300),
+        st.lists(st.sampled_from([b"data: {}", b"data:", b"event: e", b"\n", b"\r", BOM, b" ", b":", b"x"])).map(
+            b"".join
+        ),
+        st.sampled_from([body for _, body in BODIES.values()]),
+    ),
+    st.integers(0, 400),
+)
+def test_the_events_of_a_whole_body_are_the_same(framing: Framing, body: bytes, cut: int) -> None:
+    for part in (body, body[:cut], body[cut:]):
+        found, expected = body_events(framing, part), events(framing, part)
+        assert found.last(2) == expected[-2:]
+        assert bool(found) is bool(expected)
+        assert list(found) == expected
+        assert found.distinct() == expected
+
+
 @given(st.integers(0, len(FRAMES)), st.integers(1, 255))
 def test_a_frame_whose_checksum_is_wrong_ends_the_reading(position: int, change: int) -> None:
     broken = bytearray(FRAMES + b"\0")
     broken[position] ^= change
     found = events(AWS_EVENT_STREAM, bytes(broken[:-1]))
+    assert list(body_events(AWS_EVENT_STREAM, bytes(broken[:-1]))) == found
     assert found == events(AWS_EVENT_STREAM, FRAMES)[: len(found)]
 
 

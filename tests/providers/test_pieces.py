@@ -1,14 +1,19 @@
 """Events that repeat the one before them but for a piece of text are read as if each of them were parsed."""
 
+import base64
 import json
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.providers import anthropic, openai_shaped
-from addon.providers.framing.model import Event
+from addon.providers import anthropic, bedrock_converse, bedrock_invoke, ollama, openai_shaped
+from addon.providers.framing import sse
+from addon.providers.framing.aws_event_stream import encode
+from addon.providers.framing.model import UNREAD, Event
+from addon.providers.framing.table import AWS_EVENT_STREAM, SSE, body_events
 from addon.providers.model import Reading
 
 PIECES = ("Hel", "lo ", "", 'a "quote"', "back\\slash", "\n", "\u2028", "日本", "😀", '","x":"', "},", None, ["a"])
@@ -23,6 +28,24 @@ def chat(piece: object, more: dict[str, object], padding: str | None) -> str:
 def message(piece: object, more: dict[str, object], padding: str | None) -> str:
     delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
     return compact(delta | more | ({} if padding is None else {"obfuscation": padding}))
+
+
+def local(piece: object, more: dict[str, object], padding: str | None) -> str:
+    """Ollama's, with the time as padding."""
+    chunk = {"model": "m", "created_at": padding, "message": {"role": "assistant", "content": piece}, "done": False}
+    return compact((chunk if padding is not None else {"model": "m", "response": piece}) | more)
+
+
+def converse(piece: object, more: dict[str, object], padding: str | None) -> str:
+    return compact(
+        {"contentBlockIndex": 0, "delta": {"text": piece}} | more | ({} if padding is None else {"p": padding})
+    )
+
+
+def generation(piece: object, more: dict[str, object], padding: str | None) -> str:
+    """Llama's on Bedrock, with a count as padding."""
+    counted = None if padding is None else 10 ** len(padding) * 7
+    return compact({"generation": piece, "prompt_token_count": None, "generation_token_count": counted} | more)
 
 
 def compact(value: object) -> str:
@@ -45,6 +68,16 @@ MORE: tuple[dict[str, object], ...] = (
     {"delta": {"type": "thinking_delta", "thinking": "hm"}},
     {"delta": {"type": "text_delta", "text": "b", "thinking": "hm"}},
     {"type": "message_delta", "usage": {"output_tokens": 5}},
+    {"done": True, "eval_count": 3},
+    {"message": {"role": "assistant", "content": "b", "thinking": "hm"}},
+    {"response": "r"},
+    {"stop_reason": None},
+    {"stop_reason": "stop"},
+    {"generation_token_count": 10**13},
+    {"prompt_token_count": 12},
+    {"outputText": "o", "index": 0},
+    {"outputs": [{"text": "t"}]},
+    {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 4}},
 )
 
 
@@ -83,8 +116,56 @@ def test_deltas_of_a_message_say_the_same(stream: list[str]) -> None:
     assert quick == slow
 
 
+@given(stream=streams(local))
+def test_chunks_of_ollama_say_the_same(stream: list[str]) -> None:
+    quick, slow = read_both_ways(ollama.read_stream, stream)
+    assert quick == slow
+
+
+@given(stream=streams(generation))
+def test_chunks_of_a_model_on_bedrock_say_the_same(stream: list[str]) -> None:
+    frames = [encode({":event-type": "chunk"}, wrapped(data)) for data in stream]
+    apart = [frame for data in stream for frame in (encode({":event-type": "chunk"}, wrapped(data)), NOTHING_WRAPPED)]
+    quick, slow = (
+        bedrock_invoke.read_stream(body_events(AWS_EVENT_STREAM, b"".join(found))) for found in (frames, apart)
+    )
+    assert quick == slow
+
+
+@given(stream=streams(converse), names=st.lists(st.sampled_from(["contentBlockDelta"] * 3 + ["metadata", "chunk"])))
+def test_blocks_of_a_converse_stream_say_the_same(stream: list[str], names: list[str]) -> None:
+    events = [Event(name, data) for name, data in zip(names, stream, strict=False)]
+    apart = [one for event in events for one in (event, NOTHING)]
+    body = b"".join(encode({":event-type": event.event or ""}, event.data.encode()) for event in events)
+    expected = bedrock_converse.read_stream(apart)
+    assert bedrock_converse.read_stream(events) == expected
+    assert bedrock_converse.read_stream(body_events(AWS_EVENT_STREAM, body)) == expected
+
+
+@given(stream=streams(chat), more=st.lists(st.sampled_from(("", ": c\n", "event: e\n", "data: {}\n", "\n"))))
+def test_a_body_of_server_sent_events_says_the_same(stream: list[str], more: list[str]) -> None:
+    body = "".join(f"{before}data: {data}\n\n" for before, data in zip_longest(more, stream, fillvalue="")).encode()
+    apart = [one for event in sse.events(body) for one in (event, NOTHING)]
+    assert openai_shaped.read_stream(body_events(SSE, body)) == openai_shaped.read_stream(apart)
+
+
+def wrapped(data: str) -> bytes:
+    return b'{"bytes":"%b"}' % base64.b64encode(data.encode())
+
+
+NOTHING_WRAPPED = encode({":event-type": "chunk"}, wrapped("[]"))
+
+
 @pytest.mark.parametrize(
-    ("read", "made"), [(openai_shaped.read_stream, chat), (anthropic.read_stream, message)], ids=["chat", "message"]
+    ("read", "made"),
+    [
+        (openai_shaped.read_stream, chat),
+        (anthropic.read_stream, message),
+        (bedrock_converse.read_stream, converse),
+        (ollama.read_stream, local),
+        (bedrock_invoke.read_stream, generation),
+    ],
+    ids=["chat", "message", "converse", "ollama", "invoke"],
 )
 @pytest.mark.parametrize("padding", [None, "abc"])
 def test_a_piece_like_the_one_before_it_is_not_parsed(
@@ -92,9 +173,10 @@ def test_a_piece_like_the_one_before_it_is_not_parsed(
     made: Callable[[object, dict[str, object], str | None], str],
     padding: str | None,
 ) -> None:
-    events = [Event(None, made(word, {}, padding and padding * number)) for number, word in enumerate(("a", "b", "c"))]
+    name = "contentBlockDelta"  # of Converse; the others' data tells
+    events = [Event(name, made(word, {}, padding and padding * number)) for number, word in enumerate(("a", "b", "c"))]
     assert read(events).text == "abc"
-    assert [event.repeats for event in events] == [False, True, True]
+    assert [event.json is UNREAD for event in events] == [False, True, True]
 
 
 def test_an_event_that_is_shorter_than_what_is_compared_is_parsed() -> None:

@@ -13,9 +13,12 @@ from functools import cache, lru_cache
 from typing import Final
 from zlib import crc32
 
+from addon.providers.framing.body_events import BodyEvents
 from addon.providers.framing.model import Event, Terminal
 
-PRELUDE: Final = struct.Struct("!III")  # lengths of frame and headers, checksum
+PRELUDE: Final = struct.Struct(
+    "!III"
+)  # lengths of frame and headers, checksum; or a checksum, and the next two lengths
 SIZES: Final = struct.Struct("!II")  # the two lengths alone
 CHECKSUM: Final = struct.Struct("!I")
 PRELUDE_BYTES: Final = 12
@@ -54,29 +57,13 @@ class AwsEventStreamDecoder:
         self._size += len(data)
         if len(self._pieces) > 1 and not self._is_due():
             return []
-        buffer, found, position = b"".join(self._pieces), list[Event](), 0
-        left = len(buffer)
-        while left >= PRELUDE_BYTES:
-            size, headers = SIZES.unpack_from(buffer, position)
-            if size > left:
-                self._broken = not _size(buffer[position : position + PRELUDE_BYTES])
-                break
-            end = position + size - 4
-            # The checksum of the frame is that of its prelude, too.
-            is_whole = (
-                _is_possible(size, headers) and crc32(buffer[position:end]) == CHECKSUM.unpack_from(buffer, end)[0]
-            )
-            if not is_whole:
-                self._broken = True
-                break
-            payload = position + PRELUDE_BYTES + headers
-            block = buffer[position + PRELUDE_BYTES : payload]
-            name, _ = _kind_seen(block) if headers <= CACHED_HEADERS_BYTES else _kind_of(block)
-            found.append(Event(name, buffer[payload:end].decode("utf-8", "replace")))
-            position += size
-            left -= size
+        buffer = b"".join(self._pieces)
+        frames, position, self._broken = _frames(buffer)
+        left = len(buffer) - position
+        if not self._broken and left >= PRELUDE_BYTES:
+            self._broken = not _size(buffer[position : position + PRELUDE_BYTES])
         self._pieces, self._size = [buffer[position:]], left
-        return found
+        return [_event(block, headers) for block, headers in frames]
 
     def end(self) -> list[Event]:
         return []
@@ -86,6 +73,44 @@ class AwsEventStreamDecoder:
         if len(self._pieces[0]) < PRELUDE_BYTES:
             self._pieces = [b"".join(self._pieces)]
         return len(self._pieces[0]) < PRELUDE_BYTES or self._size >= _size(self._pieces[0])
+
+
+def body_events(body: bytes) -> BodyEvents:
+    """The events of a whole body, each made when it is asked for."""
+    frames, _, _ = _frames(body)
+    return BodyEvents([block for block, _ in frames], lambda place: _event(*frames[place]))
+
+
+def _frames(buffer: bytes) -> tuple[list[tuple[bytes, int]], int, bool]:
+    """Headers and payload of each whole frame, and how many bytes are headers; where the unfinished frame begins; whether a
+    checksum is wrong there."""
+    found: list[tuple[bytes, int]] = []
+    padded = buffer + bytes(PRELUDE_BYTES)  # a checksum and the lengths of the next frame are read at once
+    position, left = 0, len(buffer)
+    size, headers = SIZES.unpack_from(padded)
+    while left >= PRELUDE_BYTES and size <= left:
+        end = position + size - 4
+        # The checksum of the frame is that of its prelude, too.
+        if (
+            size < SMALLEST_FRAME
+            or size > LARGEST_FRAME
+            or headers > size - SMALLEST_FRAME
+            or headers > LARGEST_HEADERS
+        ):
+            return found, position, True
+        checksum, next_size, next_headers = PRELUDE.unpack_from(padded, end)
+        if crc32(buffer[position:end]) != checksum:
+            return found, position, True
+        found.append((buffer[position + PRELUDE_BYTES : end], headers))
+        position += size
+        left -= size
+        size, headers = next_size, next_headers
+    return found, position, False
+
+
+def _event(block: bytes, headers: int) -> Event:
+    kind = _kind_seen if headers <= CACHED_HEADERS_BYTES else _kind_of
+    return Event(kind(block[:headers])[0], block[headers:].decode("utf-8", "replace"))
 
 
 class AwsEventStreamScanner:

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import Final
 
+from addon.providers.framing.body_events import BodyEvents
 from addon.providers.framing.model import Event, Terminal
 
 BOM: Final = b"\xef\xbb\xbf"
@@ -68,6 +69,15 @@ class LineDecoder:
         return [_event(line) for line in self._lines.end() if line.strip()]
 
 
+def body_events(body: bytes) -> BodyEvents:
+    """The events of a whole body, each made when it is asked for."""
+    if body.find(b"\r") >= 0 or body.startswith(BOM):
+        decoder = LineDecoder()
+        return BodyEvents.of([*decoder.feed(body), *decoder.end()])
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    return BodyEvents(lines, lambda place: _event(lines[place]))
+
+
 class LineScanner:
     """Sees a terminal line go by. Memory: the beginning, or the last bytes, of one line."""
 
@@ -82,8 +92,9 @@ class LineScanner:
         if self.seen:
             return True
         # Nearly every piece is a whole line that begins as the one before it.
-        if self._line == b"\n" and self._harmless is not None and data.startswith(self._harmless):
-            if _ends_there(data, len(self._harmless)) and not self._may_end(data):
+        if self._harmless is not None and self._line == b"\n" and data.startswith(self._harmless):
+            is_one_line = _ends_there(data, len(self._harmless))
+            if is_one_line and not self._may_end(data):
                 return False
         text = self._line + data
         if self._start.search(text):

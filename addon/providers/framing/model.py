@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from addon.providers.framing.body_events import BodyEvents
 
 UNREAD: Final = object()
 
@@ -15,7 +18,6 @@ class Event:
     data: str
     # `data` parsed, once `fields.json_of` was asked for it: several readers may look at one event.
     json: Any = field(default=UNREAD, init=False, compare=False, repr=False)
-    repeats: bool = field(default=False, init=False, compare=False, repr=False)  # see `pieces.py`
 
 
 class Decoder(Protocol):
@@ -64,6 +66,7 @@ class Framing:
     content_types: tuple[str, ...]  # without parameters, lower case; none: only where an operation says so
     decoder: Callable[[], Decoder] | None = None  # None: the body is one piece
     scanner: Callable[[Terminal], Scanner] | None = None
+    whole: Callable[[bytes], "BodyEvents"] | None = None  # the events of a whole body; None: the decoder gives them
     is_file: bool = False  # finished before it was asked for: it has events, yet nobody waits for each
 
     @property

@@ -4,7 +4,8 @@ Three differences from a browser: a last event without its blank line counts (pr
 `id` and `retry` mean nothing to us, and the field `error` of older llama.cpp servers is an event of that name.
 """
 
-from addon.providers.framing.lines import LineSplitter
+from addon.providers.framing.body_events import BodyEvents
+from addon.providers.framing.lines import BOM, LineSplitter
 from addon.providers.framing.model import Event
 
 
@@ -17,12 +18,13 @@ class SseDecoder:
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> list[Event]:
-        return self._take(self._lines.feed(data))
+        return self.take(self._lines.feed(data))
 
     def end(self) -> list[Event]:
-        return self._take([*self._lines.end(), b""])
+        return self.take([*self._lines.end(), b""])
 
-    def _take(self, lines: list[bytes]) -> list[Event]:
+    def take(self, lines: list[bytes]) -> list[Event]:
+        """The events that these lines, without their ends, complete."""
         found: list[Event] = []
         for line in lines:
             if line.startswith(b"data: "):
@@ -49,3 +51,19 @@ def events(data: bytes) -> list[Event]:
     """The events of a whole body."""
     decoder = SseDecoder()
     return [*decoder.feed(data), *decoder.end()]
+
+
+def body_events(body: bytes) -> BodyEvents:
+    """The same, each made when it is asked for."""
+    if body.find(b"\r") >= 0 or body.startswith(BOM):
+        return BodyEvents.of(events(body))
+    blocks = body.split(b"\n\n")
+
+    def event_of(place: int) -> Event | None:
+        block = blocks[place]
+        if block.startswith(b"data: ") and block.find(b"\n") < 0:
+            return Event(None, block[6:].decode("utf-8", "replace"))
+        found = SseDecoder().take([*block.split(b"\n"), b""])
+        return found[0] if found else None
+
+    return BodyEvents(blocks, event_of)
