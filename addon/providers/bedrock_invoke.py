@@ -13,7 +13,7 @@ from typing import Final
 from addon.providers import anthropic, bedrock_converse, openai_shaped
 from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.aws_event_stream import inner_payload
-from addon.providers.framing.body_events import BodyEvents
+from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Event, Json, Reading, Usage
 from addon.providers.pieces import Pieces
 

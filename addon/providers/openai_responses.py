@@ -9,7 +9,7 @@ from typing import Final
 
 from addon.providers import openai_tools
 from addon.providers.fields import at, error_type, items, json_of, prompt_of, string, words
-from addon.providers.framing.body_events import BodyEvents
+from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 TERMINAL: Final = Terminal(

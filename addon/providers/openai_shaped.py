@@ -11,8 +11,7 @@ from typing import Final
 from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
 from addon.providers.completed import Complete
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
-from addon.providers.framing.body_events import BodyEvents
-from addon.providers.framing.model import Framing
+from addon.providers.framing.model import BodyEvents, Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
 from addon.providers.pieces import Pieces

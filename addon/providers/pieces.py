@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from addon.providers.framing.body_events import BodyEvents
-from addon.providers.framing.model import Event
+from addon.providers.framing.model import BodyEvents, Event
 
 _MOST_DIGITS: Final = 12
 _DIGITS: Final = re.compile(r"[0-9]+")

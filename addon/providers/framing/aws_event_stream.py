@@ -13,8 +13,7 @@ from functools import cache, lru_cache
 from typing import Final
 from zlib import crc32
 
-from addon.providers.framing.body_events import BodyEvents
-from addon.providers.framing.model import Event, Terminal
+from addon.providers.framing.model import BodyEvents, Event, Terminal
 
 PRELUDE: Final = struct.Struct(
     "!III"

@@ -4,8 +4,7 @@ import re
 from functools import cache
 from typing import Final
 
-from addon.providers.framing.body_events import BodyEvents
-from addon.providers.framing.model import Event, Terminal
+from addon.providers.framing.model import BodyEvents, Event, Terminal
 
 BOM: Final = b"\xef\xbb\xbf"
 LINE_END: Final = re.compile(rb"\r\n|\n|\r")

@@ -1,11 +1,8 @@
 """How the bytes of an answer are cut into events: one Framing for each way that providers do it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-if TYPE_CHECKING:
-    from addon.providers.framing.body_events import BodyEvents
+from typing import Any, Final, Protocol
 
 UNREAD: Final = object()
 
@@ -18,6 +15,58 @@ class Event:
     data: str
     # `data` parsed, once `fields.json_of` was asked for it: several readers may look at one event.
     json: Any = field(default=UNREAD, init=False, compare=False, repr=False)
+
+
+class BodyEvents:
+    """The events of a whole body, each made when it is asked for. Most repeat the one before them: `pieces.py` reads these as bytes.
+
+    `blocks`: the bytes of each event, which end in its data if that is one line; some blocks are no event.
+
+    `event_of` makes the event of a block, by its place."""
+
+    def __init__(self, blocks: Sequence[bytes], event_of: Callable[[int], Event | None]) -> None:
+        self.blocks = blocks
+        self._event_of = event_of
+        self.repeated: set[int] = (
+            set()
+        )  # places of events that say again what one before them said, but for its piece of text
+        self._made: dict[int, Event | None] = {}
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "BodyEvents":
+        """Events that are made already."""
+        made = list(events)
+        return cls(
+            [f"{event.event}\n{event.data}".encode("utf-8", "surrogatepass") for event in made], made.__getitem__
+        )
+
+    def __iter__(self) -> Iterator[Event]:
+        for place in range(len(self.blocks)):
+            if (event := self.at(place)) is not None:
+                yield event
+
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
+    def at(self, place: int) -> Event | None:
+        if place not in self._made:
+            self._made[place] = self._event_of(place)
+        return self._made[place]
+
+    def last(self, most: int) -> list[Event]:
+        """The last events, in their order."""
+        found: list[Event] = []
+        for place in range(len(self.blocks) - 1, -1, -1):
+            if len(found) == most:
+                break
+            if (event := self.at(place)) is not None:
+                found.append(event)
+        return found[::-1]
+
+    def distinct(self) -> list[Event]:
+        """All but those that were found to repeat one before them."""
+        places = (place for place in range(len(self.blocks)) if place not in self.repeated)
+        return [event for place in places if (event := self.at(place)) is not None]
 
 
 class Decoder(Protocol):
@@ -66,7 +115,7 @@ class Framing:
     content_types: tuple[str, ...]  # without parameters, lower case; none: only where an operation says so
     decoder: Callable[[], Decoder] | None = None  # None: the body is one piece
     scanner: Callable[[Terminal], Scanner] | None = None
-    whole: Callable[[bytes], "BodyEvents"] | None = None  # the events of a whole body; None: the decoder gives them
+    whole: Callable[[bytes], BodyEvents] | None = None  # the events of a whole body; None: the decoder gives them
     is_file: bool = False  # finished before it was asked for: it has events, yet nobody waits for each
 
     @property

@@ -4,9 +4,8 @@ Three differences from a browser: a last event without its blank line counts (pr
 `id` and `retry` mean nothing to us, and the field `error` of older llama.cpp servers is an event of that name.
 """
 
-from addon.providers.framing.body_events import BodyEvents
 from addon.providers.framing.lines import BOM, LineSplitter
-from addon.providers.framing.model import Event
+from addon.providers.framing.model import BodyEvents, Event
 
 
 class SseDecoder:

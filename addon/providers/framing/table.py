@@ -4,11 +4,10 @@ from typing import Final
 
 from addon.providers.framing import aws_event_stream, lines, sse
 from addon.providers.framing.aws_event_stream import AwsEventStreamDecoder, AwsEventStreamScanner
-from addon.providers.framing.body_events import BodyEvents
 from addon.providers.framing.grpc import GrpcDecoder, GrpcScanner
 from addon.providers.framing.json_array import JsonArrayDecoder
 from addon.providers.framing.lines import LineDecoder, LineScanner
-from addon.providers.framing.model import Event, Framing
+from addon.providers.framing.model import BodyEvents, Event, Framing
 from addon.providers.framing.sse import SseDecoder
 
 JSON: Final = Framing(name="JSON", content_types=("application/json",))
