@@ -28,12 +28,13 @@ TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN = 4, 3
 # The pattern takes time with the square of the length, and nobody honest is called by more than a line.
 LONGEST_CLAIM: Final = 1000
 OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]{36})")
-# Where a request names its model: the second and third are Hyperbolic's and Novita's, the others Bedrock's (its agents'
-# runtime names it deep inside).
+# Where a request names its model: the second and third are Hyperbolic's and Novita's, then watsonx's, the others Bedrock's (its
+# agents' runtime names it deep inside).
 _MODEL_AT: Final = (
     ("model",),
     ("model_name",),
     ("request", "model_name"),
+    ("model_id",),
     ("modelId",),
     ("foundationModel",),
     ("retrieveAndGenerateConfiguration", "knowledgeBaseConfiguration", "modelArn"),

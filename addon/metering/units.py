@@ -16,6 +16,7 @@ PARTS: Final = {
     "cache_image_read_tokens": "cache_read_input_tokens",
     "cache_video_read_tokens": "cache_read_input_tokens",
     "cache_text_read_tokens": "cache_read_input_tokens",
+    "cache_write_12h_tokens": "cache_creation_input_tokens",
     "output_audio_tokens": "output_tokens",
     "output_image_tokens": "output_tokens",
     "output_video_tokens": "output_tokens",
@@ -30,6 +31,7 @@ WHOLE_OF: Final = {
     "cache_write_1h_tokens": "cache_write_tokens",
     "output_reasoning_tokens": "output_tokens",
     **{part: whole.replace("_input_tokens", "_tokens") for part, whole in PARTS.items()},
+    "cache_write_12h_tokens": "cache_write_tokens",
 }
 
 # What is counted beside tokens. genai-prices has a price for those up to `requests`.

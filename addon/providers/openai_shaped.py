@@ -225,7 +225,7 @@ def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None]) -> Re
 
 
 def token_parts(raw: Json) -> dict[str, Decimal | None]:
-    """Tokens of sound and images inside the totals, which have prices of their own."""
+    """Tokens of sound and images inside the totals, and of long cache writes, which have prices of their own."""
     inside = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details") or at(raw, "input_token_details")
     out = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details") or at(raw, "output_token_details")
     if not inside and not out:
@@ -238,6 +238,8 @@ def token_parts(raw: Json) -> dict[str, Decimal | None]:
         "output_image_tokens": at(out, "image_tokens"),
         "cache_audio_read_tokens": at(cached, "audio_tokens"),
         "cache_image_read_tokens": at(cached, "image_tokens"),
+        # Written for twelve hours, which costs twice what half an hour does: types/responses/response_usage.py of the SDK 3.54
+        "cache_write_12h_tokens": at(inside, "cache_write_tokens_details", "ttl_12h_tokens"),
     }
     return {unit: Decimal(number) for unit, value in stated.items() if (number := count(value))}
 
