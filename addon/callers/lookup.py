@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
-import json
 import logging
 from dataclasses import dataclass
 from typing import Final
+
+import orjson
 
 from addon.start_module import module_command, module_environment
 
@@ -45,7 +46,7 @@ class CallerLookup:
             return None
         number = next(self._numbers)
         answer = self._waiting[number] = loop.create_future()
-        self._questions.put_nowait(json.dumps({"id": number, "caller": caller, "own": own}).encode() + b"\n")
+        self._questions.put_nowait(orjson.dumps({"id": number, "caller": caller, "own": own}) + b"\n")
         self.start()
         return answer
 
@@ -87,7 +88,7 @@ class CallerLookup:
             await stdin.drain()
 
     def _take(self, line: bytes) -> None:
-        said = json.loads(line)
+        said = orjson.loads(line)
         answer = self._waiting.pop(said["id"], None)
         if answer and not answer.done():
             answer.set_result(CallerProcess(**said["process"]) if said["process"] else None)

@@ -27,6 +27,7 @@ from addon.mitm.handlers import (
     cut_caller,
     deliver,
     handler_of,
+    leave_out_passers,
     lengthen_queue,
     save_work,
 )
@@ -130,6 +131,7 @@ class Connections:
         ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
         if self._setup and next_layer.layer:
             self._layers.adopt(next_layer, self._setup, self._pool, needs_tls=bool(self.services.settings.keys))
+            leave_out_passers(next_layer)
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         self.proxy.counts.connects += 1

@@ -59,7 +59,8 @@ class CallLayer(HttpLayer):
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Nothing in this layer waits: only its children do, each for itself."""
-        yield from self._handle_event(event)
+        speaker = self.connections.get(event.connection) if type(event) is events.DataReceived else None
+        yield from self._handle_event(event) if speaker is None else self.event_to_child(speaker, event)
         while self._http1 and self._http1.has_next:
             yield from self.event_to_child(self._http1, ReadNext())
         while self._ended:

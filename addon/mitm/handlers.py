@@ -7,7 +7,8 @@ from collections import defaultdict
 from typing import Any, Final
 
 from mitmproxy import connection, ctx, http
-from mitmproxy.proxy import events
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers.modes import HttpProxy
 from mitmproxy.proxy.mode_specs import ReverseMode, UpstreamMode
 
 from addon.mitm.lean_master import TableAddonManager
@@ -65,6 +66,18 @@ def save_work(client_id: str) -> None:
     handler, addons = handler_of(client_id), ctx.master.addons
     if handler and isinstance(addons, TableAddonManager):
         handler.layer = OutermostLayer(handler.layer, addons)
+
+
+def leave_out_passers(chosen: layer.NextLayer) -> None:
+    """Of the layers of a plain HTTP caller only the one for HTTP does anything."""
+    layers, handler = chosen.context.layers, handler_of(chosen.context.client.id)
+    if (
+        [type(each) for each in layers[:-1]] == [HttpProxy]
+        and layers[-1] is chosen.layer
+        and handler
+        and isinstance(handler.layer, OutermostLayer)
+    ):
+        handler.layer.go_straight_to(chosen)
 
 
 def allow_upstream_connections(client_id: str, most: int) -> None:

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from mitmproxy import http
-from mitmproxy.connection import Connection, ConnectionState
+from mitmproxy.connection import Connection
 from mitmproxy.net.http import http1, status_codes
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -31,7 +31,7 @@ from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 from addon.calls.connection import ClientConnection
 from addon.mitm.chunks import BodyReader, chunk
 from addon.mitm.http_limits import LONGEST_HEAD, LONGEST_PIPELINED, too_much
-from addon.mitm.splice import spliced
+from addon.mitm.splice import can_write, spliced
 from addon.mitm.stream_events import HeadIsLate, ReadNext
 from addon.mitm.whole_messages import WholeRequest, WholeResponse, take_body
 from addon.providers.dialect import openai_error
@@ -60,7 +60,7 @@ class JsonHttp1Server(Http1Server):
             yield from self._refuse(408, f"the head of the request was not whole within {self._caller.head_s:g} s")
 
     def send(self, event: Any) -> layer.CommandGenerator[None]:
-        if not self.conn.state & ConnectionState.CAN_WRITE:
+        if not can_write(self.conn):
             return  # the caller is gone; others may still wait for this answer
         if isinstance(event, ResponseData):  # many to an answer: how it is framed is looked up once
             data = chunk(event.data) if self.sends_chunks else event.data

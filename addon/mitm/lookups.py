@@ -24,6 +24,7 @@ def mend() -> None:
     Headers.get = _get  # type: ignore[method-assign, assignment]
     Headers.__contains__ = _contains  # type: ignore[method-assign, assignment]
     Headers.__setitem__ = _set  # type: ignore[method-assign, assignment]
+    Headers.__bytes__ = _lines  # type: ignore[method-assign, assignment]
     http1.expected_http_body_size = _body_size
     url.parse_authority = _authority
     Context.fork = _fork  # type: ignore[method-assign, assignment]
@@ -78,6 +79,10 @@ def _set(headers: Headers, name: str | bytes, value: str | bytes) -> None:
         )
     headers.fields = fields
     headers.__dict__[_BY_NAME] = fields, {**known, wanted: [given]}
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in headers.fields])
 
 
 def _bytes(text: str | bytes) -> bytes:

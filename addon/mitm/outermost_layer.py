@@ -28,10 +28,16 @@ class OutermostLayer:
         self.inner = inner
         self._addons = addons
         self._left: dict[Connection, list[bytes]] = {}
+        self._chosen: layer.NextLayer | None = None
 
     def leave(self, connection: Connection) -> list[bytes]:
         """The layers hear nothing more of this connection. What still comes on it goes into the list."""
         return self._left.setdefault(connection, [])
+
+    def go_straight_to(self, chosen: layer.NextLayer) -> None:
+        """What is above `chosen` only passes everything on from now on, and is left out once `chosen` has let go of the events
+        that waited for its choice."""
+        self._chosen = chosen
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self._left and isinstance(event, events.ConnectionEvent) and event.connection in self._left:
@@ -39,6 +45,8 @@ class OutermostLayer:
                 self._left[event.connection].append(event.data)
             return
         yield from in_few_writes(self._commands(event))
+        if self._chosen and self._chosen.layer and not self._chosen.events:
+            self.inner, self._chosen = self._chosen.layer, None
 
     def _commands(self, event: events.Event) -> Iterator[commands.Command]:
         left = deque([event])

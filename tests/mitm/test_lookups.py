@@ -96,6 +96,11 @@ def test_a_body_is_as_long_as_mitmproxy_takes_it_to_be(
     assert told(http1.expected_http_body_size) == told(read.expected_http_body_size)
 
 
+@pytest.mark.parametrize("fields", [(), FIELDS, ((b"a", b""), (b"A", b"\xff"))])
+def test_headers_are_written_a_line_each(fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    assert bytes(Headers(fields)) == b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+
+
 def test_headers_that_are_replaced_or_added_are_found() -> None:
     headers = Headers(FIELDS)
     assert "new" not in headers

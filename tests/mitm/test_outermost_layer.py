@@ -9,8 +9,10 @@ import pytest
 from mitmproxy import connection
 from mitmproxy.master import Master
 from mitmproxy.options import Options
-from mitmproxy.proxy import commands, events
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
+from mitmproxy.proxy.layers.modes import HttpProxy
 from mitmproxy.test import tflow
 
 from addon.mitm.lean_master import TableAddonManager, speed_up
@@ -117,3 +119,59 @@ def test_a_flow_that_a_person_holds_is_waited_for(addons: TableAddonManager) -> 
     flow = tflow.tflow()
     flow.intercept()
     assert not addons.call_at_once(HttpRequestHook(flow))
+
+
+class Hearing(layer.Layer):
+    """Notes what it hears."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.heard: list[events.Event] = []
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        self.heard.append(event)
+        yield from ()
+
+
+class Choosing:
+    """Chooses the layer; with `waits` once it was awaited."""
+
+    def __init__(self, waits: bool) -> None:
+        self.waits = waits
+        self.outermost: OutermostLayer | None = None
+        self.hearing: Hearing | None = None
+
+    def next_layer(self, asking: layer.NextLayer) -> Any:
+        return self._choose_later(asking) if self.waits else self._choose(asking)
+
+    async def _choose_later(self, asking: layer.NextLayer) -> None:
+        self._choose(asking)
+
+    def _choose(self, asking: layer.NextLayer) -> None:
+        asking.layer = self.hearing = Hearing(asking.context)
+        assert self.outermost
+        self.outermost.go_straight_to(asking)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_layer_that_only_passes_on_is_left_out_once_what_waited_was_passed_on(
+    addons: TableAddonManager, waits: bool
+) -> None:
+    choosing = Choosing(waits)
+    addons.add(choosing)
+    context = Context(tflow.tclient_conn(), Options())
+    passing = HttpProxy(context)
+    choosing.outermost = outermost = OutermostLayer(passing, addons)
+    first, second, third = (events.DataReceived(context.client, data) for data in (b"1", b"2", b"3"))
+    start = events.Start()
+    given = [command for event in (start, first, second) for command in outermost.handle_event(event)]
+    if waits:
+        assert outermost.inner is passing
+        (hook,) = given
+        assert isinstance(hook, layer.NextLayerHook)
+        asyncio.run(addons.handle_lifecycle(hook))
+        assert list(outermost.handle_event(events.HookCompleted(hook))) == []
+    assert choosing.hearing
+    assert outermost.inner is choosing.hearing
+    list(outermost.handle_event(third))
+    assert choosing.hearing.heard == [start, first, second, third]
