@@ -4,7 +4,8 @@ mitmproxy starts a task for each hook and makes a system call for each piece of 
 handlers have nothing to wait for is called on the spot, and data for one connection that directly follows other data goes
 out with it, in one write.
 
-Relies on mitmproxy's internals (read on 12.2.3): `ConnectionHandler.layer`, which handles one event at a time.
+Relies on mitmproxy's internals (read on 12.2.3): `ConnectionHandler.layer`, which handles one event at a time, and that the
+layer of a plain HTTP caller's mode (`HttpProxy`) does nothing after its start but pass events on.
 """
 
 from collections import deque
