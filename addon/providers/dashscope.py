@@ -89,7 +89,7 @@ def _by_models(reading: Reading, chunks: Sequence[Json]) -> Reading:
     for entry in stated:
         model = string(at(entry, "model_id")) or "unnamed"
         used = openai_shaped.usage(entry) or Usage()
-        shares[model] = added(shares[model], used) if model in shares else used
+        shares[model] = added(shares.get(model), used)
     if not shares:
         return reading
     total = reduce(added, shares.values())
