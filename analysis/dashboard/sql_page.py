@@ -84,7 +84,9 @@ def routes(site: Site) -> list[Route]:
 def _columns(connection: Connection) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     rows = connection.execute(
-        "select table_name, column_name from duckdb_columns() where not internal order by table_name, column_index"
+        "select table_name, column_name from duckdb_columns()"
+        # Those of the dashboard's own are not there for SQL of a person.
+        " where not internal and not starts_with(table_name, 'held_') and not starts_with(table_name, 'lake_') order by table_name, column_index"
     ).fetchall()
     for table, column in rows:
         found.setdefault(table, []).append(column)

@@ -128,6 +128,25 @@ def test_sql_is_completed_run_and_shared_by_its_address(page: Page) -> None:
     assert page.locator(".history a").first.inner_text().startswith("select request_model, count(*)")
 
 
+def test_completions_fit_their_place(page: Page) -> None:
+    """Tables after `from`, a table's own columns after its name, nothing in a text; Enter takes what arrows chose."""
+    open_page(page, "/ui/sql")
+    field, options = page.get_by_label("Statement"), page.locator("#completions li:visible")
+    field.press_sequentially("select count(*) from req")
+    expect(options).to_have_text(["requeststable"])
+    field.press("ArrowDown")
+    field.press("Enter")
+    assert field.input_value() == "select count(*) from requests"
+    field.fill("select users.")
+    field.press_sequentially("c")
+    expect(options.first).to_contain_text("calls")
+    field.press("Tab")
+    assert field.input_value() == "select users.calls"
+    field.fill("select 'use")
+    field.press_sequentially("r")
+    expect(options).to_have_count(0)
+
+
 def test_a_report_is_sorted_by_a_click_on_a_head_and_leads_to_its_calls(page: Page) -> None:
     open_page(page, "/ui/models")
     page.locator("section", has_text="Cost and tokens").get_by_role("link", name="Calls").first.click()
@@ -164,6 +183,14 @@ def test_more_calls_are_shown_and_columns_chosen(page: Page) -> None:
     page.wait_for_url("**columns=*")
     expect(page.get_by_role("columnheader", name="Provider")).to_be_visible()
     assert page.get_by_role("columnheader", name="Session").count() == 0
+
+
+def test_the_keyboard_goes_on_at_the_first_new_row(page: Page) -> None:
+    open_page(page, "/ui/requests")
+    page.get_by_role("button", name="Show more").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("tr[data-row]")).to_have_count(100)
+    expect(page.locator("tr[data-row]").nth(50).get_by_role("link").first).to_be_focused()
 
 
 def test_a_view_is_saved_under_a_name_and_opened_again(page: Page) -> None:

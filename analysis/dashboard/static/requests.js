@@ -51,4 +51,11 @@
     const link = [...document.querySelectorAll("a[data-key]")].find((each) => each.dataset.key === event.key);
     if (link) location.assign(link.href);
   });
+  // "Show more" is gone once it worked: the keyboard goes on at the first new row.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const more = event.detail.target;
+    if (!more.matches("tr.more") || !more.contains(document.activeElement)) return;
+    const last = more.previousElementSibling;
+    document.addEventListener("htmx:afterSwap", () => last.nextElementSibling?.querySelector("a")?.focus(), { once: true });
+  });
 })();

@@ -8,7 +8,7 @@
   const KEY = "heliograph.sql";
   const MOST = 20;
   const KEYWORDS = ["select", "from", "where", "group by all", "order by", "limit", "count(*)", "sum(", "avg(", "desc nulls last", "interval", "join", "using (request_id)", "with", "having", "distinct", "case when", "is not null", "date_trunc('day', started_at)"];
-  let words = null, found = [], chosen = 0;
+  let words = null, tables = {}, found = [], chosen = 0, moved = false;
 
   function remembered() {
     try {
@@ -41,7 +41,7 @@
     try {
       const response = await fetch(form.dataset.words, { headers: { "HX-Request": "true" } });
       if (!response.ok) return;
-      const tables = await response.json();
+      tables = await response.json();
       const all = new Map(KEYWORDS.map((word) => [word, "SQL"]));
       for (const [table, columns] of Object.entries(tables)) {
         if (table.startsWith("all_")) continue;
@@ -52,8 +52,15 @@
     } catch { /* the editor works without completions */ }
   }
 
-  const typed = () => /[A-Za-z_][\w.]*$/.exec(field.value.slice(0, field.selectionStart))?.[0] ?? "";
-  function close() { list.hidden = true; found = []; field.removeAttribute("aria-activedescendant"); }
+  const before = () => field.value.slice(0, field.selectionStart);
+  const typed = () => /[A-Za-z_][\w.]*$/.exec(before())?.[0] ?? "";
+  const inTextOrComment = () => /'|--/.test(before().replace(/'[^']*'|--.*\n/g, ""));
+  // After `from` come tables; after `users.` its columns.
+  function candidates(table) {
+    if (table in tables) return tables[table].map((column) => [column, table]);
+    return /\b(from|join)\s+\w*$/i.test(before()) ? words.filter(([, kind]) => kind === "table") : words;
+  }
+  function close() { list.hidden = true; found = []; moved = false; field.removeAttribute("aria-activedescendant"); }
   function choose(index) {
     chosen = index;
     [...list.children].forEach((each, i) => each.setAttribute("aria-selected", String(i === index)));
@@ -61,16 +68,17 @@
     list.children[index].scrollIntoView({ block: "nearest" });
   }
   function take(index) {
-    const start = typed(), at = field.selectionStart;
+    const start = typed().split(".").pop(), at = field.selectionStart;
     field.setRangeText(found[index][0], at - start.length, at, "end");
     close();
     field.focus();
   }
   async function complete() {
     await load();
-    const start = typed().split(".").pop().toLowerCase();
-    if (!start) return close();
-    found = words.filter(([word]) => word.toLowerCase().startsWith(start) && word.toLowerCase() !== start).slice(0, 8);
+    const [start, table = ""] = typed().toLowerCase().split(".").reverse();
+    moved = false;
+    if (!start || inTextOrComment()) return close();
+    found = candidates(table).filter(([word]) => word.toLowerCase().startsWith(start) && word.toLowerCase() !== start).slice(0, 8);
     if (!found.length) return close();
     list.replaceChildren(...found.map(([word, kind], i) => {
       const item = document.createElement("li");
@@ -92,9 +100,9 @@
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit(); return; }
     if (list.hidden) return;
-    if (event.key === "ArrowDown") { event.preventDefault(); choose((chosen + 1) % found.length); }
-    else if (event.key === "ArrowUp") { event.preventDefault(); choose((chosen - 1 + found.length) % found.length); }
-    else if (event.key === "Tab") { event.preventDefault(); take(chosen); }
+    if (event.key === "ArrowDown") { event.preventDefault(); moved = true; choose((chosen + 1) % found.length); }
+    else if (event.key === "ArrowUp") { event.preventDefault(); moved = true; choose((chosen - 1 + found.length) % found.length); }
+    else if (event.key === "Tab" || (event.key === "Enter" && moved)) { event.preventDefault(); take(chosen); }
     else if (event.key === "Escape") { event.stopPropagation(); close(); }
   });
 })();
