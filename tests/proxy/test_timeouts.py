@@ -72,7 +72,7 @@ def test_a_stream_that_is_silent_for_longer_than_the_caller_allows_keeps_its_sta
 
 def test_a_stream_that_never_falls_silent_ends_when_its_whole_time_is_up(proxy: Proxy, provider: FakeProviders) -> None:
     provider.script(Behaviour(chunk_delay_s=0.1, words=300))
-    client = openai_client(proxy, "forward", {"Helicone-Timeout": "idle=20;total=1"})
+    client = openai_client(proxy, "forward", {"Helicone-Timeout": "idle=20;total=4"})
     with pytest.raises(openai.APIConnectionError):
         for _ in (stream := client.chat.completions.create(model=GPT, messages=HELLO, stream=True)):
             pass
