@@ -48,8 +48,7 @@ class RequestRow:
     output_tokens: int | None = None  # reasoning included
     reasoning_output_tokens: int | None = None  # part of output_tokens
     usage_raw: str | None = None  # the provider's usage object as JSON; of a stream: the merged final object
-    # Priced beside the columns above: unit -> count; "output_tokens of MODEL": another model's share.
-    usage_units: dict[str, str] = field(default_factory=dict)
+    usage_units: dict[str, str] = field(default_factory=dict)  # unit -> count; "output_tokens of MODEL": its share
     usage_source: str | None = None  # provider | estimated | None
     usage_quality: str | None = None  # what is odd about the stated usage, in words; None: nothing
 

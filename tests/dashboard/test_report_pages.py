@@ -84,7 +84,7 @@ def test_every_number_leads_to_the_calls_that_it_is_about() -> None:
     columns = ("model", "calls", "cost_usd", "unpriced", "hits", "retried", "by_fallback", "good")
     (row,) = shown(Table(columns, [("m", 9, 0.5, 2, 3, 0, 1, 4)]), view()).rows
     leads = [cell.href and cell.href.removeprefix("/ui/requests?model=m") for cell in row[1:]]
-    assert leads == ["", "", "&cost=", "&cache=hit", None, None, "&feedback=good"]
+    assert leads == ["", "", "&cost=", "&cache=hit", None, "&fallback=yes", "&feedback=good"]
     assert [cell.repeats for cell in row] == [False, False, True, False, False, False, False, False]
 
 
