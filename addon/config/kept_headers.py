@@ -1,6 +1,7 @@
 """Which headers of a request and of its answer are kept with the bodies: those on a list, so that no secret is among them.
 
-What is not on it (credentials, cookies, accounts, addresses, whatever a company's gateway adds) is in no file.
+What is not on it (credentials, cookies, accounts, addresses, whatever a company's gateway adds) is in no file, but for what an
+operation's reader asks of an answer (`Operation.answer_headers`): a stored call must be readable again.
 """
 
 from collections.abc import Callable, Iterable

@@ -61,7 +61,7 @@ def body_row(call: Call, bodies: Bodies, text: str | None) -> BodyRow:
         request_truncated=bodies.request_truncated,
         response_truncated=bodies.response_truncated,
         request_headers=start.headers,
-        response_headers=end.kept_headers if end else {},
+        response_headers=end.kept_headers | end.answer_headers if end else {},
         response_piece_times=end.piece_times if end else None,
     )
 
