@@ -4,9 +4,10 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final
 
+from addon.metering.bill import Bill
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.model_names import MODEL_OVERRIDE, priced_models
-from addon.metering.price import Bill, PriceList, priced_as
+from addon.metering.price import PriceList, priced_as
 from addon.metering.unpriced import Unpriced
 from addon.providers import registry
 from addon.providers.model import Usage

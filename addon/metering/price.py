@@ -6,17 +6,15 @@ the reason; a None is listed by `heliograph doctor`, a wrong number by nobody.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from addon.metering import listed
-from addon.metering.by_model import divided
+from addon.metering.bill import Bill
 from addon.metering.counts import Counts, counts_of, less_parts
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import Listed, list_name
-from addon.metering.model_names import LONGEST_MODEL
 from addon.metering.overrides import PriceOverride, find_override
 from addon.metering.own_prices import Factor, OwnPrice, OwnPrices, own_prices
 from addon.metering.tariff import Tariff, Tariffs, Tier, is_by_token, tariff_of
@@ -51,27 +49,6 @@ FREE: Final = Cost(0, "free", None)
 def stated(nano: int | None, otherwise: str) -> Cost:
     """The cost that a call is said to have; `otherwise` is the reason why it has none."""
     return Cost(None, None, otherwise) if nano is None else Cost(nano, "provider", None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bill:
-    """All that a call is priced by."""
-
-    provider: Provider
-    host: str  # the one that the caller named
-    models: Sequence[str | None]  # names to try, best first
-    usage: Usage | None
-    units: Mapping[str, Decimal | None] = field(default_factory=dict)  # beside the tokens
-    factors: Mapping[str, str] = field(default_factory=dict)  # Reading.price_factors and the region
-    started_at: datetime
-    operation: str
-    stated_nanousd: int | None = None  # what the provider, or a log, says that it cost
-    paid_by_plan: bool = False
-    odd: str | None = None  # why the usage cannot be priced
-
-    @property
-    def on(self) -> date:
-        return self.started_at.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,45 +119,40 @@ class PriceList:
 
     def lines(self, bill: Bill) -> tuple[list[Line], str]:
         """The arithmetic of `price`, and its source. Raises Unpriced with the reason where there is no price."""
-        if bill.usage is None and not bill.units and bill.stated_nanousd is None:
-            raise Unpriced("usage unknown")
-        if bill.stated_nanousd is not None and not self._override(bill):
-            usd = Decimal(bill.stated_nanousd).scaleb(-9)
+        if (nano := self._stated(bill)) is not None:
+            usd = Decimal(nano).scaleb(-9)
             line = Line(unit="stated cost", count=Decimal(1), price_usd=usd, per=1, usd=usd, source="provider")
             return [line], "provider"
-        found = [(part, *self._own_lines(part)) for part in by_model(bill)]
-        lines = [_of_model(line, bill, part) for part, lines, _ in found for line in lines]
+        if bill.is_empty:
+            raise Unpriced("usage unknown")
+        found = [(part, *self._own_lines(part)) for part in bill.by_model()]
+        lines = [bill.line_of(part, line) for part, lines, _ in found for line in lines]
         return lines, _sources(source for _, _, source in found)
 
     def _own_lines(self, bill: Bill) -> tuple[list[Line], str]:
-        if override := self._override(bill):
-            if bill.usage is None or bill.odd:
-                raise Unpriced(bill.odd or "usage unknown")
-            return override.lines(bill.usage), f"override {override.name}"
+        if overridden := self._overridden(bill):
+            override, usage = overridden
+            return override.lines(usage), f"override {override.name}"
         if bill.odd:
             raise Unpriced(bill.odd)
         found = self._find(bill, counts_of(bill.usage, bill.units))
         return found.lines(), found.source
 
     def _price(self, bill: Bill) -> Cost:
-        if bill.usage is None and not bill.units:
-            return stated(bill.stated_nanousd, "usage unknown")
-        if bill.stated_nanousd is not None and not self._override(bill):
-            return stated(bill.stated_nanousd, "")
+        if (nano := self._stated(bill)) is not None or bill.is_empty:
+            return stated(nano, "usage unknown")
         try:
-            costs = [self._own_usd(part) for part in by_model(bill)]
+            costs = [self._own_usd(part) for part in bill.by_model()]
         except Unpriced as unpriced:
             return Cost(None, None, str(unpriced))
         return Cost(nanousd(sum((usd for usd, _ in costs), Decimal(0))), _sources(source for _, source in costs), None)
 
     def _own_usd(self, bill: Bill) -> tuple[Decimal, str]:
         """What one model's work costs, and by which price. Raises Unpriced."""
-        override = self._override(bill)
-        if override is None:
-            return self._listed(bill)
-        if bill.usage is None or bill.odd:
-            raise Unpriced(bill.odd or "usage unknown")
-        return override.cost_usd(bill.usage), f"override {override.name}"
+        if overridden := self._overridden(bill):
+            override, usage = overridden
+            return override.cost_usd(usage), f"override {override.name}"
+        return self._listed(bill)
 
     def _listed(self, bill: Bill) -> tuple[Decimal, str]:
         """What the lists say, in USD, and which of them. Raises Unpriced."""
@@ -224,6 +196,19 @@ class PriceList:
             if name and (found := find_override(self._overrides, bill.provider, name, bill.on)):
                 return found
         return None
+
+    def _overridden(self, bill: Bill) -> tuple[PriceOverride, Usage] | None:
+        """The user's own price, and what it is for. Raises Unpriced where one is set and that is not known."""
+        override = self._override(bill)
+        if override is None:
+            return None
+        if bill.usage is None or bill.odd:
+            raise Unpriced(bill.odd or "usage unknown")
+        return override, bill.usage
+
+    def _stated(self, bill: Bill) -> int | None:
+        """The stated cost, in nano-USD, where it counts: the user's own prices win over it, of what they can price."""
+        return bill.stated_nanousd if bill.is_empty or not self._override(bill) else None
 
     def _find(self, bill: Bill, counted: Counts) -> _Found:
         """How these counts are priced; nothing else of the bill's usage is looked at, nor does the size of a count that is
@@ -324,22 +309,6 @@ class PriceList:
         if len(context) > 1:
             raise Unpriced(f"no price for {' with '.join(f'{key} {value}' for key, value in context.items())}")
         return context, multiply
-
-
-def by_model(bill: Bill) -> list[Bill]:
-    """A bill for each model that worked on the call, the answer's own first. Raises Unpriced."""
-    if not bill.units or not (parts := divided(bill.usage, bill.units)):
-        return [bill]
-    spread = {unit: count for unit, count in parts.units.items() if unit == "batch_requests"}
-    own = [replace(bill, usage=parts.usage, units=parts.units)] if parts.usage or spread != parts.units else []
-    others = {model: usage for model, usage in parts.shares.items() if len(model) <= LONGEST_MODEL}
-    if len(others) < len(parts.shares):
-        raise Unpriced("no price for a model with so long a name")
-    return [*own, *(replace(bill, models=(model,), usage=usage, units=spread) for model, usage in others.items())]
-
-
-def _of_model(line: Line, bill: Bill, part: Bill) -> Line:
-    return line if part.models is bill.models else replace(line, unit=f"{line.unit} of {part.models[0]}")
 
 
 def _sources(sources: Iterable[str]) -> str:

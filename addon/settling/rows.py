@@ -13,9 +13,10 @@ from typing import Any, Final
 import orjson
 
 from addon.metering.agent_names import agent_name
+from addon.metering.bill import Bill
 from addon.metering.lines import nanousd
 from addon.metering.model_names import MODEL_OVERRIDE, priced_models
-from addon.metering.price import FREE, Bill, Cost, PriceList, priced_as
+from addon.metering.price import FREE, Cost, PriceList, priced_as
 from addon.metering.quality import Checked, check
 from addon.metering.reading import (
     RequestFacts,

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addon.metering.bill import Bill
 from addon.metering.lines import nanousd, total_usd
 from addon.metering.overrides import PriceOverride
-from addon.metering.price import FREE, Bill, Cost, PriceList
+from addon.metering.price import FREE, Cost, PriceList
 from addon.providers import anthropic, openai, registry
 from addon.providers.model import Provider, Reading, Usage
 from tests.config.sections import section

@@ -10,8 +10,9 @@ import pytest
 from genai_prices import data_snapshot
 from genai_prices import types as listed
 
+from addon.metering.bill import Bill
 from addon.metering.listed import find
-from addon.metering.price import Bill, Cost, PriceList
+from addon.metering.price import Cost, PriceList
 from addon.metering.tariff import MOST_KINDS, Tariffs, Tier, tariff_of
 from addon.providers import registry
 from addon.providers.model import Provider, Usage
