@@ -11,7 +11,7 @@ from typing import Final
 
 from addon.providers.fields import at, count, items, merged, string
 from addon.providers.model import Json, Usage
-from addon.providers.shares import added, larger
+from addon.providers.shares import added, by_model, larger
 
 _KNOWN: Final = frozenset({"message", "compaction", "advisor_message", "fallback_message"})
 # Refusals that are billed though nothing was generated.
@@ -114,15 +114,13 @@ def _own(total: Usage | None, iterations: Sequence[Json], model: str | None) -> 
 
 def _shares(iterations: Sequence[Json], model: str | None, blocks: Sequence[Json]) -> dict[str, Usage]:
     """By model: advisors, and models that declined."""
-    shares: dict[str, Usage] = {}
     unbilled = _unbilled(iterations, blocks)
-    for entry in iterations:
-        other = string(at(entry, "model"))
-        if other is None or other == model or (_kind(entry) == "message" and other in unbilled):
-            continue
-        stated = usage(entry) or Usage()
-        shares[other] = added(shares.get(other), stated)
-    return shares
+    return by_model(
+        (other, usage(entry) or Usage())
+        for entry in iterations
+        if (other := string(at(entry, "model"))) not in (None, model)
+        and not (_kind(entry) == "message" and other in unbilled)
+    )
 
 
 def _unbilled(iterations: Sequence[Json], blocks: Sequence[Json]) -> set[str | None]:

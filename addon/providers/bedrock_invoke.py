@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic, bedrock_converse, openai_shaped
+from addon.providers import anthropic, bedrock_converse, openai_shaped, openai_usage
 from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.aws_event_stream import inner_payload
 from addon.providers.framing.model import BodyEvents
@@ -37,7 +37,7 @@ def read_json(body: Json) -> Reading:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """The model's own events inside the frames; an exception is a frame of its own."""
-    inner, failure = _inner_events(events if isinstance(events, BodyEvents) else BodyEvents.of(events))
+    inner, failure = _inner_events(BodyEvents.of(events))
     first = next(iter(inner), None)
     if first is not None and at(json_of(first), "type") == "message_start":
         reading = anthropic.read_stream(inner)
@@ -182,7 +182,7 @@ def _read_openai(chunks: list[Json], events: Iterable[Event]) -> Reading:
     else:
         reading = openai_shaped.read_stream(events)
     return replace(
-        reading, usage=openai_shaped.usage(reading.usage_raw), units=openai_shaped.token_parts(reading.usage_raw)
+        reading, usage=openai_usage.usage(reading.usage_raw), units=openai_usage.token_parts(reading.usage_raw)
     )
 
 
@@ -220,23 +220,6 @@ _STATED: Final = tuple(name for pair in _COUNTS for name in pair)
 _REASONS: Final = ("stop_reason", "finish_reason", "completionReason", "finishReason")
 _WORDS: Final = ("generation", "outputText", "text", "completion")
 _ORDINARY: Final = frozenset({*_WORDS, *_STATED, *_REASONS, "index"})
-_MORE: Final = _IMAGES | {*_RESULTS, *_IDS, "model", "error", "event_type", "finishReason"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Few:
-    """The members of a chunk that has words, counts and a reason to stop, and nothing else that is read: nearly all chunks of a
-    stream, which follow each other."""
-
-    words: tuple[str, ...]
-    stated: tuple[str, ...]
-    reasons: tuple[str, ...]
-
-    @classmethod
-    def of(cls, chunk: dict[str, Json]) -> "_Few | None":
-        if not chunk.keys().isdisjoint(_MORE):
-            return None
-        return cls(*(tuple(name for name in names if name in chunk) for names in (_WORDS, _STATED, _REASONS)))
 
 
 @dataclass(slots=True)
@@ -252,17 +235,9 @@ class _Answer:
     tokens_out: int | None = None  # Titan, not streamed: of each result
     units: dict[str, Decimal | None] = field(default_factory=dict)
     failure: str | None = None
-    _keys: tuple[str, ...] | None = None  # of the last chunk, and what it has
-    _few: "_Few | None" = None
 
     def add(self, chunk: Json) -> None:
         if not isinstance(chunk, dict):
-            return
-        keys = tuple(chunk)
-        if keys != self._keys:
-            self._keys, self._few = keys, _Few.of(chunk)
-        if self._few is not None:
-            self._add_few(chunk, self._few)
             return
         members = chunk.keys()
         if "model" in chunk:
@@ -280,16 +255,6 @@ class _Answer:
             self._add_images(chunk)
         if "error" in chunk and not (self.said or self.stated or self.reasons):
             self.failure = string(chunk["error"]) or self.failure  # of Nova Canvas and Titan Image
-
-    def _add_few(self, chunk: dict[str, Json], few: "_Few") -> None:
-        for name in few.words:
-            if text := string(chunk[name]):
-                self.said.append(text)
-        for name in few.stated:
-            if (number := count(chunk[name])) is not None:
-                self.stated[name] = number
-        if any(chunk[name] for name in few.reasons):
-            self._end(chunk)
 
     def _id(self, chunk: dict[str, Json]) -> str | None:
         return next((text for name in _IDS if (text := string(chunk.get(name)))), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic_shaped, openai_responses, openai_shaped
+from addon.providers import anthropic_shaped, openai_responses, openai_shaped, openai_usage
 from addon.providers.fields import amount, at, error_type, json_of, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading
 
@@ -27,8 +27,8 @@ def read_run(body: Json) -> Reading:
     seconds = amount(at(result, "transcription_info", "duration"))
     return replace(
         reading,
-        usage=openai_shaped.usage(raw),
-        units=openai_shaped.token_parts(raw) | reading.units | ({} if seconds is None else {"audio_seconds": seconds}),
+        usage=openai_usage.usage(raw),
+        units=openai_usage.token_parts(raw) | reading.units | ({} if seconds is None else {"audio_seconds": seconds}),
         text=reading.text or string(at(result, "response")) or string(at(result, "text")),
     )
 
@@ -41,7 +41,7 @@ def read_run_stream(events: Iterable[Event]) -> Reading:
     said = "".join(string(at(chunk, "response")) or "" for chunk in chunks)
     raw = reading.usage_raw
     return replace(
-        reading, usage=openai_shaped.usage(raw), units=openai_shaped.token_parts(raw), text=reading.text or said or None
+        reading, usage=openai_usage.usage(raw), units=openai_usage.token_parts(raw), text=reading.text or said or None
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from addon.providers.fields import json_of
+from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Event, Json, Operation, Reading
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
@@ -17,8 +18,8 @@ def completed(operation: Operation, complete: Complete) -> Operation:
         return complete(read_json(body) if read_json else Reading(), [body])
 
     def completed_stream(events: Iterable[Event]) -> Reading:
-        seen = list(events)
-        return complete(read_stream(seen) if read_stream else Reading(), [json_of(event) for event in seen])
+        seen = BodyEvents.of(events)
+        return complete(read_stream(seen) if read_stream else Reading(), [json_of(event) for event in seen.distinct()])
 
     return replace(
         operation,

@@ -9,11 +9,11 @@ from decimal import Decimal
 from functools import reduce
 from typing import Final
 
-from addon.providers import anthropic_shaped, openai_shaped
+from addon.providers import anthropic_shaped, openai_shaped, openai_usage
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.polled import charged_by_path
-from addon.providers.shares import added, share_units
+from addon.providers.shares import added, by_model, share_units
 
 # Prices of hosts in China are in yuan. https://www.alibabacloud.com/help/en/model-studio/regions
 _REGIONS: Final = {
@@ -70,9 +70,9 @@ def _native(chunks: Sequence[Json]) -> Reading:
         Reading(
             response_id=identity,
             finish_reasons=reasons,
-            usage=openai_shaped.usage(raw) or _total(raw),
+            usage=openai_usage.usage(raw) or _total(raw),
             usage_raw=raw,
-            units=openai_shaped.token_parts(raw) | _units(raw, failure),
+            units=openai_usage.token_parts(raw) | _units(raw, failure),
             text=said or None,
             other_output=thought or None,
             error_type=failure,
@@ -85,11 +85,9 @@ def _by_models(reading: Reading, chunks: Sequence[Json]) -> Reading:
     """An application states what each of its models used; of a stream the last event that does counts.
     https://www.alibabacloud.com/help/en/model-studio/application-calling-api"""
     stated = next((found for chunk in reversed(chunks) if (found := items(at(chunk, "usage", "models")))), [])
-    shares: dict[str, Usage] = {}
-    for entry in stated:
-        model = string(at(entry, "model_id")) or "unnamed"
-        used = openai_shaped.usage(entry) or Usage()
-        shares[model] = added(shares.get(model), used)
+    shares = by_model(
+        (string(at(entry, "model_id")) or "unnamed", openai_usage.usage(entry) or Usage()) for entry in stated
+    )
     if not shares:
         return reading
     total = reduce(added, shares.values())

@@ -8,7 +8,7 @@ from addon.providers.fields import at, count, error_type, items, string, the_one
 from addon.providers.gemini_usage import is_provisioned, price_factors
 from addon.providers.model import Json, Operation, Reading, Usage
 from addon.providers.openai_shaped import operations
-from addon.providers.openai_shaped import usage as openai_usage
+from addon.providers.openai_usage import usage as openai_usage
 
 _EXTRA: Final = ("extra_properties", "google")
 

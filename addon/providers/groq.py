@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import reduce
 from typing import Final
 
-from addon.providers import media, openai_shaped
+from addon.providers import media, openai_shaped, openai_usage
 from addon.providers.fields import at, items, string
 from addon.providers.model import Json, Provider, Reading, Usage
-from addon.providers.shares import added, larger, share_units
+from addon.providers.shares import added, by_model, larger, share_units
 
 
 def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
@@ -36,11 +36,10 @@ def _breakdown(chunk: Json) -> Json:
 
 def _shared(reading: Reading, breakdown: Json) -> Reading:
     """The totals are those stated, or the sum of all models where that is more."""
-    shares: dict[str, Usage] = {}
-    for entry in items(at(breakdown, "models")):
-        model = string(at(entry, "model")) or "unnamed"
-        stated = openai_shaped.usage(at(entry, "usage")) or Usage()
-        shares[model] = added(shares.get(model), stated)
+    shares = by_model(
+        (string(at(entry, "model")) or "unnamed", openai_usage.usage(at(entry, "usage")) or Usage())
+        for entry in items(at(breakdown, "models"))
+    )
     total = reduce(added, shares.values())
     shares.pop(reading.response_model or "", None)
     return replace(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_shaped
+from addon.providers import openai_usage
 from addon.providers.completed import Complete
 from addon.providers.fields import amount, at, count, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Reading, Usage
@@ -58,7 +58,7 @@ def of_speech(reading: Reading, asked: Asked) -> Reading:
 def read_transcript(body: Json) -> Reading:
     """`duration` is in verbose answers only; newer ones state seconds or tokens as their usage."""
     raw = at(body, "usage")
-    tokens = openai_shaped.usage(raw)
+    tokens = openai_usage.usage(raw)
     seconds = next(
         (n for value in (at(raw, "seconds"), at(body, "duration")) if (n := amount(value)) is not None), None
     )
@@ -103,9 +103,9 @@ def _reading(body: Json, units: dict[str, Decimal | None]) -> Reading:
     return Reading(
         response_model=string(at(body, "model")),
         response_id=string(at(body, "id")),
-        usage=openai_shaped.usage(raw),
+        usage=openai_usage.usage(raw),
         usage_raw=raw,
-        units=openai_shaped.token_parts(raw) | units,
+        units=openai_usage.token_parts(raw) | units,
         error_type=error_type(body),
     )
 

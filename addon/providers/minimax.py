@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage
 from addon.providers.fields import at, count, error_type, json_of, string
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 
@@ -60,7 +60,7 @@ def read_embeddings(body: Json) -> Reading:
     """{"vectors": [...], "total_tokens"}, or OpenAI's shape."""
     tokens = count(at(body, "total_tokens"))
     reading = openai_shaped.read_json(body)
-    usage = Usage(input_tokens=tokens) if tokens is not None else openai_shaped.usage(reading.usage_raw)
+    usage = Usage(input_tokens=tokens) if tokens is not None else openai_usage.usage(reading.usage_raw)
     return replace(reading, usage=usage, error_type=_failure([body]) or reading.error_type)
 
 

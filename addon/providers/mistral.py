@@ -9,7 +9,7 @@ from addon.providers import openai_batches
 from addon.providers.fields import amount, at, count, error_type, items, json_of, prompt_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
-from addon.providers.openai_shaped import usage as openai_usage
+from addon.providers.openai_usage import usage as openai_usage
 
 # Their own terminal events; chat ends with `data: [DONE]` as OpenAI's does.
 CONVERSATION_END: Final = Terminal(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_videos, voyage, zai
+from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_usage, openai_videos, voyage, zai
 from addon.providers.completed import Complete
 from addon.providers.fields import at, error_type, items
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
@@ -49,7 +49,7 @@ def row(
     does: Sequence[str] = CHAT,
     labels: Sequence[str] = (),
     prices: str | None = None,
-    read_usage: Callable[[Json], Usage | None] = openai_shaped.usage,
+    read_usage: Callable[[Json], Usage | None] = openai_usage.usage,
     asks_usage: bool = True,
     below: str = "",
     region: Callable[[str, str], str | None] | None = None,

@@ -14,9 +14,10 @@ from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Event, Json, Operation, Reading, Usage
 from addon.providers.openai_responses import prompt as responses_prompt
-from addon.providers.openai_shaped import operations, token_parts
-from addon.providers.openai_shaped import usage as openai_usage
+from addon.providers.openai_shaped import operations
 from addon.providers.openai_sockets import REALTIME, REALTIME_NAME, RESPONSES
+from addon.providers.openai_usage import token_parts
+from addon.providers.openai_usage import usage as openai_usage
 
 _HEARD: Final = "conversation.item.input_audio_transcription.completed"
 # Of today's API and of the beta.

@@ -62,7 +62,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
 
     One that runs in the background may be fetched later as well.
     """
-    seen = events if isinstance(events, BodyEvents) else BodyEvents.of(events)
+    seen = BodyEvents.of(events)
     return _read_final(seen) or _read_deltas(seen)
 
 

@@ -5,68 +5,17 @@ https://platform.openai.com/docs/api-reference/chat
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_videos
-from addon.providers.completed import Complete
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, string, words
-from addon.providers.framing.model import BodyEvents, Framing
+from addon.providers import openai_audio, openai_batches, openai_images, openai_responses, openai_usage, openai_videos
+from addon.providers.completed import Complete, completed
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
+from addon.providers.framing.model import Framing
 from addon.providers.framing.table import JSON
 from addon.providers.model import Asked, Event, Json, Operation, Reading, Terminal, Usage
 from addon.providers.pieces import Pieces
 
 DONE: Final = Terminal(line_start=rb"data: ?\[DONE\]")
-
-
-def usage(raw: Json) -> Usage | None:
-    """OpenAI counts cached, cache-writing and reasoning tokens inside its totals, as we do.
-
-    Chat completions say `prompt_tokens` and `completion_tokens`, responses `input_tokens` and `output_tokens`.
-    """
-    prompt_details = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details")
-    answer_details = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details")
-    input_tokens = _either(raw, "prompt_tokens", "input_tokens")
-    output_tokens = _either(raw, "completion_tokens", "output_tokens")
-    reasoning = count(at(answer_details, "reasoning_tokens"))
-    if input_tokens is None and output_tokens is None:
-        return None
-    cache_read = _first(
-        at(prompt_details, "cached_tokens"),
-        at(prompt_details, "cache_read_input_tokens"),  # Perplexity's responses
-        at(raw, "prompt_cache_hit_tokens"),  # https://api-docs.deepseek.com/guides/kv_cache
-        at(raw, "cached_tokens"),  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
-        at(raw, "cache_read_input_tokens"),  # gateways to Claude
-    )
-    cache_creation = _first(
-        at(prompt_details, "cache_write_tokens"),
-        at(prompt_details, "cache_creation_input_tokens"),
-        at(prompt_details, "cache_creation_tokens"),  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
-        at(prompt_details, "caching_tokens"),  # Requesty: src/core/api/providers/requesty.ts of Cline
-        at(raw, "cache_creation_input_tokens"),
-    )
-    cached = (cache_read or 0) + (cache_creation or 0)
-    # A gateway that passes Anthropic's counts on may leave the cached tokens out, as Anthropic does.
-    if cached and input_tokens is not None and _is_outside(cached, input_tokens, output_tokens or 0, raw):
-        input_tokens += cached
-    elif reasoning and output_tokens is not None and _is_outside(reasoning, input_tokens, output_tokens, raw):
-        output_tokens += reasoning
-    return Usage(
-        input_tokens=input_tokens,
-        cache_read_input_tokens=cache_read,
-        cache_creation_input_tokens=cache_creation,
-        cache_creation_1h_input_tokens=count(
-            at(prompt_details, "cache_creation_token_details", "ephemeral_1h_input_tokens")
-        ),
-        output_tokens=output_tokens,
-        reasoning_output_tokens=reasoning,
-    )
-
-
-def _is_outside(part: int, input_tokens: int | None, output_tokens: int, raw: Json) -> bool:
-    """Whether a part is not among the input and output tokens, by the stated total. xAI's reasoning is not, also where others
-    pass Grok on. https://docs.x.ai/docs/guides/reasoning"""
-    return count(at(raw, "total_tokens")) == (input_tokens or 0) + output_tokens + part
 
 
 def read_json(body: Json) -> Reading:
@@ -81,7 +30,7 @@ def read_embeddings(body: Json) -> Reading:
     """Voyage and others state a total only; all of it is the input's."""
     reading = read_json(body)
     total = count(at(reading.usage_raw, "total_tokens"))
-    if usage(reading.usage_raw) is not None or total is None:
+    if openai_usage.usage(reading.usage_raw) is not None or total is None:
         return reading
     return replace(reading, usage=Usage(input_tokens=total))
 
@@ -96,7 +45,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
             continue
         if head is None and (string(chunk.get("id")) or string(chunk.get("model"))):
             head = chunk
-        raw = _later_usage(raw, _usage_of(chunk))
+        raw = openai_usage.later(raw, _usage_of(chunk))
         tier = chunk.get("service_tier") or tier
         if not (chunk.keys() <= _ORDINARY and chunk.get("object") != "error"):
             failure = _failure(chunk) or failure
@@ -115,17 +64,6 @@ def _only_text(chunk: dict[str, Json]) -> tuple[int, str] | None:
     if len(items(chunk.get("choices"))) != 1 or not isinstance(text, str) or "text" in choice:
         return None
     return (count(choice.get("index")) or 0, text) if delta.keys() <= _PLAIN else None
-
-
-def _later_usage(earlier: Json, later: Json) -> Json:
-    """The usage after another chunk: a later one replaces what an earlier one said, but does not take it back. Some servers
-    state each side in a chunk of its own, or end with a usage of zeros."""
-    if not earlier or not later:
-        return later or earlier
-    counted, last = usage(earlier), usage(later)
-    if counted and last and not (last.input_tokens or last.output_tokens):
-        return earlier
-    return merged(earlier, later)
 
 
 def _usage_of(chunk: dict[str, Json]) -> Json:
@@ -169,7 +107,7 @@ def completion_prompt(request: Json) -> str:
 def operations(
     base: str,
     *names: str,
-    read_usage: Callable[[Json], Usage | None] = usage,
+    read_usage: Callable[[Json], Usage | None] = openai_usage.usage,
     asks_usage: bool = True,
     complete: Complete | None = None,
 ) -> tuple[Operation, ...]:
@@ -196,15 +134,12 @@ def _operation(
     read_stream = shape.read_stream
 
     def json_reading(body: Json) -> Reading:
-        reading = _counted(shape.read_json(body), read_usage)
-        return complete(reading, [body]) if complete else reading
+        return _counted(shape.read_json(body), read_usage)
 
     def stream_reading(events: Iterable[Event]) -> Reading:
-        seen = events if isinstance(events, BodyEvents) else BodyEvents.of(events)
-        reading = _counted(read_stream(seen), read_usage) if read_stream else Reading()
-        return complete(reading, [json_of(event) for event in seen.distinct()]) if complete else reading
+        return _counted(read_stream(events), read_usage) if read_stream else Reading()
 
-    return Operation(
+    operation = Operation(
         name=name,
         path=f"{base}{shape.path}/?",
         terminal=shape.terminal,
@@ -217,31 +152,12 @@ def _operation(
         method=shape.method,
         json_framing=shape.json_framing,
     )
+    return completed(operation, complete) if complete else operation
 
 
 def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None]) -> Reading:
     counted = read_usage(reading.usage_raw) or reading.usage
-    return replace(reading, usage=counted, units=token_parts(reading.usage_raw) | reading.units)
-
-
-def token_parts(raw: Json) -> dict[str, Decimal | None]:
-    """Tokens of sound and images inside the totals, and of long cache writes, which have prices of their own."""
-    inside = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details") or at(raw, "input_token_details")
-    out = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details") or at(raw, "output_token_details")
-    if not inside and not out:
-        return {}
-    cached = at(inside, "cached_tokens_details")
-    stated = {
-        "input_audio_tokens": at(inside, "audio_tokens"),
-        "input_image_tokens": at(inside, "image_tokens"),
-        "output_audio_tokens": at(out, "audio_tokens"),
-        "output_image_tokens": at(out, "image_tokens"),
-        "cache_audio_read_tokens": at(cached, "audio_tokens"),
-        "cache_image_read_tokens": at(cached, "image_tokens"),
-        # Written for twelve hours, which costs twice what half an hour does: types/responses/response_usage.py of the SDK 3.54
-        "cache_write_12h_tokens": at(inside, "cache_write_tokens_details", "ttl_12h_tokens"),
-    }
-    return {unit: Decimal(number) for unit, value in stated.items() if (number := count(value))}
+    return replace(reading, usage=counted, units=openai_usage.token_parts(reading.usage_raw) | reading.units)
 
 
 _PLAIN: Final = frozenset({"role", "content"})
@@ -310,17 +226,6 @@ def _reading(head: Json, choices: _Choices, raw: Json, tier: Json, failure: str 
     )
 
 
-def _either(raw: Json, *keys: str) -> int | None:
-    for key in keys:
-        if (number := count(at(raw, key))) is not None:
-            return number
-    return None
-
-
-def _first(*values: Json) -> int | None:
-    return next((number for value in values if (number := count(value)) is not None), None)
-
-
 @dataclass(frozen=True, slots=True)
 class _Shape:
     path: str  # below the base
@@ -347,7 +252,7 @@ def _read_decisions(body: Json) -> Reading:
     return replace(_read_nothing(body), usage_raw=at(body, "usage"), price_factors={"endpoint": "decisions"})
 
 
-def read_any(body: Json, read_usage: Callable[[Json], Usage | None] = usage) -> Reading:
+def read_any(body: Json, read_usage: Callable[[Json], Usage | None] = openai_usage.usage) -> Reading:
     """An answer in a batch: of responses, or of chat completions, completions and embeddings."""
     shaped = openai_responses.read_json(body) if at(body, "object") == "response" else read_embeddings(body)
     return _counted(shaped, read_usage)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_shaped
+from addon.providers import openai_shaped, openai_usage
 from addon.providers.fields import amount, at, count, error_type, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 
@@ -14,7 +14,7 @@ WAITING: Final = frozenset({"CREATED", "IN_PROGRESS"})
 
 def usage(raw: Json) -> Usage | None:
     """Reasoning and citation tokens of deep research are counted outside `completion_tokens`, each with its own price."""
-    stated = openai_shaped.usage(raw)
+    stated = openai_usage.usage(raw)
     reasoning, cited = count(at(raw, "reasoning_tokens")), count(at(raw, "citation_tokens"))
     if stated is None or (reasoning is None and cited is None):
         return stated

@@ -29,11 +29,11 @@ class _Likeness:
 
 
 class Pieces:
-    """Gives the events that have to be parsed, in their order. Whoever parses one that may be repeated with another piece, without
-    any other effect, asks for those that do: they are not given any more."""
+    """Gives the events that have to be parsed, in their order. Where nothing but the piece of an event matters, its reader asks
+    for the pieces of those that repeat it (`repeated`): they are not given any more."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self._events = events if isinstance(events, BodyEvents) else BodyEvents.of(events)
+        self._events = BodyEvents.of(events)
         self._next = 0
         self.number = 0  # of the last event that was found to repeat another
 

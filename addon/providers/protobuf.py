@@ -31,7 +31,7 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Fields by their number. `zeros`: numbers that count as 0 where they are left out, as proto3 does with each 0. `as_json`:
-    of the fields by name what JSON has for the message, where that is no object of them."""
+    makes the message's JSON of its fields by name, where that is not simply an object of them."""
 
     fields: Mapping[int, Field]
     zeros: tuple[str, ...] = ()

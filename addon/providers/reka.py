@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import openai_shaped
+from addon.providers import openai_shaped, openai_usage
 from addon.providers.fields import at, error_type, items, json_of, stream_failure, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal
 
@@ -20,7 +20,7 @@ def read_json(body: Json) -> Reading:
         response_model=string(at(body, "model")),
         response_id=string(at(body, "id")),
         finish_reasons=tuple(reason for answer in answers if (reason := string(at(answer, "finish_reason")))),
-        usage=openai_shaped.usage(raw),
+        usage=openai_usage.usage(raw),
         usage_raw=raw,
         text=said or None,
         error_type=error_type(body),

@@ -56,7 +56,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 
 def seller(_host: str, path: str, _model: str | None) -> str | None:
-    """Who bills, where a path is like no other company's. Snowflake bills in credits, also for models that others list."""
+    """The company that bills, where a path is like no other company's. Snowflake bills in credits, also for models that others list."""
     return next((name for part, name in _SELLERS.items() if part in path), None)
 
 

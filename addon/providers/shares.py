@@ -4,7 +4,7 @@ A share is a part of the call's `usage`. It stands in `units` under names such a
 the row keeps it and each share is priced at its own model's price.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from typing import Final
@@ -32,6 +32,14 @@ def share_of(unit: str) -> tuple[str, str] | None:
     """The column and the model of such a unit; None for every other unit."""
     column, of, model = unit.partition(_OF)
     return (column, model) if of and column in COLUMNS else None
+
+
+def by_model(stated: Iterable[tuple[str, Usage]]) -> dict[str, Usage]:
+    """What each model used, in the order of their first use."""
+    shares: dict[str, Usage] = {}
+    for model, usage in stated:
+        shares[model] = added(shares.get(model), usage)
+    return shares
 
 
 def added(one: Usage | None, other: Usage) -> Usage:

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import openai_shaped
+from addon.providers import openai_shaped, openai_usage
 from addon.providers.fields import at, count, error_type, items, json_of, stream_failure, string
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
 
 
 def usage(raw: Json) -> Usage | None:
     """As OpenAI's, but for the name `prompt_token_details`."""
-    stated = openai_shaped.usage(raw)
+    stated = openai_usage.usage(raw)
     cached = count(at(raw, "prompt_token_details", "cached_tokens"))
     return replace(stated, cache_read_input_tokens=cached) if stated and cached is not None else stated
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped, xai_batches, xai_grpc
+from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage, xai_batches, xai_grpc
 from addon.providers.fields import at, count, error_type, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_realtime import realtime, responses_over_socket
@@ -25,9 +25,9 @@ def usage(raw: Json) -> Usage | None:
 
     https://docs.x.ai/docs/guides/reasoning; genai-prices reads both so.
     """
-    stated = openai_shaped.usage(raw)
+    stated = openai_usage.usage(raw)
     reasoning = stated and stated.reasoning_output_tokens
-    # With a total, openai_shaped.usage has found out by itself.
+    # With a total, openai_usage.usage has found out by itself.
     if stated and reasoning and count(at(raw, "completion_tokens")) is not None and at(raw, "total_tokens") is None:
         return replace(stated, output_tokens=(stated.output_tokens or 0) + reasoning)
     return stated

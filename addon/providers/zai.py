@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_shaped
+from addon.providers import openai_shaped, openai_usage
 from addon.providers.fields import at, error_type, items, string
 from addon.providers.model import Json, Operation, Reading
 from addon.providers.polled import charged_by_path
@@ -39,7 +39,7 @@ def read_fetched(body: Json) -> Reading:
     if not items(at(body, "choices")):
         return read_asked_for(body)
     reading = openai_shaped.read_json(body)
-    reading = replace(reading, usage=openai_shaped.usage(reading.usage_raw))
+    reading = replace(reading, usage=openai_usage.usage(reading.usage_raw))
     return complete(reading, [body])
 
 
@@ -51,7 +51,7 @@ def read_search(body: Json) -> Reading:
 def read_layout(body: Json) -> Reading:
     """GLM-OCR: `{id, model, md_results, usage}`, charged by the token."""
     reading = openai_shaped.read_json(body)
-    return replace(reading, usage=openai_shaped.usage(reading.usage_raw), text=string(at(body, "md_results")))
+    return replace(reading, usage=openai_usage.usage(reading.usage_raw), text=string(at(body, "md_results")))
 
 
 OPERATIONS: Final = (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.providers import openai, openai_responses, openai_shaped, registry
+from addon.providers import openai, openai_responses, openai_shaped, openai_usage, registry
 from addon.providers.framing.lines import LineScanner
 from addon.providers.framing.sse import events
 from addon.providers.model import Operation, Reading, Terminal, Usage
@@ -263,11 +263,12 @@ def test_odd_json_raises_nothing(body: Any) -> None:
     )
 )
 def test_a_count_is_as_stated_or_unknown(raw: dict[str, Any]) -> None:
-    usage = openai_shaped.usage(raw) or Usage()
+    usage = openai_usage.usage(raw) or Usage()
     for stated, read in (("prompt_tokens", usage.input_tokens), ("completion_tokens", usage.output_tokens)):
-        assert read is None or (read == raw[stated] and type(read) is int)
+        # Some providers write a number as text: "12".
+        assert read is None or (str(read) == str(raw[stated]).lstrip("0").zfill(1) and type(read) is int)
 
 
 def test_a_count_that_would_break_every_sum_is_unknown() -> None:
     raw = {"prompt_tokens": 2**63 - 1, "completion_tokens": 7}
-    assert openai_shaped.usage(raw) == Usage(output_tokens=7)
+    assert openai_usage.usage(raw) == Usage(output_tokens=7)

@@ -15,9 +15,8 @@ from zlib import crc32
 
 from addon.providers.framing.model import BodyEvents, Event, Terminal
 
-PRELUDE: Final = struct.Struct(
-    "!III"
-)  # lengths of frame and headers, checksum; or a checksum, and the next two lengths
+# Lengths of frame and headers, checksum; or a checksum, and the next two lengths.
+PRELUDE: Final = struct.Struct("!III")
 SIZES: Final = struct.Struct("!II")  # the two lengths alone
 CHECKSUM: Final = struct.Struct("!I")
 PRELUDE_BYTES: Final = 12
@@ -90,12 +89,7 @@ def _frames(buffer: bytes) -> tuple[list[tuple[bytes, int]], int, bool]:
     while left >= PRELUDE_BYTES and size <= left:
         end = position + size - 4
         # The checksum of the frame is that of its prelude, too.
-        if (
-            size < SMALLEST_FRAME
-            or size > LARGEST_FRAME
-            or headers > size - SMALLEST_FRAME
-            or headers > LARGEST_HEADERS
-        ):
+        if not _is_possible(size, headers):
             return found, position, True
         checksum, next_size, next_headers = PRELUDE.unpack_from(padded, end)
         if crc32(buffer[position:end]) != checksum:

@@ -27,14 +27,15 @@ class BodyEvents:
     def __init__(self, blocks: Sequence[bytes], event_of: Callable[[int], Event | None]) -> None:
         self.blocks = blocks
         self._event_of = event_of
-        self.repeated: set[int] = (
-            set()
-        )  # places of events that say again what one before them said, but for its piece of text
+        # Places of events that say again what one before them said, but for its piece of text.
+        self.repeated: set[int] = set()
         self._made: dict[int, Event | None] = {}
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> "BodyEvents":
-        """Events that are made already."""
+        """Events that are made already, or that are a body's."""
+        if isinstance(events, cls):
+            return events
         made = list(events)
         return cls(
             [f"{event.event}\n{event.data}".encode("utf-8", "surrogatepass") for event in made], made.__getitem__
