@@ -205,6 +205,23 @@ def test_an_override_wins_over_the_list() -> None:
     assert cost(prices=PriceList(section("prices", [table]))) == Cost(1_000_000, "override oai/gpt-4o", None)
 
 
+def test_an_override_does_not_win_over_a_stated_cost_where_it_has_nothing_to_price() -> None:
+    table = {"provider": "oai", "model": "gpt-4o", "input_usd_per_million": 1, "output_usd_per_million": 0}
+    bill = Bill(
+        provider=openai.PROVIDER,
+        host="",
+        models=["gpt-4o"],
+        usage=None,
+        started_at=NOVEMBER,
+        operation="chat",
+        stated_nanousd=7,
+    )
+    prices = PriceList(section("prices", [table]))
+    assert prices.price(bill) == Cost(7, "provider", None)
+    lines, source = prices.lines(bill)
+    assert (nanousd(total_usd(lines)), source) == (7, "provider")
+
+
 def test_of_several_overrides_the_one_that_says_most_counts() -> None:
     usage = Usage(input_tokens=1_000_000, output_tokens=0)
     tables: list[dict[str, Any]] = [
