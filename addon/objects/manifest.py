@@ -135,5 +135,11 @@ def day_of(path: str) -> date | None:
     return parse_day(found["day"]) if found else None
 
 
+def owner_of(path: str) -> str | None:
+    """The owner of a manifest's path; None: something else."""
+    found = _PATH.fullmatch(path)
+    return found["owner"] if found else None
+
+
 def digest(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -49,14 +49,28 @@ def lake_folder(folders: Folders, url: str) -> Path:
 
 def owner_of(folders: Folders) -> str:
     """The id of a data folder in all lakes; made once. Raises OSError, Forgotten."""
-    make_folder(folders.shipping)
+    if (known := known_owner(folders)) is not None:
+        return known
+    made = secrets.token_hex(_OWNER_BYTES)
+    note_owner(folders, made)
+    return made
+
+
+def known_owner(folders: Folders) -> str | None:
+    """The same; None: it has none yet. Raises OSError, Forgotten."""
     path = folders.shipping / "owner"
     if not os.path.lexists(path):
-        write_note(path, [secrets.token_hex(_OWNER_BYTES)])
+        return None
     lines = read_lines(path)
     if not lines or len(lines) != 1 or len(lines[0]) != 2 * _OWNER_BYTES:
         raise Forgotten(f"{path}: not a note of ours; put it back from a backup")
     return lines[0]
+
+
+def note_owner(folders: Folders, owner: str) -> None:
+    """Durably. Raises OSError."""
+    make_folder(folders.shipping)
+    write_note(folders.shipping / "owner", [owner])
 
 
 def read_state(lake: Path, day: date) -> DayState:

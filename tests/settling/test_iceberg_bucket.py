@@ -21,6 +21,7 @@ from addon.objects.store import Store
 from addon.settling.iceberg_catalog import CatalogTrouble, open_catalog
 from addon.settling.iceberg_round import Committer
 from addon.settling.named import GONE_S
+from addon.settling.shipped import owner_of
 from addon.settling.shipping import Shipper
 from addon.storage.folders import Folders
 from tests.analysis.writing import made_up_rows, to_parquet
@@ -119,6 +120,19 @@ def test_calls_that_are_forgotten_in_the_bucket_only_go_from_the_tables(
     assert not list(folders.data.glob("lake/*/*/*.parquet"))
     told = CliRunner().invoke(main, ["forget", "--user", "ann", "--yes", "--data", str(folders.data)])
     assert told.exit_code == 0, told.output
+    assert stored_ids(store) == Counter(row.request_id for row in ROWS[:10] if row.user_id != "ann")
+    assert_same(store, chosen)
+
+
+def test_tables_follow_a_folder_that_took_the_place_of_a_lost_one(tmp_path: Path, url: str, chosen: Iceberg) -> None:
+    store, lost, new = Store(url), proxy(tmp_path, 0), Folders(tmp_path / "new")
+    Shipper(lost, store).round()
+    assert Committer(lost, chosen, url, os.environ).round().commits == 2
+    new.data.mkdir(mode=0o700)
+    (new.data / "heliograph.toml").write_text(f'lake = "{url}"\n{as_settings(chosen)}')
+    for arguments in (["ship", "--take-over", owner_of(lost)], ["forget", "--user", "ann", "--yes"]):
+        told = CliRunner().invoke(main, [*arguments, "--data", str(new.data)])
+        assert told.exit_code == 0, told.output
     assert stored_ids(store) == Counter(row.request_id for row in ROWS[:10] if row.user_id != "ann")
     assert_same(store, chosen)
 
