@@ -24,6 +24,8 @@ from addon.conversations.parts import (
     odd,
     reasoning,
     result_of,
+    server_tool_call,
+    server_tool_result,
     stated,
     text,
     texts,
@@ -37,6 +39,7 @@ from addon.providers.model import Event, Json
 _TEXTS: Final = frozenset({"text", "input_text", "output_text", "summary_text", "reasoning_text"})
 _WORDS: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})  # of a delta
 _PLAIN: Final = frozenset({"role", "content", "name"})
+_RESULTS: Final = frozenset({"output", "search_results", "code_results", "browser_results"})  # of a tool that Groq ran
 _ADDRESSES: Final = {"image_url": "image", "video_url": "video", "audio_url": "audio", "document_url": "document"}
 
 
@@ -71,6 +74,7 @@ def message_parts(told: Json) -> list[Part]:
     words = content_parts(told.get("content"))
     return [
         *_reasoning(told),
+        *(part for tool in items(told.get("executed_tools")) for part in _executed(tool)),
         *([_cited(part, annotations) for part in words] if annotations else words),
         *([_refusal(told["refusal"])] if string(told.get("refusal")) else []),
         *_sound(told.get("audio")),
@@ -228,6 +232,16 @@ def _call(call: Json) -> Part:
     return tool_call(at(call, "id"), at(called, "name"), at(called, "input") if given is None else given)
 
 
+def _executed(tool: Json) -> list[Part]:
+    """A tool that Groq ran itself, with what it gave: groq/types/chat/chat_completion_message.py of its SDK, 1.7"""
+    kind = string(at(tool, "type")) or "executed_tool"
+    call = server_tool_call(kind, None, at(tool, "name"), at(tool, "arguments"))
+    found = {key: value for key, value in members(tool) if key in _RESULTS and value}
+    if not found:
+        return [call]
+    return [call, server_tool_result(kind, None, found["output"] if found.keys() == {"output"} else found)]
+
+
 def _tool_name(tool: Json) -> Json:
     named = at(tool, "function", "name") or at(tool, "custom", "name") or at(tool, "name")
     return named or at(tool, "type")
@@ -260,6 +274,7 @@ class _Choice:
     images: list[Json] = field(default_factory=list)
     details: list[Json] = field(default_factory=list)
     annotations: list[Json] = field(default_factory=list)
+    executed: dict[Json, dict[str, Json]] = field(default_factory=dict)  # tools that Groq ran, by their index
     finish_reason: str | None = None
     repeated: Json = None  # the message so far
 
@@ -290,6 +305,10 @@ class _Choice:
             self.details += items(value)
         elif name == "annotations":
             self.annotations += items(value)
+        elif name == "executed_tools":  # asked first, then again with what it gave
+            for tool in items(value):
+                known = self.executed.setdefault(count(at(tool, "index")), {})
+                known.update((key, told) for key, told in members(tool) if told)
         elif name == "tool_calls":
             for call in items(value):
                 self._add_call(call, name)
@@ -319,7 +338,7 @@ class _Choice:
 
     def whole(self) -> Json:
         """The choice as it would have come in one piece."""
-        if not any((self.words, self.chunks, self.calls, self.sound, self.images, self.details)):
+        if not any((self.words, self.chunks, self.calls, self.sound, self.images, self.details, self.executed)):
             return {"message": self.repeated, "finish_reason": self.finish_reason}
         told: dict[str, Json] = {name: "".join(pieces) for name, pieces in self.words.items()}
         if self.chunks:
@@ -327,7 +346,7 @@ class _Choice:
         told["tool_calls"] = [call.whole() for call in self.calls if call.member == "tool_calls"]
         told["function_call"] = next((c.whole()["function"] for c in self.calls if c.member == "function_call"), None)
         told["images"], told["reasoning_details"] = self.images, _joined_details(self.details)
-        told["annotations"] = self.annotations
+        told["annotations"], told["executed_tools"] = self.annotations, list(self.executed.values())
         if self.sound:
             told["audio"] = {
                 "id": next(iter(self.sound.get("id", [])), None),

@@ -106,12 +106,14 @@ def _conversation(prompt: Prompt, messages: list[Message]) -> Conversation | Non
 
 
 def _servers(prompt: Prompt, messages: list[Message]) -> tuple[str, ...]:
-    """MCP servers that the request names, that calls of the provider went to, or that names of tools tell."""
+    """MCP servers that the request names, that the provider called or offers to call, or that names of tools tell."""
     parts = [part for one in (*prompt.messages, *messages) for part in one["parts"]]
     called = [at(part, part["type"], "server") for part in parts if part["type"].startswith("server_tool_call")]
+    # Whose tools are listed, or whose call waits for the user's consent: of OpenAI and of Anthropic.
+    offered = [at(part, "raw", "server_label") or at(part, "raw", "mcp_server_name") for part in parts]
     tools = [definition["name"] for definition in prompt.tool_definitions]
     told = [match[1] for name in tools if len(name) <= _LONGEST_NAME and (match := _MCP_TOOL.fullmatch(name))]
-    return names([*prompt.mcp_servers, *called, *told])
+    return names([*prompt.mcp_servers, *called, *offered, *told])
 
 
 def _body(text: str | None) -> _Body:

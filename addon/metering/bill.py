@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Final
 
 from addon.metering.by_model import divided
 from addon.metering.lines import Line
 from addon.metering.model_names import LONGEST_MODEL
 from addon.metering.unpriced import Unpriced
 from addon.providers.model import Provider, Usage
+
+# Factors of what was used beside the tokens, which the part of the answer's own model pays.
+OF_TOOLS: Final = frozenset({"image_model", "container_memory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,8 @@ class Bill:
         others = {model: usage for model, usage in parts.shares.items() if len(model) <= LONGEST_MODEL}
         if len(others) < len(parts.shares):
             raise Unpriced("no price for a model with so long a name")
-        return [*own, *(replace(self, models=(model,), usage=usage, units=spread) for model, usage in others.items())]
+        shared = replace(self, units=spread, factors={k: v for k, v in self.factors.items() if k not in OF_TOOLS})
+        return [*own, *(replace(shared, models=(model,), usage=usage) for model, usage in others.items())]
 
     def line_of(self, part: "Bill", line: Line) -> Line:
         """A line of one part, with the name of its model where that is not the one that answered."""

@@ -8,7 +8,7 @@
 [[factor]] what a price factor does: provider, name, values, multiply, source, read; models, from, until,
            of = "tokens" (default: everything); variant = "batch": the price of that variant of genai-prices' list
 [[as_whole]] a part of the tokens that costs what the whole does, which genai-prices has no word for: provider, models,
-           units, source, read
+           units, source, read; times = 2: it costs twice that
 [[alias]]  another name of a model: provider, pattern (a regular expression, matched whole), name (a template), source
 """
 
@@ -68,6 +68,7 @@ class AsWhole:
     units: tuple[str, ...]
     source: str
     read: date
+    times: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +133,13 @@ class OwnPrices:
         """Whether the table has prices of the provider's models."""
         return any(price.provider == provider for price in self.prices)
 
-    def costs_as_whole(self, provider: str, models: Iterable[str], unit: str) -> bool:
-        """Whether this part of the tokens costs what the whole does."""
+    def times_whole(self, provider: str, models: Iterable[str], unit: str) -> AsWhole | None:
+        """How many times the price of the whole this part of the tokens costs; None: the table does not say."""
         names = tuple(models)
-        return any(
-            entry.provider == provider and unit in entry.units and any(covers(entry.models, name) for name in names)
-            for entry in self.as_whole
-        )
+        for entry in self.as_whole:
+            if entry.provider == provider and unit in entry.units and any(covers(entry.models, name) for name in names):
+                return entry
+        return None
 
     def names(self, provider: str, model: str) -> list[str]:
         """The model's name and its other names, the given one first."""
@@ -243,7 +244,7 @@ _FITS: Final[dict[str, Callable[[Any], bool]]] = {
     "read": _is_day,
     "beside": lambda beside: beside is None or _is_text(beside),
     "instead": lambda instead: isinstance(instead, bool),
-    "multiply": _is_amount,
+    **dict.fromkeys(("multiply", "times"), _is_amount),
     "of": lambda of: of in ("all", "tokens"),
     "variant": lambda variant: variant is None or _is_text(variant),
     "pattern": lambda pattern: isinstance(pattern, re.Pattern),
@@ -265,7 +266,8 @@ def _factor(given: dict[str, Any]) -> Factor:
 
 
 def _as_whole(given: dict[str, Any]) -> AsWhole:
-    return AsWhole(models=_listed(given.pop("models")), units=_listed(given.pop("units")), **given)
+    times = Decimal(given.pop("times", 1))
+    return AsWhole(models=_listed(given.pop("models")), units=_listed(given.pop("units")), times=times, **given)
 
 
 def _alias(given: dict[str, Any]) -> Alias:

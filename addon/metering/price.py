@@ -16,7 +16,7 @@ from addon.metering.counts import Counts, counts_of, less_parts
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import Listed, list_name
 from addon.metering.overrides import PriceOverride, find_override
-from addon.metering.own_prices import Factor, OwnPrice, OwnPrices, own_prices
+from addon.metering.own_prices import AsWhole, Factor, OwnPrice, OwnPrices, own_prices
 from addon.metering.tariff import Tariff, Tariffs, Tier, is_by_token, tariff_of
 from addon.metering.units import WHOLE_OF
 from addon.metering.unpriced import Unpriced
@@ -226,15 +226,16 @@ class PriceList:
         prices = {unit: price for unit in counts if (price := self._own_price(bill, names, model, unit, counts))}
         if "output_tokens" in prices and "output_reasoning_tokens" not in prices:
             counts.pop("output_reasoning_tokens", None)
+        dearer = self._dearer(provider, names, model, counts)
         for unit, count in counts.items():
-            if count and unit not in prices and not (model and model.has(unit)):
+            if count and unit not in prices and unit not in dearer and not (model and model.has(unit)):
                 raise Unpriced(self._missing(bill, model, stated_names, unit, is_known=bool(prices)))
         if model is None and not prices:
             raise Unpriced(self._missing(bill, model, stated_names, "input_tokens", is_known=False))
         _refuse_unknown(counts, bill)
         own = [_line(unit, less_parts(unit, counts, prices), price) for unit, price in prices.items()]
         on_list = {
-            unit: less_parts(unit, counts, prices)
+            unit: less_parts(unit, counts, prices.keys() | dearer.keys())
             for unit in counts
             if unit not in prices and WHOLE_OF.get(unit) not in prices and model and model.has(unit)
         }
@@ -247,6 +248,9 @@ class PriceList:
         if model and context:
             model = listed.with_context(model, context)
             model.refuse_partial_variant(on_list)
+        if model and dearer:
+            model = listed.within_tier(model, counts["input_tokens"])  # what is left may be of another length
+            own += [_as_often(model, unit, counts[unit], entry) for unit, entry in dearer.items()]
         if model:
             _refuse_models(model.model.id, counts)
         return _Found(model, on_list, own, multiply)
@@ -268,7 +272,20 @@ class PriceList:
         return {
             unit: count
             for unit, count in counts.items()
-            if (model and model.has(unit)) or not self._own.costs_as_whole(provider, names, unit)
+            if (model and model.has(unit))
+            or not (entry := self._own.times_whole(provider, names, unit))
+            or entry.times != 1
+        }
+
+    def _dearer(
+        self, provider: str, names: Sequence[str], model: Listed | None, counts: Mapping[str, Decimal]
+    ) -> dict[str, AsWhole]:
+        """The parts that cost several times what the list's price of their whole is."""
+        return {
+            unit: entry
+            for unit, count in counts.items()
+            if count and model and not model.has(unit) and WHOLE_OF.get(unit) in counts and model.has(WHOLE_OF[unit])
+            if (entry := self._own.times_whole(provider, names, unit))
         }
 
     def _own_price(
@@ -322,6 +339,14 @@ def _line(unit: str, count: Decimal, price: OwnPrice) -> Line:
     return Line(
         unit=unit, count=count, price_usd=price.usd[unit], per=per, usd=usd, source=price.source, since=price.start
     )
+
+
+def _as_often(model: Listed, unit: str, count: Decimal, entry: AsWhole) -> Line:
+    """A part that costs `entry.times` what its whole does."""
+    whole = WHOLE_OF[unit]
+    once = model.usd({whole: count, WHOLE_OF.get(whole, whole): count})
+    usd, per = once * entry.times, 1_000_000
+    return Line(unit=unit, count=count, price_usd=usd * per / count, per=per, usd=usd, source=entry.source, since=None)
 
 
 def _kind(bill: Bill, counts: Counts) -> Hashable:

@@ -152,11 +152,12 @@ def _read(operation: Operation, body: bytes, framing: Framing) -> Reading:
 
 
 def did_no_work(status: int | None, reading: Reading) -> bool:
-    """Whether the call failed before anything was generated. Such a call is not billed, whatever its usage says."""
+    """Whether the call failed before anything was generated. Such a call is not billed, whatever its usage says: only
+    words, tools that were used and reasoning show that there was work."""
     if reading.is_unbilled or (status is not None and status >= 400):
         return True
-    worked = reading.text or reading.other_output or (reading.usage and reading.usage.output_tokens)
-    return reading.error_type is not None and not worked
+    thought = reading.usage is not None and reading.usage.reasoning_output_tokens
+    return reading.error_type is not None and not (reading.text or reading.other_output or reading.units or thought)
 
 
 def begins_stream(body: bytes) -> bool:

@@ -67,6 +67,7 @@ UNITS: Final = {
     "guardrail_sensitive_information_units": "1,000 characters that were searched for personal data",
     "guardrail_grounding_units": "1,000 characters that were checked against their sources",
     "guardrail_reasoning_units": "1,000 characters that were checked against rules of logic",
+    "guardrail_check_units": "1,000 characters that a check of messages looked at, each check by itself",
     "guardrail_images": "an image that a guardrail looked at",
     "guardrail_text_units": "1,000 characters that a guardrail looked at, nobody says by which policies",
     "container_sessions": "a container for code, for its first twenty minutes",

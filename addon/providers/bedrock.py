@@ -163,6 +163,14 @@ def _read_guardrail(body: Json) -> Reading:
     return Reading(usage_raw=used, units=units, finish_reasons=(action,) if action else ())
 
 
+def _read_guardrail_checks(body: Json) -> Reading:
+    """Each check states its units, whose price we could not read. InvokeGuardrailChecks in botocore 1.44's description of
+    bedrock-runtime"""
+    used = at(body, "usage")
+    stated = [count(at(check, "textUnits")) or 0 for check in used.values()] if isinstance(used, dict) else []
+    return Reading(usage_raw=used, units={"guardrail_check_units": Decimal(sum(stated))} if stated else {})
+
+
 def _read_count(body: Json) -> Reading:
     return Reading(usage_raw=body)
 
@@ -254,6 +262,13 @@ OPERATIONS: Final = (
         name="guardrail",
         path=r"/guardrail/[^/]+/version/[^/]+/apply",
         read_json=_named(_read_guardrail),
+        with_request=completed,
+        answer_headers=HEADERS,
+    ),
+    Operation(
+        name="guardrail",
+        path="/guardrail-checks/invoke",
+        read_json=_named(_read_guardrail_checks),
         with_request=completed,
         answer_headers=HEADERS,
     ),

@@ -8,8 +8,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers import openai_usage
 from addon.providers.fields import added, at, count, error_type, items, json_of, string
-from addon.providers.model import Asked, Event, Json, Reading, Terminal
+from addon.providers.model import Asked, Event, Json, Reading, Terminal, Usage
+from addon.providers.shares import by_model, share_units
 
 # The SDK's types/image_gen_stream_event.py and types/image_edit_stream_event.py.
 COMPLETED: Final = frozenset({"image_generation.completed", "image_edit.completed"})
@@ -24,9 +26,19 @@ def read_json(body: Json) -> Reading:
     reading = _counted(at(body, "usage"))
     if made := len(items(at(body, "data"))) if not reading.usage_raw else 0:
         reading = replace(reading, units={"images": Decimal(made)})
-    if author := string(at(body, "svg_usage", "model")):  # a second model with tokens and prices of its own
-        reading = replace(reading, price_factors={"svg_model": author})
+    reading = with_authors(reading, [at(body, "svg_usage")])
     return replace(reading, response_model=string(at(body, "model")), error_type=error_type(body))
+
+
+def with_authors(reading: Reading, stated: Iterable[Json]) -> Reading:
+    """An SVG is written by a model of its own, whose tokens are not in the usage: types/images_response.py and
+    types/responses/response_output_item.py of the SDK, openai 3.54"""
+    authors = [usage for usage in stated if string(at(usage, "model"))]
+    if not authors:
+        return reading
+    shares = by_model((string(at(usage, "model")) or "", openai_usage.usage(usage) or Usage()) for usage in authors)
+    raw = reading.usage_raw if isinstance(reading.usage_raw, dict) else {}
+    return replace(reading, usage_raw=raw | {"svg_usage": authors}, units=reading.units | share_units(shares))
 
 
 def read_stream(events: Iterable[Event]) -> Reading:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import openai_tools
+from addon.providers import openai_images, openai_tools
 from addon.providers.fields import at, error_type, items, json_of, prompt_of, string, words
 from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
@@ -129,7 +129,7 @@ def _reading(response: Json, output: list[Json], said: str, other: str, failure:
     calls = [
         text for item in output for key in ("name", "arguments", "input") if (text := string(at(item, key))) is not None
     ]
-    return Reading(
+    reading = Reading(
         response_model=string(at(response, "model")),
         response_id=string(at(response, "id")),
         finish_reasons=_finish_reasons(response),
@@ -140,6 +140,7 @@ def _reading(response: Json, output: list[Json], said: str, other: str, failure:
         other_output=other or "".join(calls) or None,
         error_type=failure or error_type(response),
     )
+    return openai_images.with_authors(reading, [at(item, "svg_usage") for item in output])
 
 
 def _finish_reasons(response: Json) -> tuple[str, ...]:

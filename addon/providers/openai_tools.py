@@ -32,7 +32,7 @@ def price_factors(response: Json, output: Sequence[Json]) -> dict[str, str]:
     if _new_containers(response, output) != 0:
         container = at(_tool(response, "code_interpreter"), "container")
         factors["container_memory"] = string(at(container, "memory_limit")) or "1g"
-    if "shell_call" in kinds and at(_tool(response, "shell"), "environment", "type") != "local":
+    if any(at(item, "type") == "shell_call" and not _is_local(item, response) for item in output):
         factors["tool"] = "shell_call"  # in a container whose price no answer tells
     return factors
 
@@ -65,6 +65,12 @@ def _image_tokens(response: Json) -> dict[str, int | None]:
         "image_tool_input_image_tokens": None if cached else count(at(inside, "image_tokens")),
         "image_tool_output_tokens": count(at(stated, "output_tokens")),
     }
+
+
+def _is_local(shell_call: Json, response: Json) -> bool:
+    """Whether the caller's own machine runs it. The call says it itself, else the tool does."""
+    place = at(shell_call, "environment") or at(_tool(response, "shell"), "environment")
+    return bool(at(place, "type") == "local")
 
 
 def _is_preview(response: Json) -> bool:

@@ -5,11 +5,20 @@ https://platform.openai.com/docs/api-reference/chat/object
 
 from decimal import Decimal
 
-from addon.providers.fields import at, count, merged
+from addon.providers.fields import at, count, items, merged
 from addon.providers.model import Json, Usage
+from addon.providers.shares import added
 
 
 def usage(raw: Json) -> Usage | None:
+    """All tokens of a call, with those of a model that wrote SVG images for it (`openai_images.with_authors`)."""
+    total = _stated(raw)
+    for author in items(at(raw, "svg_usage")):
+        total = added(total, _stated(author) or Usage())
+    return total
+
+
+def _stated(raw: Json) -> Usage | None:
     """OpenAI counts cached, cache-writing and reasoning tokens inside its totals, as we do.
 
     Chat completions say `prompt_tokens` and `completion_tokens`, responses `input_tokens` and `output_tokens`.

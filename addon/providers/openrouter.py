@@ -8,6 +8,9 @@ from typing import Final
 from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import amount, at, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal
+from addon.providers.polled import charged_by_path
+
+VIDEO_ENDS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 
 
 def stated_cost(raw: Json) -> Decimal | None:
@@ -49,6 +52,21 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
     return replace(reading, price_factors=reading.price_factors | {"plugins": ",".join(sorted(set(plugins)))})
 
 
+def read_video(body: Json) -> Reading:
+    """A video job: what it costs is stated once it is completed. openrouter/components/videogenerationresponse.py of its
+    SDK"""
+    raw = at(body, "usage")
+    status = string(at(body, "status"))
+    return Reading(
+        response_id=string(at(body, "id")),
+        finish_reasons=(status,) if status in VIDEO_ENDS else (),
+        usage_raw=raw,
+        stated_cost_usd=stated_cost(raw),
+        is_free=raw is None and status != "completed",
+        error_type=error_type(body) or (status if status in VIDEO_ENDS and status != "completed" else None),
+    )
+
+
 # An error in the middle of a stream is a chunk like the others, with an `error` beside its choices.
 # https://openrouter.ai/docs/api/reference/errors-and-debugging
 CHAT_END: Final = Terminal(line_start=openai_shaped.DONE.line_start, anywhere=rb'"finish_reason"\s*:\s*"error"')
@@ -75,6 +93,14 @@ PROVIDER: Final = Provider(
         # openrouter/decisions.py of its SDK
         *openai_shaped.operations("/api/(?:v1|alpha)", "decisions", complete=complete),
         *media.operations("/api/v1", "images", "speech", "transcription", "rerank", complete=complete),
+        Operation(name="video_generation", path="/api/v1/videos/?", read_json=read_video),
+        Operation(
+            name="video_generation",
+            method="GET",
+            path="/api/v1/videos/(?!models)[^/]+",
+            read_json=read_video,
+            with_request=charged_by_path,
+        ),
     ),
     prices="openrouter",
     source="https://openrouter.ai/docs/api-reference",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_shaped, openai_usage
+from addon.providers import openai_batches, openai_shaped, openai_usage
 from addon.providers.fields import amount, at, count, error_type, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 
@@ -85,6 +85,10 @@ def read_search(body: Json) -> Reading:
     )
 
 
+def _read_batched(body: Json) -> Reading:
+    return complete(openai_shaped.read_any(body, usage), [body])
+
+
 _CHAT: Final = (
     *(
         replace(operation, with_request=with_request)
@@ -112,6 +116,10 @@ PROVIDER: Final = Provider(
             path="(?:/v1)?/async/(?:chat/completions|sonar)/[^/]+",
             read_json=read_async,
         ),
+        # Perplexity's own decisions, responses from the background, batches of responses (perplexity/generated/api.py and
+        # perplexity/types of its SDK, 0.46)
+        *openai_shaped.operations("/v1", "decisions", "retrieve_response", read_usage=usage, complete=complete),
+        openai_batches.results("/v1/files/[^/]+/content", _read_batched),
         Operation(name="web_search", path="(?:/v1)?/search/?", read_json=read_search),
     ),
     prices="perplexity",
