@@ -6,12 +6,16 @@ of it and parsing that took three quarters of the time of reading a stream.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from addon.providers.fields import parse
 from addon.providers.framing.model import BodyEvents, Event
 
+# So many events are compared before their pieces are parsed, then twice as many: after one that does not repeat the others
+# comparing begins anew, and must not look at all that follow each time.
+_FIRST_COMPARED: Final = 64
 _MOST_DIGITS: Final = 12
 _DIGITS: Final = re.compile(r"[0-9]+")
 
@@ -23,9 +27,28 @@ class _Likeness:
 
     head: bytes
     tail: bytes
-    between: str = ""
+    between: bytes = b""
     is_second: bool = False  # the piece comes after the other member
     is_number: bool = False  # that member is a whole number
+
+    def values(self, blocks: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Of the events that are like this, up to the first that is not: the pieces, and the values of the other member."""
+        pieces, others = list[bytes](), list[bytes]()
+        head, tail, between = self.head, self.tail, self.between
+        start, dropped = len(head), -len(tail)
+        for block in blocks:
+            if not block.startswith(head) or not block.endswith(tail):
+                break
+            value = block[start:dropped]
+            if between:
+                value, mark, other = value.partition(between)
+                if not mark:
+                    break
+                others.append(other)
+            elif not value and len(block) < start - dropped:
+                break
+            pieces.append(value)
+        return (others, pieces) if self.is_second else (pieces, others)
 
 
 class Pieces:
@@ -54,38 +77,22 @@ class Pieces:
         of a member `key`. A member `beside` may differ, too, and says nothing, or a `number` behind the piece: the last one
         counts."""
         like = _likeness(self._events.blocks[self._next - 1], event.data, key, piece, beside, number)
-        if like is None:
-            return []
         found: list[str] = []
-        blocks, head, tail = self._events.blocks, like.head, like.tail
-        start, dropped = len(head), len(tail)
-        last = other = ""
-        for place in range(self._next, len(blocks)):
-            block = blocks[place]
-            end = len(block) - dropped
-            if end < start or not block.startswith(head) or not block.endswith(tail):
-                break
-            try:
-                text = block[start:end].decode()
-            except UnicodeDecodeError:
-                break
-            plain = text
-            if like.between:
-                text, mark, other = text.partition(like.between)
-                if like.is_second:
-                    text, other = other, text
-                plain = text if like.is_number else text + other
-                if not mark or (like.is_number and not _is_whole(other)):
-                    break
-            # What is not printable may be a control character, which JSON does not allow.
-            if '"' in plain or "\\" in plain or not plain.isprintable():
-                break
-            found.append(text)
-            last = other
-        if found and like.is_number:
-            self.number = int(last)
-        self._events.repeated.update(range(self._next, self._next + len(found)))
-        self._next += len(found)
+        most = _FIRST_COMPARED if like else 0
+        while like and most:
+            values, others = like.values(self._events.blocks[self._next : self._next + most])
+            texts = _strings(values)
+            same = len(texts)
+            if like.is_number:
+                numbers = _numbers(others)
+                same = min(same, len(numbers))
+                self.number = numbers[same - 1] if same else self.number
+            elif like.between:
+                same = min(same, len(_strings(others)))
+            found += texts[:same]
+            self._events.repeated.update(range(self._next, self._next + same))
+            self._next += same
+            most = 0 if same < most else 2 * most
         return found
 
 
@@ -104,18 +111,38 @@ def _likeness(block: bytes, data: str, key: str, piece: str, beside: str, number
         before, mark, after = tail.partition(f'"{number}":')
         if not mark or (digits := _DIGITS.match(after)) is None:
             return None
-        return _Likeness(head, after[digits.end() :].encode(), before + mark, is_number=True)
+        return _Likeness(head, after[digits.end() :].encode(), (before + mark).encode(), is_number=True)
     before, mark, after = tail.partition(f'"{beside}":"')
     if mark:
-        return _Likeness(head, after[after.index('"') :].encode(), before + mark)
+        return _Likeness(head, after[after.index('"') :].encode(), (before + mark).encode())
     aside = f'"{beside}":"'.encode()
     if aside in head:
         first, _, last = head.partition(aside)
-        between = last[last.index(b'"') :].decode()
+        between = last[last.index(b'"') :]
         return _Likeness(first + aside, tail.encode(), between, is_second=True)
     return _Likeness(head, tail.encode())
 
 
-def _is_whole(text: str) -> bool:
-    """Whether it is a number as JSON writes it, of at most `LARGEST_COUNT`."""
-    return text.isdigit() and text.isascii() and len(text) <= _MOST_DIGITS and (text[0] != "0" or text == "0")
+def _strings(pieces: list[bytes]) -> list[str]:
+    """The strings that are written so in JSON, up to the first that is not one. They are parsed at once."""
+    if not pieces:
+        return []
+    joined = b"\n".join(pieces)
+    bare = joined.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in joined else joined
+    if (quote := bare.find(b'"')) >= 0:  # the string ends before its piece does
+        return _strings(pieces[: bare.count(b"\n", 0, quote)])
+    texts: list[str] | None = parse(b'["%b"]' % joined.replace(b"\n", b'","'))
+    # One of them has a line break of its own, half of a surrogate pair, or ends in a backslash.
+    if texts is None or len(texts) != len(pieces):
+        return _strings(pieces[: len(pieces) // 2])
+    return texts
+
+
+def _numbers(values: list[bytes]) -> list[int]:
+    """The whole numbers that are written so in JSON, of at most `LARGEST_COUNT`, up to the first that is not one."""
+    found: list[int] = []
+    for value in values:
+        if not value.isdigit() or len(value) > _MOST_DIGITS or (value.startswith(b"0") and value != b"0"):
+            break
+        found.append(int(value))
+    return found

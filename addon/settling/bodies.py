@@ -1,9 +1,10 @@
 """The bodies of a call, as its row in `bodies` has them: decoded, as text."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import pybase64
 
 from addon.metering.content_coding import decode
 from addon.sending.fallbacks import overridden_body
@@ -89,4 +90,4 @@ def body_text(body: bytes, content_type: str | None, is_cut: bool = False) -> st
         if is_cut and error.reason == "unexpected end of data":
             return body[: error.start].decode()
         kind = (content_type or "application/octet-stream").replace(" ", "")
-        return f"data:{kind};base64,{base64.b64encode(body).decode()}"
+        return f"data:{kind};base64,{pybase64.b64encode_as_string(body)}"

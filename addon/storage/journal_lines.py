@@ -14,8 +14,6 @@ What somebody says of a call afterwards is a line that stands alone: an event, w
     {"t":"event","id":"0199...","table":"feedback","row":{"request_id":"0199...","created_at":"2026-11-21T...","rating":true}}
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -23,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import orjson
+import pybase64
 
 from addon.storage.record import EVENT_TABLES, EventRow, FeedbackRow, PropertyChangeRow, ScoreRow
 
@@ -158,7 +157,7 @@ def piece_line(call_id: str, side: Side, data: bytes) -> bytes:
             return b"".join((head, b'"text":', orjson.dumps(data.decode()), b"}\n"))
     except UnicodeDecodeError:
         pass
-    return b"".join((head, b'"b64":"', binascii.b2a_base64(data, newline=False), b'"}\n'))
+    return b"".join((head, b'"b64":"', pybase64.b64encode(data), b'"}\n'))
 
 
 def event_line(event_id: str, row: EventRow) -> bytes:
@@ -180,7 +179,7 @@ def parse_line(raw: bytes) -> Line:
         case {"t": ("request" | "response") as kind, "id": str(call_id), "text": str(text)}:
             return Line(kind, call_id, data=text.encode())
         case {"t": ("request" | "response") as kind, "id": str(call_id), "b64": str(text)}:
-            return Line(kind, call_id, data=base64.b64decode(text, validate=True))
+            return Line(kind, call_id, data=pybase64.b64decode(text, validate=True))
         case {"t": "event", "id": str(event_id), "table": str(table), "row": dict(row)}:
             return Line("event", event_id, row=_event(table, row))
     raise ValueError("not a line of a journal")
@@ -204,7 +203,7 @@ def bodies_of(lines: Iterable[bytes]) -> tuple[bytes, bytes]:
             text = orjson.loads(b'"%b"' % b"".join(values))
             sides[side].append(str(text).encode())
         else:
-            sides[side] += [binascii.a2b_base64(value, strict_mode=True) for value in values]
+            sides[side] += [pybase64.b64decode(value, validate=True) for value in values]
     return b"".join(sides["request"]), b"".join(sides["response"])
 
 
@@ -220,7 +219,7 @@ def _alike(lines: Iterable[bytes]) -> Iterator[tuple[tuple[str, str], list[bytes
                 line = parse_line(raw)
                 if line.kind not in ("request", "response"):
                     raise ValueError("not a piece of a body")
-                prefix, kind, values = b"", (line.kind, "b64"), [base64.b64encode(line.data)]
+                prefix, kind, values = b"", (line.kind, "b64"), [pybase64.b64encode(line.data)]
                 continue
             prefix, kind, values = head[0], (head[1].decode(), head[3].decode()), []
         if not raw.endswith(b'"}'):

@@ -174,9 +174,10 @@ def test_a_piece_like_the_one_before_it_is_not_parsed(
     padding: str | None,
 ) -> None:
     name = "contentBlockDelta"  # of Converse; the others' data tells
-    events = [Event(name, made(word, {}, padding and padding * number)) for number, word in enumerate(("a", "b", "c"))]
-    assert read(events).text == "abc"
-    assert [event.json is UNREAD for event in events] == [False, True, True]
+    words = ("a", "b", ' "c"\n', "\\d\\")
+    events = [Event(name, made(word, {}, padding and padding * number)) for number, word in enumerate(words)]
+    assert read(events).text == "".join(words)
+    assert [event.json is UNREAD for event in events] == [False, True, True, True]
 
 
 def test_an_event_that_is_shorter_than_what_is_compared_is_parsed() -> None:
