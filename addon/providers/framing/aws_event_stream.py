@@ -115,6 +115,7 @@ class AwsEventStreamScanner:
         self._events, self._pattern = terminal.events, _pattern(terminal.anywhere)
         self._letters = _letters(terminal.anywhere)
         self._blocks: dict[bytes, bool] = {}  # headers that came before: whether such a frame ends the stream
+        self._harmless = b""  # headers of the last frame, which did not end the stream
         self._buffer = b""  # of the present frame, at most SCANNED_FRAME_BYTES
         self._to_skip = 0  # bytes of a large frame that are still to come
         self._broken = False
@@ -122,14 +123,16 @@ class AwsEventStreamScanner:
     def feed(self, data: bytes) -> bool:
         if self.seen or self._broken:
             return self.seen
-        size = len(data)
-        # Nearly every piece is one whole frame of a kind that came before.
-        if size >= SMALLEST_FRAME and not self._buffer and not self._to_skip and size <= SCANNED_FRAME_BYTES:
-            told, headers = SIZES.unpack_from(data)
-            if told == size and headers <= size - SMALLEST_FRAME:
-                payload = PRELUDE_BYTES + headers
-                if self._blocks.get(data[PRELUDE_BYTES:payload]) is False and not self._may_hold(data):
-                    return False
+        # Nearly every piece is one whole frame of the kind of the one before it.
+        if (
+            data.startswith(self._harmless, PRELUDE_BYTES)
+            and SIZES.unpack_from(data) == (len(data), len(self._harmless))
+            and len(self._harmless) + SMALLEST_FRAME <= len(data) <= SCANNED_FRAME_BYTES
+            and not self._buffer
+            and not self._to_skip
+            and (self._pattern is None or not self._may_hold(data))
+        ):
+            return False
         if self._to_skip:
             skipped = min(self._to_skip, len(data))
             self._to_skip -= skipped
@@ -154,6 +157,7 @@ class AwsEventStreamScanner:
                 if ends or (self._pattern is not None and self._holds(buffer, payload, position + size - 4)):
                     self.seen, left = True, 0
                     break
+                self._harmless = block
             position += size
             left -= size
         self._buffer = buffer[len(buffer) - left :] if left else b""
