@@ -26,6 +26,7 @@ from analysis import ctrl_c, message_views
 from analysis.bucket import SCHEME, Bucket, bucket_of
 from analysis.lake_files import damaged, damaged_summaries, irregular, older_files, unreadable
 from analysis.quoting import literal
+from analysis.shared_views import SharedViews, share
 from analysis.view_text import (
     by_what_they_lack,
     file_list,
@@ -92,7 +93,8 @@ class Lake:
         self._bucket = released.bucket if released else bucket_of(self._data)
         self._released = released
         self._days: tuple[date, date] | None = None  # None: all
-        self._kept: tuple[object, Connection] | None = None  # the files it names, and a connection to the database
+        # The files it names, a connection to the database, and the views that questions have made there.
+        self._kept: tuple[object, Connection, SharedViews] | None = None
         self._listed: tuple[float, _Listed] | None = None  # when the listing began, of a lake that keeps
         self._had_calls: bool | None = None  # files with calls, for the last question; None: nothing was asked
         self._warn = warn or _to_stderr
@@ -156,12 +158,14 @@ class Lake:
             return _connect(self._data, listings, self._memory, older, summaries, bucket=self._bucket)
         files = [(listing.parquet, listing.settled, longest_line(listing)) for listing in listings.values()]
         with self._keeping:
-            if self._kept is None or self._kept[0] != (files, older, summaries):
+            if self._kept is None or self._kept[0] != (files, older, summaries) or self._kept[2].is_full:
                 connection = _connect(
                     self._data, listings, self._memory, older, summaries, holds=True, bucket=self._bucket
                 )
-                self._kept = (files, older, summaries), connection
-            return self._kept[1].cursor()
+                self._kept = (files, older, summaries), connection, SharedViews()
+            cursor = self._kept[1].cursor()
+            share(cursor, self._kept[2])
+            return cursor
 
     def files(self) -> dict[str, Listing]:
         """The files of each table that count now, without torn and foreign ones. Raises NotOurs, StoreTrouble."""

@@ -5,13 +5,14 @@ renames a row is in two files, and the rules here say which one counts.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from addon.storage.folders import Folders, entries, open_file, parse_day, parse_settled, read_lines, refuse_unsafe
 from addon.storage.record import TABLES
@@ -25,6 +26,10 @@ _DUCKDB: Final[dict[Any, str]] = {
     tuple[str, ...]: "VARCHAR[]",
     dict[str, str]: "MAP(VARCHAR, VARCHAR)",
 }
+
+
+# Two changes within a tick of the file system's clock have the same time, and those of far disks tick once a second.
+_SETTLED_NS: Final = 3_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +95,49 @@ def visible_files(data: Path, table: str, days: tuple[date, date] | None = None)
             continue
         if days and not days[0] <= of_day <= days[1]:
             continue
-        names, others = list_day(Path(folder.path))
-        foreign += others
-        hidden = replaced_names(Path(folder.path), names, foreign)
-        published |= {(folder.path, name) for name in hidden}
-        for name in sorted(names - hidden):
-            path = Path(folder.path, name)
-            if is_whole(path):
-                parquet_files.append(path)
-                published.add((folder.path, name))
-            else:  # its rows may still be among the settled ones
-                foreign.append(path)
+        found = _day(folder.path)
+        parquet_files += found.visible
+        published |= found.published
+        foreign += found.foreign
     return Listing(
         parquet=parquet_files,
         settled=[path for path, folder, name in settled if (folder, name) not in published],
         foreign=foreign,
     )
+
+
+class _Day(NamedTuple):
+    """One day's folder. `published`: (folder, name) of what is in Parquet, replaced or not."""
+
+    visible: tuple[Path, ...]
+    published: frozenset[tuple[str, str]]
+    foreign: tuple[Path, ...]
+
+
+def _day(folder: str) -> _Day:
+    """What is in it, as it was read before where nothing has come or gone since: of a month's folders few change, and reading
+    them all takes 20 ms each time."""
+    look = _look(folder)
+    if look is None or time.time_ns() - look[1] <= _SETTLED_NS:  # also where the clock went back
+        return _read_day(folder)
+    day = _remembered_day(folder, look)
+    return _read_day(folder) if day.foreign else day  # somebody may mend the bytes of such a file in its place
+
+
+@lru_cache(maxsize=4096)  # 800 days of five tables
+def _remembered_day(folder: str, look: object) -> _Day:
+    return _read_day(folder)
+
+
+def _read_day(folder: str) -> _Day:
+    names, foreign = list_day(Path(folder))
+    hidden = replaced_names(Path(folder), names, foreign)
+    visible: list[Path] = []
+    for name in sorted(names - hidden):
+        path = Path(folder, name)
+        (visible if is_whole(path) else foreign).append(path)  # rows of a torn one may still be among the settled ones
+    published = frozenset((folder, name) for name in (*hidden, *(path.name for path in visible)))
+    return _Day(tuple(visible), published, tuple(foreign))
 
 
 def has_files(data: Path, table: str) -> bool:

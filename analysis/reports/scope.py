@@ -5,8 +5,8 @@ Every .sql file of reports/ asks these views and the variables `since`, `until`,
 """
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from analysis.lake import Connection
 from analysis.reports import summed
 from analysis.reports.dimensions import DIMENSIONS, selected
 from analysis.reports.window import EVER, Window, before
+from analysis.shared_views import Made, shared_by
 
 NO_LIMIT: Final = 2**62
 VIEWS: Final = (
@@ -66,7 +67,8 @@ class Scope:
 
 
 def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VIEWS) -> None:
-    """Makes views on a connection of `Lake.ask`, in place of those of an earlier scope. Raises BadCondition.
+    """Makes views on a connection of `Lake.ask`, in place of those of an earlier scope; where questions share a
+    database, those that an earlier question made are used. Raises BadCondition.
 
     `views`: those of VIEWS that will be asked; what they are made of is made, too. All others are dropped: each would take
     5 ms over 120 days of files."""
@@ -75,39 +77,66 @@ def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VI
         wanted.add("calls_summed")
     if "calls_summed_before" in wanted:
         wanted.add("calls_before")
-    window = scope.window
-    earlier = before(window)
     if scope.where is not None:
         check_condition(scope.where)
+    shared = shared_by(connection)
+    dropped = "" if shared else "".join(f"drop view if exists temp.{name};" for name in VIEWS if name not in wanted)
+    connection.execute(f"{_moments(scope.window, before(scope.window))}set variable most = {NO_LIMIT};{dropped}")
+    made = _made(connection, scope, wanted)
+    if shared:
+        with shared.lacking(connection, made) as lacking:
+            _make(connection, scope, lacking, temporary=False)
+    else:
+        _make(connection, scope, made)
+
+
+def _made(connection: Connection, scope: Scope, wanted: Collection[str]) -> list[Made]:
+    """The views of a scope, in the order that they need each other."""
+    window, earlier = scope.window, before(scope.window)
     groups = (*(scope.groups or ()), *scope.properties)
-    dropped = "".join(f"drop view if exists temp.{name};" for name in VIEWS if name not in wanted)
-    connection.execute(f"{_moments(window, earlier)}set variable most = {NO_LIMIT};{dropped}")
-    periods = (("calls", "calls_summed", "", window), ("calls_before", "calls_summed_before", "before_", earlier))
-    of_calls = [(name, prefix, period) for name, _, prefix, period in periods if name in wanted]
-    for name, prefix, period in of_calls:
-        connection.execute(_view(name, prefix, period, Scope(window, None, scope.properties)))
-    if scope.where is not None:
-        try:
-            for name, prefix, period in of_calls:
-                connection.execute(_view(name, prefix, period, scope))
-            connection.execute("explain select count(*) from calls")  # finds text in place of a number
-        except OF_THE_SQL as error:
-            raise BadCondition(scope.where, error) from error
     has = summed.columns(connection) if scope.groups is not None else frozenset()
     where = summed.read_condition(connection, scope.where) if has and scope.where is not None else None
+    made: list[Made] = []
+    periods = (("calls", "calls_summed", "", window), ("calls_before", "calls_summed_before", "before_", earlier))
+    for name, _, prefix, period in periods:
+        if name in wanted:
+            made.append(_view(name, prefix, period, scope))
     for name, summed_name, _, period in periods:
         if summed_name in wanted and has and summed.can_answer(period, groups, where, has):
-            connection.execute(summed.view_of_summaries(summed_name, period, scope.properties, where, has))
+            made.append(summed.view_of_summaries(summed_name, period, scope.properties, where, has))
         elif summed_name in wanted:
-            connection.execute(summed.view_of_calls(summed_name, name))
+            made.append(summed.view_of_calls(summed_name, name))
     if "calls_in_brief" in wanted:
-        connection.execute(summed.brief_view(window, where, has))
+        made.append(summed.brief_view(window, where, has))
     if "calls_timed" in wanted:
-        connection.execute(summed.timed_view(window, groups, where, has))
+        made += summed.timed_view(window, groups, where, has)
     if "calls_saved" in wanted:
-        connection.execute(summed.saved_view(connection, window, groups, scope.properties, where, has))
+        made.append(summed.saved_view(connection, window, groups, scope.properties, where, has))
     if "calls_hit" in wanted:
-        connection.execute(summed.hits_view(window, where, has))
+        made.append(summed.hits_view(window, where, has))
+    return made
+
+
+def _make(connection: Connection, scope: Scope, made: Sequence[Made], *, temporary: bool = True) -> None:
+    """Raises BadCondition. What is wrong with a view of calls without the condition is no mistake of the condition."""
+    of_calls = [each for each in made if each.name in ("calls", "calls_before")]
+    others = [each for each in made if each not in of_calls]
+    if scope.where is not None and of_calls:
+        without = replace(scope, where=None)
+        for each in of_calls:
+            prefix, window = ("", scope.window) if each.name == "calls" else ("before_", before(scope.window))
+            connection.execute(_view(each.name, prefix, window, without).text(temporary=temporary))
+    try:
+        for each in of_calls:
+            connection.execute(each.text(temporary=temporary))
+        if scope.where is not None and of_calls:
+            connection.execute("explain select count(*) from calls")  # finds text in place of a number
+    except OF_THE_SQL as error:
+        if scope.where is None:
+            raise
+        raise BadCondition(scope.where, error) from error
+    for each in others:
+        connection.execute(each.text(temporary=temporary))
 
 
 def named_in(sql: str) -> frozenset[str]:
@@ -134,6 +163,7 @@ def set_variables(connection: Connection, values: Mapping[str, object]) -> None:
 
 def printed_views() -> str:
     """The same as text for `duckdb -init`, after the text of `lake.view_definitions`: the last 30 days, in UTC."""
+    made = _text_of([_view("calls", "", EVER, Scope(EVER)), _view("calls_before", "before_", EVER, Scope(EVER))])
     return f"""-- The questions of heliograph (analysis/reports/sql) are about these calls. Set the variables to ask about others.
 set variable since = now() - interval 30 days;
 set variable until = timestamptz '9999-12-31';
@@ -141,21 +171,21 @@ set variable before_since = now() - interval 60 days;
 set variable before_until = now() - interval 30 days;
 set variable most = 100;
 
-{_view("calls", "", EVER, Scope(EVER))};
+{made}"""
 
-{_view("calls_before", "before_", EVER, Scope(EVER))};
 
-{summed.view_of_calls("calls_summed", "calls")};
-
-{summed.view_of_calls("calls_summed_before", "calls_before")};
-
-{summed.brief_view_of_summed()};
-
-{summed.timed_view_of_calls()};
-
-{summed.saved_view_of_calls()};
-
-{summed.hits_view_of_calls()};"""
+def _text_of(of_calls: Sequence[Made]) -> str:
+    """These and all views that are made of them."""
+    made = [
+        *of_calls,
+        summed.view_of_calls("calls_summed", "calls"),
+        summed.view_of_calls("calls_summed_before", "calls_before"),
+        summed.brief_view_of_summed(),
+        *summed.timed_view_of_calls(),
+        summed.saved_view_of_calls(),
+        summed.hits_view_of_calls(),
+    ]
+    return "".join(f"{each.text()};\n\n" for each in made).rstrip()
 
 
 def _reason(error: duckdb.Error) -> str:
@@ -172,17 +202,8 @@ def _reason(error: duckdb.Error) -> str:
 def printed_scope(scope: Scope) -> str:
     """The views of one scope as text, for `duckdb -init`, after the text of `lake.view_definitions`."""
     earlier = before(scope.window)
-    views = (
-        _view("calls", "", scope.window, scope),
-        _view("calls_before", "before_", earlier, scope),
-        summed.view_of_calls("calls_summed", "calls"),
-        summed.view_of_calls("calls_summed_before", "calls_before"),
-        summed.brief_view_of_summed(),
-        summed.timed_view_of_calls(),
-        summed.saved_view_of_calls(),
-        summed.hits_view_of_calls(),
-    )
-    return f"{_moments(scope.window, earlier)}\n{';\n\n'.join(views)};\n"
+    of_calls = [_view("calls", "", scope.window, scope), _view("calls_before", "before_", earlier, scope)]
+    return f"{_moments(scope.window, earlier)}\n{_text_of(of_calls)}\n"
 
 
 def _moments(window: Window, earlier: Window) -> str:
@@ -196,12 +217,11 @@ def _moments(window: Window, earlier: Window) -> str:
     return "".join(f"set variable {name} = timestamptz '{moment}';\n" for name, moment in moments.items())
 
 
-def _view(name: str, prefix: str, window: Window, scope: Scope) -> str:
+def _view(name: str, prefix: str, window: Window, scope: Scope) -> Made:
     """The days are compared, too: then the files of other days are not opened."""
     since, until = (f"cast(getvariable('{prefix}{end}') as timestamptz)" for end in ("since", "until"))
     condition = f" where (\n{scope.where}\n)" if scope.where is not None else ""  # a comment in it ends with its line
-    return f"""create or replace temp view {name} as
-select * from (
+    sql = f"""select * from (
     select
         *,
         {selected(window, scope.properties)}
@@ -210,3 +230,4 @@ select * from (
         date between cast({since} as date) and cast(cast({until} as timestamp) - interval 1 microsecond as date)
         and started_at >= {since} and started_at < {until}
 ){condition}"""
+    return Made("view", name, sql)

@@ -52,13 +52,13 @@ from analysis.lake import Connection
 from analysis.quoting import quoted
 from analysis.reports.dimensions import EXPRESSIONS, PROPERTY, TIMES, selected
 from analysis.reports.window import Window
+from analysis.shared_views import Made
 
 _BEGIN: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
 PERCENTILES: Final = (0.5, 0.95, 0.99)
-_QUANTILES: Final = (
-    f"create or replace temp macro timed_percentiles(ms, place, total) as quantile_cont(ms, {list(PERCENTILES)})"
-)
+_TIMED_PERCENTILES: Final = "timed_percentiles(ms, place, total)"
+_QUANTILES: Final = Made("macro", _TIMED_PERCENTILES, f"quantile_cont(ms, {list(PERCENTILES)})")
 _ONE_DATE: Final = "date '1970-01-01' as timed_date"  # of rows that stand for calls of several days
 _COUNTS: Final = """if(error_type is null, 0, call_count) as error_count,
     if(cost_nanousd is null, call_count, 0) as unpriced_count"""
@@ -94,40 +94,39 @@ _HITS: Final = _Source(
 _TIMES: Final = _Source("lake_times", times_of_calls, HOUR, _OF_BRIEF | set(TIMES_GROUPS))
 
 
-def view_of_calls(name: str, calls: str) -> str:
-    """SQL of the view over the calls themselves."""
+def view_of_calls(name: str, calls: str) -> Made:
+    """The view over the calls themselves."""
     others = ", ".join(f"{of_one} as {column}" for column, of_one, _ in OTHERS if column != "call_count")
-    return f"""create or replace temp view {name} as
-select *, 1 as call_count, {others}, if(error_type is null, 0, 1) as error_count, if(cost_nanousd is null, 1, 0) as unpriced_count
-from {calls}"""
+    counts = "if(error_type is null, 0, 1) as error_count, if(cost_nanousd is null, 1, 0) as unpriced_count"
+    return Made("view", name, f"select *, 1 as call_count, {others}, {counts}\nfrom {calls}")
 
 
 def view_of_summaries(
     name: str, window: Window, properties: tuple[str, ...], where: Condition | None, has: frozenset[str]
-) -> str:
-    """SQL of the view over the summaries; `has`: the columns that they can be asked for."""
+) -> Made:
+    """The view over the summaries; `has`: the columns that they can be asked for."""
     lacks = ", ".join(sorted({*COLUMNS} - has | {name for name, _ in SAVED}))
     rows = _rows(_FULL, window, selected(window, properties), where, f"* exclude ({lacks})")
-    return f"create or replace temp view {name} as\nselect * exclude (started_at), {_COUNTS} from ({rows})"
+    return Made("view", name, f"select * exclude (started_at), {_COUNTS} from ({rows})")
 
 
-def brief_view(window: Window, where: Condition | None, has: frozenset[str]) -> str:
-    """SQL of the view `calls_in_brief`, after `calls_summed` was made."""
+def brief_view(window: Window, where: Condition | None, has: frozenset[str]) -> Made:
+    """The view `calls_in_brief`, to be made after `calls_summed`."""
     if has and _can_answer(_BRIEF, window, (), where):
-        return f"create or replace temp view calls_in_brief as\nselect *, {_COUNTS} from ({_brief_rows(window, where)})"
+        return Made("view", "calls_in_brief", f"select *, {_COUNTS} from ({_brief_rows(window, where)})")
     return brief_view_of_summed()
 
 
-def brief_view_of_summed() -> str:
+def brief_view_of_summed() -> Made:
     """The same out of `calls_summed`, whatever that is made of."""
     names = ", ".join(("model", *(name for name in BRIEF_COLUMNS if name in COLUMNS and name != "started_at")))
-    return (
-        f"create or replace temp view calls_in_brief as select {names}, error_count, unpriced_count from calls_summed"
-    )
+    return Made("view", "calls_in_brief", f"select {names}, error_count, unpriced_count from calls_summed")
 
 
-def timed_view(window: Window, groups: Sequence[str], where: Condition | None, has: frozenset[str]) -> str:
-    """SQL of the view `calls_timed` and of its macro. `groups`: what its rows will be grouped by, no more and no less."""
+def timed_view(
+    window: Window, groups: Sequence[str], where: Condition | None, has: frozenset[str]
+) -> tuple[Made, Made]:
+    """The view `calls_timed` and, before it, its macro. `groups`: what its rows will be grouped by, no more and no less."""
     if not (has and _can_answer(_TIMES, window, groups, where)):
         return timed_view_of_calls()
     columns = "".join(f"{quoted(name)}, " for name in dict.fromkeys(groups))
@@ -135,22 +134,21 @@ def timed_view(window: Window, groups: Sequence[str], where: Condition | None, h
     is_exact = "hour" in groups
     macro, times = _exact_times(columns) if is_exact else _ranked_times(columns, window, where)
     timed_date = "date as timed_date" if is_exact else _ONE_DATE
-    return f"""{macro};
-create or replace temp view calls_timed as
-select
+    sql = f"""select
     {columns}call_count, error_count, output_tokens, cost_nanousd, {", ".join(name for name, _ in SPEEDS)},
     {timed_date}, null as timed_ms, null as timed_first_token_ms, null as timed_place, null as timed_total
 from (select *, {_COUNTS} from ({_brief_rows(window, where)}))
 union all by name
 {times}"""
+    return macro, Made("view", "calls_timed", sql)
 
 
-def _ranked_times(columns: str, window: Window, where: Condition | None) -> tuple[str, str]:
+def _ranked_times(columns: str, window: Window, where: Condition | None) -> tuple[Made, str]:
     """The macro, and SQL of the times out of the summaries."""
     percentiles = ", ".join(f"min(ms) filter (where place > floor({share} * (total - 1)))" for share in PERCENTILES)
     rows = _rows(_TIMES, window, _selected_names(window), where)
     return (
-        f"create or replace temp macro timed_percentiles(ms, place, total) as [{percentiles}]",
+        Made("macro", _TIMED_PERCENTILES, f"[{percentiles}]"),
         f"""select
     {columns}0 as call_count, 0 as error_count, {_ONE_DATE}, timed_ms, timed_first_token_ms,
     sum(timed_count) over (partition by {columns}timed_ms is null order by timed_ms, timed_first_token_ms) as timed_place,
@@ -161,7 +159,7 @@ from (
     )
 
 
-def _exact_times(columns: str) -> tuple[str, str]:
+def _exact_times(columns: str) -> tuple[Made, str]:
     """The macro, and SQL of the times of the calls themselves."""
     return _QUANTILES, (
         f"select {columns}0 as call_count, 0 as error_count, date as timed_date, timed_ms, timed_first_token_ms"
@@ -169,11 +167,10 @@ def _exact_times(columns: str) -> tuple[str, str]:
     )
 
 
-def timed_view_of_calls() -> str:
+def timed_view_of_calls() -> tuple[Made, Made]:
     """The same over the calls themselves: exact."""
-    return f"""{_QUANTILES};
-create or replace temp view calls_timed as
-select *, date as timed_date, null as timed_place, null as timed_total from ({timed_calls("calls")})"""
+    sql = f"select *, date as timed_date, null as timed_place, null as timed_total from ({timed_calls('calls')})"
+    return _QUANTILES, Made("view", "calls_timed", sql)
 
 
 def saved_view(
@@ -183,8 +180,8 @@ def saved_view(
     properties: tuple[str, ...],
     where: Condition | None,
     has: frozenset[str],
-) -> str:
-    """SQL of the view `calls_saved`. `groups`: what its rows will be grouped by, properties among them."""
+) -> Made:
+    """The view `calls_saved`. `groups`: what its rows will be grouped by, properties among them."""
     first, last = _whole_steps(_FULL, window)
     if not (has and can_answer(window, groups, where, has)) or _any_unfound(connection, first, last):
         return saved_view_of_calls()
@@ -197,13 +194,13 @@ def saved_view(
         f"select * from {view} where {_within(begin, end)} and cache_reference_id is not null"
         for view, begin, end in _not_summed(_FULL, window)
     ]
-    return f"""create or replace temp view calls_saved as
-with hits as not materialized (
+    sql = f"""with hits as not materialized (
     {_fitting(others, names, where)}
 )
 select * exclude ({lacks}) from ({known})
 union all by name
 {_with_saved("hits")}"""
+    return Made("view", "calls_saved", sql)
 
 
 def _any_unfound(connection: Connection, begin: datetime, end: datetime) -> bool:
@@ -212,9 +209,9 @@ def _any_unfound(connection: Connection, begin: datetime, end: datetime) -> bool
     return bool(connection.execute(sql).fetchall())
 
 
-def saved_view_of_calls() -> str:
+def saved_view_of_calls() -> Made:
     """The same over the calls themselves."""
-    return f"create or replace temp view calls_saved as\n{_with_saved('calls')}"
+    return Made("view", "calls_saved", _with_saved("calls"))
 
 
 def _with_saved(hits: str) -> str:
@@ -227,17 +224,18 @@ from {hits} join ( -- ids may repeat
 ) as originals using (cache_reference_id)"""
 
 
-def hits_view(window: Window, where: Condition | None, has: frozenset[str]) -> str:
-    """SQL of the view `calls_hit`."""
+def hits_view(window: Window, where: Condition | None, has: frozenset[str]) -> Made:
+    """The view `calls_hit`."""
     if not (has and _can_answer(_HITS, window, (), where)):
         return hits_view_of_calls()
     rows = _rows(_HITS, window, selected(window, (), frozenset({*TIMES, *_HITS.names})), where)
-    return f"create or replace temp view calls_hit as\n{rows}"
+    return Made("view", "calls_hit", rows)
 
 
-def hits_view_of_calls() -> str:
+def hits_view_of_calls() -> Made:
     """The same over the calls themselves."""
-    return f"create or replace temp view calls_hit as\nselect * from (select *, cast(null as bigint) as original_ms from calls) where {IS_HIT}"
+    sql = f"select * from (select *, cast(null as bigint) as original_ms from calls) where {IS_HIT}"
+    return Made("view", "calls_hit", sql)
 
 
 def _brief_rows(window: Window, where: Condition | None) -> str:

@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from addon.settling.parquet import arrow_schema, read_parts, write_parquet
 from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
-from addon.storage.lake import duckdb_columns, visible_files
+from addon.storage.lake import Listing, duckdb_columns, visible_files
 from addon.storage.record import SCHEMA_VERSION, TABLES, BodyRow, EventRow, RequestRow
 from tests.storage.calls import events
 
@@ -132,6 +133,27 @@ def test_what_is_torn_or_foreign_is_named_and_not_read(folders: Folders) -> None
     listing = visible_files(folders.data, "requests")
     assert listing.parquet == [good]
     assert sorted(listing.foreign) == sorted([torn, empty, foreign, *strays, other])
+
+
+def test_a_day_that_was_read_before_is_read_again_once_something_came_or_went(folders: Folders) -> None:
+    first = write(folders, SEGMENT, FULL)
+
+    def visible(changed_at: float) -> Listing:
+        os.utime(first.parent, (changed_at, changed_at))  # a folder that changed just now is read each time
+        found = visible_files(folders.data, "requests")
+        assert visible_files(folders.data, "requests") == found
+        return found
+
+    assert visible(1000).parquet == [first]
+    second = write(folders, f"{SEGMENT}x", BARE)
+    assert visible_files(folders.data, "requests").parquet == [first, second]
+    assert visible(2000).parquet == [first, second]
+    second.write_bytes(b"torn")
+    assert visible(3000).foreign == [second]
+    second.write_bytes(first.read_bytes())  # mended in its place, which its folder does not tell
+    assert visible(3000).parquet == [first, second]
+    first.unlink()
+    assert visible(4000).parquet == [second]
 
 
 def test_an_empty_data_folder_has_no_files(folders: Folders) -> None:
