@@ -18,10 +18,11 @@ _BY_USER_AGENT: Final = (
     ("agents/python", "openai-agents"),
     ("pydantic-ai/", "pydantic-ai"),
 )
+_WITHIN_USER_AGENT: Final = ((" google-adk/", "google-adk"),)  # behind that of Google's SDK; 2.13.0
 # The Agent SDK runs Claude Code, and says so in its brackets: `claude-cli/2.1.329 (external, sdk-py, agent-sdk/0.2.186)`.
 _AGENT_SDK: Final = "agent-sdk/"
 # Their user agent is that of the SDK below them. `cn` is Continue's.
-_BY_COMMAND: Final = {"aider": "aider", "pi": "pi", "node cn": "continue"}
+_BY_COMMAND: Final = {"aider": "aider", "cline": "cline", "copilot": "copilot", "node cn": "continue", "pi": "pi"}
 SUB_AGENT: Final = "sub-agent"
 _LONGEST_NAME: Final = 100
 
@@ -36,4 +37,5 @@ def _main_agent(client: str, command: str | None) -> str | None:
     found = next((name for begin, name in _BY_USER_AGENT if client.startswith(begin)), None)
     if found == "claude-code" and _AGENT_SDK in client:
         return "claude-agent-sdk"
+    found = found or next((name for part, name in _WITHIN_USER_AGENT if part in client), None)
     return found or _BY_COMMAND.get(command or "")

@@ -35,7 +35,8 @@ TOOLS: Final[dict[str, Body]] = {
     "Bash": {"command": "git status", "description": "Look"},  # Claude Code
     "exec_command": {"cmd": "git status"},  # Codex
     "list_directory": {"dir_path": "."},  # Gemini CLI
-    "bash": {"command": "git status", "description": "Look"},  # opencode
+    "bash": {"command": "git status", "description": "Look"},  # opencode, Copilot
+    "run_commands": {"commands": ["git status"]},  # Cline
     SUB_AGENT: {"description": "Look", "prompt": "Where is my parcel?", "subagent_type": "general-purpose"},
 }
 

@@ -65,6 +65,10 @@ models:
   - {name: mini, provider: openai, model: gpt-4o-mini, apiKey: sk-test, roles: [chat]}
 """
 
+OPENAI_URL: Final = "https://api.openai.com/v1"
+# With a key of one's own; without, its calls go to GitHub.
+COPILOT: Final = {"COPILOT_PROVIDER_API_KEY": "sk-test", "COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false"}
+
 CLIENTS: Final = (
     Client(
         name="claude-code",
@@ -244,6 +248,39 @@ CLIENTS: Final = (
         process=r"opencode.*",
         session=opencode_session,
         variables={"OPENAI_API_KEY": "sk-test", "OPENCODE_DISABLE_AUTOUPDATE": "1"},
+    ),
+    *(
+        Client(
+            name=name,
+            packages=("@github/copilot",),
+            registry="npm",
+            command=("copilot", "-p", PROMPT, "--allow-all-tools"),
+            calls=calls,
+            user_agent=r"(OpenAI|Anthropic)/JS .*",
+            process=r"copilot",
+            variables=COPILOT | {"COPILOT_MODEL": calls[0].model, "COPILOT_PROVIDER_BASE_URL": url} | more,
+        )
+        for name, url, more, calls in (
+            # The fake chat completions call no tool.
+            ("copilot", OPENAI_URL, {}, (Call(provider="openai", operation="chat", model="gpt-4o-mini"),)),
+            (
+                *("copilot-responses", OPENAI_URL, {"COPILOT_PROVIDER_WIRE_API": "responses"}),
+                (Call(provider="openai", operation="responses", model="gpt-5"),) * 2,
+            ),
+            (
+                *("copilot-anthropic", "https://api.anthropic.com", {"COPILOT_PROVIDER_TYPE": "anthropic"}),
+                (Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
+            ),
+        )
+    ),
+    Client(
+        name="cline",
+        packages=("cline",),
+        registry="npm",
+        command=("cline", "-P", "anthropic", "-k", "sk-ant-test", "-m", "claude-haiku-4-5", PROMPT),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
+        user_agent=r"ai-sdk/anthropic/.*",
+        process=r"cline",
     ),
     Client(
         name="aider",

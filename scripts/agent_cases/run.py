@@ -54,7 +54,8 @@ def run(client: Client, programs: Path, node: Path | None, home: Path) -> Run:
             status = _run_client(client, _environ(client, programs, node, home), home, folder, address)
         calls = [call for provider in providers.values() for call in provider.calls]
         others = [f"{provider.name} {asked}" for provider in providers.values() for asked in provider.others]
-    sql = "select * from requests order by started_at"
+    # A client may ask how many tokens a prompt has; the fake provider does not tell.
+    sql = "select * from requests where operation_name is distinct from 'count_tokens' order by started_at"
     rows = list(Lake(home / "data").ask(lambda connection: fetch(connection, sql)).records())
     said, proxy_said = ((home / name).read_text(errors="replace") for name in ("client.txt", "proxy.txt"))
     return Run(status, said, rows, sorted(calls, key=lambda call: call.at), others, proxy_said, folder)

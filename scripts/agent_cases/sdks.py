@@ -93,6 +93,11 @@ CLIENTS: Final = (
         *(GPT[0], RESPONSES[0], CLAUDE[1], GEMINI[0]),
     ),
     _python("openai-agents", "openai_agents_python.py", ("openai-agents",), r"Agents/Python .*", *RESPONSES),
+    _python("crewai", "crewai_python.py", ("crewai",), r".+", *GPT),
+    _python("google-adk", "google_adk_python.py", ("google-adk",), r"google-genai-sdk/.*", *GEMINI),
+    _python("strands", "strands_python.py", ("strands-agents", "openai", "anthropic"), r".+", GPT[1], CLAUDE[1]),
+    _python("smolagents", "smolagents_python.py", ("smolagents", "openai", "litellm"), r".+", *GPT, *CLAUDE),
+    _python("dspy", "dspy_python.py", ("dspy",), r".+", GPT[0], CLAUDE[0]),
     # Its cloud; on this machine it is not sent through a proxy (NO_PROXY), and costs nothing.
     _python(
         *("ollama-python", "ollama_python.py", ("ollama",), r"ollama-python/.*"),
@@ -115,5 +120,18 @@ CLIENTS: Final = (
     _node(
         *("vercel-ai", "vercel_ai.mjs", ("ai", "@ai-sdk/openai", "@ai-sdk/anthropic"), r"ai(-sdk-\w+)?/.*"),
         *(*RESPONSES, *GPT, *CLAUDE),
+    ),
+    _node(
+        *("mastra", "mastra.mjs", ("@mastra/core", "@ai-sdk/openai", "@ai-sdk/anthropic"), r".+"),
+        *(*RESPONSES, *CLAUDE),
+    ),
+    _node(
+        *(
+            "langchain-node",
+            "langchain_node.mjs",
+            ("@langchain/openai", "@langchain/anthropic", "@langchain/core"),
+            r".+",
+        ),
+        *(*GPT, *CLAUDE),
     ),
 )

@@ -15,6 +15,7 @@ from addon.metering.agent_names import agent_name
         ("QwenCode/0.24.4 (linux; x64)", "qwen-code"),
         ("opencode/1.18.33 ai-sdk/provider-utils/4.0.1 runtime/bun/1.3.14", "opencode"),
         ("Agents/Python 0.24.0", "openai-agents"),
+        ("google-genai-sdk/2.34.0 gl-python/3.13.0 google-adk/2.13.0 gl-python/3.13.0", "google-adk"),
         ("OpenAI/Python 3.52.0", None),
         ("not claude-cli/1", None),
         ("", None),
@@ -29,6 +30,8 @@ def test_the_command_names_one_that_speaks_as_its_sdk() -> None:
     assert agent_name("OpenAI/Python 2.20.0", "aider", None) == "aider"
     assert agent_name("Anthropic/JS 0.91.1", "pi", None) == "pi"
     assert agent_name("ls/JS 5.23.2", "node cn", None) == "continue"
+    assert agent_name("OpenAI/JS 5.20.1", "copilot", None) == "copilot"
+    assert agent_name("ai-sdk/anthropic/4.0.42", "cline", None) == "cline"
     assert agent_name("OpenAI/Python 2.20.0", "python", None) is None
     assert agent_name("codex_exec/0.169.0", "aider", None) == "codex"
 
