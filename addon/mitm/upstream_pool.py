@@ -14,8 +14,10 @@ import asyncio
 import itertools
 import select
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 from mitmproxy.connection import ConnectionState, Server
@@ -49,10 +51,6 @@ class _Kept:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     since: float = field(default_factory=time.monotonic)
-
-    @property
-    def has_rested(self) -> bool:
-        return time.monotonic() - self.since >= REST_S
 
     @property
     def is_silent(self) -> bool:
@@ -115,8 +113,9 @@ class UpstreamPool:
     def take(self, scope: Scope, http_layer: HttpLayer) -> Server | None:
         """Gives a connection to another caller. None: no living one is kept."""
         handler = self._handler_of(http_layer.context.client.id)
-        rested = [kept for kept in self._kept.get(scope, ()) if kept.has_rested] if handler else []
-        for kept in reversed(rested):
+        of_scope = self._kept.get(scope, []) if handler else []  # the oldest first
+        rested = bisect_right(of_scope, time.monotonic() - REST_S, key=attrgetter("since"))
+        for kept in reversed(of_scope[:rested]):
             self._forget(kept)
             if not kept.is_silent:
                 kept.writer.close()
