@@ -8,12 +8,13 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
 type Address = tuple[str, int]
+type Ends = tuple[Address, Address]  # of a connection: the caller's and ours
 
 # linux/netlink.h, linux/inet_diag.h
 _NETLINK_SOCK_DIAG: Final = 4
@@ -38,22 +39,29 @@ class Holders:
     def __init__(self) -> None:
         self._lately: dict[int, None] = {}
 
-    def process_id(self, caller: Address, own: Address) -> int | None:
-        """The process that holds the caller's end. Raises OSError where the kernel does not tell of sockets."""
-        found = _uid_and_inode(caller, own)
-        if found is None:
-            return None
-        uid, inode = found
-        link = f"socket:[{inode}]"
-        for pid in self._candidates(uid):
-            if _holds(pid, link):
-                self._remember(pid)
-                return pid
-        return None
+    def process_ids(self, wanted: Iterable[Ends]) -> dict[Ends, int]:
+        """The processes that hold the callers' ends, where they are found. Each process is looked through once for all of them.
+        Raises OSError where the kernel does not tell of sockets."""
+        by_user: dict[int, dict[str, Ends]] = {}  # by the name that the socket has in /proc
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as kernel:
+            kernel.settimeout(1)
+            for ends in wanted:
+                if told := _uid_and_inode(kernel, *ends):
+                    uid, inode = told
+                    by_user.setdefault(uid, {})[f"socket:[{inode}]"] = ends
+        found: dict[Ends, int] = {}
+        for uid, links in by_user.items():
+            for pid in self._candidates(uid):
+                for link in _held(pid, links):
+                    found[links.pop(link)] = pid
+                    self._remember(pid)
+                if not links:
+                    break
+        return found
 
     def _candidates(self, uid: int) -> Iterator[int]:
         """Processes of that user: those found lately, then all, the newest first."""
-        yield from reversed(self._lately)
+        yield from reversed(list(self._lately))
         for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), reverse=True):  # noqa: PTH208  Path is slow here
             with contextlib.suppress(OSError):
                 if os.stat(f"/proc/{pid}").st_uid == uid:  # noqa: PTH116
@@ -66,17 +74,25 @@ class Holders:
             del self._lately[next(iter(self._lately))]
 
 
-def _holds(pid: int, link: str) -> bool:
+def _held(pid: int, links: Iterable[str]) -> set[str]:
+    """Those of the links that are among a process's descriptors."""
     try:
         folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        return False
+        return set()
+    left, found = set(links), set[str]()
     try:
-        return any(_link(descriptor, folder) == link for descriptor in os.listdir(folder))  # noqa: PTH208
+        for descriptor in os.listdir(folder):  # noqa: PTH208
+            if (link := _link(descriptor, folder)) in left:
+                found.add(link)
+                left.remove(link)
+                if not left:
+                    break
     except OSError:
-        return False
+        pass
     finally:
         os.close(folder)
+    return found
 
 
 def _link(descriptor: str, folder: int) -> str | None:
@@ -86,17 +102,15 @@ def _link(descriptor: str, folder: int) -> str | None:
         return None
 
 
-def _uid_and_inode(caller: Address, own: Address) -> tuple[int, int] | None:
+def _uid_and_inode(kernel: socket.socket, caller: Address, own: Address) -> tuple[int, int] | None:
     """Of the socket at the caller's end; None: it is closed. Raises OSError."""
     here, there = _ip(caller[0]), _ip(own[0])
     family = socket.AF_INET if here.version == 4 else socket.AF_INET6
     ends = _SOCKET.pack(caller[1], own[1], here.packed, there.packed)
     asked = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE) + ends + _SOCKET_TAIL
     head = _HEAD.pack(_HEAD.size + len(asked), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _NETLINK_SOCK_DIAG) as kernel:
-        kernel.settimeout(1)
-        kernel.send(head + asked)
-        told = kernel.recv(1024)
+    kernel.send(head + asked)
+    told = kernel.recv(1024)
     is_error = _HEAD.unpack_from(told)[1] != _SOCK_DIAG_BY_FAMILY
     if is_error or told[_ENDS_AT : _ENDS_AT + len(ends)] != ends:
         return None  # no such socket; in its place the kernel names one that listens

@@ -16,6 +16,9 @@ type Address = tuple[str, int]
 
 MOST_WAITING: Final = 1000  # connections; those beyond stay unknown
 _AGAIN_S: Final = 30.0  # after its process ended
+# A question that comes by itself is passed on at once. Those that follow so soon go together: each message and its answer wake
+# both processes, which costs more than a fifth of a call on a new connection.
+_GATHER_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,12 @@ class CallerLookup:
 
     async def _write(self, stdin: asyncio.StreamWriter) -> None:
         while True:
-            stdin.write(await self._questions.get())
+            questions = [await self._questions.get()]
+            while not self._questions.empty():
+                questions.append(self._questions.get_nowait())
+            stdin.write(b"".join(questions))
             await stdin.drain()
+            await asyncio.sleep(_GATHER_S)
 
     def _take(self, line: bytes) -> None:
         said = orjson.loads(line)

@@ -23,11 +23,8 @@ from typing import Any, Final
 
 import psutil
 
-from addon.callers.linux import Holders
+from addon.callers.linux import Address, Ends, Holders
 from addon.callers.repository import repository_of
-
-type Address = tuple[str, int]
-type Ends = tuple[Address, Address]  # of a connection: the caller's and ours
 
 LONGEST_COMMAND: Final = 200
 # With many new connections this process takes at most a twentieth of a core. A quarter of a second of CPU is saved up for
@@ -113,8 +110,7 @@ class Finder:
         """The process that holds the caller's end of each connection, as far as we may see it."""
         if self._holders:
             try:
-                found = {ends: self._holders.process_id(*ends) for ends in wanted}
-                return {ends: pid for ends, pid in found.items() if pid}
+                return self._holders.process_ids(wanted)
             except OSError:  # a kernel, or a sandbox, without this
                 self._holders = None
         wanted = set(wanted)

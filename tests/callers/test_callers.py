@@ -1,6 +1,7 @@
 """Which program called: names of commands and repositories, and the process behind a real connection."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -135,6 +136,38 @@ def test_the_process_behind_a_connection_is_found(repository: Path) -> None:
     assert found.command.startswith("python") and found.command.endswith(" ask.py")
     assert (found.cwd, found.repository) == (str(repository), "shop")
     assert unknown is None
+
+
+def test_the_connections_of_two_programs_that_are_asked_about_at_once_are_told_apart(tmp_path: Path) -> None:
+    program = """
+import socket, sys
+made = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(3)]
+for each in made:
+    each.sendall(sys.argv[0][:1].encode())
+for each in made:
+    each.recv(1)
+"""
+
+    async def ask() -> list[tuple[str, CallerProcess | None]]:
+        lookup, waiting = CallerLookup(), []
+        with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as open_here:
+            own = server.getsockname()
+            for name in ("a.py", "b.py"):
+                (tmp_path / name).write_text(program)
+                await asyncio.create_subprocess_exec(sys.executable, name, str(own[1]), cwd=tmp_path)
+            for _ in range(6):
+                connection, address = await asyncio.to_thread(server.accept)
+                open_here.enter_context(connection)
+                waiting.append((await asyncio.to_thread(connection.recv, 1), address))
+            answers = [(name.decode(), lookup.ask(address, own)) for name, address in waiting]
+            found = [(name, await answer) for name, answer in answers if answer]
+        await lookup.stop()
+        return found
+
+    found = asyncio.run(ask())
+    assert sorted(name for name, _ in found) == [*"aaabbb"]
+    for name, process in found:
+        assert process and process.command and process.command.endswith(f" {name}.py")
 
 
 def test_what_waits_when_the_proxy_ends_is_unknown() -> None:
