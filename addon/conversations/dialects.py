@@ -24,6 +24,7 @@ from addon.conversations import (
     nova_sonic,
     ollama,
     openai_chat,
+    openai_live,
     openai_realtime,
     openai_responses,
 )
@@ -54,6 +55,7 @@ _BY_NAME: Final = {
     **dict.fromkeys(("interactions", "retrieve_interaction", "cancel_interaction"), gemini_interactions.DIALECT),
     "conversations": mistral_conversations.DIALECT,
     "realtime": openai_realtime.DIALECT,
+    "live": openai_live.DIALECT,
     **dict.fromkeys(
         (
             *("embeddings", "moderation", "speech", "transcription", "translation", "video_generation"),

@@ -200,6 +200,9 @@ def live_prompt(request: Json) -> Prompt:
     setup = prompt(at(request, "session", "setup"))
     told = [*items(at(request, "input")), *listed(at(request, "response"))]
     found = [one for given in told for one in _client_messages(given)]
+    heard = [string(at(given, "serverContent", "inputTranscription", "text")) or "" for given in told]
+    if words := "".join(heard):  # comes in pieces
+        found.append(message("user", [text(words)]))
     if sound := at(request, "sound"):
         found.append(message("user", [odd(sound, "sound")]))
     return Prompt(

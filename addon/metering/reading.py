@@ -28,13 +28,14 @@ TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN = 4, 3
 # The pattern takes time with the square of the length, and nobody honest is called by more than a line.
 LONGEST_CLAIM: Final = 1000
 OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]{36})")
-# Where a request names its model: the second and third are Hyperbolic's and Novita's, then watsonx's, the others Bedrock's (its
-# agents' runtime names it deep inside).
+# Where a request names its model: the second and third are Hyperbolic's and Novita's, then watsonx's and that of a live session
+# of OpenAI's, the others Bedrock's (its agents' runtime names it deep inside).
 _MODEL_AT: Final = (
     ("model",),
     ("model_name",),
     ("request", "model_name"),
     ("model_id",),
+    ("response", "session", "model"),
     ("modelId",),
     ("foundationModel",),
     ("retrieveAndGenerateConfiguration", "knowledgeBaseConfiguration", "modelArn"),
@@ -182,8 +183,10 @@ def settle_usage(
     if reading.usage and (is_last or reading.finish_reasons or not is_stream):
         return reading.usage, "provider"
     began = reading.usage or reading.response_id or reading.text or reading.other_output
-    if not is_stream or not began or operation.prompt_text is None or (reading.usage_raw and not reading.usage):
+    if not is_stream or not began or (reading.usage_raw and not reading.usage):
         return None, None
+    if operation.prompt_text is None:  # its words are not its tokens: what was stated so far is all that is known
+        return reading.usage, "estimated" if reading.usage else None
     model = reading.response_model or string(at(request, "model"))
     stated = reading.usage or Usage()
     input_tokens, output_tokens = stated.input_tokens, stated.output_tokens

@@ -6,13 +6,12 @@ Where a line's documentation is not opened here, host and base path are those of
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, gateways, media, openai_shaped
-from addon.providers.fields import amount
-from addon.providers.model import Asked, Json, Operation, Provider, Reading
+from addon.providers.completed import with_stated_cost
+from addon.providers.model import Json, Provider
 
 _SHAPED: Final = ("chat", "text_completion", "embeddings", "responses")
 _SOLD: Final = ("images", "speech", "transcription", "translation", "rerank")
@@ -45,27 +44,13 @@ def company(
         name=name,
         origin=f"https://{host}",
         hosts=(host + below, *more),
-        operations=tuple(_with_cost(operation, cost_header) for operation in operations) if cost_header else operations,
+        operations=tuple(with_stated_cost(operation, cost_header) for operation in operations)
+        if cost_header
+        else operations,
         plan_hosts=frozenset(plan for plan in plans if not plan.startswith("/")),
         plan_paths=tuple(plan for plan in plans if plan.startswith("/")),
         source=source,
     )
-
-
-def _with_cost(operation: Operation, header: str) -> Operation:
-    """The same, whose cost a header of the answer may state."""
-    complete = operation.with_request
-
-    def with_request(reading: Reading, asked: Asked) -> Reading:
-        reading = complete(reading, asked) if complete else reading
-        stated = amount(asked.answer_headers.get(header))
-        return (
-            reading
-            if stated is None or reading.stated_cost_usd is not None
-            else replace(reading, stated_cost_usd=stated)
-        )
-
-    return replace(operation, with_request=with_request, answer_headers=(*operation.answer_headers, header))
 
 
 # fmt: off

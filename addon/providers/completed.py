@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from addon.providers.fields import json_of
+from addon.providers.fields import amount, json_of
 from addon.providers.framing.model import BodyEvents
-from addon.providers.model import Event, Json, Operation, Reading
+from addon.providers.model import Asked, Event, Json, Operation, Reading
 
 # Adds to a reading what only one provider says. It is given the answer's body, or the parsed events of its stream.
 Complete = Callable[[Reading, Sequence[Json]], Reading]
@@ -26,3 +26,17 @@ def completed(operation: Operation, complete: Complete) -> Operation:
         read_json=read_json and completed_json,
         read_stream=read_stream and completed_stream,
     )
+
+
+def with_stated_cost(operation: Operation, header: str) -> Operation:
+    """The same, whose cost in USD a header of the answer may state."""
+    complete = operation.with_request
+
+    def with_request(reading: Reading, asked: Asked) -> Reading:
+        reading = complete(reading, asked) if complete else reading
+        stated = amount(asked.answer_headers.get(header))
+        if stated is None or reading.stated_cost_usd is not None:
+            return reading
+        return replace(reading, stated_cost_usd=stated)
+
+    return replace(operation, with_request=with_request, answer_headers=(*operation.answer_headers, header))

@@ -12,6 +12,7 @@ from typing import Final
 from addon.providers import anthropic_shaped, openai_shaped, openai_usage
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers.openai_realtime import realtime
 from addon.providers.polled import charged_by_path
 from addon.providers.shares import added, by_model, share_units
 
@@ -198,6 +199,8 @@ PROVIDER: Final = Provider(
             *("chat", "text_completion", "embeddings", "responses"),
             complete=complete,
         ),
+        # Sessions of Qwen-Omni and of its speech models, in OpenAI's events: dashscope 2.0.2, audio/qwen_omni/omni_realtime.py
+        replace(realtime("/api-ws/v1"), source="https://www.alibabacloud.com/help/en/model-studio/realtime"),
         anthropic_shaped.messages("/(?:apps/anthropic|api/v2/apps/claude-code-proxy)/v1/messages", complete),
         _service("chat", "aigc/(?:text|multimodal)-generation/generation", streams=True),
         Operation(

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers.model import Json, Provider, Reading
+from addon.providers.openai_live import live
 from addon.providers.openai_realtime import realtime, responses_over_socket
 from addon.providers.openai_shaped import operations
 
@@ -44,6 +45,7 @@ PROVIDER = Provider(
         *operations("(?:/v1|/backend-api/codex)", "responses", "compact"),
         responses_over_socket("(?:/v1|/backend-api/codex)"),
         realtime("/v1"),
+        live("/v1"),
         *operations("/v1", "count_tokens", "retrieve_response", "cancel_response", "decisions"),
         *operations("/v1", "image_generation", "image_edit", "image_variation", "video_generation"),
         *operations("/v1", "speech", "transcription", "translation", "moderation", "batch_results"),

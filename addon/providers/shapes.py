@@ -18,6 +18,7 @@ from addon.providers import (
     vertex,
     watsonx,
 )
+from addon.providers.completed import with_stated_cost
 from addon.providers.fields import at
 from addon.providers.model import Json, Operation, Provider, Reading
 from addon.remember import remember_short
@@ -46,13 +47,17 @@ _PASSED_ON: Final[tuple[Operation, ...]] = (
     *watsonx.OPERATIONS,
 )
 
-OPERATIONS: Final[tuple[Operation, ...]] = (
+# What LiteLLM says that a call cost; of a stream it is empty. litellm/proxy/common_request_processing.py of 1.109.1
+_LITELLMS_COST: Final = "x-litellm-response-cost"
+
+_SHAPED: Final[tuple[Operation, ...]] = (
     *openai_shaped.operations(ANY_BASE),
     *(operation.below(ANY_BASE) for operation in anthropic.PROVIDER.operations),
     *(operation.below(ANY_BASE) for operation in gemini.NATIVE),
     replace(local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"), read_json=_read_ranked),
     *(operation.below(ANY_BASE) for operation in _PASSED_ON),
 )
+OPERATIONS: Final = tuple(with_stated_cost(operation, _LITELLMS_COST) for operation in _SHAPED)
 
 
 def seller(_host: str, path: str, _model: str | None) -> str | None:

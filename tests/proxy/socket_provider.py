@@ -58,6 +58,8 @@ class SocketProvider:
             self._realtime(socket)
         elif "BidiGenerateContent" in path:
             self._live(socket)
+        elif path.endswith("/live/sessions"):
+            self._session(socket)
         else:
             self._respond(socket)
 
@@ -125,11 +127,36 @@ class SocketProvider:
         }
         send(socket, {"type": f"{heard}.completed", **item, "transcript": "Where is my parcel?", "usage": usage})
 
+    def _session(self, socket: ServerConnection) -> None:
+        """A spoken session of OpenAI's Live API, which hands one piece of work on."""
+        session: Message = {}
+        for message in self._messages(socket):
+            if message["type"] == "session.start":
+                session = {"id": "live_1", "model": message["session"]["model"], "status": "active", "expires_at": 1}
+                send(socket, {"type": "session.started", "event_id": "e", "session": session})
+            elif message["type"] == "session.input_audio.append":
+                heard = {"delta": "Where is it?", "start_ms": 0, "end_ms": 900}
+                send(socket, {"type": "session.input_transcript.delta", "event_id": "e", **heard})
+                response = {"id": "resp_1", "status": "completed", "model": "gpt-6-sol", "output": [], "usage": USAGE}
+                done = {"type": "response.completed", "response": response}
+                send(socket, {"type": "response.event", "event_id": "e", "delegation_id": "d", "event": done})
+                for word in WORDS:
+                    said = {"delta": word, "start_ms": 1000, "end_ms": 1200}
+                    send(socket, {"type": "session.output_transcript.delta", "event_id": "e", **said})
+                    sound = "UklGRg" * 20_000
+                    send(socket, {"type": "session.output_audio.delta", "event_id": "e", "audio": sound})
+                send(socket, {"type": "session.usage.updated", "event_id": "e", "usage": {"seconds": 6.0}})
+            elif message["type"] == "session.close":
+                closed = {"reason": "close_requested", "session": session, "usage": {"seconds": 12.0}}
+                send(socket, {"type": "session.closed", "event_id": "e", **closed})
+
     def _live(self, socket: ServerConnection) -> None:
         for message in self._messages(socket):
             if "setup" in message:
                 send(socket, {"setupComplete": {}}, as_bytes=True)
             elif message.get("clientContent", {}).get("turnComplete"):
+                heard = {"inputTranscription": {"text": "Where is it?"}}
+                send(socket, {"serverContent": heard}, as_bytes=True)
                 for word in WORDS:
                     part = {"modelTurn": {"parts": [{"text": word}]}}
                     send(socket, {"serverContent": part}, as_bytes=True)

@@ -253,6 +253,40 @@ def test_what_was_spoken_is_transcribed_and_answered_unasked(proxy: Proxy) -> No
     assert "UklGRg" not in proxy.body(answer["request_id"])["request_body"]
 
 
+def test_a_live_session_is_one_row_with_its_seconds_and_the_work_that_it_handed_on(proxy: Proxy) -> None:
+    with sdk(proxy, "sdk-live").live.connect() as connection:
+        connection.send({"type": "session.start", "session": {"model": "gpt-live-1", "instructions": "Be kind."}})
+        connection.send({"type": "session.input_audio.append", "audio": "UklGRg=="})
+        for event in connection:
+            if event.type == "session.usage.updated":
+                connection.send({"type": "session.close"})
+            if event.type == "session.closed":
+                break
+    (row,) = rows_of(proxy, "sdk-live", 1)
+    assert (row["operation_name"], row["request_model"], row["finish_reasons"]) == (
+        *("live", "gpt-live-1"),
+        ["close_requested"],
+    )
+    assert (row["input_tokens"], row["cache_read_input_tokens"], row["output_tokens"]) == (120, 100, 7)
+    # 12 s x 0.05 USD a minute; 20 x 2 + 100 x 0.20 + 7 x 10 USD per million
+    assert (row["cost_missing"], row["cost_nanousd"]) == (None, 10_000_000 + 20 * 2000 + 100 * 200 + 7 * 10_000)
+    body = proxy.body(row["request_id"])
+    assert body["response_text"] == ANSWER
+    assert "UklGRg" not in body["response_body"]
+
+
+def test_a_live_session_whose_caller_hangs_up_has_what_was_stated_so_far(proxy: Proxy) -> None:
+    with sdk(proxy, "hung-up").live.connect() as connection:
+        connection.send({"type": "session.start", "session": {"model": "gpt-live-1"}})
+        connection.send({"type": "session.input_audio.append", "audio": "UklGRg=="})
+        for event in connection:
+            if event.type == "session.usage.updated":
+                break
+    (row,) = rows_of(proxy, "hung-up", 1)
+    assert (row["error_type"], row["usage_source"], row["input_tokens"]) == ("client_disconnected", "estimated", 120)
+    assert row["cost_nanousd"] == 5_000_000 + 20 * 2000 + 100 * 200 + 7 * 10_000
+
+
 LIVE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 
 
@@ -273,6 +307,8 @@ def test_each_turn_of_a_gemini_session_is_a_row(proxy: Proxy) -> None:
         assert (row["input_tokens"], row["output_tokens"]) == (12, 5)
         assert (row["cost_nanousd"], row["cost_missing"]) == (12 * 500 + 5 * 2000, None)
         assert proxy.body(row["request_id"])["response_text"] == ANSWER
+    # What was heard before an answer belongs to it: here the words came after the first turn was asked for.
+    assert "Where is it?" in proxy.body(second["request_id"])["request_body"]
 
 
 ONCE_AN_HOUR = {"helicone_ratelimit_policy": "1;w=3600;s=user"}
