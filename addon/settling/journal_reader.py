@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 from addon.storage.folders import Folders, entries, open_file, parse_segment
 from addon.storage.journal_lines import CallEnd, CallStart, bodies_of, parse_line, piece_of
+from addon.storage.known_lines import KnownLines
 from addon.storage.record import EventRow
 
 # After the terminal event of a stream its last bytes and the connection's end may still come; rows do not wait longer.
@@ -89,6 +90,7 @@ class Run:
         self.stuck = False  # a segment cannot be read
         self.broken = False  # a bug of ours stops it; what it holds stays for a better version
         self._held_bytes = 0
+        self._known_lines = KnownLines()
         self._say = say
 
     def add_segment(self, sequence: int, *, data: bool, settled: Iterable[str] = (), done: bool = False) -> None:
@@ -268,7 +270,7 @@ class Run:
         if call_id := piece_of(raw):
             self._take_piece(call_id, raw, sequence, segment)
             return
-        line = parse_line(raw)
+        line = self._known_lines.read(raw) or parse_line(raw)
         call_id = line.call_id
         if line.row is not None:
             if call_id not in self.settled:

@@ -34,12 +34,23 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLE_OF: Final = {record: table for table, record in EVENT_TABLES.items()}
 
 
-@dataclass(slots=True, kw_only=True)
+# Two properties of these records are for speed. They have no slots: orjson writes the dict of an object three times as fast, and a
+# copy of that dict is a copy of the call. What differs from call to call comes first: behind it the lines of one program's calls are
+# the same text, which `known_lines` reads once.
+@dataclass(kw_only=True)
 class CallStart:
     """Known when the request's headers are in. No secret is in here."""
 
     request_id: str
     started_at_us: int  # epoch, microseconds, UTC
+    user_id: str | None = None
+    session_id: str | None = None  # from headers; the body's comes later, when it is read
+    socket_id: str | None = None  # of a call over a WebSocket: its session where neither names one
+    session_path: str | None = None
+    session_name: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+    prompt_id: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
     provider_name: str
     operation_name: str
     method: str
@@ -49,15 +60,8 @@ class CallStart:
     path_model: str | None = None  # a model that the path names (Bedrock, Gemini, Azure)
     content_type: str | None = None
     content_encoding: str | None = None
-    user_id: str | None = None
-    session_id: str | None = None  # from headers; the body's comes later, when it is read
-    socket_id: str | None = None  # of a call over a WebSocket: its session where neither names one
-    session_path: str | None = None
-    session_name: str | None = None
     agent: str | None = None  # that a span names
     sub_agent: str | None = None  # its kind
-    properties: dict[str, str] = field(default_factory=dict)
-    prompt_id: str | None = None
     model_override: str | None = None
     omit_request: bool = False
     omit_response: bool = False
@@ -65,7 +69,6 @@ class CallStart:
     helicone_key_hash: str | None = None
     client: str | None = None
     paid_by_plan: bool = False  # the credential is that of a subscription: the call has no cost of its own
-    headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
 
     @property
     def started_at(self) -> datetime:
@@ -82,10 +85,18 @@ class Charge:
     window_s: int
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class CallEnd:
     """Known when the answer has ended, however it ended."""
 
+    duration_ms: int | None = 0
+    time_to_first_token_ms: int | None = None
+    overhead_ms: float | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    piece_times: str | None = None  # see BodyRow.response_piece_times
+    kept_headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
+    answer_headers: dict[str, str] = field(default_factory=dict)  # those that the operation's reader asks for
     status: int
     error_type: str | None = (
         None  # ours; the provider's own is read from the body and wins where the answer is an error
@@ -93,12 +104,6 @@ class CallEnd:
     complete: bool = True  # the whole answer or its terminal event went by
     content_type: str | None = None  # of the answer
     content_encoding: str | None = None
-    answer_headers: dict[str, str] = field(default_factory=dict)  # those that the operation's reader asks for
-    kept_headers: dict[str, str] = field(default_factory=dict)  # those that `config/kept_headers.py` lists
-    piece_times: str | None = None  # see BodyRow.response_piece_times
-    duration_ms: int | None = 0
-    time_to_first_token_ms: int | None = None
-    overhead_ms: float | None = None
     attempts: int = 1
     failed_attempts: str | None = None  # JSON, see RequestRow
     fallback_index: int | None = None
@@ -115,8 +120,6 @@ class CallEnd:
     cache_reference_id: str | None = None  # of a hit: the request id whose answer it is, and when that call began
     cache_reference_started_at_us: int | None = None
     rate_limit_status: str | None = None
-    request_bytes: int = 0
-    response_bytes: int = 0
     request_truncated: bool = False
     response_truncated: bool = False
     charges: list[Charge] = field(default_factory=list)  # none for a hit or a refusal
@@ -128,7 +131,7 @@ class CallEnd:
     session_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     """One line of a segment, read. `call` is set for start and end, `data` for pieces, `row` for events."""
 
@@ -173,9 +176,9 @@ def parse_line(raw: bytes) -> Line:
     line = orjson.loads(raw)  # its JSONDecodeError is a ValueError
     match line:
         case {"t": "start", "id": str(call_id), "call": dict(call)}:
-            return Line("start", call_id, call=_call(CallStart, call))
+            return Line("start", call_id, call=call_of(CallStart, call))
         case {"t": "end", "id": str(call_id), "final": bool(final), "call": dict(call)}:
-            return Line("end", call_id, call=_call(CallEnd, call), final=final)
+            return Line("end", call_id, call=call_of(CallEnd, call), final=final)
         case {"t": ("request" | "response") as kind, "id": str(call_id), "text": str(text)}:
             return Line(kind, call_id, data=text.encode())
         case {"t": ("request" | "response") as kind, "id": str(call_id), "b64": str(text)}:
@@ -234,19 +237,23 @@ _FIRST_US: Final = 0  # 1970
 _LAST_US: Final = 4_102_444_800_000_000  # 2100
 
 
-def _call[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T:
-    """A call's record. Fields of a newer version are left out, so that an older settler can read on."""
+def call_of[T: (CallStart, CallEnd)](kind: type[T], given: Mapping[str, Any]) -> T:
+    """A call's record. Fields of a newer version are left out, so that an older settler can read on. Raises ValueError."""
     try:
         call = kind(**_known(kind, given))
         if isinstance(call, CallEnd) and call.charges:
             call.charges = [Charge(**_known(Charge, dict(charge))) for charge in given["charges"]]
     except TypeError as error:  # a field that must be there is not
         raise ValueError(str(error)) from error
-    if isinstance(call, CallStart) and not (
-        isinstance(call.started_at_us, int) and _FIRST_US <= call.started_at_us < _LAST_US
-    ):
-        raise ValueError(f"started_at_us is {call.started_at_us!r}")
+    if isinstance(call, CallStart):
+        check_start(call)
     return call
+
+
+def check_start(call: CallStart) -> None:
+    """Raises ValueError."""
+    if not (isinstance(call.started_at_us, int) and _FIRST_US <= call.started_at_us < _LAST_US):
+        raise ValueError(f"started_at_us is {call.started_at_us!r}")
 
 
 def _event(table: str, given: Mapping[str, Any]) -> EventRow:
