@@ -16,9 +16,9 @@ from addon.providers.model import Provider, Usage
 OF_TOOLS: Final = frozenset({"image_model", "container_memory"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Bill:
-    """All that a call is priced by."""
+    """All that a call is priced by. Nothing changes one; it is not frozen as each call has its own."""
 
     provider: Provider
     host: str  # the one that the caller named

@@ -12,7 +12,7 @@ from typing import Final
 
 from addon.metering import listed
 from addon.metering.bill import Bill
-from addon.metering.counts import Counts, counts_of, less_parts
+from addon.metering.counts import Counts, counts_of, less_parts, tokens_of
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import Listed, list_name
 from addon.metering.overrides import PriceOverride, find_override
@@ -33,7 +33,7 @@ OWN_LIST: Final = "heliograph prices"
 WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results", "decisions"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cost:
     """`nanousd` None means unknown, and `reason` then says why. `list_nanousd`: of a call paid by a plan."""
 
@@ -142,6 +142,9 @@ class PriceList:
         if (nano := self._stated(bill)) is not None or bill.is_empty:
             return stated(nano, "usage unknown")
         try:
+            if not bill.units:  # one model did all of it
+                usd, source = self._own_usd(bill)
+                return Cost(nanousd(usd), _sources((source,)) if " + " in source else source, None)
             costs = [self._own_usd(part) for part in bill.by_model()]
         except Unpriced as unpriced:
             return Cost(None, None, str(unpriced))
@@ -158,15 +161,18 @@ class PriceList:
         """What the lists say, in USD, and which of them. Raises Unpriced."""
         if bill.odd:
             raise Unpriced(bill.odd)
-        counts = counts_of(bill.usage, bill.units)
-        if not is_by_token(counts):
-            found = self._find(bill, counts)
+        numbers: Mapping[str, Decimal | int] = (
+            counts_of(bill.usage, bill.units) if bill.units else tokens_of(bill.usage)
+        )
+        if not is_by_token(numbers):
+            found = self._find(bill, counts_of(bill.usage, bill.units))
             return found.usd(), found.source
-        kind = _kind(bill, counts)
+        kind = _kind(bill, numbers)
         if reason := self._tariffs.reason(kind):
             raise Unpriced(reason)
-        if known := self._tariffs.usd(kind, counts):
+        if known := self._tariffs.usd(kind, numbers):
             return known
+        counts = counts_of(bill.usage, bill.units)
         try:
             found = self._find(bill, counts)
         except Unpriced as unpriced:
@@ -192,7 +198,7 @@ class PriceList:
         return tariff_of(counts, found.source, found.model.tier(length) if found.model else Tier(), usd_of)
 
     def _override(self, bill: Bill) -> PriceOverride | None:
-        for name in bill.models:
+        for name in bill.models if self._overrides else ():
             if name and (found := find_override(self._overrides, bill.provider, name, bill.on)):
                 return found
         return None
@@ -349,13 +355,14 @@ def _as_often(model: Listed, unit: str, count: Decimal, entry: AsWhole) -> Line:
     return Line(unit=unit, count=count, price_usd=usd * per / count, per=per, usd=usd, source=entry.source, since=None)
 
 
-def _kind(bill: Bill, counts: Counts) -> Hashable:
+def _kind(bill: Bill, counts: Mapping[str, Decimal | int]) -> Hashable:
     """Everything that a price depends on but the size of the counts. No price starts within a minute."""
     return (
         (bill.provider.name, bill.provider.prices, bill.operation, int(bill.started_at.timestamp()) // 60),
         tuple(bill.models),
         tuple(bill.factors.items()),
-        tuple([(unit, not count) for unit, count in counts.items()]),
+        tuple(counts),
+        tuple(map(bool, counts.values())),
         bill.usage is None,
     )
 

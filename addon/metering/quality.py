@@ -55,6 +55,8 @@ def _odd_output(usage: Usage, units: Mapping[str, Decimal | None]) -> str | None
 
 
 def _odd_parts(whole_name: str, whole: int | None, units: Mapping[str, Decimal | None]) -> str | None:
+    if not units:
+        return None
     parts = [(name, number) for name, number in units.items() if number and PARTS.get(name) == whole_name]
     if whole is None or sum(number for _, number in parts) <= whole:
         return None

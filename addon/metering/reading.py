@@ -44,7 +44,7 @@ _MODEL_AT: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RequestFacts:
     """The user, session and model that a request's body names. `session_path`: Codex's kind of sub-agent, over a WebSocket.
     `previous_id`: the response or interaction that the call continues."""
@@ -68,15 +68,17 @@ def request_facts(
     request = read(body) if read else parse(_as_utf8(body)) if fields is None else fields
     told = request if isinstance(request, dict) else {}
     claimed = string(at(told.get("metadata"), "user_id"))
-    short = claimed if claimed and len(claimed) <= LONGEST_CLAIM else ""
-    packed = parse(short) if short.startswith("{") else None
-    session = string(at(packed, "session_id"))
-    if match := OLD_CLAUDE_CODE.fullmatch(short):
-        session = match[1]
+    packed = session = None
+    if claimed:
+        short = claimed if len(claimed) <= LONGEST_CLAIM else ""
+        packed = parse(short) if short.startswith("{") else None
+        session = string(at(packed, "session_id"))
+        if match := OLD_CLAUDE_CODE.fullmatch(short):
+            session = match[1]
     conversation = told.get("conversation")  # of OpenAI's Responses API: an id, or an object with it
     previous = string(told.get("previous_response_id")) or string(told.get("previous_interaction_id"))
     client = told.get("client_metadata")
-    agent = string(at(client, "x-openai-subagent"))
+    agent = string(at(client, "x-openai-subagent")) if client else None
     named = (
         string(at(client, "session_id"))
         or string(conversation)
@@ -84,7 +86,7 @@ def request_facts(
         or string(told.get("session_id"))  # of OpenRouter: https://openrouter.ai/docs/api-reference/chat-completion
     )
     return RequestFacts(
-        model=asked_model(request),
+        model=string(told.get("model")) or asked_model(request),
         # OpenAI's name for it today is `safety_identifier`.
         user=string(told.get("user"))
         or string(told.get("safety_identifier"))
@@ -132,7 +134,13 @@ def framing_seen(framing: Framing, body: bytes) -> Framing:
 
 def read_answer(operation: Operation, body: bytes, framing: Framing, asked: Asked | None = None) -> Reading:
     """`body` is decoded; `framing` is what its headers say (`terminal.answer_framing`)."""
-    reading = _read(operation, body, framing_seen(framing, body))
+    return read_seen(operation, body, framing_seen(framing, body), asked)
+
+
+def read_seen(operation: Operation, body: bytes, framing: Framing, asked: Asked | None = None) -> Reading:
+    """The same, where the body was looked at: `framing` is that of `framing_seen`. `asked` is not needed of an operation
+    without `with_request`."""
+    reading = _read(operation, body, framing)
     if operation.with_request and asked is not None:
         return operation.with_request(reading, asked)
     return reading

@@ -6,7 +6,7 @@ tokens were counted, and which of these counts are 0. The cost of such calls is 
 long as the input's length stays within one tier of the list.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -14,9 +14,10 @@ from typing import Final
 from genai_prices.data_units import unit_data
 from genai_prices.units import UnitRegistry
 
-from addon.metering.counts import Counts
+from addon.metering.counts import TOKEN_UNITS, Counts
 from addon.metering.units import WHOLE_OF
 
+_TOKENS: Final = frozenset(TOKEN_UNITS.values())
 MOST_KINDS: Final = 4096  # some hundred bytes each; one process sees few models in a minute
 # Units inside another unit, by genai-prices and by our own table: whole -> its parts, at any depth.
 _LIST: Final = UnitRegistry(unit_data)
@@ -32,7 +33,7 @@ class Tier:
     above: Decimal | None = None
     up_to: Decimal | None = None
 
-    def holds(self, input_tokens: Decimal) -> bool:
+    def holds(self, input_tokens: Decimal | int) -> bool:
         return (self.above is None or input_tokens > self.above) and (self.up_to is None or input_tokens <= self.up_to)
 
 
@@ -46,7 +47,7 @@ class Tariff:
     rates: tuple[tuple[str, Decimal], ...]  # USD for one
     parts: tuple[tuple[str, tuple[str, ...]], ...]
 
-    def usd(self, counts: Counts) -> Decimal | None:
+    def usd(self, counts: Mapping[str, Decimal | int]) -> Decimal | None:
         """None where the formula may not hold: another tier, or parts that are more than their whole."""
         if not self.tier.holds(counts["input_tokens"]):
             return None
@@ -70,7 +71,7 @@ class Tariffs:
         """Why calls of this kind have no price, where that is known."""
         return self._reasons.get(kind)
 
-    def usd(self, kind: Hashable, counts: Counts) -> tuple[Decimal, str] | None:
+    def usd(self, kind: Hashable, counts: Mapping[str, Decimal | int]) -> tuple[Decimal, str] | None:
         """The cost and its source; None where no tariff of that kind is known."""
         for tariff in self._tariffs.get(kind, ()):
             if (usd := tariff.usd(counts)) is not None:
@@ -91,9 +92,9 @@ class Tariffs:
             self._reasons.clear()
 
 
-def is_by_token(counts: Counts) -> bool:
+def is_by_token(units: Collection[str]) -> bool:
     """Whether a tariff can stand for the price: fees and seconds have minimums and steps."""
-    return "input_tokens" in counts and all(unit.endswith("_tokens") for unit in counts)
+    return "input_tokens" in units and (_TOKENS.issuperset(units) or all(unit.endswith("_tokens") for unit in units))
 
 
 def tariff_of(counts: Counts, source: str, tier: Tier, usd_of: Callable[[Counts], Decimal | None]) -> Tariff | None:

@@ -19,8 +19,9 @@ from addon.providers.sockets import SocketProtocol
 __all__ = ["Asked", "Event", "Framing", "Json", "Operation", "Provider", "Reading", "Terminal", "Usage"]
 
 
-# Usage and Reading are made several times for each call. Frozen, they take four times as long to make.
-@dataclass(slots=True, kw_only=True)
+# Usage and Reading are made several times for each call. Frozen, they take four times as long to make. Without slots, a usage is
+# the dict of its columns.
+@dataclass(kw_only=True)
 class Usage:
     """Tokens of one call. None means the provider did not say; a stated 0 is 0."""
 

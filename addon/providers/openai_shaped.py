@@ -156,8 +156,11 @@ def _operation(
 
 
 def _counted(reading: Reading, read_usage: Callable[[Json], Usage | None]) -> Reading:
-    counted = read_usage(reading.usage_raw) or reading.usage
-    return replace(reading, usage=counted, units=openai_usage.token_parts(reading.usage_raw) | reading.units)
+    """Completes a reading that was made just now."""
+    reading.usage = read_usage(reading.usage_raw) or reading.usage
+    if parts := openai_usage.token_parts(reading.usage_raw):
+        reading.units = parts | reading.units
+    return reading
 
 
 _PLAIN: Final = frozenset({"role", "content"})

@@ -3,11 +3,27 @@
 https://platform.openai.com/docs/api-reference/chat/object
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
 from addon.providers.fields import at, count, items, merged
 from addon.providers.model import Json, Usage
 from addon.providers.shares import added
+
+# Where cached tokens are counted: in the details of the prompt, or beside the totals.
+_CACHE_READ_INSIDE: Final = ("cached_tokens", "cache_read_input_tokens")  # the second: Perplexity's responses
+_CACHE_READ: Final = (
+    "prompt_cache_hit_tokens",  # https://api-docs.deepseek.com/guides/kv_cache
+    "cached_tokens",  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
+    "cache_read_input_tokens",  # gateways to Claude
+)
+_CACHE_CREATION_INSIDE: Final = (
+    "cache_write_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation_tokens",  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
+    "caching_tokens",  # Requesty: src/core/api/providers/requesty.ts of Cline
+)
 
 
 def usage(raw: Json) -> Usage | None:
@@ -23,27 +39,21 @@ def _stated(raw: Json) -> Usage | None:
 
     Chat completions say `prompt_tokens` and `completion_tokens`, responses `input_tokens` and `output_tokens`.
     """
-    prompt_details = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details")
-    answer_details = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details")
-    input_tokens = _either(raw, "prompt_tokens", "input_tokens")
-    output_tokens = _either(raw, "completion_tokens", "output_tokens")
-    reasoning = count(at(answer_details, "reasoning_tokens"))
+    if not isinstance(raw, dict):
+        return None
+    input_tokens = _first_count(raw, ("prompt_tokens", "input_tokens"))
+    output_tokens = _first_count(raw, ("completion_tokens", "output_tokens"))
     if input_tokens is None and output_tokens is None:
         return None
-    cache_read = _first(
-        at(prompt_details, "cached_tokens"),
-        at(prompt_details, "cache_read_input_tokens"),  # Perplexity's responses
-        at(raw, "prompt_cache_hit_tokens"),  # https://api-docs.deepseek.com/guides/kv_cache
-        at(raw, "cached_tokens"),  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
-        at(raw, "cache_read_input_tokens"),  # gateways to Claude
-    )
-    cache_creation = _first(
-        at(prompt_details, "cache_write_tokens"),
-        at(prompt_details, "cache_creation_input_tokens"),
-        at(prompt_details, "cache_creation_tokens"),  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
-        at(prompt_details, "caching_tokens"),  # Requesty: src/core/api/providers/requesty.ts of Cline
-        at(raw, "cache_creation_input_tokens"),
-    )
+    inside = _first_part(raw, ("prompt_tokens_details", "input_tokens_details"))
+    out = _first_part(raw, ("completion_tokens_details", "output_tokens_details"))
+    reasoning = count(out.get("reasoning_tokens"))
+    cache_read = _first_count(inside, _CACHE_READ_INSIDE)
+    if cache_read is None:
+        cache_read = _first_count(raw, _CACHE_READ)
+    cache_creation = _first_count(inside, _CACHE_CREATION_INSIDE)
+    if cache_creation is None:
+        cache_creation = count(raw.get("cache_creation_input_tokens"))
     cached = (cache_read or 0) + (cache_creation or 0)
     # A gateway that passes Anthropic's counts on may leave the cached tokens out, as Anthropic does.
     if cached and input_tokens is not None and _is_outside(cached, input_tokens, output_tokens or 0, raw):
@@ -55,7 +65,7 @@ def _stated(raw: Json) -> Usage | None:
         cache_read_input_tokens=cache_read,
         cache_creation_input_tokens=cache_creation,
         cache_creation_1h_input_tokens=count(
-            at(prompt_details, "cache_creation_token_details", "ephemeral_1h_input_tokens")
+            at(inside.get("cache_creation_token_details"), "ephemeral_1h_input_tokens")
         ),
         output_tokens=output_tokens,
         reasoning_output_tokens=reasoning,
@@ -81,30 +91,37 @@ def later(earlier: Json, later: Json) -> Json:
 
 def token_parts(raw: Json) -> dict[str, Decimal | None]:
     """Tokens of sound and images inside the totals, and of long cache writes, which have prices of their own."""
-    inside = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details") or at(raw, "input_token_details")
-    out = at(raw, "completion_tokens_details") or at(raw, "output_tokens_details") or at(raw, "output_token_details")
+    if not isinstance(raw, dict):
+        return {}
+    inside = _first_part(raw, ("prompt_tokens_details", "input_tokens_details", "input_token_details"))
+    out = _first_part(raw, ("completion_tokens_details", "output_tokens_details", "output_token_details"))
     if not inside and not out:
         return {}
-    cached = at(inside, "cached_tokens_details")
-    stated = {
-        "input_audio_tokens": at(inside, "audio_tokens"),
-        "input_image_tokens": at(inside, "image_tokens"),
-        "output_audio_tokens": at(out, "audio_tokens"),
-        "output_image_tokens": at(out, "image_tokens"),
-        "cache_audio_read_tokens": at(cached, "audio_tokens"),
-        "cache_image_read_tokens": at(cached, "image_tokens"),
-        # Written for twelve hours, which costs twice what half an hour does: types/responses/response_usage.py of the SDK 3.54
-        "cache_write_12h_tokens": at(inside, "cache_write_tokens_details", "ttl_12h_tokens"),
-    }
-    return {unit: Decimal(number) for unit, value in stated.items() if (number := count(value))}
+    stated = [
+        ("input_audio_tokens", inside.get("audio_tokens")),
+        ("input_image_tokens", inside.get("image_tokens")),
+        ("output_audio_tokens", out.get("audio_tokens")),
+        ("output_image_tokens", out.get("image_tokens")),
+    ]
+    if cached := inside.get("cached_tokens_details"):
+        stated.append(("cache_audio_read_tokens", at(cached, "audio_tokens")))
+        stated.append(("cache_image_read_tokens", at(cached, "image_tokens")))
+    # Written for twelve hours, which costs twice what half an hour does: types/responses/response_usage.py of the SDK 3.54
+    if written := inside.get("cache_write_tokens_details"):
+        stated.append(("cache_write_12h_tokens", at(written, "ttl_12h_tokens")))
+    return {unit: Decimal(number) for unit, value in stated if value and (number := count(value))}
 
 
-def _either(raw: Json, *keys: str) -> int | None:
-    for key in keys:
-        if (number := count(at(raw, key))) is not None:
+def _first_part(raw: dict[str, Json], names: Iterable[str]) -> dict[str, Json]:
+    """The first of these members that says anything; {} where that is not an object."""
+    for name in names:
+        if part := raw.get(name):
+            return part if isinstance(part, dict) else {}
+    return {}
+
+
+def _first_count(raw: dict[str, Json], names: Iterable[str]) -> int | None:
+    for name in names:
+        if (value := raw.get(name)) is not None and (number := count(value)) is not None:
             return number
     return None
-
-
-def _first(*values: Json) -> int | None:
-    return next((number for value in values if (number := count(value)) is not None), None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import pybase64
@@ -47,24 +48,26 @@ def raw(call: Call) -> Bodies:
     return Bodies(call.request, call.response, False, *truncated)
 
 
-def body_row(call: Call, bodies: Bodies, text: str | None) -> BodyRow:
+def body_row(call: Call, bodies: Bodies, text: str | None, started_at: datetime) -> BodyRow:
     """`text`: the words of the answer."""
     start, end = call.start, call.end
     request_cut = end is None or bodies.request_truncated
     response_cut = end is None or bodies.response_truncated or not end.complete
     response_type = end.content_type if end else None
-    return BodyRow(
-        request_id=start.request_id,
-        started_at=start.started_at,
-        request_body=None if start.omit_request else body_text(bodies.request, start.content_type, request_cut),
-        response_body=None if start.omit_response else body_text(bodies.response, response_type, response_cut),
-        response_text=None if start.omit_response else text,
-        request_truncated=bodies.request_truncated,
-        response_truncated=bodies.response_truncated,
-        request_headers=start.headers,
-        response_headers=end.kept_headers | end.answer_headers if end else {},
-        response_piece_times=end.piece_times if end else None,
-    )
+    row = BodyRow.__new__(BodyRow)  # with all its columns: half of the time of its constructor
+    row.__dict__ = {
+        "request_id": start.request_id,
+        "started_at": started_at,
+        "request_body": None if start.omit_request else body_text(bodies.request, start.content_type, request_cut),
+        "response_body": None if start.omit_response else body_text(bodies.response, response_type, response_cut),
+        "response_text": None if start.omit_response else text,
+        "request_truncated": bodies.request_truncated,
+        "response_truncated": bodies.response_truncated,
+        "request_headers": start.headers,
+        "response_headers": end.kept_headers | end.answer_headers if end else {},
+        "response_piece_times": end.piece_times if end else None,
+    }
+    return row
 
 
 def overridden(body: bytes, overrides: Mapping[str, str]) -> bytes:

@@ -78,6 +78,8 @@ class Charger:
         self, call_id: str, end: CallEnd | None, row: RequestRow, now: float, *, is_renamed: bool = False
     ) -> None:
         """Charges one call. May be repeated. `now` in epoch seconds; `is_renamed`: priced by a name in a header."""
+        if not self._budgets and not (end and end.charges):
+            return
         charges = bucket_charges(end.charges, row) if end else ()
         spends = spends_of(self._budgets, row)
         is_reserved = bool(end.charges if end else False) or (

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from addon.metering.agent_names import agent_name
 from addon.metering.bill import Bill
 from addon.metering.lines import nanousd
 from addon.metering.model_names import MODEL_OVERRIDE, priced_models
@@ -22,20 +21,20 @@ from addon.metering.reading import (
     RequestFacts,
     did_no_work,
     framing_seen,
-    read_answer,
+    read_seen,
     request_facts,
     says_nothing,
     settle_usage,
 )
 from addon.metering.redaction import reading_told
 from addon.metering.terminal import answer_framing, is_finished
-from addon.providers import registry
 from addon.providers.framing.table import framing_of
 from addon.providers.model import Asked, Operation, Provider, Reading, Usage
 from addon.settling.bodies import Bodies, body_row, decoded, overridden, raw
 from addon.settling.chains import CHAINED, Link, without_chains
 from addon.settling.journal_reader import Call
-from addon.storage.journal_lines import OVERLOADED, CallEnd, CallStart
+from addon.settling.kinds import Kind, agent_of, answered, columns_of, kind_of, known_columns, row_of
+from addon.storage.journal_lines import OVERLOADED, CallEnd
 from addon.storage.record import BodyRow, RequestRow
 
 CACHED: Final = Cost(0, "cache", None)
@@ -44,7 +43,7 @@ _NO_TOKENS: Final = Usage(**dict.fromkeys(_TOKENS, 0))
 INTERRUPTED: Final = "heliograph_interrupted"  # the proxy died while the call was under way
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     asked: RequestFacts  # of the body that the caller sent
     sent: RequestFacts  # of the body that was sent to the provider that answered
@@ -52,14 +51,14 @@ class _Request:
     path_model: str | None  # that the path names which was sent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Answer:
     reading: Reading
     came_in_parts: bool
     is_complete: bool  # as far as it matters: nobody asks of a stream without usage, or with a reason to stop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Used:
     """What a call used, for its columns and its price. `checked` is None where nobody knows."""
 
@@ -85,67 +84,72 @@ def make_rows(
 
     The row names the provider that answered; its `request_model` is what the caller asked for, its body what was sent to
     that provider."""
-    called, call = call, _answered(call)
+    called, call = call, answered(call)
     start = call.start
-    provider = registry.by_name(start.provider_name)
-    operation, path_model = _operation(call, provider)
+    kind = kind_of(call)
+    provider, operation = kind.provider, kind.operation
     bodies = decoded(call)
-    request = _request(called, call, bodies, path_model, operation)
-    answer = _answer(call, operation, bodies, request)
+    request = _request(called, call, bodies, kind)
+    answer = _answer(call, kind, bodies, request)
     work = answer.reading.charged_once
     if work and not is_charged(f"{provider.name} {work}", start.request_id):
         answer = replace(answer, reading=replace(answer.reading, is_free=True))
     used = _used(call, operation, answer, request)
-    factors = _factors(provider, start, answer.reading)
+    factors = answer.reading.price_factors | ({"region": kind.region} if kind.region else {})
     is_free = answer.reading.is_free or (operation is not None and operation.is_free)
     named = (operation and operation.row_name and operation.row_name(request.sent.body)) or start.operation_name
     cost = FREE if is_free else _cost(call, price_list, provider, answer.reading, used, request, factors, named)
-    row = _request_row(call, request, answer, used, cost, factors, named)
+    row = _request_row(call, kind, request, answer, used, cost, factors, named)
     if call.start.operation_name in CHAINED:
         row = replace(row, session_id=session_of(_link(row, request.asked, call)))
-    return row, body_row(call, bodies, answer.reading.text)
+    return row, body_row(call, bodies, answer.reading.text, row.started_at)
 
 
-def _request(called: Call, call: Call, bodies: Bodies, path_model: str | None, operation: Operation | None) -> _Request:
+def _request(called: Call, call: Call, bodies: Bodies, kind: Kind) -> _Request:
     """`called`: the call as it was made; `call`: as if it had been made to the provider that answered it. Puts the body that
     was sent in the place of the caller's."""
     start, end = call.start, call.end
-    read = operation.read_request if operation else None
+    read = kind.operation.read_request if kind.operation else None
     asked = sent = request_facts(bodies.request, start.content_type, read)
     if end and end.overrides:
         bodies.request = overridden(bodies.request, end.overrides)
         sent = request_facts(bodies.request, start.content_type)
-    called_path_model = path_model
-    if called is not call:
-        _, called_path_model = _operation(called, registry.by_name(called.start.provider_name))
-    return _Request(asked, sent, asked.model or called_path_model, path_model)
+    called_path_model = kind.path_model if called is call else kind_of(called).path_model
+    return _Request(asked, sent, asked.model or called_path_model, kind.path_model)
 
 
-def _answer(call: Call, operation: Operation | None, bodies: Bodies, request: _Request) -> _Answer:
-    start, end, sent = call.start, call.end, request.sent
-    stated = answer_framing(operation, end.content_type if end else "text/event-stream" if sent.stream else None)
+def _answer(call: Call, kind: Kind, bodies: Bodies, request: _Request) -> _Answer:
+    start, end, operation = call.start, call.end, kind.operation
+    stated = kind.stated or answer_framing(operation, "text/event-stream" if request.sent.stream else None)
     framing = framing_seen(stated, bodies.response)
     # A stream that was asked for and refused in JSON is a stream by its content type.
     came_in_parts = framing.is_live or (end is not None and stated.is_live)
     is_complete = end is not None and end.complete and not bodies.response_truncated and bodies.response_is_whole
-    asked = Asked(
-        host=start.host,
-        path=start.path.partition("?")[0],
-        model=sent.model or request.path_model,
-        body=sent.body,
-        answer_headers=end.answer_headers if end else {},
-    )
-    reading = Reading()
+    asked = _asked(call, request) if operation and operation.with_request else None
     if end and end.reading is not None:
         reading = reading_told(end.reading)
-        if start.omit_response and operation and operation.with_request:  # read without its request, in the proxy
+        if (
+            start.omit_response and operation and operation.with_request and asked
+        ):  # read without its request, in the proxy
             reading = operation.with_request(reading, asked)
     elif operation:
-        reading = read_answer(operation, bodies.response, framing, asked)
+        reading = read_seen(operation, bodies.response, framing, asked)
         if came_in_parts and is_complete and reading.usage and not reading.finish_reasons:  # else it does not matter
             # The connection's end is not the stream's end.
             is_complete = is_finished(operation, framing, bodies.response)
+    else:
+        reading = Reading()
     return _Answer(reading, came_in_parts, is_complete)
+
+
+def _asked(call: Call, request: _Request) -> Asked:
+    return Asked(
+        host=call.start.host,
+        path=call.start.path.partition("?")[0],
+        model=request.sent.model or request.path_model,
+        body=request.sent.body,
+        answer_headers=call.end.answer_headers if call.end else {},
+    )
 
 
 def _used(call: Call, operation: Operation | None, answer: _Answer, request: _Request) -> _Used:
@@ -169,6 +173,7 @@ def _used(call: Call, operation: Operation | None, answer: _Answer, request: _Re
 
 def _request_row(
     call: Call,
+    kind: Kind,
     request: _Request,
     answer: _Answer,
     used: _Used,
@@ -180,32 +185,32 @@ def _request_row(
     usage, source, units, saved_nanousd = used.usage, used.source, used.units, None
     if end and end.cache_reference_id:  # what this answer cost when it was new is what was saved
         usage, source, units, saved_nanousd, cost = _NO_TOKENS, None, {}, cost.nanousd, CACHED
-    known = _known(call)
-    known["operation_name"] = operation_name
-    known["agent"] = _agent(call, request.asked.sub_agent)
-    known["session_path"] = known["session_path"] or request.asked.session_path
-    return RequestRow(
-        **known,
-        response_model=reading.response_model,
-        response_id=reading.response_id,
-        finish_reasons=tuple(reading.finish_reasons),
-        request_model=request.model,
-        error_type=_error_type(end, reading),
-        is_stream=answer.came_in_parts,
-        **{name: getattr(usage, name) for name in _TOKENS} if usage else {},
-        usage_raw=None if reading.usage_raw is None else orjson.dumps(reading.usage_raw).decode(),
-        usage_units={unit: "" if count is None else str(count) for unit, count in units.items()},
-        usage_source=source,
-        usage_quality=_quality(reading, used.checked),
-        cost_nanousd=cost.nanousd,
-        cost_source=cost.source,
-        cost_missing=cost.reason,
-        list_cost_nanousd=cost.list_nanousd,
-        price_factors=factors | ({MODEL_OVERRIDE: start.model_override} if start.model_override else {}),
-        saved_nanousd=saved_nanousd,
-        user_id=start.user_id or request.asked.user,
-        session_id=start.session_id or request.asked.session_id or start.socket_id,
-    )
+    columns = columns_of(call, kind)
+    columns["operation_name"] = operation_name
+    if request.asked.sub_agent:
+        columns["agent"] = agent_of(start, end, request.asked.sub_agent)
+    columns["session_path"] = columns["session_path"] or request.asked.session_path
+    columns["response_model"] = reading.response_model
+    columns["response_id"] = reading.response_id
+    columns["finish_reasons"] = tuple(reading.finish_reasons)
+    columns["request_model"] = request.model
+    columns["error_type"] = _error_type(end, reading)
+    columns["is_stream"] = answer.came_in_parts
+    if usage:
+        columns |= vars(usage)
+    columns["usage_raw"] = None if reading.usage_raw is None else orjson.dumps(reading.usage_raw).decode()
+    columns["usage_units"] = {unit: "" if count is None else str(count) for unit, count in units.items()}
+    columns["usage_source"] = source
+    columns["usage_quality"] = _quality(reading, used.checked)
+    columns["cost_nanousd"] = cost.nanousd
+    columns["cost_source"] = cost.source
+    columns["cost_missing"] = cost.reason
+    columns["list_cost_nanousd"] = cost.list_nanousd
+    columns["price_factors"] = factors | ({MODEL_OVERRIDE: start.model_override} if start.model_override else {})
+    columns["saved_nanousd"] = saved_nanousd
+    columns["user_id"] = start.user_id or request.asked.user
+    columns["session_id"] = start.session_id or request.asked.session_id or start.socket_id
+    return row_of(columns)
 
 
 def _link(row: RequestRow, asked: RequestFacts, call: Call) -> Link:
@@ -224,88 +229,16 @@ def _quality(reading: Reading, checked: Checked | None) -> str | None:
 def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
     """What the journal says by itself, where reading the bodies failed."""
     asked_path_model = call.start.path_model
-    call = _answered(call)
+    call = answered(call)
     start, end = call.start, call.end
-    request = RequestRow(
-        **_known(call),
-        request_model=asked_path_model,
-        error_type=error_type,
-        is_stream=framing_of(end.content_type if end else None).is_stream,
-        user_id=start.user_id,
-        session_id=start.session_id or start.socket_id,
-    )
-    return request, body_row(call, raw(call), None)
-
-
-def _answered(call: Call) -> Call:
-    """The call as if it had been made to whom answered it."""
-    end = call.end
-    if end is None or end.provider_name is None:
-        return call
-    start = replace(
-        call.start,
-        provider_name=end.provider_name,
-        operation_name=end.operation_name or call.start.operation_name,
-        host=end.host or call.start.host,
-        path=end.path or call.start.path,
-        path_model=None,  # of the path that was called
-    )
-    return replace(call, start=start)
-
-
-def _known(call: Call) -> dict[str, Any]:
-    """The columns that no body has a say in."""
-    start, end = call.start, call.end
-    known: dict[str, Any] = {
-        "request_id": start.request_id,
-        "started_at": start.started_at,
-        "provider_name": start.provider_name,
-        "operation_name": start.operation_name,
-        "method": start.method,
-        "host": start.host,
-        "path": start.path,
-        "mode": start.mode,
-        "session_path": (end and end.session_path) or start.session_path,
-        "session_name": (end and end.session_name) or start.session_name,
-        "properties": start.properties,
-        "agent": _agent(call, None),
-        "prompt_id": start.prompt_id,
-        "api_key_hash": start.api_key_hash,
-        "helicone_key_hash": start.helicone_key_hash,
-        "client": start.client,
+    columns = known_columns(call) | {
+        "request_model": asked_path_model,
+        "error_type": error_type,
+        "is_stream": framing_of(end.content_type if end else None).is_stream,
+        "user_id": start.user_id,
+        "session_id": start.session_id or start.socket_id,
     }
-    if end is None:
-        return known | {"request_bytes": len(call.request), "response_bytes": len(call.response)}
-    return known | {
-        "client_command": end.client_command,
-        "client_cwd": end.client_cwd,
-        "client_repository": end.client_repository,
-        "status": end.status,
-        "duration_ms": end.duration_ms,
-        "time_to_first_token_ms": end.time_to_first_token_ms,
-        "overhead_ms": end.overhead_ms,
-        "cache_status": end.cache_status,
-        "cache_reference_id": end.cache_reference_id,
-        "attempts": end.attempts,
-        "failed_attempts": end.failed_attempts,
-        "fallback_index": end.fallback_index,
-        "rate_limit_status": end.rate_limit_status,
-        "request_bytes": end.request_bytes,
-        "response_bytes": end.response_bytes,
-    }
-
-
-def _agent(call: Call, sub_agent: str | None) -> str | None:
-    """`sub_agent`: its kind by the request's body."""
-    start, command = call.start, call.end.client_command if call.end else None
-    return start.agent or agent_name(start.client, command, start.sub_agent or sub_agent)
-
-
-def _operation(call: Call, provider: Provider) -> tuple[Operation | None, str | None]:
-    """The operation called, and the model that the path names."""
-    start = call.start
-    found = registry.operation(provider, start.method, start.path.partition("?")[0], start.host)
-    return (found[0], start.path_model or found[1]) if found else (None, start.path_model)
+    return row_of(columns), body_row(call, raw(call), None, columns["started_at"])
 
 
 def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
@@ -318,12 +251,6 @@ def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
     if end.error_type == OVERLOADED:
         return OVERLOADED
     return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
-
-
-def _factors(provider: Provider, start: CallStart, reading: Reading) -> dict[str, str]:
-    """What changes the price: by the answer, and by the host that was called."""
-    region = provider.region(start.host, start.path) if provider.region else None
-    return reading.price_factors | ({"region": region} if region else {})
 
 
 def _cost(

@@ -1,5 +1,7 @@
 """Lines that are read by what is known of their like say the same as lines that are parsed."""
 
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -9,8 +11,8 @@ from addon.storage.journal_lines import CallEnd, CallStart, Charge, end_line, pa
 from addon.storage.known_lines import LONGEST_BYTES, MOST_KNOWN, KnownLines
 
 TEXTS = st.text(max_size=12)
-MAPS = st.dictionaries(TEXTS | st.sampled_from(("status", "provider_name", "x\",\"status\":")), TEXTS, max_size=3)
-CALL = {
+MAPS = st.dictionaries(TEXTS | st.sampled_from(("status", "provider_name", 'x","status":')), TEXTS, max_size=3)
+CALL: dict[str, Any] = {
     "request_id": "0199",
     "started_at_us": 1_795_262_400_000_000,
     "provider_name": "openai",
@@ -22,7 +24,7 @@ CALL = {
 }
 
 
-def _start(**told: object) -> bytes:
+def _start(**told: Any) -> bytes:
     return start_line("0199", CallStart(**(CALL | told))).rstrip(b"\n")
 
 
