@@ -27,6 +27,11 @@ def with_code(text: str) -> Markup:
     )
 
 
+def breaking(text: str) -> Markup:
+    """Names like `overloaded_error` may go on in the next line after a `_`: browsers know no other place in them."""
+    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+
+
 def usd(value: float | None) -> str:
     """Enough digits that a small sum is not 0: $1,234.56, $0.0123, $0.000004."""
     if value is None:

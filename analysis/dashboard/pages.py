@@ -176,7 +176,18 @@ def compiled_templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("usd", "usd_exact", "count", "counted", "short", "duration", "percent", "unknown", "with_code"):
+    for name in (
+        "usd",
+        "usd_exact",
+        "count",
+        "counted",
+        "short",
+        "duration",
+        "percent",
+        "unknown",
+        "with_code",
+        "breaking",
+    ):
         environment.filters[name] = getattr(formats, name)
     environment.filters["amount"] = lambda value: formats.DASH if value is None else number(value)
     environment.filters["bytes"] = formats.bytes_

@@ -159,6 +159,47 @@ def test_a_report_is_sorted_by_a_click_on_a_head_and_leads_to_its_calls(page: Pa
     assert f"model is {model}" in page.locator(".tokens").inner_text()
 
 
+def test_the_default_columns_of_calls_fit_a_window_of_1280_px(page: Page) -> None:
+    open_page(page, "/ui/requests")
+    wide = "[...document.querySelectorAll('.scroll')].map((each) => each.scrollWidth - each.clientWidth)"
+    assert page.evaluate(wide) == [0]
+
+
+def test_a_screen_reader_is_told_once_that_all_parts_are_there(page: Page) -> None:
+    open_page(page, "/ui/overview")
+    expect(page.locator("#arrival")).to_have_text("The page is complete.")
+    # No heading stands before that of the page, and what groups the pages is their lists' name.
+    assert page.locator("h1, h2").first.inner_text() == "Overview"
+    expect(page.get_by_role("list", name="Watch").get_by_role("link", name="Errors")).to_be_visible()
+
+
+def test_on_paper_a_dark_page_has_charts_in_the_colours_of_their_legends_and_says_its_window(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    open_page(page, "/ui/models")
+    expect(page.locator(".on-paper")).to_be_hidden()
+    # The colour that most of the first chart's bars have, and those of its legend.
+    drawn = """() => {
+        const shown = document.querySelector(".plot canvas");
+        const copy = new OffscreenCanvas(shown.width, shown.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(shown, 0, 0);
+        const { data } = copy.getImageData(0, 0, shown.width, shown.height), found = new Map();
+        for (let i = 0; i < data.length; i += 4) {
+            const key = `rgb(${data[i]}, ${data[i + 1]}, ${data[i + 2]})`;
+            if (data[i + 3] === 255) found.set(key, (found.get(key) ?? 0) + 1);
+        }
+        const [[most]] = [...found].sort(([, a], [, b]) => b - a);
+        const swatches = [...document.querySelector(".legend").querySelectorAll(".swatch")];
+        return [most, swatches.map((each) => getComputedStyle(each).backgroundColor)];
+    }"""
+    on_screen, of_legend = page.evaluate(drawn)
+    assert on_screen in of_legend
+    page.emulate_media(media="print")
+    page.wait_for_function(f"(before) => ({drawn})()[0] !== before", arg=on_screen)
+    on_paper, of_legend = page.evaluate(drawn)
+    assert on_paper in of_legend
+    expect(page.locator(".on-paper")).to_contain_text("since 20")
+
+
 def test_a_stretch_of_a_chart_becomes_the_window(page: Page) -> None:
     open_page(page, "/ui/overview")
     box = page.locator(".u-over").first.bounding_box()

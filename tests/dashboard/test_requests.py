@@ -9,7 +9,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.dashboard.formats import marked
+from analysis.dashboard.formats import breaking, marked
 
 ROWS = "/ui/requests/-/rows"
 
@@ -111,3 +111,9 @@ def test_words_are_looked_for_in_the_bodies_of_the_period_before_too(http: httpx
     rows = [json.loads(line) for line in report.splitlines()]
     assert sum(row["calls"] or 0 for row in rows) == found["now"]
     assert sum(row["before_calls"] or 0 for row in rows) == found["before"]
+
+
+def test_a_name_may_go_on_in_the_next_line_after_an_underscore_and_stays_text() -> None:
+    assert breaking("overloaded_error") == "overloaded_<wbr>error"
+    assert breaking("<b>_x") == "&lt;b&gt;_<wbr>x"
+    assert breaking("gpt-5") == "gpt-5"

@@ -185,7 +185,12 @@
     location.assign(url);
   });
 
-  document.addEventListener("htmx:afterSettle", (event) => event.detail.target.removeAttribute?.("aria-busy"));
+  document.addEventListener("htmx:afterSettle", (event) => {
+    event.detail.target.removeAttribute?.("aria-busy");
+    // Once for a page: its parts come one by one, and some come again every few seconds.
+    const arrival = document.getElementById("arrival");
+    if (arrival && !arrival.textContent && !document.querySelector(".part[aria-busy]")) arrival.textContent = "The page is complete.";
+  });
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
       const words = document.createElement("p");
