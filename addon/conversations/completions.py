@@ -97,7 +97,8 @@ def _result(result: Json) -> list[Message]:
     """Words, or the message of a chat completion that a completion's path answered with."""
     if at(result, "message", "content") is not None:
         return openai_chat.read_answer({"choices": [result]})
-    return answer(texts(_words(result)), _reason(result))
+    calls = openai_chat.message_parts({"tool_calls": items(at(result, "tool_calls"))})  # of Cloudflare
+    return answer([*texts(_words(result)), *calls], _reason(result))
 
 
 def _words(result: Json) -> str | None:

@@ -119,7 +119,7 @@ def by_shape(request: Json, answer: Json) -> Dialect | None:
 
 
 def _of_messages(request: Json, answer: Json) -> Dialect:
-    """Four APIs have a list of messages in their requests."""
+    """Five APIs have a list of messages in their requests; Cloudflare's answers it with one text, or with calls alone."""
     kind = at(answer, "type")
     if at(request, "anthropic_version") is not None or kind in ("message", "message_start"):
         return anthropic.DIALECT
@@ -127,6 +127,9 @@ def _of_messages(request: Json, answer: Json) -> Dialect:
         return bedrock.DIALECT
     if at(answer, "done") is not None and at(answer, "message") is not None:
         return ollama.DIALECT
+    told = at(answer, "result") if isinstance(at(answer, "result"), dict) else answer
+    if isinstance(told, dict) and "response" in told and "choices" not in told:
+        return completions.DIALECT
     return openai_chat.DIALECT
 
 
