@@ -10,7 +10,6 @@ Reads questions on its standard input and answers on its standard output, one JS
 """
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+import orjson
 import psutil
 
 from addon.callers.linux import Address, Ends, Holders
@@ -175,8 +175,8 @@ def main() -> int:
     while data := os.read(sys.stdin.fileno(), _READ_BYTES):
         *lines, waiting = (waiting + data).split(b"\n")
         began = time.process_time()  # on a busy machine the time on the clock is many times that
-        for answer in answers([json.loads(line) for line in lines], finder, descriptions, time.monotonic()):
-            print(json.dumps(answer))
+        found = answers([orjson.loads(line) for line in lines], finder, descriptions, time.monotonic())
+        sys.stdout.buffer.write(b"".join(orjson.dumps(answer) + b"\n" for answer in found))
         sys.stdout.flush()
         time.sleep(allowance.pause_s(time.monotonic(), time.process_time() - began))
     return 0
