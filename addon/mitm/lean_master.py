@@ -137,16 +137,17 @@ def speed_up(addons: AddonManager) -> None:
 
 
 # Values that cannot be changed in place need no copy at each look.
-_SCALARS: Final = (str, bool, int, float, type(None))
+_CONSTANTS: Final = (str, bool, int, float, type(None), tuple)
 
 
-def remember_scalars(options: Options) -> None:
+def remember_constants(options: Options) -> None:
     """Let `options.x` be a plain attribute where it can be: the manager copies deeply otherwise, several times a piece."""
 
     def remember(updated: set[str]) -> None:
         for name in updated:
             value = options._options[name].current()
-            if isinstance(value, _SCALARS):
+            value = () if value == [] else value  # hosts that are ignored, asked for at each new connection
+            if isinstance(value, _CONSTANTS):
                 options.__dict__[name] = value
             else:
                 options.__dict__.pop(name, None)
@@ -170,4 +171,4 @@ class LeanMaster(master.Master):
             next_layer.NextLayer(),
             tlsconfig.TlsConfig(),
         )
-        remember_scalars(options)
+        remember_constants(options)

@@ -6,7 +6,7 @@ import textwrap
 
 from mitmproxy.options import Options
 
-from addon.mitm.lean_master import remember_scalars
+from addon.mitm.lean_master import remember_constants
 
 
 def test_addons_that_are_told_of_an_option_read_its_new_value() -> None:
@@ -18,9 +18,21 @@ def test_addons_that_are_told_of_an_option_read_its_new_value() -> None:
         seen.append(options.server)
 
     options.changed.connect(configure)
-    remember_scalars(options)
+    remember_constants(options)
     options.update(server=False)
     assert seen == [False]
+
+
+def test_lists_of_hosts_are_read_anew_only_where_they_have_hosts() -> None:
+    options = Options()
+    remember_constants(options)
+    assert options.ignore_hosts is options.ignore_hosts and not options.ignore_hosts
+    options.update(ignore_hosts=["example.org"])
+    assert options.ignore_hosts == ["example.org"]
+    options.ignore_hosts.append("example.com")
+    assert options.ignore_hosts == ["example.org"]
+    options.update(ignore_hosts=[])
+    assert not options.ignore_hosts
 
 
 def test_only_the_addons_that_proxying_needs_are_imported_and_all_are_there_for_later_imports() -> None:
