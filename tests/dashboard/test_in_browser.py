@@ -200,6 +200,31 @@ def test_on_paper_a_dark_page_has_charts_in_the_colours_of_their_legends_and_say
     expect(page.locator(".on-paper")).to_contain_text("since 20")
 
 
+def test_a_latency_without_neighbours_is_a_point_of_its_chart(page: Page) -> None:
+    """By the hour few steps of the demo have calls, so hardly any two values are joined by a line."""
+    open_page(page, "/ui/overview?since=7d")
+    drawn = """() => {
+        const plots = [...document.querySelectorAll(".plot")];
+        const plot = plots.find((each) => each.ariaLabel.startsWith("Latency")), shown = plot.querySelector("canvas");
+        const series = JSON.parse(plot.dataset.chart).series;
+        const alone = series.map(({ values }) => values.filter((each, i) => each != null && values[i - 1] == null && values[i + 1] == null).length);
+        const copy = new OffscreenCanvas(shown.width, shown.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(shown, 0, 0);
+        const { data } = copy.getImageData(0, 0, shown.width, shown.height);
+        const swatches = plot.parentElement.querySelectorAll(".swatch");
+        return series.map((_, place) => {
+            const [r, g, b] = getComputedStyle(swatches[place]).backgroundColor.match(/\\d+/g).map(Number);
+            let count = 0;
+            for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b) count += 1;
+            return [alone[place], count];
+        });
+    }"""
+    found = page.evaluate(drawn)
+    assert sum(alone for alone, _ in found) > 20
+    # Where an hour has one call, its p95 lies on its p50.
+    assert all(pixels >= 4 * alone for alone, pixels in found[1:])
+
+
 def test_a_stretch_of_a_chart_becomes_the_window(page: Page) -> None:
     open_page(page, "/ui/overview")
     box = page.locator(".u-over").first.bounding_box()

@@ -57,6 +57,9 @@
     return series.map((each) => each.values.map((value, i) => (sums[i] += value ?? 0)));
   }
 
+  // The places of values that no line leads to or from: without a point nobody would see them.
+  const alone = (values) => [...values.keys()].filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
+
   function draw(element) {
     const chart = JSON.parse(element.dataset.chart);
     if (!chart.series.length) return;
@@ -91,7 +94,7 @@
         const fill = fillOf(chart.series[i]);
         return chart.stacked
           ? { label: chart.series[i].name, fill: () => fill, stroke: colour, width: 0, paths: bars, points: { show: false } }
-          : { label: chart.series[i].name, stroke: colour, width: 2, spanGaps: false, points: { show: x.length < 3 } };
+          : { label: chart.series[i].name, stroke: colour, width: 2, spanGaps: false, points: { show: false, size: 5, fill: colour, filter: () => alone(heights[i]) } };
       })],
       hooks: { setCursor: [(plot) => tell(plot, element, chart, tzDate)], setSelect: [(plot) => zoom(plot, chart)] },
     };
