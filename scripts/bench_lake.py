@@ -1,6 +1,6 @@
 """How long each report takes over a made-up lake: the whole process, and its query alone. Shortest of two runs.
 
-./scripts/bench --lake 10000000                     makes ten million calls in a temporary folder, two minutes
+./scripts/bench --lake 10000000                     makes ten million calls and their summaries in a temporary folder, three minutes of CPU
 ./scripts/bench --lake 10000000 --lake-dir DIR      keeps them in DIR, and takes them from there the next time
 """
 

@@ -5,8 +5,10 @@ have no price. Numbers, models, users and properties have the spread of real one
 the calls said is made for a bounded number of them only, because bodies are a hundred times as large as rows.
 """
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from addon.settling.parquet import ROW_GROUP_ROWS, arrow_schema, write_parquet
+from addon.settling.summarise import summarise_day
 from addon.storage.folders import Folders
 
 Numbers = npt.NDArray[Any]
 
 DAYS: Final = 120
 MOST_BODIES: Final = 20_000  # calls whose bodies are made
+MANY_CALLS: Final = 200_000  # take longer to make than processes take to start
 
 # provider, host, path, model as asked for, model as answered, nano-USD per input and output token (0: no price), share
 MODELS: Final = (
@@ -66,21 +70,33 @@ class Made:
 
 
 def make_lake(data: Path, calls: int, until: datetime, days: int = DAYS, seed: int = 1) -> Made:
-    """Fills `data` with about `calls` calls over the days before `until`. The newest day's bodies come first, up to
-    MOST_BODIES calls."""
-    folders = Folders(data)
-    dice = np.random.default_rng(seed)
-    made = with_bodies = 0
-    for back in range(days):
-        day = until.date() - timedelta(days=back)
-        count = (calls - made) // (days - back)
-        rows = _day_of_calls(dice, day, count)
-        _write(folders, "requests", day, rows)
-        if wanted := min(rows.num_rows, MOST_BODIES - with_bodies):
-            _write(folders, "bodies", day, bodies_of(dice, rows.slice(0, wanted)))
-            with_bodies += wanted
-        made += rows.num_rows
-    return Made(days, made, with_bodies)
+    """Fills `data` with about `calls` calls over the days before `until`, and makes their summaries. The newest day's bodies
+    come first, up to MOST_BODIES calls. Each day has dice of its own, so that every processor can make some."""
+    counts = [calls // days + (back < calls % days) for back in range(days)]
+    wanted = [max(0, min(count, MOST_BODIES - sum(counts[:back]))) for back, count in enumerate(counts)]
+    newest = until.date()
+    of_days = [
+        (data, newest - timedelta(days=back), count, bodies, (seed, back))
+        for back, (count, bodies) in enumerate(zip(counts, wanted, strict=True))
+    ]
+    if calls < MANY_CALLS:
+        for of_day in of_days:
+            _make_day(*of_day)
+    else:
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
+            for done in [workers.submit(_make_day, *of_day) for of_day in of_days]:
+                done.result()
+    return Made(days, sum(counts), sum(wanted))
+
+
+def _make_day(data: Path, day: date, count: int, bodies: int, seed: tuple[int, int]) -> None:
+    """The files of a day: the calls, what some of them said, and the summary that the product makes of them."""
+    folders, dice = Folders(data), np.random.default_rng(seed)
+    rows = _day_of_calls(dice, day, count)
+    _write(folders, "requests", day, rows)
+    if bodies:
+        _write(folders, "bodies", day, bodies_of(dice, rows.slice(0, bodies)))
+    summarise_day(folders, day)
 
 
 def _write(folders: Folders, table: str, day: date, rows: pa.Table) -> None:

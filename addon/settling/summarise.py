@@ -27,9 +27,19 @@ LEAST_CALLS_A_ROW: Final = 2
 LEAST_BYTES: Final = 2**18  # some 3,000 calls: a smaller file is read as soon as its summary
 _NEEDED: Final = tuple(
     dict.fromkeys(
-        ("started_at", *summary.GROUPS, *summary.SUMS, "time_to_first_token_ms", "usage_raw", "cache_reference_id")
+        (
+            "started_at",
+            *summary.GROUPS,
+            *summary.SUMS,
+            "time_to_first_token_ms",
+            "usage_raw",
+            "cache_reference_id",
+            "failed_attempts",
+        )
     )
 )
+# Texts of which the same ones come again and again: as numbers into a list of them they take a fifth less CPU to group by.
+_WORDS: Final = [name for name in summary.GROUPS if arrow_schema("requests").field(name).type == pa.string()]
 _NEAR_MIDNIGHT: Final = timedelta(minutes=1)
 
 
@@ -46,12 +56,15 @@ def summarise_all(
         shutil.rmtree(earlier)
     wanted, made = list(days(folders, "requests")), 0
     for done, day in enumerate(wanted, start=1):
-        made += _summarise_day(folders, day, stop, least_bytes)
+        made += summarise_day(folders, day, stop, least_bytes)
         seen(done, len(wanted))
     return made
 
 
-def _summarise_day(folders: Folders, day: date, stop: threading.Event | None, least_bytes: int) -> int:
+def summarise_day(
+    folders: Folders, day: date, stop: threading.Event | None = None, least_bytes: int = LEAST_BYTES
+) -> int:
+    """Makes the summaries that are missing of one day; returns how many. Raises as `summarise_all`."""
     folder = folders.lake_day("requests", day)
     names, _ = list_day(folder)
     if all(_is_decided(folders, folder / name, least_bytes) for name in names):  # without opening a file
@@ -91,13 +104,17 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
         (summary.times_of(target), summary.times("calls_of_group")),
         (summary.brief_of(target), summary.brief("calls_of_group")),
         (summary.hits_of(target), summary.hits(with_originals)),
+        (summary.retried_in(target), summary.retried("retried_of_group")),
         (target, summary.summarised(with_originals)),
     )
     parts: dict[Path, list[pa.Table]] = {path: [] for path, _ in kinds}
-    schema = arrow_schema("requests")
+    schema = _schema()
     calls = 0
     try:
-        with pq.ParquetFile(file) as opened, duckdb.connect(config={"threads": 1}) as connection:
+        with (
+            pq.ParquetFile(file, read_dictionary=_WORDS) as opened,
+            duckdb.connect(config={"threads": 1}) as connection,
+        ):
             connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
             connection.register("found", _originals(folders, file))
             connection.execute(
@@ -107,12 +124,15 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
             for number in range(opened.num_row_groups):
                 if stop and stop.is_set():
                     raise Stopped
-                rows = read_group(opened, number, schema).select(_NEEDED)
+                rows = read_group(opened, number, schema)
                 calls += rows.num_rows
                 connection.register("calls_of_group", rows)
+                # Few: DuckDB would make all columns of all calls for them.
+                connection.register("retried_of_group", rows.filter(pc.field("attempts") > 1))
                 for path, sql in kinds:
                     parts[path].append(connection.sql(sql).to_arrow_table())
                 connection.unregister("calls_of_group")
+                connection.unregister("retried_of_group")
     except (
         pa.ArrowException,
         duckdb.Error,
@@ -125,6 +145,12 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
     for path, _ in kinds:
         _write(pa.concat_tables(parts[path]), path)
     return True
+
+
+def _schema() -> pa.Schema:
+    """What is read of the calls."""
+    whole, words = arrow_schema("requests"), pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([pa.field(name, words if name in _WORDS else whole.field(name).type) for name in _NEEDED])
 
 
 def _originals(folders: Folders, file: Path) -> pa.Table:

@@ -5,8 +5,8 @@ known; SUMS are their sums. So every sum, count and NULL test gives what it give
 the file whose name it has: it counts while that file does, and says nothing once the file was replaced. It can be deleted at any
 time. A quarter of an hour is the step of all time zones.
 
-Beside it are three smaller ones. That of hits has the calls that the cache answered, each for itself, with how long the call took
-whose answer was given again. The others are by the hour. The brief one has few groups: what the lines under a report need, and sums over the
+Beside it are four smaller ones. That of hits has the calls that the cache answered, each for itself, with how long the call took
+whose answer was given again; that of retried calls those that took more than one attempt, each for itself. The others are by the hour. The brief one has few groups: what the lines under a report need, and sums over the
 calls whose speed is measured. The one of times says how often each duration and each time to the first token occurs, by model,
 so that percentiles need not read the calls: times from 200 ms on are rounded there, by less than 1 %.
 """
@@ -18,7 +18,7 @@ from typing import Final
 from addon.storage.folders import Folders, entries, parse_day
 from addon.storage.lake import is_whole
 
-VERSION: Final = 4  # of the columns below; summaries of other versions are not read
+VERSION: Final = 5  # of the columns below; summaries of other versions are not read
 STEP: Final = timedelta(minutes=15)
 HOUR: Final = timedelta(hours=1)
 _FOLDER: Final = "summaries-"
@@ -116,6 +116,10 @@ _OF_HITS: Final = ("started_at", *HITS_GROUPS, "cache_reference_id", "duration_m
 HITS_COLUMNS: Final = (*_OF_HITS, "original_ms")  # NULL: that call was not found
 IS_HIT: Final = "cache_status in ('hit', 'coalesced') and cache_reference_id is not null"
 
+# Calls that took more than one attempt are few, and what became of each is asked by anything.
+RETRIED_COLUMNS: Final = ("started_at", *GROUPS, "duration_ms", "cost_nanousd", "failed_attempts")
+IS_RETRIED: Final = "attempts > 1"
+
 BRIEF_GROUPS: Final = (
     "provider_name",
     "operation_name",
@@ -139,7 +143,7 @@ SPEEDS: Final = (
     ("stream_tokens", f"if({_HAS_STREAM_SPEED}, output_tokens, null)"),
     ("stream_ms", f"if({_HAS_STREAM_SPEED}, duration_ms - time_to_first_token_ms, null)"),
 )
-_BRIEF_SUMS: Final = ("input_tokens", "output_tokens", "cost_nanousd")
+_BRIEF_SUMS: Final = ("input_tokens", "cache_read_input_tokens", "output_tokens", "cost_nanousd")
 BRIEF_COLUMNS: Final = (
     "started_at",
     *BRIEF_GROUPS,
@@ -150,7 +154,8 @@ BRIEF_COLUMNS: Final = (
 )
 TIMES_GROUPS: Final = ("provider_name", "operation_name", "request_model", "response_model")
 TIMED: Final = (("timed_ms", "duration_ms"), ("timed_first_token_ms", "time_to_first_token_ms"))
-TIMES_COLUMNS: Final = ("started_at", *TIMES_GROUPS, *(name for name, _ in TIMED), "timed_count")
+_FIRST: Final = ("is_first_attempt", "coalesce(attempts = 1, false)")  # whether no other was needed; as SQL of one call
+TIMES_COLUMNS: Final = ("started_at", *TIMES_GROUPS, _FIRST[0], *(name for name, _ in TIMED), "timed_count")
 _EXACT_MS: Final = 200  # and more is rounded to steps of 1.5 %, then to whole ms: less than 1 % in all
 _ROUNDED_BY: Final = 1.015
 
@@ -189,6 +194,17 @@ def hits(table: str) -> str:
     )
 
 
+def retried_of_calls(table: str) -> str:
+    """SQL: the calls of a table like `requests` that took several attempts, as rows of the summary of retried calls."""
+    return f"select date, {', '.join(RETRIED_COLUMNS)} from {table} where {IS_RETRIED}"
+
+
+def retried(table: str) -> str:
+    """SQL: the summary of retried calls of a table like `requests`."""
+    order = [name for name in ORDER if name in RETRIED_COLUMNS]
+    return f"select {', '.join(RETRIED_COLUMNS)} from {table} where {IS_RETRIED} order by {', '.join(order)}"
+
+
 def brief_of_calls(table: str) -> str:
     """SQL: each call of a table like `requests` as a row of the brief summary."""
     speeds = ", ".join(f"{of_one} as {name}" for name, of_one in SPEEDS)
@@ -216,7 +232,7 @@ def times_of_calls(table: str) -> str:
             f"{_rounded(column) if other == name else 'cast(null as bigint)'} as {other}" for other, _ in TIMED
         )
         parts.append(
-            f"select date, started_at, {', '.join(TIMES_GROUPS)}, {others}, 1 as timed_count from {table}"
+            f"select date, started_at, {', '.join(TIMES_GROUPS)}, {_FIRST[1]} as {_FIRST[0]}, {others}, 1 as timed_count from {table}"
             f" where {_IS_TIMED} and {column} is not null"
         )
     return " union all ".join(parts)
@@ -224,7 +240,7 @@ def times_of_calls(table: str) -> str:
 
 def times(table: str) -> str:
     """SQL: how often each time occurs in a table like `requests`."""
-    hour, keys = _begin_of(HOUR), ", ".join((*TIMES_GROUPS, *(name for name, _ in TIMED)))
+    hour, keys = _begin_of(HOUR), ", ".join((*TIMES_GROUPS, _FIRST[0], *(name for name, _ in TIMED)))
     return (
         f"select {hour} as started_at, {keys}, count(*) as timed_count"
         f" from ({times_of_calls(f'(select *, null as date from {table})')}) group by {hour}, {keys}"
@@ -232,17 +248,22 @@ def times(table: str) -> str:
     )
 
 
-def timed_calls(table: str) -> str:
-    """SQL: the columns of a table like `calls`, and of each call what is measured of its speed, exactly."""
-    exact = [(name, f"if({_IS_TIMED}, {column}, null)") for name, column in TIMED]
+def timed_calls(table: str, *, is_first: bool = False) -> str:
+    """SQL: the columns of a table like `calls`, and of each call what is measured of its speed, exactly. `is_first`: of the
+    calls that the first attempt answered."""
+    exact = [(name, f"if({_are_timed(is_first)}, {column}, null)") for name, column in TIMED]
     others = ", ".join(f"{of_one} as {name}" for name, of_one in (*SPEEDS, *exact))
     return f"select *, {others}, 1 as call_count, if(error_type is null, 0, 1) as error_count from {table}"
 
 
-def exact_times(table: str) -> str:
-    """SQL: the columns of a table like `calls`, of the calls whose times are measured, and these."""
+def exact_times(table: str, *, is_first: bool = False) -> str:
+    """SQL: the columns of a table like `calls`, of the calls whose times are measured, and these. `is_first`: as there."""
     exact = ", ".join(f"{column} as {name}" for name, column in TIMED)
-    return f"select *, {exact} from {table} where {_IS_TIMED}"
+    return f"select *, {exact} from {table} where {_are_timed(is_first)}"
+
+
+def _are_timed(is_first: bool) -> str:
+    return f"{_IS_TIMED} and {_FIRST[1]}" if is_first else _IS_TIMED
 
 
 def _rounded(column: str) -> str:
@@ -286,9 +307,14 @@ def hits_of(summary: Path) -> Path:
     return summary.with_suffix(".hits")
 
 
-def parts(summary: Path) -> tuple[Path, Path, Path, Path]:
+def retried_in(summary: Path) -> Path:
+    """That of retried calls beside it."""
+    return summary.with_suffix(".retried")
+
+
+def parts(summary: Path) -> tuple[Path, ...]:
     """The summary and the smaller ones beside it."""
-    return summary, brief_of(summary), times_of(summary), hits_of(summary)
+    return summary, brief_of(summary), times_of(summary), hits_of(summary), retried_in(summary)
 
 
 def not_worth(summary: Path) -> Path:

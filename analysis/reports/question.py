@@ -1,7 +1,8 @@
 """A report with all that was asked of it."""
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from analysis.reports import dimensions
 from analysis.reports.grouping import grouped_by, limit_keeps_newest
@@ -10,6 +11,8 @@ from analysis.reports.window import Window, before
 
 if TYPE_CHECKING:
     from analysis.reports.scope import Scope
+
+_COMMENT: Final = re.compile(r"--.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +29,10 @@ class Question:
 
     @property
     def scope(self) -> "Scope":
-        from analysis.reports.scope import Scope
+        from analysis.reports.scope import Scope, words_of
 
-        return Scope(self.window, self.where, dimensions.properties(self.by), self._groups)
+        words = None if self.report.file else words_of(_COMMENT.sub("", self.sql))
+        return Scope(self.window, self.where, dimensions.properties(self.by), self._groups, words)
 
     @property
     def _groups(self) -> tuple[str, ...] | None:

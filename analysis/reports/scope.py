@@ -29,6 +29,8 @@ VIEWS: Final = (
     "calls_summed_before",
     "calls_in_brief",
     "calls_timed",
+    "calls_first_timed",
+    "calls_retried",
     "calls_saved",
     "calls_hit",
 )
@@ -64,6 +66,8 @@ class Scope:
     properties: tuple[str, ...] = ()
     # The names that its questions group by. Where they are told, `calls_summed` may be the summaries of the lake; None: it is the calls.
     groups: tuple[str, ...] | None = None
+    # The words of the SQL that asks it; None: it may name any column.
+    words: frozenset[str] | None = None
 
 
 def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VIEWS) -> None:
@@ -102,14 +106,22 @@ def _made(connection: Connection, scope: Scope, wanted: Collection[str]) -> list
         if name in wanted:
             made.append(_view(name, prefix, period, scope))
     for name, summed_name, _, period in periods:
-        if summed_name in wanted and has and summed.can_answer(period, groups, where, has):
+        if summed_name not in wanted:
+            continue
+        if has and scope.words is not None and summed.brief_answers(period, groups, scope.words, where):
+            made.append(summed.view_of_brief(summed_name, period, where))
+        elif has and summed.can_answer(period, groups, where, has):
             made.append(summed.view_of_summaries(summed_name, period, scope.properties, where, has))
-        elif summed_name in wanted:
+        else:
             made.append(summed.view_of_calls(summed_name, name))
     if "calls_in_brief" in wanted:
         made.append(summed.brief_view(window, where, has))
     if "calls_timed" in wanted:
         made += summed.timed_view(window, groups, where, has)
+    if "calls_first_timed" in wanted:
+        made += summed.timed_view(window, groups, where, has, is_first=True)
+    if "calls_retried" in wanted:
+        made.append(summed.retried_view(window, groups, scope.properties, where, has))
     if "calls_saved" in wanted:
         made.append(summed.saved_view(connection, window, groups, scope.properties, where, has))
     if "calls_hit" in wanted:
@@ -141,7 +153,11 @@ def _make(connection: Connection, scope: Scope, made: Sequence[Made], *, tempora
 
 def named_in(sql: str) -> frozenset[str]:
     """The views that a text in lower case may ask: words are looked for, wherever they stand."""
-    return frozenset(VIEWS).intersection(re.findall(r"\w+", sql))
+    return words_of(sql).intersection(VIEWS)
+
+
+def words_of(sql: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", sql))
 
 
 def check_condition(where: str) -> None:
@@ -182,6 +198,8 @@ def _text_of(of_calls: Sequence[Made]) -> str:
         summed.view_of_calls("calls_summed_before", "calls_before"),
         summed.brief_view_of_summed(),
         *summed.timed_view_of_calls(),
+        *summed.timed_view_of_calls(is_first=True),
+        summed.retried_view_of_calls(),
         summed.saved_view_of_calls(),
         summed.hits_view_of_calls(),
     ]

@@ -2,7 +2,8 @@
 
 `calls_summed` and `calls_summed_before`: a row stands for `call_count` calls, of which `error_count` failed and `unpriced_count` have no price; its numbers are their sums.
 A question that only counts and sums asks these views, and gets what it would get of `calls`: over the summaries of merged files
-(addon/storage/summary.py) where its condition and its groups are columns of theirs, else over the calls, each a row for itself.
+(addon/storage/summary.py) where its condition and its groups are columns of theirs, else over the calls, each a row for itself. Where all that
+it names is in the brief summaries, over these: they have a hundredth of the rows.
 Files without a summary are read as they are, and so are the calls of a quarter of an hour that the window cuts through.
 
 `calls_in_brief`: the same with the columns of the brief summary alone, for the lines under a report; it is asked whatever the
@@ -15,6 +16,9 @@ A question that shows few groups need not read the calls of all days: times of a
 `calls_saved`: hits, or summaries of hits, with the time that they saved, `saved_ms`: what the calls took whose answers were given
 again, less what the hits took. Without hits of which that is not known. Looking these calls up reads the id of every call, so
 summaries keep what was found when they were made; where one has a hit whose call was not there, all are looked up.
+
+`calls_retried`: the calls that took more than one attempt, each for itself. `calls_first_timed`: as `calls_timed`, its times are those of the
+calls that the first attempt answered.
 
 `calls_hit`: hits alone, each for itself. `original_ms` is what the call took whose answer was given again, where a summary says so: of all
 others a report looks it up itself, for those that it shows.
@@ -36,6 +40,7 @@ from addon.storage.summary import (
     HITS_GROUPS,
     HOUR,
     IS_HIT,
+    IS_RETRIED,
     OTHERS,
     SAVED,
     SPEEDS,
@@ -45,12 +50,13 @@ from addon.storage.summary import (
     exact_times,
     hits_of_calls,
     of_calls,
+    retried_of_calls,
     timed_calls,
     times_of_calls,
 )
 from analysis.lake import Connection
 from analysis.quoting import quoted
-from analysis.reports.dimensions import EXPRESSIONS, PROPERTY, TIMES, selected
+from analysis.reports.dimensions import DIMENSIONS, EXPRESSIONS, PROPERTY, TIMES, selected
 from analysis.reports.window import Window
 from analysis.shared_views import Made
 
@@ -85,12 +91,14 @@ class _Source:
 _FULL: Final = _Source("lake_summaries", of_calls, STEP, frozenset({*GROUPS, *EXPRESSIONS}))
 _OF_BRIEF: Final = frozenset({"provider", "model", "operation"})
 _BRIEF: Final = _Source("lake_brief", brief_of_calls, HOUR, _OF_BRIEF | {"error", *BRIEF_GROUPS})
+_NOT_IN_BRIEF: Final = frozenset({*COLUMNS, *DIMENSIONS}) - {*_BRIEF.names, *BRIEF_COLUMNS, *TIMES}
 _HITS: Final = _Source(
     "lake_hits",
     hits_of_calls,
     timedelta.resolution,
     frozenset({"provider", "model", "operation", "user", *HITS_GROUPS}),
 )
+_RETRIED: Final = _Source("lake_retried", retried_of_calls, timedelta.resolution, _FULL.names)
 _TIMES: Final = _Source("lake_times", times_of_calls, HOUR, _OF_BRIEF | set(TIMES_GROUPS))
 
 
@@ -110,10 +118,20 @@ def view_of_summaries(
     return Made("view", name, f"select * exclude (started_at), {_COUNTS} from ({rows})")
 
 
+def view_of_brief(name: str, window: Window, where: Condition | None) -> Made:
+    """The view over the brief summaries, which have few of its columns."""
+    return Made("view", name, f"select *, {_COUNTS} from ({_brief_rows(window, where)})")
+
+
+def brief_answers(window: Window, groups: tuple[str, ...], words: frozenset[str], where: Condition | None) -> bool:
+    """Whether the brief summaries know all that a question names. `words`: those of its SQL."""
+    return words.isdisjoint(_NOT_IN_BRIEF) and _can_answer(_BRIEF, window, groups, where)
+
+
 def brief_view(window: Window, where: Condition | None, has: frozenset[str]) -> Made:
     """The view `calls_in_brief`, to be made after `calls_summed`."""
     if has and _can_answer(_BRIEF, window, (), where):
-        return Made("view", "calls_in_brief", f"select *, {_COUNTS} from ({_brief_rows(window, where)})")
+        return view_of_brief("calls_in_brief", window, where)
     return brief_view_of_summed()
 
 
@@ -124,15 +142,16 @@ def brief_view_of_summed() -> Made:
 
 
 def timed_view(
-    window: Window, groups: Sequence[str], where: Condition | None, has: frozenset[str]
+    window: Window, groups: Sequence[str], where: Condition | None, has: frozenset[str], *, is_first: bool = False
 ) -> tuple[Made, Made]:
-    """The view `calls_timed` and, before it, its macro. `groups`: what its rows will be grouped by, no more and no less."""
+    """The view `calls_timed` and, before it, its macro. `groups`: what its rows will be grouped by, no more and no less.
+    `is_first`: of `calls_first_timed`."""
     if not (has and _can_answer(_TIMES, window, groups, where)):
-        return timed_view_of_calls()
+        return timed_view_of_calls(is_first=is_first)
     columns = "".join(f"{quoted(name)}, " for name in dict.fromkeys(groups))
     # By the hour there are nearly as many times as calls, and ranking them takes longer than reading the calls.
     is_exact = "hour" in groups
-    macro, times = _exact_times(columns) if is_exact else _ranked_times(columns, window, where)
+    macro, times = _exact_times(columns, is_first) if is_exact else _ranked_times(columns, window, where, is_first)
     timed_date = "date as timed_date" if is_exact else _ONE_DATE
     sql = f"""select
     {columns}call_count, error_count, output_tokens, cost_nanousd, {", ".join(name for name, _ in SPEEDS)},
@@ -140,11 +159,16 @@ def timed_view(
 from (select *, {_COUNTS} from ({_brief_rows(window, where)}))
 union all by name
 {times}"""
-    return macro, Made("view", "calls_timed", sql)
+    return macro, Made("view", _timed(is_first), sql)
 
 
-def _ranked_times(columns: str, window: Window, where: Condition | None) -> tuple[Made, str]:
+def _timed(is_first: bool) -> str:
+    return "calls_first_timed" if is_first else "calls_timed"
+
+
+def _ranked_times(columns: str, window: Window, where: Condition | None, is_first: bool) -> tuple[Made, str]:
     """The macro, and SQL of the times out of the summaries."""
+    answered = " where is_first_attempt" if is_first else ""
     percentiles = ", ".join(f"min(ms) filter (where place > floor({share} * (total - 1)))" for share in PERCENTILES)
     rows = _rows(_TIMES, window, _selected_names(window), where)
     return (
@@ -154,23 +178,24 @@ def _ranked_times(columns: str, window: Window, where: Condition | None) -> tupl
     sum(timed_count) over (partition by {columns}timed_ms is null order by timed_ms, timed_first_token_ms) as timed_place,
     sum(timed_count) over (partition by {columns}timed_ms is null) as timed_total
 from (
-    select {columns}timed_ms, timed_first_token_ms, sum(timed_count) as timed_count from ({rows}) group by all
+    select {columns}timed_ms, timed_first_token_ms, sum(timed_count) as timed_count from ({rows}){answered} group by all
 )""",
     )
 
 
-def _exact_times(columns: str) -> tuple[Made, str]:
+def _exact_times(columns: str, is_first: bool) -> tuple[Made, str]:
     """The macro, and SQL of the times of the calls themselves."""
     return _QUANTILES, (
         f"select {columns}0 as call_count, 0 as error_count, date as timed_date, timed_ms, timed_first_token_ms"
-        f" from ({exact_times('calls')})"
+        f" from ({exact_times('calls', is_first=is_first)})"
     )
 
 
-def timed_view_of_calls() -> tuple[Made, Made]:
+def timed_view_of_calls(*, is_first: bool = False) -> tuple[Made, Made]:
     """The same over the calls themselves: exact."""
-    sql = f"select *, date as timed_date, null as timed_place, null as timed_total from ({timed_calls('calls')})"
-    return _QUANTILES, Made("view", "calls_timed", sql)
+    timed = timed_calls("calls", is_first=is_first)
+    sql = f"select *, date as timed_date, null as timed_place, null as timed_total from ({timed})"
+    return _QUANTILES, Made("view", _timed(is_first), sql)
 
 
 def saved_view(
@@ -236,6 +261,26 @@ def hits_view_of_calls() -> Made:
     """The same over the calls themselves."""
     sql = f"select * from (select *, cast(null as bigint) as original_ms from calls) where {IS_HIT}"
     return Made("view", "calls_hit", sql)
+
+
+def retried_view(
+    window: Window,
+    groups: tuple[str, ...],
+    properties: tuple[str, ...],
+    where: Condition | None,
+    has: frozenset[str],
+) -> Made:
+    """The view `calls_retried`. `groups`: what its rows will be grouped by, properties among them."""
+    lacks = set(GROUPS) - has
+    if not (has and _can_answer(_RETRIED, window, groups, where, lacks)):
+        return retried_view_of_calls()
+    columns = f"* exclude ({', '.join(lacks)})" if lacks else "*"
+    return Made("view", "calls_retried", _rows(_RETRIED, window, selected(window, properties), where, columns))
+
+
+def retried_view_of_calls() -> Made:
+    """The same over the calls themselves."""
+    return Made("view", "calls_retried", f"select * from calls where {IS_RETRIED}")
 
 
 def _brief_rows(window: Window, where: Condition | None) -> str:

@@ -74,9 +74,13 @@ def ask(data: Path, question: Question) -> tuple[object, object, bool]:
     def asked(connection: Connection) -> tuple[object, object, bool]:
         table = answer(connection, question)
         ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
-        return table, told_under(connection), "lake_summaries" in sql
+        return table, told_under(connection), _of_summaries(sql)
 
     return Lake(data).ask(asked)
+
+
+def _of_summaries(sql: str) -> bool:
+    return "lake_summaries" in sql or "lake_brief" in sql
 
 
 def check(data: Path, question: Question, *, uses_summaries: bool = True) -> None:
@@ -362,6 +366,82 @@ def test_the_most_frequent_hits_are_the_same_over_summaries(tmp_path: Path) -> N
     by_id = {row["request_id"]: row for row in out_of_summaries[0][0]}
     assert by_id[one.request_id]["hits"] == 37
     assert by_id[stored_later.request_id]["saved_ms"] == 30 * 5000 - sum(range(2, 90, 3))
+
+
+RETRIED = {
+    "a.example": '[{"host":"a.example","started_ms":0,"duration_ms":40}]',
+    "b.example": '[{"host":"a.example","started_ms":0,"duration_ms":40},{"host":"b.example","started_ms":90,"duration_ms":7}]',
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"by": "model"},
+        {"by": "user,host"},
+        {"every": "day", "by": "provider"},
+        {"where": "status = 200 and host <> 'c.example'"},
+        {"where": "host = 'b.example'", "by": "session,property:feature"},
+        {"since": "2026-11-19T05:07:13.5Z", "until": "2026-11-20T23:00:00Z"},
+        {"tz": "Asia/Kathmandu", "by": "day"},
+        {"where": "duration_ms > 3000"},
+    ],
+)
+def test_what_retries_saved_is_the_same_over_summaries(tmp_path: Path, words: dict[str, str]) -> None:
+    dice = random.Random(3)
+
+    def tried(row: RequestRow) -> RequestRow:
+        host = dice.choice(["a.example", "b.example"])
+        if dice.random() < 0.7:
+            return replace(row, host=host, attempts=dice.choice([0, 1, 1, 1]))
+        failed = dice.choice([None, RETRIED[host]])
+        return replace(
+            row, host=host, attempts=dice.choice([2, 3]), failed_attempts=failed, fallback_index=dice.choice([None, 0])
+        )
+
+    merged(tmp_path, [tried(row) for row in alike(made_up_rows(1500), 1)])
+    settle(
+        tmp_path, [tried(replace(row, request_id=f"6{row.request_id[1:]}")) for row in alike(made_up_rows(40), 2)], 4
+    )
+    question = asked("retries", **({"since": "2026-11-19"} | words))
+    out_of_summaries = _records(tmp_path, question)
+    shutil.move(summary.folder(tmp_path), tmp_path / "aside")
+    of_calls = _records(tmp_path, question)
+    assert len(out_of_summaries) == len(of_calls) > 0
+    for rounded, exact in zip(out_of_summaries, of_calls, strict=True):
+        p50, exact_p50 = rounded.pop("p50_ms"), exact.pop("p50_ms")
+        assert rounded == exact
+        assert (p50 is None) == (exact_p50 is None)
+        if exact["calls"] > 2 * LEAST_CALLS:
+            assert p50 == pytest.approx(exact_p50, rel=MOST_APART)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "uses_brief"),
+    [
+        ("costs", {}, True),
+        ("models", {"where": "provider = 'openai' and error is null"}, True),
+        ("changes", {}, True),
+        ("costs", {"by": "model,status", "every": "day"}, True),
+        ("costs", {"by": "user"}, False),
+        ("costs", {"where": "session is not null"}, False),
+        ("costs", {"tz": "Asia/Kathmandu"}, False),
+        ("users", {}, False),
+    ],
+)
+def test_what_is_in_the_brief_summaries_is_asked_of_them(
+    lake: Path, name: str, words: dict[str, str], uses_brief: bool
+) -> None:
+    question = asked(name, since="2026-11-20" if name == "changes" else "2026-11-19", **words)
+    check(lake, question)
+
+    def view(connection: Connection) -> str:
+        open_scope(connection, question.scope, question.views)
+        ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
+        return str(sql)
+
+    assert ("lake_brief" in Lake(lake).ask(view)) == uses_brief
 
 
 def test_a_merge_of_late_rows_makes_a_new_summary_and_removes_the_old(tmp_path: Path) -> None:
