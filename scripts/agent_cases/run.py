@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from analysis.lake import Lake
 from analysis.table import fetch
 from scripts.agent_cases.model import Client
@@ -135,6 +137,15 @@ def _run_client(client: Client, environ: dict[str, str], home: Path, folder: Pat
         with contextlib.suppress(ProcessLookupError):  # helpers that it left running
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _end_daemons(home / "home")
+
+
+def _end_daemons(home: Path) -> None:
+    """Processes of this run that have a session of their own, as Cline's hub: they have its home folder."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("HOME") == str(home):
+                process.kill()
 
 
 def _without_proxies() -> dict[str, str]:
