@@ -160,7 +160,7 @@ class Bucket:
                 with ThreadPoolExecutor(READERS) as pool:
                     for path, (data, etag) in zip(new, pool.map(self._get, new), strict=True):
                         if data is not None:
-                            known[path] = etag or "", self._loaded(path, data)
+                            known[path] = etag or "", manifest.loaded_at(f"{self.url}/{path}", data)
             if new or len(known) != len(self._manifests):
                 self._manifests = known
                 self._write_known()
@@ -181,12 +181,6 @@ class Bucket:
         with contextlib.suppress(NotThere):  # deleted by hand since it was listed
             return self._store.get(path)
         return None, None
-
-    def _loaded(self, path: str, data: bytes) -> Manifest:
-        try:
-            return manifest.loaded(data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreTrouble(f"{self.url}/{path}: {error}") from error
 
     def _read_known(self) -> dict[str, tuple[str, Manifest]]:
         try:

@@ -162,7 +162,7 @@ def damaged_summaries(summaries: Collection[Path]) -> list[tuple[Path, str]]:
                 (summary.brief_of(whole), summary.BRIEF_COLUMNS),
                 (summary.times_of(whole), summary.TIMES_COLUMNS),
                 (summary.hits_of(whole), summary.HITS_COLUMNS),
-                (summary.retried_in(whole), summary.RETRIED_COLUMNS),
+                (summary.retried_of(whole), summary.RETRIED_COLUMNS),
             ):
                 names = ", ".join(f'"{name}"' for name in columns)
                 sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"

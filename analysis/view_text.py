@@ -66,7 +66,7 @@ def summary_views(
             ("lake_summaries", summary.COLUMNS, whole),
             ("lake_brief", summary.BRIEF_COLUMNS, [summary.brief_of(path) for path in whole]),
             ("lake_hits", summary.HITS_COLUMNS, [summary.hits_of(path) for path in whole]),
-            ("lake_retried", summary.RETRIED_COLUMNS, [summary.retried_in(path) for path in whole]),
+            ("lake_retried", summary.RETRIED_COLUMNS, [summary.retried_of(path) for path in whole]),
             ("lake_times", summary.TIMES_COLUMNS, [summary.times_of(path) for path in whole]),
         )
     )

@@ -82,14 +82,13 @@ def _held(pid: int, links: Iterable[str]) -> set[str]:
         return set()
     left, found = set(links), set[str]()
     try:
-        for descriptor in os.listdir(folder):  # noqa: PTH208
-            if (link := _link(descriptor, folder)) in left:
-                found.add(link)
-                left.remove(link)
-                if not left:
-                    break
-    except OSError:
-        pass
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for descriptor in os.listdir(folder):  # noqa: PTH208
+                if (link := _link(descriptor, folder)) in left:
+                    found.add(link)
+                    left.remove(link)
+                    if not left:
+                        break
     finally:
         os.close(folder)
     return found

@@ -47,8 +47,10 @@ def ship(recall: bool, take_over: str | None, data: Path, config: Path | None) -
         raise Failure(
             f'{config or data / "heliograph.toml"} has no lake = "s3://bucket/prefix" above its first section, and no [iceberg]'
         )
-    if (recall or take_over) and chosen.lake is None:
+    if recall and chosen.lake is None:
         raise Failure("no lake in a bucket is set, so all files are here")
+    if take_over and chosen.lake is None:
+        raise Failure("no lake in a bucket is set; set `lake` to that of the lost folder")
     if recall and take_over:
         raise click.UsageError("--take-over brings no files here; run --recall after it")
     settle(data, config)

@@ -29,11 +29,7 @@ _numbers_of: Final = attrgetter(*TOKEN_UNITS)
 def counts_of(usage: Usage | None, units: Mapping[str, Decimal | None]) -> dict[str, Decimal]:
     """The counts of a call. One that is not stated is left out: genai-prices would infer a 0. Raises Unpriced for a unit
     whose number nobody knows."""
-    counts: dict[str, Decimal] = {}
-    for column, unit in TOKEN_UNITS.items():
-        number = getattr(usage, column) if usage else None
-        if number is not None:
-            counts[unit] = Decimal(number)
+    counts = decimals(tokens_of(usage))
     for unit, count in units.items():
         if count is None:
             raise Unpriced(f"the number of {unit} is in no answer")
@@ -46,6 +42,10 @@ def tokens_of(usage: Usage | None) -> dict[str, int]:
     if usage is None:
         return {}
     return {unit: number for unit, number in zip(_UNITS, _numbers_of(usage), strict=True) if number is not None}
+
+
+def decimals(numbers: Mapping[str, Decimal | int]) -> dict[str, Decimal]:
+    return {unit: Decimal(number) for unit, number in numbers.items()}
 
 
 def less_parts(unit: str, counts: Counts, priced: Container[str]) -> Decimal:

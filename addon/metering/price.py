@@ -12,7 +12,7 @@ from typing import Final
 
 from addon.metering import listed
 from addon.metering.bill import Bill
-from addon.metering.counts import Counts, counts_of, less_parts, tokens_of
+from addon.metering.counts import Counts, counts_of, decimals, less_parts, tokens_of
 from addon.metering.lines import Line, nanousd, total_usd
 from addon.metering.listed import Listed, list_name
 from addon.metering.overrides import PriceOverride, find_override
@@ -144,7 +144,7 @@ class PriceList:
         try:
             if not bill.units:  # one model did all of it
                 usd, source = self._own_usd(bill)
-                return Cost(nanousd(usd), _sources((source,)) if " + " in source else source, None)
+                return Cost(nanousd(usd), source, None)
             costs = [self._own_usd(part) for part in bill.by_model()]
         except Unpriced as unpriced:
             return Cost(None, None, str(unpriced))
@@ -165,14 +165,14 @@ class PriceList:
             counts_of(bill.usage, bill.units) if bill.units else tokens_of(bill.usage)
         )
         if not is_by_token(numbers):
-            found = self._find(bill, counts_of(bill.usage, bill.units))
+            found = self._find(bill, decimals(numbers))
             return found.usd(), found.source
         kind = _kind(bill, numbers)
         if reason := self._tariffs.reason(kind):
             raise Unpriced(reason)
         if known := self._tariffs.usd(kind, numbers):
             return known
-        counts = counts_of(bill.usage, bill.units)
+        counts = decimals(numbers)
         try:
             found = self._find(bill, counts)
         except Unpriced as unpriced:

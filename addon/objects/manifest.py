@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from addon.objects.store import is_md5
+from addon.objects.store import StoreTrouble, is_md5
 from addon.storage.folders import parse_day
 
 FORMAT: Final = 1  # of the places and of the manifests; readers and writers of an older one refuse a newer one
@@ -85,6 +85,14 @@ def loaded(data: bytes) -> Manifest:
         if not all(isinstance(file.size, int) and is_md5(file.md5) for file in named.values()):
             raise ValueError("sizes in it are not ours")
     return Manifest(str(value.get("owner")), day, str(value.get("host")), str(value.get("version")), files)
+
+
+def loaded_at(place: str, data: bytes) -> Manifest:
+    """The same of an object. `place`: its URL. Raises StoreTrouble that names it."""
+    try:
+        return loaded(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreTrouble(f"{place}: {error}") from error
 
 
 def _plain(value: Any) -> Any:

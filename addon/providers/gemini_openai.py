@@ -4,11 +4,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers import openai_usage
 from addon.providers.fields import at, count, error_type, items, string, the_one
 from addon.providers.gemini_usage import is_provisioned, price_factors
 from addon.providers.model import Json, Operation, Reading, Usage
 from addon.providers.openai_shaped import operations
-from addon.providers.openai_usage import usage as openai_usage
 
 _EXTRA: Final = ("extra_properties", "google")
 
@@ -18,7 +18,7 @@ def usage(raw: Json) -> Usage | None:
 
     https://github.com/mozilla-ai/any-llm/pull/1291 has a recorded example: 20 + 151 of 553.
     """
-    stated = openai_usage(raw)
+    stated = openai_usage.usage(raw)
     total = count(at(raw, "total_tokens"))
     if stated is None or stated.input_tokens is None or total is None:
         return stated

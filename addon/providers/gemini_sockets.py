@@ -35,9 +35,7 @@ def _server(head: Json) -> Said:
         return Said(step=Step.BEGINS, brings_words=True)
     if at(content, "interrupted") is True or at(content, "generationComplete") is True:
         return Said(step=Step.GOES_ON)
-    if (
-        at(content, "inputTranscription") is not None
-    ):  # the caller's words, as they were heard: of the turn that follows
+    if at(content, "inputTranscription") is not None:  # the caller's words, as heard: of the turn that follows
         return Said(step=Step.INPUT)
     return Said(step=Step.ADDS) if used is not None or content is not None else OTHER
 

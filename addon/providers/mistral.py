@@ -5,11 +5,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_batches
+from addon.providers import openai_batches, openai_usage
 from addon.providers.fields import amount, at, count, error_type, items, json_of, prompt_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
-from addon.providers.openai_usage import usage as openai_usage
 
 # Their own terminal events; chat ends with `data: [DONE]` as OpenAI's does.
 CONVERSATION_END: Final = Terminal(
@@ -32,7 +31,7 @@ def usage(raw: Json) -> Usage | None:
 
     https://docs.mistral.ai/agents/tools/built-in/websearch: 188 + 55 + 7112 connector tokens of 7355.
     """
-    stated = openai_usage(raw)
+    stated = openai_usage.usage(raw)
     if stated is None:
         return None
     cached = stated.cache_read_input_tokens

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers import openai_usage
 from addon.providers.completed import Complete
 from addon.providers.fields import at, count, items, json_of, string, words
 from addon.providers.framing.table import WEBSOCKET
@@ -16,8 +17,6 @@ from addon.providers.model import Event, Json, Operation, Reading, Usage
 from addon.providers.openai_responses import prompt as responses_prompt
 from addon.providers.openai_shaped import operations
 from addon.providers.openai_sockets import REALTIME, REALTIME_NAME, RESPONSES
-from addon.providers.openai_usage import token_parts
-from addon.providers.openai_usage import usage as openai_usage
 
 _HEARD: Final = "conversation.item.input_audio_transcription.completed"
 # Of today's API and of the beta.
@@ -42,7 +41,7 @@ def usage(raw: Json) -> Usage | None:
 
 def _parts(raw: Json) -> dict[str, Decimal | None]:
     """Sound and images. A stated 0 of cached ones is kept: it says which of the cached tokens were words."""
-    parts = token_parts(raw)
+    parts = openai_usage.token_parts(raw)
     details = at(raw, "input_token_details")
     for kind in ("audio", "image"):
         cached = count(at(details, "cached_tokens_details", f"{kind}_tokens"))
@@ -157,7 +156,7 @@ def _prompt(request: Json) -> str:
 
 
 def responses_over_socket(
-    base: str, read_usage: Callable[[Json], Usage | None] = openai_usage, complete: Complete | None = None
+    base: str, read_usage: Callable[[Json], Usage | None] = openai_usage.usage, complete: Complete | None = None
 ) -> Operation:
     """`base` is a regular expression such as `/v1`; the others as of `openai_shaped.operations`."""
     (responses,) = operations(base, "responses", read_usage=read_usage, complete=complete)

@@ -112,13 +112,6 @@ def _kind(start: tuple[Any, ...], end: tuple[Any, ...] | None) -> Kind:
     )
 
 
-def row_of(columns: dict[str, Any]) -> RequestRow:
-    """The row with these values, which are all its columns."""
-    row = RequestRow.__new__(RequestRow)
-    row.__dict__ = columns
-    return row
-
-
 def answered(call: Call) -> Call:
     """The call as if it had been made to whom answered it."""
     end = call.end

@@ -33,9 +33,9 @@ from addon.providers.model import Asked, Operation, Provider, Reading, Usage
 from addon.settling.bodies import Bodies, body_row, decoded, overridden, raw
 from addon.settling.chains import CHAINED, Link, without_chains
 from addon.settling.journal_reader import Call
-from addon.settling.kinds import Kind, agent_of, answered, columns_of, kind_of, known_columns, row_of
+from addon.settling.kinds import Kind, agent_of, answered, columns_of, kind_of, known_columns
 from addon.storage.journal_lines import OVERLOADED, CallEnd
-from addon.storage.record import BodyRow, RequestRow
+from addon.storage.record import BodyRow, RequestRow, made_of
 
 CACHED: Final = Cost(0, "cache", None)
 _TOKENS: Final = tuple(item.name for item in fields(Usage))
@@ -125,13 +125,12 @@ def _answer(call: Call, kind: Kind, bodies: Bodies, request: _Request) -> _Answe
     # A stream that was asked for and refused in JSON is a stream by its content type.
     came_in_parts = framing.is_live or (end is not None and stated.is_live)
     is_complete = end is not None and end.complete and not bodies.response_truncated and bodies.response_is_whole
-    asked = _asked(call, request) if operation and operation.with_request else None
+    complete = operation.with_request if operation else None
+    asked = _asked(call, request) if complete else None
     if end and end.reading is not None:
         reading = reading_told(end.reading)
-        if (
-            start.omit_response and operation and operation.with_request and asked
-        ):  # read without its request, in the proxy
-            reading = operation.with_request(reading, asked)
+        if complete and asked and start.omit_response:  # read without its request, in the proxy
+            reading = complete(reading, asked)
     elif operation:
         reading = read_seen(operation, bodies.response, framing, asked)
         if came_in_parts and is_complete and reading.usage and not reading.finish_reasons:  # else it does not matter
@@ -210,7 +209,7 @@ def _request_row(
     columns["saved_nanousd"] = saved_nanousd
     columns["user_id"] = start.user_id or request.asked.user
     columns["session_id"] = start.session_id or request.asked.session_id or start.socket_id
-    return row_of(columns)
+    return made_of(RequestRow, columns)
 
 
 def _link(row: RequestRow, asked: RequestFacts, call: Call) -> Link:
@@ -238,7 +237,7 @@ def bare_rows(call: Call, error_type: str) -> tuple[RequestRow, BodyRow]:
         "user_id": start.user_id,
         "session_id": start.session_id or start.socket_id,
     }
-    return row_of(columns), body_row(call, raw(call), None, columns["started_at"])
+    return made_of(RequestRow, columns), body_row(call, raw(call), None, columns["started_at"])
 
 
 def _error_type(end: CallEnd | None, reading: Reading) -> str | None:

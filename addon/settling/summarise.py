@@ -104,7 +104,7 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
         (summary.times_of(target), summary.times("calls_of_group")),
         (summary.brief_of(target), summary.brief("calls_of_group")),
         (summary.hits_of(target), summary.hits(with_originals)),
-        (summary.retried_in(target), summary.retried("retried_of_group")),
+        (summary.retried_of(target), summary.retried("retried_of_group")),
         (target, summary.summarised(with_originals)),
     )
     parts: dict[Path, list[pa.Table]] = {path: [] for path, _ in kinds}

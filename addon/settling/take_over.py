@@ -55,7 +55,7 @@ def take_over(folders: Folders, store: Store, owner: str, clock: Callable[[], fl
 
 def _take(store: Store, lake: Path, path: str) -> Manifest:
     data, etag = store.get(path)
-    named = _loaded(store, path, data)
+    named = manifest.loaded_at(f"{store.url}/{path}", data)
     if (lake / f"{named.day.isoformat()}.json").exists():
         return named  # by a try that was killed, or it has gone on since
     objects = {f"{table}/{name}": stored for table, name, stored in named.each()}
@@ -63,13 +63,6 @@ def _take(store: Store, lake: Path, path: str) -> Manifest:
     state = DayState(objects=dict(objects), counted=sorted(objects), etag=etag, manifest=manifest.digest(data))
     shipped.write_state(lake, named.day, state)
     return named
-
-
-def _loaded(store: Store, path: str, data: bytes) -> Manifest:
-    try:
-        return manifest.loaded(data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotLost(f"{store.url}/{path}: {error}") from error
 
 
 def _refuse_used(folders: Folders, owner: str) -> None:
@@ -107,7 +100,7 @@ def _no_such(store: Store, owner: str, by_owner: Mapping[str, Sequence[str]]) ->
     lines = [f"{store.url} has no calls of {owner}; it has those of"]
     for each in newest[:_MOST_NAMED]:
         path = by_owner[each][-1]
-        last = _loaded(store, path, store.get(path)[0])
+        last = manifest.loaded_at(f"{store.url}/{path}", store.get(path)[0])
         lines.append(f"  {each}  {last.host}, {len(by_owner[each]):,} days, the last one {last.day}")
     if (left := len(newest) - _MOST_NAMED) > 0:
         lines.append(f"  and {left:,} others")

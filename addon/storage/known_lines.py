@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from addon.storage.journal_lines import CallEnd, CallStart, Line, call_of, check_start
+from addon.storage.record import made_of
 
 MOST_KNOWN: Final = 512
 LONGEST_BYTES: Final = 4096  # of a text that is kept: callers may choose what is in it
@@ -57,8 +58,7 @@ class KnownLines:
             if told.keys() != form.differ:  # written by another version, or cut in the middle of a member
                 return None
             known = self._known.get(alike) or self._learn(form, alike, told)
-            call = form.record.__new__(form.record)
-            call.__dict__ = known | told
+            call = made_of(form.record, known | told)
             if isinstance(call, CallStart):
                 check_start(call)
                 return Line("start", head[1].decode(), call)

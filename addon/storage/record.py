@@ -10,9 +10,16 @@ and a row is made of a copy of one that is like it.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 SCHEMA_VERSION: Final = 5
+
+
+def made_of[T](kind: type[T], members: dict[str, Any]) -> T:
+    """An object with these members, which are all that it has: half of the time of its constructor."""
+    made = kind.__new__(kind)
+    made.__dict__ = members
+    return made
 
 
 @dataclass(kw_only=True)

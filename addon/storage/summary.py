@@ -307,14 +307,14 @@ def hits_of(summary: Path) -> Path:
     return summary.with_suffix(".hits")
 
 
-def retried_in(summary: Path) -> Path:
+def retried_of(summary: Path) -> Path:
     """That of retried calls beside it."""
     return summary.with_suffix(".retried")
 
 
 def parts(summary: Path) -> tuple[Path, ...]:
     """The summary and the smaller ones beside it."""
-    return summary, brief_of(summary), times_of(summary), hits_of(summary), retried_in(summary)
+    return summary, brief_of(summary), times_of(summary), hits_of(summary), retried_of(summary)
 
 
 def not_worth(summary: Path) -> Path:

@@ -130,7 +130,8 @@ def _made(connection: Connection, scope: Scope, wanted: Collection[str]) -> list
 
 
 def _make(connection: Connection, scope: Scope, made: Sequence[Made], *, temporary: bool = True) -> None:
-    """Raises BadCondition. What is wrong with a view of calls without the condition is no mistake of the condition."""
+    """Raises BadCondition. Views of calls are made without the condition first: what is wrong with those is not the
+    condition's mistake."""
     of_calls = [each for each in made if each.name in ("calls", "calls_before")]
     others = [each for each in made if each not in of_calls]
     if scope.where is not None and of_calls:

@@ -274,7 +274,7 @@ def retried_view(
     lacks = set(GROUPS) - has
     if not (has and _can_answer(_RETRIED, window, groups, where, lacks)):
         return retried_view_of_calls()
-    columns = f"* exclude ({', '.join(lacks)})" if lacks else "*"
+    columns = f"* exclude ({', '.join(sorted(lacks))})" if lacks else "*"
     return Made("view", "calls_retried", _rows(_RETRIED, window, selected(window, properties), where, columns))
 
 
