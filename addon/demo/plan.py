@@ -110,7 +110,7 @@ class PlannedCall:
     path: str  # with the provider's prefix, under the proxy's address
     headers: dict[str, str]
     body: Json
-    leaves_early: bool = False  # closes the connection after the first bytes of the answer
+    leaves_early: bool = False  # closes the connection after the first words of the answer
 
 
 type Run = list[PlannedCall]  # what one program does, one call after the other
@@ -166,7 +166,7 @@ def _question(dice: random.Random, headers: dict[str, str], trouble: str) -> Pla
     question = dice.choice(list(ANSWERS))
     fake = _fake(dice, _sentences(dice, question))
     if trouble == LEAVES:
-        fake = "words=400;chunk-delay=0.005"
+        fake = "words=400;chunk-delay=0.15"  # slow, so that the proxy has got no word more than its caller
     elif trouble == RETRIED:
         fake = f"{fake};status=503"
         headers = headers | {

@@ -9,16 +9,20 @@ import pytest
 
 from analysis.posting import post_json
 
+BODY = b'{"text": "down"}'
+
 
 @contextmanager
 def receiver(answer: bytes) -> Iterator[str]:
-    """The address of a server that says this to one caller, whatever it asks."""
+    """The address of a server that says this to one caller, once it has read the whole message."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             caller, _ = server.accept()
             with caller:
-                caller.recv(65536)
+                received = b""
+                while not received.endswith(BODY):  # what is left unread would reset the connection at its close
+                    received += caller.recv(65536)
                 caller.sendall(answer)
 
         thread = threading.Thread(target=serve)
@@ -39,10 +43,10 @@ def receiver(answer: bytes) -> Iterator[str]:
 )
 def test_what_a_receiver_said_is_the_answer(answer: bytes, failure: str | None) -> None:
     with receiver(answer) as url:
-        assert post_json(url, b"{}") == failure
+        assert post_json(url, BODY) == failure
 
 
 def test_an_address_where_nobody_listens_is_an_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert (post_json(f"http://127.0.0.1:{port}/", b"{}") or "").startswith("URLError: [Errno 111]")
+    assert (post_json(f"http://127.0.0.1:{port}/", BODY) or "").startswith("URLError: [Errno 111]")
