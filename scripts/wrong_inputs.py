@@ -139,7 +139,7 @@ COMMANDS: Final = (
     f"heliograph explain {_ID}",
     "heliograph prices show",
     "heliograph prices gpt-4o --on yesterday",
-    "heliograph prices gtp-4o",
+    "heliograph prices gtp-4o --on 2026-11-21",
     "heliograph prices gpt-4o --provider opnai",
     "heliograph reconcile",
     "heliograph reconcile no-such-file.csv",

@@ -36,6 +36,8 @@ PROVIDER = Provider(
         *operations("/openai/deployments/(?P<model>[^/]+)", *BY_DEPLOYMENT),
         *operations("/openai/v1", *BY_DEPLOYMENT, "video_generation"),
         realtime("/openai(?:/v1)?"),  # the model: `?model=`, or the older `?deployment=`
+        # The same events: https://learn.microsoft.com/azure/ai-services/speech-service/voice-live-how-to
+        realtime("/voice-(?:live|agent)"),
         *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "cancel_response", "batch_results"),
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),

@@ -232,6 +232,7 @@ class _Answer:
     response_id: str | None = None
     model: str | None = None
     stated: dict[str, int] = field(default_factory=dict)  # counts by their names
+    of_openai: Json = None  # the usage in OpenAI's words: Pixtral Large, with a `stop_reason`
     tokens_out: int | None = None  # Titan, not streamed: of each result
     units: dict[str, Decimal | None] = field(default_factory=dict)
     failure: str | None = None
@@ -246,6 +247,8 @@ class _Answer:
             self.response_id = self._id(chunk) or self.response_id
         if not members.isdisjoint(_STATED):
             self._count(chunk)
+        if "usage" in chunk:
+            self.of_openai = chunk["usage"] or self.of_openai
         self._say(chunk)
         if not members.isdisjoint(_RESULTS):
             for name in _RESULTS:
@@ -325,6 +328,8 @@ class _Answer:
 
     def _usage(self) -> tuple[Usage | None, Json]:
         """Embeddings of Titan state their input alone, and have no output."""
+        if told := openai_usage.usage(self.of_openai):
+            return told, self.of_openai
         pairs = ((self.stated.get(read), self.stated.get(written)) for read, written in _COUNTS)
         given, out = next((pair for pair in pairs if pair != (None, None)), (None, None))
         out = self.tokens_out if out is None else out

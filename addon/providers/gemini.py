@@ -71,24 +71,40 @@ def without_own_data(reading: Reading, asked: Asked) -> Reading:
 class _Said:
     """What the candidates of all parts said."""
 
-    text: list[str] = field(default_factory=list)
+    said: dict[int, list[str]] = field(default_factory=dict)  # the words of each candidate, by its index
+    ended: set[int] = field(default_factory=set)  # candidates whose last part was something else than words
     other: list[str] = field(default_factory=list)
     reasons: dict[int, str] = field(default_factory=dict)
     groundings: list[Json] = field(default_factory=list)
     media: set[str] = field(default_factory=set)
 
     def add(self, candidate: Json) -> None:
+        index = count(at(candidate, "index")) or 0
         if reason := string(at(candidate, "finishReason")):
-            self.reasons[count(at(candidate, "index")) or 0] = reason
+            self.reasons[index] = reason
         if grounding := at(candidate, "groundingMetadata"):
             self.groundings.append(grounding)
         for part in items(at(candidate, "content", "parts")):
-            text = string(at(part, "text")) or ""
-            (self.other if at(part, "thought") is True else self.text).append(text)
+            text = string(at(part, "text"))
+            if text and at(part, "thought") is True:
+                self.other.append(text)
+            self._say(index, None if at(part, "thought") is True else text)
             self.other += [dumped(call) for key in ("functionCall", "executableCode") if (call := at(part, key))]
             kind = (string(at(part, "inlineData", "mimeType")) or "").partition("/")[0]
             if kind in _MEDIA and at(part, "thought") is not True:
                 self.media.add(kind)
+
+    def _say(self, index: int, words: str | None) -> None:
+        """The next piece of a candidate's words; None: a part of another kind, after which other words begin."""
+        told = self.said.setdefault(index, [])
+        if words is None:
+            self.ended.add(index)
+        elif words:
+            told.append("\n" + words if index in self.ended and told else words)
+            self.ended.discard(index)
+
+    def text(self) -> str | None:
+        return "\n".join("".join(self.said[index]) for index in sorted(self.said) if self.said[index]) or None
 
 
 def _read(chunks: list[Json]) -> Reading:
@@ -110,7 +126,7 @@ def _read(chunks: list[Json]) -> Reading:
         units=_units(raw, said, model),
         price_factors=price_factors(raw),
         paid_by_plan=is_provisioned(raw),
-        text="".join(said.text) or None,
+        text=said.text(),
         other_output="".join(said.other) or None,
         error_type=failure,
     )

@@ -103,7 +103,7 @@ MOONSHOTS_COUNT: Final = Operation(
 # fmt: off
 PROVIDERS: Final = (
     row("deepseek", "https://api-docs.deepseek.com", "https://api.deepseek.com",
-        base="(?:/v1|/beta)?", does=COMPLETIONS, labels=("deepseek",), prices="deepseek",
+        base="(?:/v1|/beta)?", does=("chat", "text_completion", "responses"), labels=("deepseek",), prices="deepseek",
         messages="/anthropic/v1/messages"),
     row("together", "https://docs.together.ai/reference", "https://api.together.xyz", "api.together.ai",
         does=(*EMBEDDINGS, *MEDIA, "batch_results"), labels=("together",), prices="together", others=(TOGETHERS_VIDEOS,)),

@@ -60,6 +60,7 @@ class _Heard:
     other: list[str] = field(default_factory=list)
     sound: bool = False
     response: Json = None
+    used: Json = None
     transcript: Json = None
     failure: str | None = None
 
@@ -73,6 +74,7 @@ class _Heard:
             self.sound = True
         elif kind in ("response.created", "response.done"):
             self.response = at(message, "response")
+            self.used = at(self.response, "usage") or at(message, "usage")  # xAI has it beside the response
         elif kind == _HEARD:
             self.transcript = message
         elif error := at(message, "error"):
@@ -98,7 +100,7 @@ def _read(messages: Iterable[Json]) -> Reading:
 
 def _of_response(heard: _Heard) -> Reading:
     response = heard.response
-    raw = at(response, "usage")
+    raw = heard.used
     stated = usage(raw)
     units = _parts(raw)
     if stated is None and heard.sound:

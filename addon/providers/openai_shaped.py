@@ -67,9 +67,11 @@ def _only_text(chunk: dict[str, Json]) -> tuple[int, str] | None:
 
 
 def _usage_of(chunk: dict[str, Json]) -> Json:
-    """Groq has it in `x_groq` as well, Moonshot in the last choice."""
+    """Groq has it in `x_groq` as well, Moonshot in the last choice; llama.cpp has `timings` where it was not asked for."""
     if raw := chunk.get("usage"):
         return raw
+    if timings := chunk.get("timings"):
+        return timings
     groqs = at(chunk, "x_groq", "usage") if "x_groq" in chunk else None
     if groqs and at(groqs, "prompt_tokens") is not None:
         return groqs

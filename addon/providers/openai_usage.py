@@ -44,10 +44,12 @@ def _stated(raw: Json) -> Usage | None:
     input_tokens = _first_count(raw, ("prompt_tokens", "input_tokens"))
     output_tokens = _first_count(raw, ("completion_tokens", "output_tokens"))
     if input_tokens is None and output_tokens is None:
-        return None
+        return _timed(raw)
     inside = _first_part(raw, ("prompt_tokens_details", "input_tokens_details"))
     out = _first_part(raw, ("completion_tokens_details", "output_tokens_details"))
     reasoning = count(out.get("reasoning_tokens"))
+    if reasoning is None:
+        reasoning = count(raw.get("reasoning_tokens"))  # SGLang: entrypoints/openai/protocol.py, UsageInfo
     cache_read = _first_count(inside, _CACHE_READ_INSIDE)
     if cache_read is None:
         cache_read = _first_count(raw, _CACHE_READ)
@@ -70,6 +72,15 @@ def _stated(raw: Json) -> Usage | None:
         output_tokens=output_tokens,
         reasoning_output_tokens=reasoning,
     )
+
+
+def _timed(raw: dict[str, Json]) -> Usage | None:
+    """By the `timings` of llama.cpp, all that its streams state unless they are asked for more: tools/server/README.md.
+    `prompt_n` are those that were not in its cache; older servers do not say how many were."""
+    new, cached = count(raw.get("prompt_n")), count(raw.get("cache_n"))
+    if new is None or cached is None:
+        return None
+    return Usage(input_tokens=new + cached, cache_read_input_tokens=cached, output_tokens=count(raw.get("predicted_n")))
 
 
 def _is_outside(part: int, input_tokens: int | None, output_tokens: int, raw: Json) -> bool:

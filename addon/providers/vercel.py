@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped, vercel_sdk
-from addon.providers.fields import amount, at, items
+from addon.providers.fields import amount, at, count, items
 from addon.providers.model import Json, Provider, Reading
 
 
@@ -13,7 +13,27 @@ def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
     """The gateway's cost in USD, a string, is at the top, in the message or in the last delta."""
     stated = [amount(at(told, "gateway", "cost")) for chunk in chunks for told in _metadata(chunk)]
     costs = [cost for cost in (amount(at(reading.usage_raw, "cost")), *stated) if cost is not None]
-    return replace(reading, stated_cost_usd=costs[-1] if costs else None)
+    return replace(_with_thoughts(reading, chunks), stated_cost_usd=costs[-1] if costs else None)
+
+
+def _with_thoughts(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """Of Gemini the usage leaves the thoughts out of the completion, as Google does: Google's own usage, passed on, tells.
+
+    Recorded: providertests/testdata/TestVercelCommon/gemini-2.5-flash of charmbracelet/fantasy.
+    """
+    raw = at(reading.usage_raw, "completion_tokens_details")
+    thoughts, usage = count(at(raw, "reasoning_tokens")), reading.usage
+    if not thoughts or usage is None or usage.output_tokens is None:
+        return reading
+    of_google = [
+        count(at(told, maker, "usageMetadata", "candidatesTokenCount"))
+        for chunk in chunks
+        for told in _metadata(chunk)
+        for maker in ("google", "vertex")
+    ]
+    if usage.output_tokens not in of_google:
+        return reading
+    return replace(reading, usage=replace(usage, output_tokens=usage.output_tokens + thoughts))
 
 
 def _metadata(chunk: Json) -> Iterator[Json]:

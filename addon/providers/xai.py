@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage, xai_batches, xai_grpc
-from addon.providers.fields import at, count, error_type, string
+from addon.providers.fields import amount, at, count, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_realtime import realtime, responses_over_socket
 
@@ -90,6 +90,25 @@ _CHAT: Final = openai_shaped.operations(
     "/v1", "chat", "text_completion", "embeddings", "responses", "compact", read_usage=usage, complete=complete
 )
 
+
+def spoken(reading: Reading, asked: Asked) -> Reading:
+    """A turn of the voice agent is charged by its seconds, and each text that the caller wrote by itself.
+
+    https://docs.x.ai/developers/model-capabilities/audio/voice-agent; the seconds stand in the usage of `response.done`:
+    tests/realtime/cassettes/test_xai_ws of pydantic-ai.
+    """
+    seconds = amount(at(reading.usage_raw, "billable_audio_seconds"))
+    if seconds is None:
+        return reading
+    texts = sum(
+        at(message, "item", "role") == "user" and at(part, "type") == "input_text"
+        for message in items(at(asked.body, "input"))
+        for part in items(at(message, "item", "content"))
+    )
+    units = reading.units | {"audio_seconds": seconds}
+    return replace(reading, units=units | ({"input_text_messages": Decimal(texts)} if texts else {}))
+
+
 PROVIDER: Final = Provider(
     name="xai",
     origin="https://api.x.ai",
@@ -125,8 +144,7 @@ PROVIDER: Final = Provider(
             with_request=charged_by_path,
         ),
         xai_batches.operation("/v1", read_batched),
-        # https://docs.x.ai/developers/model-capabilities/audio/voice-agent: charged by the minute of sound, which no event tells.
-        realtime("/v1"),
+        replace(realtime("/v1"), with_request=spoken),
         responses_over_socket("/v1", read_usage=usage, complete=complete),
         *xai_grpc.operations(_CHAT[0], _CHAT[1], complete),
     ),
