@@ -55,6 +55,8 @@ HELD_BYTES: Final = 2 * 2**20
 _NEVER_HELD: Final = "bodies"
 LISTED_FOR_S: Final = 0.1  # the parts of a page ask within this time; listing the folder takes 5 to 30 ms
 _HELD: Final = "held_"
+# Values, as the sessions that a report shows, that DuckDB looks for in a file's statistics before it reads the file; it would stop at 50.
+_MOST_LOOKED_FOR: Final = 128
 
 
 # Errors of the statement or of its bounds: no reason to read every value of every file.
@@ -310,7 +312,10 @@ def _connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "temp_directory": ""}
     )
     try:
-        connection.execute("set TimeZone = 'UTC'; set parquet_metadata_cache = true")
+        connection.execute(
+            "set TimeZone = 'UTC'; set parquet_metadata_cache = true;"
+            f" set dynamic_or_filter_threshold = {_MOST_LOOKED_FOR}"
+        )
         if memory:
             connection.execute(f"set memory_limit = {literal(memory)}")
         if bucket:

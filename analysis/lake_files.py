@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from addon.storage import summary
+from addon.storage import summary, summary_by_day
 from addon.storage.lake import Listing, duckdb_columns, is_whole, visible_files
 from addon.storage.record import ADDED_COLUMNS, TABLES
 from analysis.bucket import BucketFile
@@ -163,6 +163,8 @@ def damaged_summaries(summaries: Collection[Path]) -> list[tuple[Path, str]]:
                 (summary.times_of(whole), summary.TIMES_COLUMNS),
                 (summary.hits_of(whole), summary.HITS_COLUMNS),
                 (summary.retried_of(whole), summary.RETRIED_COLUMNS),
+                (summary.sessions_of(whole), summary_by_day.SESSIONS_COLUMNS),
+                (summary.day_times_of(whole), summary.TIMES_COLUMNS),
             ):
                 names = ", ".join(f'"{name}"' for name in columns)
                 sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from addon.storage import summary
+from addon.storage import summary, summary_by_day
 from addon.storage.lake import Listing, duckdb_columns, time_column
 from addon.storage.record import CALL_TABLES, EVENT_TABLES
 from analysis.quoting import literal
@@ -68,6 +68,8 @@ def summary_views(
             ("lake_hits", summary.HITS_COLUMNS, [summary.hits_of(path) for path in whole]),
             ("lake_retried", summary.RETRIED_COLUMNS, [summary.retried_of(path) for path in whole]),
             ("lake_times", summary.TIMES_COLUMNS, [summary.times_of(path) for path in whole]),
+            ("lake_sessions", summary_by_day.SESSIONS_COLUMNS, [summary.sessions_of(path) for path in whole]),
+            ("lake_day_times", summary.TIMES_COLUMNS, [summary.day_times_of(path) for path in whole]),
         )
     )
     others = [file for file in calls.parquet if file not in summaries]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from addon.settling.merge_order import Stopped
 from addon.settling.messages import say
 from addon.settling.parquet import arrow_schema, read_group
-from addon.storage import summary
+from addon.storage import summary, summary_by_day
 from addon.storage.disk_use import days
 from addon.storage.folders import Folders, make_folder, parse_day, write_whole
 from addon.storage.lake import MERGED_PREFIX, list_day, visible_day
@@ -107,7 +107,12 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
         (summary.retried_of(target), summary.retried("retried_of_group")),
         (target, summary.summarised(with_originals)),
     )
+    by_day = (  # out of what is made of the row groups
+        (summary.sessions_of(target), target, summary_by_day.sessions("found_of_groups")),
+        (summary.day_times_of(target), summary.times_of(target), summary_by_day.times("found_of_groups")),
+    )
     parts: dict[Path, list[pa.Table]] = {path: [] for path, _ in kinds}
+    made: dict[Path, pa.Table] = {}
     schema = _schema()
     calls = 0
     try:
@@ -133,6 +138,10 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
                     parts[path].append(connection.sql(sql).to_arrow_table())
                 connection.unregister("calls_of_group")
                 connection.unregister("retried_of_group")
+            for path, finer, sql in by_day if parts[target] else ():
+                connection.register("found_of_groups", pa.concat_tables(parts[finer]))
+                made[path] = connection.sql(sql).to_arrow_table()
+                connection.unregister("found_of_groups")
     except (
         pa.ArrowException,
         duckdb.Error,
@@ -142,8 +151,9 @@ def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event
     if not parts[target] or sum(rows.num_rows for rows in parts[target]) * LEAST_CALLS_A_ROW > calls:
         os.close(os.open(summary.not_worth(target), os.O_CREAT | os.O_WRONLY, 0o600))
         return False
-    for path, _ in kinds:
-        _write(pa.concat_tables(parts[path]), path)
+    made |= {path: pa.concat_tables(of_groups) for path, of_groups in parts.items()}  # the summary is the last of these
+    for path, rows in made.items():
+        _write(rows, path)
     return True
 
 

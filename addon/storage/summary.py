@@ -5,8 +5,9 @@ known; SUMS are their sums. So every sum, count and NULL test gives what it give
 the file whose name it has: it counts while that file does, and says nothing once the file was replaced. It can be deleted at any
 time. A quarter of an hour is the step of all time zones.
 
-Beside it are four smaller ones. That of hits has the calls that the cache answered, each for itself, with how long the call took
-whose answer was given again; that of retried calls those that took more than one attempt, each for itself. The others are by the hour. The brief one has few groups: what the lines under a report need, and sums over the
+Beside it are six smaller ones. That of hits has the calls that the cache answered, each for itself, with how long the call took
+whose answer was given again; that of retried calls those that took more than one attempt, each for itself. Two are by the day
+(summary_by_day.py), the others by the hour. The brief one has few groups: what the lines under a report need, and sums over the
 calls whose speed is measured. The one of times says how often each duration and each time to the first token occurs, by model,
 so that percentiles need not read the calls: times from 200 ms on are rounded there, by less than 1 %.
 """
@@ -18,7 +19,7 @@ from typing import Final
 from addon.storage.folders import Folders, entries, parse_day
 from addon.storage.lake import is_whole
 
-VERSION: Final = 5  # of the columns below; summaries of other versions are not read
+VERSION: Final = 6  # of the columns below; summaries of other versions are not read
 STEP: Final = timedelta(minutes=15)
 HOUR: Final = timedelta(hours=1)
 _FOLDER: Final = "summaries-"
@@ -154,8 +155,9 @@ BRIEF_COLUMNS: Final = (
 )
 TIMES_GROUPS: Final = ("provider_name", "operation_name", "request_model", "response_model")
 TIMED: Final = (("timed_ms", "duration_ms"), ("timed_first_token_ms", "time_to_first_token_ms"))
-_FIRST: Final = ("is_first_attempt", "coalesce(attempts = 1, false)")  # whether no other was needed; as SQL of one call
-TIMES_COLUMNS: Final = ("started_at", *TIMES_GROUPS, _FIRST[0], *(name for name, _ in TIMED), "timed_count")
+FIRST_ATTEMPT: Final = "is_first_attempt"  # whether no other was needed
+_IS_FIRST: Final = "coalesce(attempts = 1, false)"  # as SQL of one call
+TIMES_COLUMNS: Final = ("started_at", *TIMES_GROUPS, FIRST_ATTEMPT, *(name for name, _ in TIMED), "timed_count")
 _EXACT_MS: Final = 200  # and more is rounded to steps of 1.5 %, then to whole ms: less than 1 % in all
 _ROUNDED_BY: Final = 1.015
 
@@ -169,7 +171,7 @@ def of_calls(table: str) -> str:
 
 def summarised(table: str) -> str:
     """SQL: the summary of a table like `requests`, with the column `original_ms`."""
-    quarter = _begin_of(STEP)
+    quarter = begin_of(STEP)
     sums = ", ".join(f"cast(sum({name}) as bigint) as {name}" for name in SUMS)
     known = ", ".join(f"{name} is null" for name in SUMS)
     several = [(name, of_several) for name, _, of_several in OTHERS]
@@ -214,7 +216,7 @@ def brief_of_calls(table: str) -> str:
 
 def brief(table: str) -> str:
     """SQL: the brief summary of a table like `requests`."""
-    hour, groups = _begin_of(HOUR), ", ".join(BRIEF_GROUPS)
+    hour, groups = begin_of(HOUR), ", ".join(BRIEF_GROUPS)
     sums = [f"cast(sum({name}) as bigint) as {name}" for name in _BRIEF_SUMS]
     sums += [f"cast(sum({of_one}) as bigint) as {name}" for name, of_one in SPEEDS]
     known = ", ".join(f"{name} is null" for name in _BRIEF_SUMS)
@@ -232,7 +234,7 @@ def times_of_calls(table: str) -> str:
             f"{_rounded(column) if other == name else 'cast(null as bigint)'} as {other}" for other, _ in TIMED
         )
         parts.append(
-            f"select date, started_at, {', '.join(TIMES_GROUPS)}, {_FIRST[1]} as {_FIRST[0]}, {others}, 1 as timed_count from {table}"
+            f"select date, started_at, {', '.join(TIMES_GROUPS)}, {_IS_FIRST} as {FIRST_ATTEMPT}, {others}, 1 as timed_count from {table}"
             f" where {_IS_TIMED} and {column} is not null"
         )
     return " union all ".join(parts)
@@ -240,7 +242,7 @@ def times_of_calls(table: str) -> str:
 
 def times(table: str) -> str:
     """SQL: how often each time occurs in a table like `requests`."""
-    hour, keys = _begin_of(HOUR), ", ".join((*TIMES_GROUPS, _FIRST[0], *(name for name, _ in TIMED)))
+    hour, keys = begin_of(HOUR), ", ".join((*TIMES_GROUPS, FIRST_ATTEMPT, *(name for name, _ in TIMED)))
     return (
         f"select {hour} as started_at, {keys}, count(*) as timed_count"
         f" from ({times_of_calls(f'(select *, null as date from {table})')}) group by {hour}, {keys}"
@@ -263,7 +265,7 @@ def exact_times(table: str, *, is_first: bool = False) -> str:
 
 
 def _are_timed(is_first: bool) -> str:
-    return f"{_IS_TIMED} and {_FIRST[1]}" if is_first else _IS_TIMED
+    return f"{_IS_TIMED} and {_IS_FIRST}" if is_first else _IS_TIMED
 
 
 def _rounded(column: str) -> str:
@@ -271,7 +273,8 @@ def _rounded(column: str) -> str:
     return f"if({column} < {_EXACT_MS}, {column}, cast(round(pow({_ROUNDED_BY}, {steps})) as bigint))"
 
 
-def _begin_of(step: timedelta) -> str:
+def begin_of(step: timedelta) -> str:
+    """SQL: when the step of time begins in which a call is."""
     step_us = step // timedelta(microseconds=1)
     return f"make_timestamptz(epoch_us(started_at) // {step_us} * {step_us})"
 
@@ -312,9 +315,20 @@ def retried_of(summary: Path) -> Path:
     return summary.with_suffix(".retried")
 
 
+def sessions_of(summary: Path) -> Path:
+    """That of sessions beside it, by the day."""
+    return summary.with_suffix(".sessions")
+
+
+def day_times_of(summary: Path) -> Path:
+    """That of times by the day beside it."""
+    return summary.with_suffix(".daytimes")
+
+
 def parts(summary: Path) -> tuple[Path, ...]:
     """The summary and the smaller ones beside it."""
-    return summary, brief_of(summary), times_of(summary), hits_of(summary), retried_of(summary)
+    others = (brief_of, times_of, hits_of, retried_of, sessions_of, day_times_of)
+    return summary, *(beside(summary) for beside in others)
 
 
 def not_worth(summary: Path) -> Path:

@@ -78,7 +78,10 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
     set_variables(connection, {"most": sessions})
     sums = list(fetch(connection, load_internal("prompt_cache_sessions").sql).records())
     rows: dict[str, list[RequestRow]] = {each["session_id"]: [] for each in sums}
-    dates = {day for each in sums for day in _dates(each.pop("first_date"), each.pop("last_date"))}
+    # Without its bodies nothing is told of a session's turns. They may be kept for less time than calls.
+    ((kept_from,),) = fetch(connection, "select min(date) from bodies").rows
+    days = [(each.pop("first_date"), each.pop("last_date")) for each in sums]
+    dates = {day for first, last in days if kept_from and kept_from <= last for day in _dates(first, last)}
     set_variables(connection, {"sessions": list(rows), "dates": sorted(dates), "most": MOST_CALLS})
     for record in fetch(connection, load_internal("prompt_cache_calls").sql).records():
         rows[record["session_id"]].append(_row(record))

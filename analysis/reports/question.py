@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analysis.reports.scope import Scope
 
 _COMMENT: Final = re.compile(r"--.*")
+_CALLED: Final = re.compile(r"\bas \w+")  # what a column of the answer is called: not what is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Question:
     def scope(self) -> "Scope":
         from analysis.reports.scope import Scope, words_of
 
-        words = None if self.report.file else words_of(_COMMENT.sub("", self.sql))
+        words = None if self.report.file else words_of(_CALLED.sub("", _COMMENT.sub("", self.sql)))
         return Scope(self.window, self.where, dimensions.properties(self.by), self._groups, words)
 
     @property

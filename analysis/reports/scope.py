@@ -18,6 +18,7 @@ from analysis.column_hints import MEANT, UNKNOWN_COLUMN
 from analysis.lake import Connection
 from analysis.reports import summed
 from analysis.reports.dimensions import DIMENSIONS, selected
+from analysis.reports.summary_rows import brief_answers, sessions_answer
 from analysis.reports.window import EVER, Window, before
 from analysis.shared_views import Made, shared_by
 
@@ -27,6 +28,7 @@ VIEWS: Final = (
     "calls_before",
     "calls_summed",
     "calls_summed_before",
+    "calls_by_session",
     "calls_in_brief",
     "calls_timed",
     "calls_first_timed",
@@ -77,7 +79,7 @@ def open_scope(connection: Connection, scope: Scope, views: Collection[str] = VI
     `views`: those of VIEWS that will be asked; what they are made of is made, too. All others are dropped: each would take
     5 ms over 120 days of files."""
     wanted = {"calls", *views}
-    if "calls_in_brief" in wanted:
+    if not wanted.isdisjoint(("calls_in_brief", "calls_by_session")):
         wanted.add("calls_summed")
     if "calls_summed_before" in wanted:
         wanted.add("calls_before")
@@ -108,12 +110,16 @@ def _made(connection: Connection, scope: Scope, wanted: Collection[str]) -> list
     for name, summed_name, _, period in periods:
         if summed_name not in wanted:
             continue
-        if has and scope.words is not None and summed.brief_answers(period, groups, scope.words, where):
+        if has and scope.words is not None and brief_answers(period, groups, scope.words, where):
             made.append(summed.view_of_brief(summed_name, period, where))
+        elif has and scope.words is not None and sessions_answer(period, groups, scope.words, where):
+            made.append(summed.view_of_sessions(summed_name, period, where))
         elif has and summed.can_answer(period, groups, where, has):
             made.append(summed.view_of_summaries(summed_name, period, scope.properties, where, has))
         else:
             made.append(summed.view_of_calls(summed_name, name))
+    if "calls_by_session" in wanted:
+        made.append(summed.by_session_view(window, groups, where, has))
     if "calls_in_brief" in wanted:
         made.append(summed.brief_view(window, where, has))
     if "calls_timed" in wanted:
@@ -197,6 +203,7 @@ def _text_of(of_calls: Sequence[Made]) -> str:
         *of_calls,
         summed.view_of_calls("calls_summed", "calls"),
         summed.view_of_calls("calls_summed_before", "calls_before"),
+        summed.by_session_view_of_summed(),
         summed.brief_view_of_summed(),
         *summed.timed_view_of_calls(),
         *summed.timed_view_of_calls(is_first=True),

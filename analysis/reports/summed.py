@@ -6,6 +6,9 @@ A question that only counts and sums asks these views, and gets what it would ge
 it names is in the brief summaries, over these: they have a hundredth of the rows.
 Files without a summary are read as they are, and so are the calls of a quarter of an hour that the window cuts through.
 
+`calls_by_session`: the same with the columns of the summary of sessions alone, a row for each session, user and day or less.
+`calls_summed` is made of that, too, where all that a question names is in it.
+
 `calls_in_brief`: the same with the columns of the brief summary alone, for the lines under a report; it is asked whatever the
 report groups by. `calls_timed`: for percentiles and speeds. Over calls, its rows are calls with their exact times; over summaries
 a row stands for the calls of a group (its times are NULL), or for a time of theirs (its `call_count` is 0): rounded by less than 1 %, with its
@@ -25,81 +28,49 @@ others a report looks it up itself, for those that it shows.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import duckdb
 
 from addon.storage.summary import (
     BRIEF_COLUMNS,
-    BRIEF_GROUPS,
     COLUMNS,
     GROUPS,
-    HITS_GROUPS,
-    HOUR,
     IS_HIT,
     IS_RETRIED,
     OTHERS,
     SAVED,
     SPEEDS,
-    STEP,
-    TIMES_GROUPS,
-    brief_of_calls,
     exact_times,
-    hits_of_calls,
-    of_calls,
-    retried_of_calls,
     timed_calls,
-    times_of_calls,
 )
+from addon.storage.summary_by_day import of_summaries
 from analysis.lake import Connection
 from analysis.quoting import quoted
-from analysis.reports.dimensions import DIMENSIONS, EXPRESSIONS, PROPERTY, TIMES, selected
+from analysis.reports import summary_rows
+from analysis.reports.dimensions import selected
+from analysis.reports.summary_rows import (
+    BRIEF,
+    FULL,
+    HITS,
+    RETRIED,
+    SESSIONS,
+    TIMES_BY_DAY,
+    TIMES_BY_HOUR,
+    Condition,
+    names_of,
+)
 from analysis.reports.window import Window
 from analysis.shared_views import Made
 
-_BEGIN: Final = datetime.min.replace(tzinfo=UTC)
-_END: Final = datetime.max.replace(tzinfo=UTC)
 PERCENTILES: Final = (0.5, 0.95, 0.99)
 _TIMED_PERCENTILES: Final = "timed_percentiles(ms, place, total)"
 _QUANTILES: Final = Made("macro", _TIMED_PERCENTILES, f"quantile_cont(ms, {list(PERCENTILES)})")
 _ONE_DATE: Final = "date '1970-01-01' as timed_date"  # of rows that stand for calls of several days
 _COUNTS: Final = """if(error_type is null, 0, call_count) as error_count,
     if(cost_nanousd is null, call_count, 0) as unpriced_count"""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What calls must fit. `columns`: those that it names; None: more than that is in it."""
-
-    text: str
-    columns: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One kind of summary. `names`: what conditions and groups can be about, beside times and the date."""
-
-    view: str
-    of_calls: Callable[[str], str]  # SQL of a table like `requests` with the same columns
-    step: timedelta
-    names: frozenset[str]
-
-
-_FULL: Final = _Source("lake_summaries", of_calls, STEP, frozenset({*GROUPS, *EXPRESSIONS}))
-_OF_BRIEF: Final = frozenset({"provider", "model", "operation"})
-_BRIEF: Final = _Source("lake_brief", brief_of_calls, HOUR, _OF_BRIEF | {"error", *BRIEF_GROUPS})
-_NOT_IN_BRIEF: Final = frozenset({*COLUMNS, *DIMENSIONS}) - {*_BRIEF.names, *BRIEF_COLUMNS, *TIMES}
-_HITS: Final = _Source(
-    "lake_hits",
-    hits_of_calls,
-    timedelta.resolution,
-    frozenset({"provider", "model", "operation", "user", *HITS_GROUPS}),
-)
-_RETRIED: Final = _Source("lake_retried", retried_of_calls, timedelta.resolution, _FULL.names)
-_TIMES: Final = _Source("lake_times", times_of_calls, HOUR, _OF_BRIEF | set(TIMES_GROUPS))
 
 
 def view_of_calls(name: str, calls: str) -> Made:
@@ -114,7 +85,7 @@ def view_of_summaries(
 ) -> Made:
     """The view over the summaries; `has`: the columns that they can be asked for."""
     lacks = ", ".join(sorted({*COLUMNS} - has | {name for name, _ in SAVED}))
-    rows = _rows(_FULL, window, selected(window, properties), where, f"* exclude ({lacks})")
+    rows = summary_rows.rows(FULL, window, selected(window, properties), where, f"* exclude ({lacks})")
     return Made("view", name, f"select * exclude (started_at), {_COUNTS} from ({rows})")
 
 
@@ -123,14 +94,27 @@ def view_of_brief(name: str, window: Window, where: Condition | None) -> Made:
     return Made("view", name, f"select *, {_COUNTS} from ({_brief_rows(window, where)})")
 
 
-def brief_answers(window: Window, groups: tuple[str, ...], words: frozenset[str], where: Condition | None) -> bool:
-    """Whether the brief summaries know all that a question names. `words`: those of its SQL."""
-    return words.isdisjoint(_NOT_IN_BRIEF) and _can_answer(_BRIEF, window, groups, where)
+def view_of_sessions(name: str, window: Window, where: Condition | None) -> Made:
+    """The view over the summaries of sessions, which have few of its columns."""
+    rows = summary_rows.rows(SESSIONS, window, names_of(SESSIONS, window), where)
+    return Made("view", name, f"select * exclude (started_at) from ({rows})")
+
+
+def by_session_view(window: Window, groups: Sequence[str], where: Condition | None, has: frozenset[str]) -> Made:
+    """The view `calls_by_session`, to be made after `calls_summed`."""
+    if has and summary_rows.can_answer(SESSIONS, window, groups, where):
+        return view_of_sessions("calls_by_session", window, where)
+    return by_session_view_of_summed()
+
+
+def by_session_view_of_summed() -> Made:
+    """The same out of `calls_summed`, whatever that is made of."""
+    return Made("view", "calls_by_session", of_summaries("calls_summed", "date"))
 
 
 def brief_view(window: Window, where: Condition | None, has: frozenset[str]) -> Made:
     """The view `calls_in_brief`, to be made after `calls_summed`."""
-    if has and _can_answer(_BRIEF, window, (), where):
+    if has and summary_rows.can_answer(BRIEF, window, (), where):
         return view_of_brief("calls_in_brief", window, where)
     return brief_view_of_summed()
 
@@ -146,12 +130,16 @@ def timed_view(
 ) -> tuple[Made, Made]:
     """The view `calls_timed` and, before it, its macro. `groups`: what its rows will be grouped by, no more and no less.
     `is_first`: of `calls_first_timed`."""
-    if not (has and _can_answer(_TIMES, window, groups, where)):
+    kinds = (TIMES_BY_DAY, TIMES_BY_HOUR)  # the one with fewer rows first
+    source = next((kind for kind in kinds if has and summary_rows.can_answer(kind, window, groups, where)), None)
+    if source is None:
         return timed_view_of_calls(is_first=is_first)
     columns = "".join(f"{quoted(name)}, " for name in dict.fromkeys(groups))
     # By the hour there are nearly as many times as calls, and ranking them takes longer than reading the calls.
     is_exact = "hour" in groups
-    macro, times = _exact_times(columns, is_first) if is_exact else _ranked_times(columns, window, where, is_first)
+    macro, times = (
+        _exact_times(columns, is_first) if is_exact else _ranked_times(columns, source, window, where, is_first)
+    )
     timed_date = "date as timed_date" if is_exact else _ONE_DATE
     sql = f"""select
     {columns}call_count, error_count, output_tokens, cost_nanousd, {", ".join(name for name, _ in SPEEDS)},
@@ -166,11 +154,13 @@ def _timed(is_first: bool) -> str:
     return "calls_first_timed" if is_first else "calls_timed"
 
 
-def _ranked_times(columns: str, window: Window, where: Condition | None, is_first: bool) -> tuple[Made, str]:
+def _ranked_times(
+    columns: str, source: summary_rows.Source, window: Window, where: Condition | None, is_first: bool
+) -> tuple[Made, str]:
     """The macro, and SQL of the times out of the summaries."""
     answered = " where is_first_attempt" if is_first else ""
     percentiles = ", ".join(f"min(ms) filter (where place > floor({share} * (total - 1)))" for share in PERCENTILES)
-    rows = _rows(_TIMES, window, _selected_names(window), where)
+    rows = summary_rows.rows(source, window, names_of(source, window), where)
     return (
         Made("macro", _TIMED_PERCENTILES, f"[{percentiles}]"),
         f"""select
@@ -207,20 +197,22 @@ def saved_view(
     has: frozenset[str],
 ) -> Made:
     """The view `calls_saved`. `groups`: what its rows will be grouped by, properties among them."""
-    first, last = _whole_steps(_FULL, window)
+    first, last = summary_rows.whole_steps(FULL, window)
     if not (has and can_answer(window, groups, where, has)) or _any_unfound(connection, first, last):
         return saved_view_of_calls()
     lacks = ", ".join(sorted({*COLUMNS} - has)) or "started_at"
     names = selected(window, properties)
-    known = _fitting(
-        [f"select * from lake_summaries where {_within(first, last)} and saved_ms is not null"], names, where
+    known = summary_rows.fitting(
+        [f"select * from lake_summaries where {summary_rows.within(first, last)} and saved_ms is not null"],
+        names,
+        where,
     )
     others = [
-        f"select * from {view} where {_within(begin, end)} and cache_reference_id is not null"
-        for view, begin, end in _not_summed(_FULL, window)
+        f"select * from {view} where {summary_rows.within(begin, end)} and cache_reference_id is not null"
+        for view, begin, end in summary_rows.not_summed(FULL, window)
     ]
     sql = f"""with hits as not materialized (
-    {_fitting(others, names, where)}
+    {summary_rows.fitting(others, names, where)}
 )
 select * exclude ({lacks}) from ({known})
 union all by name
@@ -230,7 +222,7 @@ union all by name
 
 def _any_unfound(connection: Connection, begin: datetime, end: datetime) -> bool:
     """Whether a summary of these days has a hit whose call was not found. Asked by day: of most files nothing is then read."""
-    sql = f"select 1 from lake_summaries where {_on_days(begin, end)} and unfound_count > 0 limit 1"
+    sql = f"select 1 from lake_summaries where {summary_rows.on_days(begin, end)} and unfound_count > 0 limit 1"
     return bool(connection.execute(sql).fetchall())
 
 
@@ -251,9 +243,9 @@ from {hits} join ( -- ids may repeat
 
 def hits_view(window: Window, where: Condition | None, has: frozenset[str]) -> Made:
     """The view `calls_hit`."""
-    if not (has and _can_answer(_HITS, window, (), where)):
+    if not (has and summary_rows.can_answer(HITS, window, (), where)):
         return hits_view_of_calls()
-    rows = _rows(_HITS, window, selected(window, (), frozenset({*TIMES, *_HITS.names})), where)
+    rows = summary_rows.rows(HITS, window, names_of(HITS, window), where)
     return Made("view", "calls_hit", rows)
 
 
@@ -272,10 +264,12 @@ def retried_view(
 ) -> Made:
     """The view `calls_retried`. `groups`: what its rows will be grouped by, properties among them."""
     lacks = set(GROUPS) - has
-    if not (has and _can_answer(_RETRIED, window, groups, where, lacks)):
+    if not (has and summary_rows.can_answer(RETRIED, window, groups, where, lacks)):
         return retried_view_of_calls()
     columns = f"* exclude ({', '.join(sorted(lacks))})" if lacks else "*"
-    return Made("view", "calls_retried", _rows(_RETRIED, window, selected(window, properties), where, columns))
+    return Made(
+        "view", "calls_retried", summary_rows.rows(RETRIED, window, selected(window, properties), where, columns)
+    )
 
 
 def retried_view_of_calls() -> Made:
@@ -284,23 +278,7 @@ def retried_view_of_calls() -> Made:
 
 
 def _brief_rows(window: Window, where: Condition | None) -> str:
-    return _rows(_BRIEF, window, f"{_selected_names(window)}, error_type as error", where)
-
-
-def _selected_names(window: Window) -> str:
-    """The names of --by that the smaller summaries know."""
-    return selected(window, (), frozenset({*TIMES, *_OF_BRIEF}))
-
-
-def _rows(source: _Source, window: Window, names: str, where: Condition | None, columns: str = "*") -> str:
-    """SQL of the rows of a kind of summary that fit, with `names`."""
-    return _fitting(_parts(source, window, columns), names, where)
-
-
-def _fitting(parts: Iterable[str], names: str, where: Condition | None) -> str:
-    condition = f" where (\n{where.text}\n)" if where is not None else ""
-    together = "\n    union all by name\n    ".join(parts)
-    return f"select * from (select *, {names} from ({together})){condition}"
+    return summary_rows.rows(BRIEF, window, names_of(BRIEF, window), where)
 
 
 def columns(connection: Connection) -> frozenset[str]:
@@ -315,28 +293,7 @@ def columns(connection: Connection) -> frozenset[str]:
 def can_answer(window: Window, groups: tuple[str, ...], where: Condition | None, has: frozenset[str]) -> bool:
     """Whether the summaries know the columns of the groups (names of --by) and of the condition."""
     lacks = set(GROUPS) - has
-    return _can_answer(_FULL, window, groups, where, lacks)
-
-
-def _can_answer(
-    source: _Source,
-    window: Window,
-    groups: Sequence[str],
-    where: Condition | None,
-    lacks: Set[str] = frozenset(),
-) -> bool:
-    names = set(groups)
-    if where is not None:
-        if where.columns is None:
-            return False
-        names |= where.columns
-    if not names.isdisjoint(TIMES) and any(
-        offset % source.step for _, offset in window.zone.offsets(window.since, window.end)
-    ):
-        return False
-    plain = {"properties" if name.startswith(PROPERTY) else name for name in names}
-    step = source.step
-    return plain <= source.names - lacks | set(TIMES) and _floor(window.since, step) + step < _floor(window.end, step)
+    return summary_rows.can_answer(FULL, window, groups, where, lacks)
 
 
 def read_condition(connection: Connection, where: str) -> Condition:
@@ -367,44 +324,3 @@ def _nodes(tree: object) -> Iterator[dict[str, Any]]:
     elif isinstance(tree, list):
         for value in tree:
             yield from _nodes(value)
-
-
-def _parts(source: _Source, window: Window, columns: str) -> Iterator[str]:
-    """SQL of the summaries of whole steps, of the calls of files without one, and of the steps at the ends."""
-    yield f"select {columns} from {source.view} where {_within(*_whole_steps(source, window))}"
-    for view, begin, end in _not_summed(source, window):
-        yield f"select {columns} from ({source.of_calls(view)}) where {_within(begin, end)}"
-
-
-def _whole_steps(source: _Source, window: Window) -> tuple[datetime, datetime]:
-    """When the first whole step of a window begins, and when the last one ends."""
-    since, until, step = window.since, window.until or _END, source.step
-    first = since if _floor(since, step) == since else _floor(since, step) + step
-    return first, until if until == _END else _floor(until, step)
-
-
-def _not_summed(source: _Source, window: Window) -> Iterator[tuple[str, datetime, datetime]]:
-    """The calls of a window that are in no summary of whole steps: the view with them, from when, until when."""
-    since, until = window.since, window.until or _END
-    first, last = _whole_steps(source, window)
-    yield "lake_not_summarised", since, until
-    for begin, end in ((since, first), (last, until)):
-        if begin < end:
-            yield "lake_summarised", begin, end
-
-
-def _within(begin: datetime, end: datetime) -> str:
-    """The days are compared, too: then the files of other days are not opened."""
-    return (
-        f"{_on_days(begin, end)} and started_at >= timestamptz '{begin.isoformat(sep=' ')}'"
-        f" and started_at < timestamptz '{end.isoformat(sep=' ')}'"
-    )
-
-
-def _on_days(begin: datetime, end: datetime) -> str:
-    last_day = (max(end, _BEGIN + timedelta(days=1)) - timedelta(microseconds=1)).date()
-    return f"date between date '{begin.date():%Y-%m-%d}' and date '{last_day:%Y-%m-%d}'"
-
-
-def _floor(moment: datetime, step: timedelta) -> datetime:
-    return moment - (moment - datetime(1970, 1, 1, tzinfo=UTC)) % step

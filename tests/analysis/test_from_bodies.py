@@ -1,6 +1,7 @@
 """Questions whose answers are in the bodies: the prompt-cache doctor, and tools."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER
 from analysis.table import fetch
 from tests.analysis.test_questions import NOON, call, columns
-from tests.analysis.writing import segment
+from tests.analysis.writing import segment, to_parquet
 from tests.conversations.session import write as write_agent
 
 FOLDER = Path(prompt_cache.__file__).parent / "from_bodies"
@@ -117,6 +118,20 @@ def test_the_doctor_names_the_turn_and_the_block_that_broke_the_cache(sessions: 
         ("s3", 1, 0.0, None, None, None, None),
         ("s2", 2, 1.0, 0, 0.0, None, None),
     ]
+
+
+def test_sessions_whose_bodies_were_deleted_have_their_sums_alone(sessions: Path) -> None:
+    earlier = NOON - timedelta(days=3)
+    old = [
+        replace(claude(40 + number, 9_000, 0, 9_000, session), started_at=earlier + timedelta(minutes=number))
+        for number, session in enumerate(("old", "old", "s1"))
+    ]
+    to_parquet(sessions, old, 9)
+    for bodies in Folders(sessions).lake_day("bodies", earlier.date()).glob("*.parquet"):
+        bodies.unlink()
+    found = {row["session_id"]: row for row in ask(sessions, "prompt-cache")}
+    assert columns([found["old"]], "calls", "input_tokens", "changed", "lost_tokens") == [(2, 18_000, None, None)]
+    assert (found["s1"]["calls"], found["s1"]["turn"]) == (5, 4), "turns are counted from the call without its bodies"
 
 
 def test_the_doctor_looks_at_the_sessions_of_the_scope(sessions: Path) -> None:

@@ -20,15 +20,16 @@ from analysis.reports import summed
 from analysis.reports.asking import answer
 from analysis.reports.question import Question
 from analysis.reports.reading import read_question
-from analysis.reports.report import REPORTS, load
-from analysis.reports.scope import Scope, open_scope
+from analysis.reports.report import REPORTS, load, load_internal
+from analysis.reports.scope import Scope, open_scope, set_variables, words_of
 from analysis.reports.unpriced import told_under
 from analysis.reports.zone import zone_of
+from analysis.table import fetch
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
 
 NOW = FIRST_DAY + timedelta(days=2)
 DAYS = (FIRST_DAY.date(), FIRST_DAY.date() + timedelta(days=1))
-SUMMED = tuple(name for name in REPORTS if "calls_summed" in load(name).sql)
+SUMMED = tuple(name for name in REPORTS if {"calls_summed", "calls_by_session"} & words_of(load(name).sql))
 
 
 def alike(rows: list[RequestRow], seed: int) -> list[RequestRow]:
@@ -80,7 +81,7 @@ def ask(data: Path, question: Question) -> tuple[object, object, bool]:
 
 
 def _of_summaries(sql: str) -> bool:
-    return "lake_summaries" in sql or "lake_brief" in sql
+    return any(f"lake_{kind}" in sql for kind in ("summaries", "brief", "sessions"))
 
 
 def check(data: Path, question: Question, *, uses_summaries: bool = True) -> None:
@@ -435,13 +436,76 @@ def test_what_is_in_the_brief_summaries_is_asked_of_them(
 ) -> None:
     question = asked(name, since="2026-11-20" if name == "changes" else "2026-11-19", **words)
     check(lake, question)
+    assert ("lake_brief" in view(lake, question, "calls_summed")) == uses_brief
 
-    def view(connection: Connection) -> str:
+
+def view(data: Path, question: Question, name: str) -> str:
+    """The SQL of a view of its scope."""
+
+    def sql_of(connection: Connection) -> str:
         open_scope(connection, question.scope, question.views)
-        ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
+        ((sql,),) = connection.execute(
+            "select sql from duckdb_views() where view_name = $name", {"name": name}
+        ).fetchall()
         return str(sql)
 
-    assert ("lake_brief" in Lake(lake).ask(view)) == uses_brief
+    return Lake(data).ask(sql_of)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "uses_sessions"),
+    [
+        ("users", {}, True),
+        ("sessions", {}, True),
+        ("anomalies", {}, True),
+        ("tree", {}, True),
+        ("users", {"since": "2026-11-19T05:07:13.5Z"}, True),  # the first day is cut, and its first quarter of an hour
+        ("tree", {"since": "2026-11-19T05:07:13.5Z"}, True),
+        ("sessions", {"by": "user,session,day"}, True),
+        ("sessions", {"tz": "Asia/Kathmandu"}, True),
+        ("users", {"since": "2026-11-20T00:00:01Z"}, False),
+        ("users", {"every": "day", "tz": "Asia/Kathmandu"}, False),
+        ("users", {"every": "hour"}, False),
+        ("users", {"by": "model"}, False),
+        ("users", {"where": "session is not null"}, False),
+        ("tree", {"where": "session is not null"}, True),
+        ("tree", {"where": "model <> ''"}, False),
+    ],
+)
+def test_users_and_sessions_are_asked_of_the_summaries_of_sessions(
+    lake: Path, name: str, words: dict[str, str], uses_sessions: bool
+) -> None:
+    question = asked(name, **({"since": "2026-11-19"} | words))
+    check(lake, question)
+    asked_of = "calls_by_session" if name == "tree" else "calls_summed"
+    assert ("lake_sessions" in view(lake, question, asked_of)) == uses_sessions
+
+
+@pytest.mark.parametrize("since", ["2026-11-19", "2026-11-19T05:07:13.5Z", "2026-11-20T00:00:01Z"])
+def test_the_input_that_was_not_read_from_a_cache_is_the_same_over_summaries(tmp_path: Path, since: str) -> None:
+    dice = random.Random(9)
+    rows = [
+        replace(
+            row,
+            session_id=dice.choice(["one", "another"]),
+            cache_read_input_tokens=dice.randrange(1000) if row.user_id else None,
+            cache_status=dice.choice([None, "hit"]),
+        )
+        for row in alike(made_up_rows(3000, 9), 9)
+    ]
+    merged(tmp_path, rows)
+    question = asked("prompt-cache", since=since)
+
+    def sums(connection: Connection) -> object:
+        open_scope(connection, question.scope, question.views)
+        set_variables(connection, {"most": 9})
+        return fetch(connection, load_internal("prompt_cache_sessions").sql).rows
+
+    assert ("lake_sessions" in view(tmp_path, question, "calls_by_session")) == (since < "2026-11-20")
+    out_of_summaries = Lake(tmp_path).ask(sums)
+    shutil.move(summary.folder(tmp_path), tmp_path / "aside")
+    assert out_of_summaries
+    assert out_of_summaries == Lake(tmp_path).ask(sums)
 
 
 def test_a_merge_of_late_rows_makes_a_new_summary_and_removes_the_old(tmp_path: Path) -> None:
@@ -479,6 +543,8 @@ def test_a_property_that_was_set_after_the_call_is_not_in_summaries(tmp_path: Pa
 def test_a_summary_that_was_half_copied_is_left_out(tmp_path: Path, content: bytes) -> None:
     merged(tmp_path, alike(made_up_rows(300), 1))
     expected = ask(tmp_path, asked("users", since="2026-11-19"))
+    summary.sessions_of(summaries(tmp_path)[0]).write_bytes(content)
+    assert ask(tmp_path, asked("users", since="2026-11-19")) == expected
     summaries(tmp_path)[0].write_bytes(content)
     assert ask(tmp_path, asked("users", since="2026-11-19")) == expected
 

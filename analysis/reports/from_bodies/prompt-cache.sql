@@ -1,5 +1,6 @@
 -- How much of each session's input was read from the provider's prompt cache, and what broke that?
--- Of the sessions with the most input that was not read (`prompt_cache_sessions`, made by analysis/reports/prompt_cache.py).
+-- Of the sessions with the most input that was not read (`prompt_cache_sessions`, made by analysis/reports/prompt_cache.py of the views
+-- `calls_by_session` and `calls`).
 -- `changed`: turns whose beginning is not that of the turn before; `missed`: turns whose beginning is, and was not read. The first
 -- change: the turn, the block, and what it was before and is now.
 -- limit: 20

@@ -4,7 +4,7 @@
 -- that cost most; name one by --where "session='...'".
 with chosen as (
     select session_id, sum(cost_nanousd) as session_nanousd, sum(call_count) as session_calls
-    from calls_summed
+    from calls_by_session
     where session_id is not null
     group by session_id
     order by session_nanousd desc nulls last, session_calls desc, session_id
