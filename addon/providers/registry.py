@@ -128,6 +128,19 @@ def operation(provider: Provider, method: str, path: str, host: str = "") -> tup
     """
     if not path.startswith(path_of_host(host)):
         return None
+    if BY_NAME.get(provider.name) is provider:
+        return _known_operation(f"{provider.name} {method} {path}")
+    return _operation(provider, method, path)
+
+
+@remember_short(2048)  # most calls of a machine go to a few paths, and some providers have many patterns to try
+def _known_operation(call: str) -> tuple[Operation, str | None] | None:
+    """`call`: the name of one of PROVIDERS, the method and the path."""
+    name, method, path = call.split(" ", 2)
+    return _operation(BY_NAME[name], method, path)
+
+
+def _operation(provider: Provider, method: str, path: str) -> tuple[Operation, str | None] | None:
     method = method.upper()
     for candidate in provider.operations:
         if candidate.method == method and (match := candidate.match(path)):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -136,6 +137,15 @@ def test_method_and_path_are_an_operation(name: str, path: str, operation: str, 
 )
 def test_every_other_path_is_none(name: str, method: str, path: str) -> None:
     assert registry.operation(registry.BY_NAME[name], method, path) is None
+
+
+def test_what_is_remembered_of_a_provider_is_not_told_of_another_of_its_name() -> None:
+    openai = registry.by_name("openai")
+    for _ in range(2):
+        assert registry.operation(openai, "POST", "/v1/chat/completions")
+        assert registry.operation(openai, "post", "/v1/chat/completions")
+        assert registry.operation(openai, "POST /v1", "/chat/completions") is None
+        assert registry.operation(replace(openai, operations=()), "POST", "/v1/chat/completions") is None
 
 
 @pytest.mark.parametrize(("name", "asks"), [("groq", True), ("mistral", False)])
