@@ -34,6 +34,7 @@ from addon.storage.lake import visible_files
 from addon.storage.record import ScoreRow
 from scripts import kill_proxy
 from scripts.count_table import count_table
+from scripts.running import wait_for_more
 
 WRITERS: Final = 2
 CALLS_PER_S: Final = 150  # of each writer
@@ -168,11 +169,12 @@ def bodies(call_id: str) -> tuple[bytes, bytes]:
 def kill_loop(data: Path, kills: int, pause_s: tuple[float, float]) -> Tally:
     tally = Tally()
     acks = data / "acknowledged"
-    acks.touch()
-    (data / "settlers").touch()
+    for path in (acks, data / SCORED, data / "settlers"):
+        path.touch()
     writers = [start_writer(data, acks) for _ in range(WRITERS)]
     try:
         while tally.kills.total() < kills:
+            wait_for_more(lambda: acks.stat().st_size)
             time.sleep(random.uniform(*pause_s))
             look(data, acks, tally)
             if random.random() < 0.5:

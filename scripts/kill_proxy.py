@@ -27,7 +27,7 @@ from addon.storage.folders import Folders
 from analysis.lake import Lake
 from analysis.table import fetch
 from scripts.count_table import count_table
-from scripts.running import free_port
+from scripts.running import free_port, wait_for_more
 
 CLIENTS: Final = 8
 START_S: Final = 120.0  # on a machine that is busy with other work
@@ -151,6 +151,7 @@ def kill_proxy_loop(data: Path, kills: int, pause_s: tuple[float, float]) -> Out
         for client in clients:
             client.start()
         while outcome.kills.total() < kills:
+            wait_for_more(lambda: sum(len(client.answered) for client in clients))
             time.sleep(random.uniform(*pause_s))
             target = random.choice(["proxy", "settler", "both"])
             victims = [pid for pid in settlers(proxy) if target != "proxy"]

@@ -3,13 +3,14 @@
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,20 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Below the ports that systems give out: another program may be given one of those before ours has taken it."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def wait_for_more(count: Callable[[], int]) -> None:
+    """Until work goes on, e.g. after a process was killed and another one has taken its place."""
+    before, deadline = count(), time.monotonic() + START_S
+    while count() <= before:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing was done within {START_S:g} s")
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

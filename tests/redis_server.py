@@ -1,17 +1,18 @@
 """Debian's redis-server for tests: real ones on loopback, without files. Tests that need one are skipped where it is missing."""
 
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import redis
+
+from tests.ports import free_port
 
 needs_redis = pytest.mark.skipif(
     shutil.which("redis-server") is None, reason="redis-server is not installed: apt-get install redis-server"
@@ -32,8 +33,10 @@ class RedisServer:
         ports = ("--port", "0", "--tls-port", str(self.port)) if self._tls else ("--port", str(self.port))
         command = ["redis-server", *ports, "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
         self._process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break  # the port was taken meanwhile
             with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port), 1)):
                 return
             time.sleep(0.01)
@@ -43,7 +46,7 @@ class RedisServer:
         if self._process:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def pause(self) -> None:
@@ -58,21 +61,19 @@ class RedisServer:
         return redis.Redis.from_url(self.url)
 
 
-def free_port() -> int:
-    """Below the ports that the system gives out: a cluster needs the port that is 10,000 higher as well, and a connection to a
-    port that nobody listens on may otherwise reach itself."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), closing(socket.socket()) as one, closing(socket.socket()) as higher:
-            one.bind(("127.0.0.1", port))
-            higher.bind(("127.0.0.1", port + 10_000))
-            return port
+def started(make: Callable[[], RedisServer]) -> RedisServer:
+    """On another port where somebody was faster."""
+    for _ in range(5):
+        with suppress(TimeoutError):
+            server = make()
+            server.start()
+            return server
+    raise TimeoutError("redis-server does not start")
 
 
 @contextmanager
 def running(folder: Path, *options: str, password: str = "", tls: bool = False) -> Iterator[RedisServer]:
-    server = RedisServer(free_port(), folder, *options, password=password, tls=tls)
-    server.start()
+    server = started(lambda: RedisServer(free_port(), folder, *options, password=password, tls=tls))
     try:
         yield server
     finally:

@@ -176,7 +176,8 @@ class FakeProviders:
             return self._news.wait_for(condition, timeout_s)
 
     def answer_now(self) -> None:
-        """Answer the requests whose delay is not over: a test says itself until when a call is under way."""
+        """Answer the requests whose delay is not over, and send the rest of what comes slowly: a test says itself until when a
+        call is under way."""
         self._loop.call_soon_threadsafe(self._end_delays)
 
     def _end_delays(self) -> None:
@@ -307,9 +308,15 @@ class Connection(asyncio.Protocol):
             self._send_head()
 
     def end_delay(self) -> None:
-        if self._is_delayed and self._request and self._timer:
-            self._timer.cancel()
+        """Of the head, or of the pieces that are left."""
+        if self._request is None or self._timer is None:
+            return
+        self._timer.cancel()
+        if self._is_delayed:
             self._send_head()
+        else:
+            self._behaviour = replace(self._behaviour, chunk_delay_s=0.0)
+            self._send_piece()
 
     def _send_head(self) -> None:
         self._timer, self._is_delayed = None, False

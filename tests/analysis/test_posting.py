@@ -1,5 +1,6 @@
 """One message to an address: what the sender learns from each kind of receiver."""
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from analysis.posting import post_json
+from tests.ports import closed_port
 
 BODY = b'{"text": "down"}'
 
@@ -22,7 +24,9 @@ def receiver(answer: bytes) -> Iterator[str]:
             with caller:
                 received = b""
                 while not received.endswith(BODY):  # what is left unread would reset the connection at its close
-                    received += caller.recv(65536)
+                    more = caller.recv(65536)
+                    assert more, received
+                    received += more
                 caller.sendall(answer)
 
         thread = threading.Thread(target=serve)
@@ -47,6 +51,6 @@ def test_what_a_receiver_said_is_the_answer(answer: bytes, failure: str | None) 
 
 
 def test_an_address_where_nobody_listens_is_an_answer() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert (post_json(f"http://127.0.0.1:{port}/", BODY) or "").startswith("URLError: [Errno 111]")
+    with closed_port() as port:
+        failure = post_json(f"http://127.0.0.1:{port}/", BODY) or ""
+    assert failure.startswith(f"URLError: [Errno {errno.ECONNREFUSED}]")

@@ -24,6 +24,7 @@ from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
 from analysis.lake import Lake
 from analysis.table import fetch
+from tests.data_files import files_with
 from tests.storage.calls import OK, call_start, journal_call
 from tests.waiting import wait_for
 
@@ -58,7 +59,7 @@ class Running:
 
     def names_anywhere(self, text: str) -> bool:
         """Whether a file under the data folder has this text."""
-        return any(text.encode() in path.read_bytes() for path in self.data.rglob("*") if path.is_file())
+        return bool(files_with(self.data, text.encode()))
 
 
 @contextlib.contextmanager

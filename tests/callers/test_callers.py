@@ -149,18 +149,20 @@ for each in made:
 """
 
     async def ask() -> list[tuple[str, CallerProcess | None]]:
-        lookup, waiting = CallerLookup(), []
+        lookup, waiting, programs = CallerLookup(), [], []
         with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as open_here:
             own = server.getsockname()
             for name in ("a.py", "b.py"):
                 (tmp_path / name).write_text(program)
-                await asyncio.create_subprocess_exec(sys.executable, name, str(own[1]), cwd=tmp_path)
+                programs.append(await asyncio.create_subprocess_exec(sys.executable, name, str(own[1]), cwd=tmp_path))
             for _ in range(6):
                 connection, address = await asyncio.to_thread(server.accept)
                 open_here.enter_context(connection)
                 waiting.append((await asyncio.to_thread(connection.recv, 1), address))
             answers = [(name.decode(), lookup.ask(address, own)) for name, address in waiting]
             found = [(name, await answer) for name, answer in answers if answer]
+        for ended in programs:
+            await ended.wait()
         await lookup.stop()
         return found
 

@@ -23,6 +23,7 @@ from addon.storage.folders import Folders
 from tests import buckets
 from tests.objects.google import BUCKET, environment, google
 from tests.serving import QuietHandler, serving
+from tests.sockets import head_of
 
 GOOD = '[[limits]]\nname = "house"\nquota = 5\nwindow = "1h"\n'
 
@@ -292,7 +293,7 @@ def tls_before(url: str, context: ssl.SSLContext) -> Iterator[str]:
                 context.wrap_socket(plain, server_side=True) as caller,
                 socket.create_connection((parts.hostname or "", parts.port or 0)) as behind,
             ):
-                behind.sendall(caller.recv(65_536))
+                behind.sendall(head_of(caller))
                 behind.shutdown(socket.SHUT_WR)
                 while piece := behind.recv(65_536):
                     caller.sendall(piece)

@@ -17,6 +17,7 @@ import zstandard
 from addon.demo.behaviour import Behaviour, parse_behaviour
 from addon.demo.providers import FakeProviders
 from tests.localhost_tls import authority, server_tls
+from tests.sockets import head_of
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Good day"}]}
 STREAM = CHAT | {"stream": True}
@@ -186,9 +187,9 @@ def test_a_chunked_body_is_read_and_so_is_one_that_waits_for_a_go_ahead(
     head = f"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
     with socket.create_connection(("127.0.0.1", provider.port), timeout=30) as sock:
         sock.sendall(head.encode())
-        assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert head_of(sock) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(body)
-        assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        assert head_of(sock).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_large_answer_waits_for_a_slow_reader(connection: http.client.HTTPConnection) -> None:

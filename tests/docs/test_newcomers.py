@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.fences import ROOT, blocks, commands
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 README, START = "README.md", "docs/getting-started.md"
@@ -113,12 +114,6 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def providers() -> Iterator[str]:
     """`heliograph fake`, as docs/without-a-key.md starts it."""
@@ -130,7 +125,7 @@ def providers() -> Iterator[str]:
     assert found
     yield found[0]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture

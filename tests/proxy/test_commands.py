@@ -121,7 +121,7 @@ def test_a_server_on_this_machine_is_named_and_then_measured_by_its_base_url(
 ) -> None:
     command = ["--data", str(tmp_path), "--", sys.executable, "-c", IGNORES_THE_PROXY]
     server = {"OPENAI_BASE_URL": f"{provider.url}/v1"}
-    provider.script(Behaviour(delay_s=0.5))  # a model thinks for longer
+    provider.script(Behaviour(delay_s=3))  # a model thinks for longer
     past_us = heliograph("run", *command, **server)
     assert f"127.0.0.1:{provider.port} (local-{provider.port}), which NO_PROXY keeps" in past_us.stderr
     assert "heliograph run --base-url" in past_us.stderr

@@ -14,8 +14,10 @@ import pytest
 
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
-from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, anthropic_client, openai_client, plain
+from tests.ports import closed_port
+from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, anthropic_client, leaving, openai_client, plain
 from tests.proxy.conftest import Proxy, run_up, to, wait_for
+from tests.proxy.gathering import LONG
 
 KEY = {"authorization": "Bearer sk-test"}
 CHAT_PATH = "/openai/v1/chat/completions"
@@ -42,10 +44,10 @@ def test_an_error_without_a_type_is_named_after_its_status(proxy: Proxy, provide
 
 
 def test_a_refused_connection_is_a_json_502_and_a_row(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    nobody = f"http://127.0.0.1:{port}"
-    with run_up(tmp_path, f"--upstream=openai={nobody}", f"--upstream=anthropic={nobody}") as proxy:
+    with (
+        closed_port() as port,
+        run_up(tmp_path, *(f"--upstream={name}=http://127.0.0.1:{port}" for name in ("openai", "anthropic"))) as proxy,
+    ):
         answer = plain(proxy).post(CHAT_PATH, json=CHAT, headers=KEY)
         assert answer.status_code == 502
         assert answer.json()["error"]["type"] == "connection_failed"
@@ -57,9 +59,11 @@ def test_a_refused_connection_is_a_json_502_and_a_row(tmp_path: Path) -> None:
 
 
 def test_a_caller_that_keeps_its_connection_gets_through_when_the_provider_is_back(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with run_up(tmp_path, f"--upstream=openai=http://127.0.0.1:{port}") as proxy, plain(proxy) as caller:
+    with (
+        closed_port() as port,
+        run_up(tmp_path, f"--upstream=openai=http://127.0.0.1:{port}") as proxy,
+        plain(proxy) as caller,
+    ):
         assert caller.post(CHAT_PATH, json=CHAT, headers=KEY).status_code == 502
         with FakeProviders(port):
             assert caller.post(CHAT_PATH, json=CHAT, headers=KEY).status_code == 200
@@ -90,7 +94,8 @@ def test_no_first_byte_in_time_is_a_json_504(shared_provider: FakeProviders, tmp
         assert (answer.status_code, answer.json()["error"]["type"]) == (504, "upstream_timeout")
         row = proxy.row(answer.headers["helicone-id"])
         assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-2, "upstream_timeout", None)
-        assert plain(proxy).post(CHAT_PATH, json=CHAT, headers=KEY).status_code == 200
+        patient = {**KEY, "helicone-timeout": "first-byte=30"}
+        assert plain(proxy).post(CHAT_PATH, json=CHAT, headers=patient).status_code == 200
 
 
 def test_after_a_504_nothing_more_comes_that_the_next_call_would_take_for_its_answer(
@@ -167,9 +172,9 @@ def test_a_caller_that_leaves_mid_stream_ends_the_call_upstream_at_once(proxy: P
 
 
 def test_a_caller_that_leaves_before_the_first_byte_is_a_row_too(proxy: Proxy, provider: FakeProviders) -> None:
-    provider.script(Behaviour(delay_s=20))
-    with pytest.raises(httpx.ReadTimeout):
-        plain(proxy).post(CHAT_PATH, json=CHAT, headers={**KEY, "helicone-user-id": "impatient"}, timeout=0.3)
+    caller = leaving(proxy, CHAT_PATH, {**KEY, "x-fake": LONG, "helicone-user-id": "impatient"})
+    assert provider.wait_for(lambda: bool(provider.requests))
+    caller.close()
     (row,) = wait_for(lambda: proxy.rows("user_id = 'impatient'"))
     assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-3, "client_disconnected", None)
     assert provider.wait_for(lambda: any(request.cancelled for request in provider.requests))

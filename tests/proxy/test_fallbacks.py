@@ -15,8 +15,10 @@ import pytest
 
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
-from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, WAYS, anthropic_client, openai_client, plain
+from tests.data_files import files_with
+from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, WAYS, anthropic_client, leaving, openai_client, plain
 from tests.proxy.conftest import Proxy, run_up, wait_for
+from tests.proxy.gathering import Gathering
 
 FIRST_KEY, SECOND_KEY = "sk-first-key-of-the-entry", "gsk-second-key-of-the-entry"
 OPENAI = {
@@ -86,7 +88,7 @@ def shared_pair(
         assert not [line for line in proxy.said if "Traceback" in line], "\n".join(proxy.said)
         for key in (FIRST_KEY, SECOND_KEY, CONFIG_KEY):
             assert key not in "\n".join(proxy.said)
-            assert not [path for path in data.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+            assert not files_with(data, key.encode())
 
 
 @pytest.fixture
@@ -295,11 +297,10 @@ def test_a_stream_that_breaks_after_its_first_byte_stays_broken(
 
 
 def test_a_caller_that_left_gets_no_second_call(pair: Proxy, provider: FakeProviders, second: FakeProviders) -> None:
-    provider.script(Behaviour(status=500, delay_s=1.5))
-    with pytest.raises(httpx.ReadTimeout):
-        plain(pair).post(
-            GATEWAY, json=CHAT, headers={**listed(OPENAI, GROQ), "helicone-user-id": "leaves-early"}, timeout=0.5
-        )
+    provider.script(Behaviour(status=500, delay_s=1000))
+    caller = leaving(pair, GATEWAY, {**listed(OPENAI, GROQ), "helicone-user-id": "leaves-early"})
+    assert provider.wait_for(lambda: bool(provider.requests))
+    caller.close()
     (row,) = wait_for(lambda: pair.rows("user_id = 'leaves-early'"))
     assert (row["status"], row["attempts"], row["fallback_index"]) == (-3, 1, 0)
     assert provider.wait_for(lambda: provider.requests[0].cancelled)  # before it could answer 500
@@ -310,11 +311,11 @@ def test_a_refused_connection_and_no_answer_in_time_lead_on(tmp_path: Path, seco
     with run_up(
         tmp_path, "--upstream=openai=http://127.0.0.1:1", f"--upstream=groq={second.url}", "--upstream-timeout=0.5"
     ) as proxy:
-        answer = ask(proxy, listed(OPENAI, GROQ))
+        answer = ask(proxy, listed(OPENAI, GROQ) | {"helicone-timeout": "first-byte=30"})
         assert (answer.status_code, answer.headers["helicone-fallback-index"]) == (200, "1")
-        second.script(Behaviour(delay_s=20))
-        answer = ask(proxy, listed(GROQ, GROQ))
-        assert (answer.status_code, answer.headers["helicone-fallback-index"]) == (200, "1"), answer.text
+        second.script(Behaviour(delay_s=1000))
+        answer = ask(proxy, listed(*[GROQ] * 20))  # on a busy machine an answer may be late that comes at once
+        assert (answer.status_code, answer.headers["helicone-fallback-index"] != "0") == (200, True), answer.text
 
 
 BAD = [
@@ -403,8 +404,7 @@ def test_words_that_are_to_be_in_no_file_are_in_none_where_a_target_is_given_oth
     row = pair.row(answer.headers["helicone-id"])
     assert (row["request_model"], row["response_model"]) == ("o3-mini", "gpt-4o-2024-08-06")
     assert pair.body(row["request_id"])["request_body"] is None
-    files = [path for path in pair.data.rglob("*") if path.is_file()]
-    assert not [path for path in files if b"words-of-the-override" in path.read_bytes()]
+    assert not files_with(pair.data, b"words-of-the-override")
 
 
 def test_usage_is_requested_from_providers_that_support_it(tmp_path: Path, second: FakeProviders) -> None:
@@ -471,10 +471,12 @@ def test_what_a_fallback_answered_is_not_given_again_once_the_first_target_is_ba
 def test_the_row_of_a_follower_names_the_fallback_that_answered(
     pair: Proxy, provider: FakeProviders, second: FakeProviders
 ) -> None:
-    provider.script(Behaviour(status=500, delay_s=1.0))
-    headers = {**cached(), **listed(OPENAI, GROQ)}
+    provider.script(Behaviour(status=500, delay_s=1000))
+    headers, gathering = {**cached(), **listed(OPENAI, GROQ)}, Gathering(pair)
     with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(lambda _: ask(pair, headers), range(5)))
+        calls = [pool.submit(ask, pair, headers) for _ in range(5)]
+        gathering.answer(provider, 5)
+        answers = [call.result() for call in calls]
     assert (len(provider.requests), len(second.requests)) == (1, 1)
     assert {answer.headers["helicone-fallback-index"] for answer in answers} == {"1"}
     rows = [pair.row(answer.headers["helicone-id"]) for answer in answers]

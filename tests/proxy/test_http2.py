@@ -11,6 +11,7 @@ from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT
 from tests.proxy.conftest import Proxy, wait_for
+from tests.proxy.gathering import LONG
 
 URL = "https://api.openai.com/v1/chat/completions"
 RESPONSES = "https://api.openai.com/v1/responses"
@@ -42,8 +43,7 @@ def test_twelve_calls_at_once_on_one_connection_do_not_wait_for_each_other(
     async def calls() -> list[httpx.Response]:
         async with http2_client(proxy) as client:
             pending = [
-                asyncio.create_task(client.post(URL, json=CHAT, headers={**KEY, "x-fake": "delay=100"}))
-                for _ in range(12)
+                asyncio.create_task(client.post(URL, json=CHAT, headers={**KEY, "x-fake": LONG})) for _ in range(12)
             ]
             await asyncio.to_thread(wait_for, lambda: len(provider.requests) == 12)
             provider.answer_now()

@@ -26,6 +26,8 @@ def getaddrinfo(host, port, *args, **kwargs):
     lists = %s.get(host)
     if lists is None:
         return _real(host, port, *args, **kwargs)
+    if not lists:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     at = _asked[host] = min(_asked.get(host, -1) + 1, len(lists) - 1)
     return [found for address in lists[at] for found in _real(address, port, *args, **kwargs)]
 socket.getaddrinfo = getaddrinfo
@@ -50,7 +52,8 @@ def run_open(data: Path, names: dict[str, list[list[str]]], *options: str, confi
 
 HEADERS = (TARGET, BASE, "Helicone-Fallbacks")
 PUBLIC, INNER = "93.184.216.34", "127.0.0.1"
-NAMES = {
+NAMES: dict[str, list[list[str]]] = {
+    "nothing-here.openai.azure.com": [],  # no network is asked
     "loopback.openai.azure.com": [[INNER]],
     "among-others.openai.azure.com": [[PUBLIC, INNER]],  # one is enough: nobody knows which is taken
     "mapped.openai.azure.com": [["::ffff:127.0.0.1"]],

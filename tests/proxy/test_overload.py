@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT, plain
 from tests.proxy.conftest import Proxy, run_up, wait_for
+from tests.proxy.gathering import LONG, Gathering
 from tests.proxy.socket_provider import SocketProvider, socket_provider
 from tests.proxy.test_websockets import ASK, ask, open_socket
 
@@ -21,6 +23,7 @@ CHAT_PATH = "/groq/openai/v1/chat/completions"
 SLOTS = "[overload]\nmax_calls = {most}\nmax_waiting = {waiting}\nwait_s = {wait_s}\n"
 # The limit is of one request a day for the user `once`.
 LIMIT = '[[limits]]\nname = "once"\nquota = 1\nwindow = "1d"\nmatch = {{ user = "{user}" }}\n'
+USUAL: Final = {"most": 1, "waiting": 1, "wait_s": 1}
 CACHED = {"helicone-cache-enabled": "true"}
 
 
@@ -36,7 +39,7 @@ def full(
 ) -> Iterator[Proxy]:
     """A proxy with one slot and one place to wait."""
     data = tmp_path_factory.mktemp("full")
-    (data / "heliograph.toml").write_text(SLOTS.format(most=1, waiting=1, wait_s=1) + LIMIT.format(user="once"))
+    (data / "heliograph.toml").write_text(SLOTS.format(**USUAL) + LIMIT.format(user="once"))
     http_names = ("groq", "anthropic", "gemini")
     options = [f"--upstream={name}={shared_provider.url}" for name in http_names]
     options.append(f"--upstream=openai={sockets.url}")
@@ -63,12 +66,32 @@ def post_free_get(proxy: Proxy, path: str) -> httpx.Response:
         return client.get(path)
 
 
+def settings(proxy: Proxy, **slots: float) -> None:
+    """Other bounds, from when this returns."""
+    before = len(told(proxy))
+    file = Path(proxy.data / "heliograph.toml")
+    file.write_text(SLOTS.format(**slots) + LIMIT.format(user="once"))
+    wait_for(lambda: len(told(proxy)) > before)
+
+
+def told(proxy: Proxy) -> list[str]:
+    return [line for line in proxy.said if "settings read again: overload" in line]
+
+
+@pytest.fixture
+def patient(full: Proxy) -> Iterator[Proxy]:
+    """The same where a call waits for as long as a test needs."""
+    settings(full, **USUAL | {"wait_s": 600})
+    yield full
+    settings(full, **USUAL)
+
+
 @contextlib.contextmanager
 def busy(proxy: Proxy, provider: FakeProviders) -> Iterator[Future[httpx.Response]]:
     """A call has the slot until the block ends, or the provider is told to answer."""
     before = provider.hits
     with ThreadPoolExecutor() as threads:
-        call = threads.submit(post, proxy, x_fake="delay=25")
+        call = threads.submit(post, proxy, x_fake=LONG)
         wait_for(lambda: provider.hits > before)
         try:
             yield call
@@ -102,16 +125,16 @@ def test_a_call_without_a_slot_is_refused_in_the_words_of_its_api(
     assert (row["cost_nanousd"], row["input_tokens"]) == (0, None)
 
 
-def test_a_call_that_waits_gets_the_slot_of_one_that_ends(full: Proxy, provider: FakeProviders) -> None:
-    with busy(full, provider) as first, ThreadPoolExecutor() as threads:
-        call = threads.submit(post, full)
-        wait_for(lambda: counts(full)["waiting"] == 1)
+def test_a_call_that_waits_gets_the_slot_of_one_that_ends(patient: Proxy, provider: FakeProviders) -> None:
+    with busy(patient, provider) as first, ThreadPoolExecutor() as threads:
+        call = threads.submit(post, patient)
+        wait_for(lambda: counts(patient)["waiting"] == 1)
         time.sleep(0.06)  # it waits for so long at least
         provider.answer_now()
         second = call.result()
         assert second.status_code == 200
         assert first.result().status_code == 200
-    assert full.row(second.headers["helicone-id"])["overhead_ms"] > 50
+    assert patient.row(second.headers["helicone-id"])["overhead_ms"] > 50
 
 
 def test_hits_and_own_endpoints_need_no_slot(full: Proxy, provider: FakeProviders) -> None:
@@ -130,21 +153,21 @@ def test_a_refused_call_is_not_counted_by_a_limit(full: Proxy, provider: FakePro
     assert [post(full, **once).status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_caller_that_leaves_while_it_waits_frees_its_place(full: Proxy, provider: FakeProviders) -> None:
-    with busy(full, provider):
-        gone = http.client.HTTPConnection(full.url.removeprefix("http://"))
+def test_a_caller_that_leaves_while_it_waits_frees_its_place(patient: Proxy, provider: FakeProviders) -> None:
+    with busy(patient, provider):
+        gone = http.client.HTTPConnection(patient.url.removeprefix("http://"))
         sent = {"content-type": "application/json", "helicone-request-id": "01a1fc4a-9fe6-7f76-966e-0ee58dcd5c70"}
         gone.request("POST", CHAT_PATH, json.dumps(CHAT), sent)
-        wait_for(lambda: counts(full)["waiting"] == 1)
+        wait_for(lambda: counts(patient)["waiting"] == 1)
         gone.close()
-        wait_for(lambda: counts(full)["waiting"] == 0)
-    row = full.row(sent["helicone-request-id"])
+        wait_for(lambda: counts(patient)["waiting"] == 0)
+    row = patient.row(sent["helicone-request-id"])
     assert (row["status"], row["error_type"], row["attempts"]) == (-3, "client_disconnected", 0)
 
 
 def test_a_caller_that_leaves_while_its_call_is_under_way_frees_the_slot(full: Proxy) -> None:
     gone = http.client.HTTPConnection(full.url.removeprefix("http://"))
-    gone.request("POST", CHAT_PATH, json.dumps(CHAT), {"x-fake": "delay=30"})
+    gone.request("POST", CHAT_PATH, json.dumps(CHAT), {"x-fake": LONG})
     wait_for(lambda: counts(full)["under_way"] == 1)
     gone.close()
     wait_for(lambda: counts(full)["under_way"] == 0)
@@ -169,25 +192,20 @@ def test_a_response_on_a_socket_waits_and_is_refused_as_well(full: Proxy, provid
 
 
 def test_followers_of_an_identical_call_need_no_slot(full: Proxy, provider: FakeProviders) -> None:
-    slow = {**CACHED, "x-fake": "delay=0.6", "helicone-cache-seed": "followers"}
+    slow = {**CACHED, "x-fake": LONG, "helicone-cache-seed": "followers"}
+    gathering = Gathering(full)
     with ThreadPoolExecutor() as threads:
-        calls = [threads.submit(post, full, **slow)]
-        wait_for(lambda: provider.hits and counts(full)["under_way"] == 1)
-        calls += [threads.submit(post, full, **slow) for _ in range(4)]
+        calls = [threads.submit(post, full, **slow) for _ in range(5)]
+        gathering.answer(provider, 5)
         answers = [call.result() for call in calls]
     assert [answer.status_code for answer in answers] == [200] * 5
+    assert len(provider.requests) == 1
 
 
-def test_a_changed_bound_holds_at_once(full: Proxy, provider: FakeProviders) -> None:
-    file = Path(full.data / "heliograph.toml")
-    before = file.read_text()
-    file.write_text(SLOTS.format(most=1, waiting=1, wait_s=20) + LIMIT.format(user="once"))
-    wait_for(lambda: [line for line in full.said if "overload" in line])
-    with busy(full, provider) as first, ThreadPoolExecutor() as threads:
-        second = threads.submit(post, full)
-        wait_for(lambda: counts(full)["waiting"] == 1)
-        file.write_text(SLOTS.format(most=2, waiting=1, wait_s=20) + LIMIT.format(user="once"))
+def test_a_changed_bound_holds_at_once(patient: Proxy, provider: FakeProviders) -> None:
+    with busy(patient, provider) as first, ThreadPoolExecutor() as threads:
+        second = threads.submit(post, patient)
+        wait_for(lambda: counts(patient)["waiting"] == 1)
+        settings(patient, most=2, waiting=1, wait_s=600)
         assert second.result().status_code == 200
         assert not first.done(), "it did not wait for the slot of the first"
-    file.write_text(before)
-    wait_for(lambda: len([line for line in full.said if "overload" in line]) >= 3)

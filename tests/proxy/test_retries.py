@@ -10,7 +10,7 @@ import pytest
 
 from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
-from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, WAYS, anthropic_client, openai_client, plain
+from tests.proxy.clients import CHAT, CLAUDE, GPT, HELLO, WAYS, anthropic_client, leaving, openai_client, plain
 from tests.proxy.conftest import Proxy, run_up, to, wait_for
 
 RETRY = {"Helicone-Retry-Enabled": "true", "Helicone-Retry-Num": "3", "Helicone-Retry-Min-Timeout": "10"}
@@ -129,13 +129,11 @@ def test_the_providers_word_on_whether_to_retry_is_obeyed(proxy: Proxy, provider
 
 def test_a_caller_that_leaves_during_the_wait_costs_no_further_call(proxy: Proxy, provider: FakeProviders) -> None:
     provider.script(Behaviour(status=500), times=1)
-    with pytest.raises(httpx.ReadTimeout):
-        plain(proxy).post(
-            CHAT_PATH,
-            json=CHAT,
-            headers={**RETRY, "Helicone-Retry-Min-Timeout": "3000", "helicone-user-id": "leaves-in-backoff"},
-            timeout=0.5,
-        )
+    waits = {f"Helicone-Retry-{name}-Timeout": "600000" for name in ("Min", "Max")}
+    caller = leaving(proxy, CHAT_PATH, RETRY | waits | {"helicone-user-id": "leaves-in-backoff"})
+    assert provider.wait_for(lambda: bool(provider.requests))
+    proxy.seen()  # by then it has the 500
+    caller.close()
     (row,) = wait_for(lambda: proxy.rows("user_id = 'leaves-in-backoff'"))
     assert (row["status"], row["error_type"], row["attempts"]) == (-3, "client_disconnected", 1)
     assert len(provider.requests) == 1
@@ -153,9 +151,9 @@ def test_a_refused_connection_is_tried_again_and_then_told(tmp_path: Path, share
 def test_no_first_byte_in_time_is_tried_again(shared_provider: FakeProviders, tmp_path: Path) -> None:
     with run_up(tmp_path, *to(shared_provider), "--upstream-timeout", "0.5") as proxy:
         shared_provider.requests.clear()
-        shared_provider.script(Behaviour(delay_s=20))
-        answer = call(proxy)
-        assert (answer.status_code, answer.headers["helicone-attempts"]) == (200, "2")
+        shared_provider.script(Behaviour(delay_s=1000))
+        answer = call(proxy, Helicone_Retry_Num="20")  # on a busy machine an answer may be late that comes at once
+        assert (answer.status_code, int(answer.headers["helicone-attempts"]) > 1) == (200, True)
         assert proxy.row(answer.headers["helicone-id"])["status"] == 200
         assert shared_provider.wait_for(lambda: shared_provider.requests[0].cancelled)
 

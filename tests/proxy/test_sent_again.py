@@ -15,6 +15,7 @@ import pytest
 from addon.demo.providers import FakeProviders
 from analysis.dashboard.again import Again, NotAgain, again, as_curl, as_javascript, as_python
 from analysis.dashboard.replay import NotSent, Replayed, proxy_url, replay
+from tests.data_files import files_with
 from tests.proxy.conftest import Proxy, run_up
 
 QUOTES = 'it\'s "quoted" $HOME `id` \\ \n HELIOGRAPH\n line ${x} %s {y} שלום'
@@ -113,7 +114,7 @@ def test_a_replay_is_a_call_that_names_what_it_repeats(proxy: Proxy, provider: F
     new = proxy.row(sent.request_id)
     assert dict(new["properties"])["replay-of"] == "0199f000-0000-7000-8000-000000000001"
     assert json.loads(provider.requests[0].body) == CHAT
-    assert not [path for path in proxy.data.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert not files_with(proxy.data, KEY.encode())
 
 
 def test_a_call_is_replayed_from_its_page(proxy: Proxy, provider: FakeProviders) -> None:

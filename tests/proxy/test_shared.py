@@ -13,13 +13,14 @@ import pytest
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import GPT, HELLO, plain
 from tests.proxy.conftest import Proxy, run_up, to
+from tests.proxy.gathering import LONG, Gathering
 from tests.redis_server import RedisServer, needs_redis, running
 
 pytestmark = needs_redis
 CONFIG = """
 [shared]
 url = "$FLEET_REDIS"
-timeout_ms = 2000
+timeout_ms = 10000
 
 [[limits]]
 name = "house"
@@ -55,22 +56,29 @@ def ask(proxy: Proxy, headers: dict[str, str], **body: Any) -> httpx.Response:
     return plain(proxy).post("/openai/v1/chat/completions", json=request, headers=named)
 
 
-def together(proxies: list[Proxy], headers: dict[str, str], count: int) -> list[httpx.Response]:
+def together(
+    proxies: list[Proxy], provider: FakeProviders, headers: dict[str, str], count: int
+) -> list[httpx.Response]:
+    gathering = Gathering(*proxies)
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda number: ask(proxies[number % len(proxies)], headers), range(count)))
+        calls = [pool.submit(ask, proxies[number % len(proxies)], headers) for number in range(count)]
+        gathering.answer(provider, count)
+        return [call.result() for call in calls]
 
 
 def test_identical_calls_on_two_machines_are_one_upstream_call(proxies: list[Proxy], provider: FakeProviders) -> None:
-    headers = {"Helicone-Cache-Enabled": "true", "Helicone-Cache-Seed": str(uuid.uuid4()), "x-fake": "delay=1"}
-    answers = together(proxies, headers, 10)
+    headers = {"Helicone-Cache-Enabled": "true", "Helicone-Cache-Seed": str(uuid.uuid4()), "x-fake": LONG}
+    answers = together(proxies, provider, headers, 10)
     assert {answer.status_code for answer in answers} == {200}
     assert len(provider.requests) == 1
     assert sorted(answer.headers["helicone-cache"] for answer in answers) == ["COALESCED"] * 9 + ["MISS"]
     assert [ask(proxy, headers).headers["helicone-cache"] for proxy in proxies] == ["HIT", "HIT"]
 
 
-def test_a_limit_holds_over_both_and_calls_go_on_without_redis(proxies: list[Proxy], redis: RedisServer) -> None:
-    answers = together(proxies, {"Helicone-User-Id": "ann"}, 24)
+def test_a_limit_holds_over_both_and_calls_go_on_without_redis(
+    proxies: list[Proxy], provider: FakeProviders, redis: RedisServer
+) -> None:
+    answers = together(proxies, provider, {"Helicone-User-Id": "ann"}, 24)
     assert sorted(answer.status_code for answer in answers) == [200] * 10 + [429] * 14
 
     redis.stop()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,9 @@ from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CLAUDE, GPT, HELLO, anthropic_client, openai_client, plain
 from tests.proxy.conftest import Proxy, run_up, to, wait_for
+from tests.proxy.gathering import LONG, SLOW_STREAM, Gathering
 from tests.proxy.test_http2 import URL, http2_client
+from tests.sockets import head_of
 
 CHAT_PATH = "/openai/v1/chat/completions"
 
@@ -48,28 +51,35 @@ class Raw:
     """A caller on a plain socket that can disconnect at any moment."""
 
     def __init__(self, proxy: Proxy, headers: dict[str, str], body: bytes) -> None:
-        address = urlsplit(proxy.url)
+        self.proxy, address = proxy, urlsplit(proxy.url)
         self.socket = socket.create_connection((address.hostname, address.port), timeout=30)
         named = {"host": "localhost", "authorization": "Bearer k", "content-type": "application/json", **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         self.socket.sendall(f"POST {CHAT_PATH} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
 
     def leave(self) -> None:
+        """When it returns the proxy knows of it: it has answered a question that came later."""
         self.socket.close()
+        self.proxy.seen()
 
 
-def together(count: int, call: Callable[[], httpx.Response]) -> list[httpx.Response]:
+def together[T](proxy: Proxy, provider: FakeProviders, count: int, call: Callable[[], T]) -> list[T]:
+    """Their answers; the provider waits with its own until all calls are there, if they ask for it (LONG)."""
+    gathering = Gathering(proxy)
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: call(), range(count)))
-
-
-def wait_until_followed(proxy: Proxy, seen_before: int, calls: int) -> None:
-    """Until so many more calls have reached the proxy."""
-    wait_for(lambda: proxy.seen() >= seen_before + calls)
+        calls = [pool.submit(call) for _ in range(count)]
+        gathering.answer(provider, count)
+        return [each.result() for each in calls]
 
 
 def test_200_identical_calls_at_once_are_one_upstream_call(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "delay=1"})
+    headers = cached(**{"x-fake": LONG})
+    gathering, held_s = Gathering(proxy), 0.5
+
+    def let_them_wait() -> None:
+        gathering.wait(200, 300)
+        time.sleep(held_s)  # of each call's time so much at least is the provider's
+        gathering.answer(provider, 200)
 
     async def ask_all() -> list[Any]:
         async with AsyncOpenAI(
@@ -77,9 +87,12 @@ def test_200_identical_calls_at_once_are_one_upstream_call(proxy: Proxy, provide
             base_url=f"{proxy.url}/openai/v1",
             default_headers=headers,
             max_retries=0,
+            timeout=300,  # its own gives up a connection after 5 s, and 200 at once are more than a queue holds
         ) as client:
             create = client.chat.completions.with_raw_response.create
-            return await asyncio.gather(*(create(model=GPT, messages=HELLO) for _ in range(200)))
+            calls = asyncio.gather(*(create(model=GPT, messages=HELLO) for _ in range(200)))
+            await asyncio.to_thread(let_them_wait)
+            return await calls
 
     answers = asyncio.run(ask_all())
     assert len(provider.requests) == 1
@@ -98,11 +111,13 @@ def test_200_identical_calls_at_once_are_one_upstream_call(proxy: Proxy, provide
         assert (row["cache_status"], row["status"], row["error_type"], row["attempts"]) == ("coalesced", 200, None, 0)
         assert (row["input_tokens"], row["output_tokens"], row["cost_nanousd"]) == (0, 0, 0)
         assert row["saved_nanousd"] == first["cost_nanousd"]
-        assert row["overhead_ms"] < 1000  # without the provider's second
+        assert row["overhead_ms"] <= row["duration_ms"] - held_s * 1000 + 5, (
+            "the provider's time is not ours"
+        )  # rounded
 
 
 def test_a_late_caller_gets_the_answer_so_far_and_then_follows_live(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "chunk-delay=0.2;words=8"})
+    headers = cached(**{"x-fake": SLOW_STREAM})
     with asking(proxy, headers) as leader:
         pieces = leader.iter_raw()
         heard = next(pieces) + next(pieces) + next(pieces)
@@ -110,10 +125,13 @@ def test_a_late_caller_gets_the_answer_so_far_and_then_follows_live(proxy: Proxy
             assert follower.headers["helicone-cache"] == "COALESCED"
             assert follower.headers["content-type"] == leader.headers["content-type"]
             said = follower.iter_raw()
-            first = next(said)
-            assert first.startswith(heard)  # at once, though the provider is not half done
-            assert b"[DONE]" not in first
-            whole = first + b"".join(said)
+            so_far = b""
+            while len(so_far) < len(heard):  # at once, though the provider has more than a minute to go
+                so_far += next(said)
+            assert so_far.startswith(heard)
+            assert b"[DONE]" not in so_far
+            provider.answer_now()
+            whole = so_far + b"".join(said)
         assert whole == heard + b"".join(pieces)
     assert len(provider.requests) == 1
     assert whole.rstrip().endswith(b"[DONE]")
@@ -147,8 +165,8 @@ def test_anthropic_streams_share_an_answer(proxy: Proxy, provider: FakeProviders
 
 
 def test_the_next_call_is_a_hit(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "delay=0.3"})
-    first, *_ = together(4, lambda: ask(proxy, headers))
+    headers = cached(**{"x-fake": LONG})
+    first, *_ = together(proxy, provider, 4, lambda: ask(proxy, headers))
     again = wait_for(lambda: [answer] if (answer := ask(proxy, headers)).headers["helicone-cache"] == "HIT" else [])[0]
     assert again.content == first.content
     assert len(provider.requests) == 1
@@ -172,7 +190,7 @@ def test_a_call_that_comes_when_the_answer_is_complete_is_a_hit_stored_or_not(
 # Callers that leave.
 
 
-@pytest.mark.parametrize("words", ["delay=2", "chunk-delay=0.15"])
+@pytest.mark.parametrize("words", [LONG, SLOW_STREAM])
 def test_if_the_first_caller_leaves_the_others_still_get_their_answer(
     proxy: Proxy, provider: FakeProviders, words: str
 ) -> None:
@@ -181,11 +199,12 @@ def test_if_the_first_caller_leaves_the_others_still_get_their_answer(
     leader_id = str(uuid.uuid4())
     leader = Raw(proxy, {**headers, "Helicone-Request-Id": leader_id}, body)
     assert provider.wait_for(lambda: len(provider.requests) == 1)
-    seen = proxy.seen()
+    gathering = Gathering(proxy)
     with ThreadPoolExecutor(3) as pool:
         calls = [pool.submit(ask, proxy, headers, stream=True) for _ in range(3)]
-        wait_until_followed(proxy, seen, 3)
+        gathering.wait(3)
         leader.leave()
+        provider.answer_now()
         answers = [call.result() for call in calls]
     for answer in answers:
         assert answer.status_code == 200
@@ -204,17 +223,18 @@ def test_if_the_first_caller_leaves_the_others_still_get_their_answer(
 def test_if_the_first_caller_leaves_a_tunnel_the_others_still_get_their_answer(
     proxy: Proxy, provider: FakeProviders
 ) -> None:
-    headers = cached(**{"x-fake": "chunk-delay=0.1"})
+    headers = cached(**{"x-fake": SLOW_STREAM})
     leading = openai_client(proxy, "forward", headers)
     stream = leading.chat.completions.create(model=GPT, messages=HELLO, stream=True)
     next(iter(stream))
-    seen = proxy.seen()
+    gathering = Gathering(proxy)
     with ThreadPoolExecutor(1) as pool:
         follower = openai_client(proxy, "forward", headers)
         call = pool.submit(lambda: list(follower.chat.completions.create(model=GPT, messages=HELLO, stream=True)))
-        wait_until_followed(proxy, seen, 1)
+        gathering.wait(1)
         stream.close()
         leading.close()
+        provider.answer_now()
         assert call.result()[-1].choices[0].finish_reason == "stop"
     assert len(provider.requests) == 1
 
@@ -222,7 +242,7 @@ def test_if_the_first_caller_leaves_a_tunnel_the_others_still_get_their_answer(
 def test_if_the_first_caller_resets_its_http2_stream_the_others_still_get_their_answer(
     proxy: Proxy, provider: FakeProviders
 ) -> None:
-    headers = cached(**{"x-fake": "chunk-delay=0.1", "authorization": "Bearer k"})
+    headers = cached(**{"x-fake": SLOW_STREAM, "authorization": "Bearer k"})
     request = {"model": GPT, "messages": HELLO, "stream": True}
 
     def start(client: httpx.AsyncClient) -> contextlib.AbstractAsyncContextManager[httpx.Response]:
@@ -234,6 +254,7 @@ def test_if_the_first_caller_resets_its_http2_stream_the_others_still_get_their_
                 await anext(leader.aiter_raw())
                 follower = await following.enter_async_context(start(client))
             assert follower.headers["helicone-cache"] == "COALESCED"
+            provider.answer_now()
             return b"".join([piece async for piece in follower.aiter_raw()])
 
     assert asyncio.run(leave_and_listen()).rstrip().endswith(b"[DONE]")
@@ -241,7 +262,7 @@ def test_if_the_first_caller_resets_its_http2_stream_the_others_still_get_their_
 
 
 def test_if_all_leave_the_provider_is_left_too(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "chunk-delay=0.2;words=60"})
+    headers = cached(**{"x-fake": SLOW_STREAM})
     body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO, "stream": True}).content
     ids = [str(uuid.uuid4()) for _ in range(3)]
     callers = []
@@ -264,15 +285,16 @@ def test_if_all_leave_the_provider_is_left_too(proxy: Proxy, provider: FakeProvi
 
 
 def test_a_follower_that_leaves_does_not_disturb_the_others(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "chunk-delay=0.1", "accept-encoding": "gzip, deflate, br, zstd"})
+    headers = cached(**{"x-fake": SLOW_STREAM, "accept-encoding": "gzip, deflate, br, zstd"})
     body = httpx.Request("POST", "http://x", json={"model": GPT, "messages": HELLO, "stream": True}).content
     with asking(proxy, headers) as leader:
         pieces = leader.iter_raw()
         next(pieces)
         follower_id = str(uuid.uuid4())
         follower = Raw(proxy, {**headers, "Helicone-Request-Id": follower_id}, body)
-        assert b"COALESCED" in follower.socket.recv(65536)
+        assert b"COALESCED" in head_of(follower.socket)
         follower.leave()
+        provider.answer_now()
         assert b"".join(pieces).rstrip().endswith(b"[DONE]")
     row = proxy.row(follower_id)
     assert (row["status"], row["cache_status"], row["cost_nanousd"]) == (-3, "coalesced", 0)
@@ -285,16 +307,16 @@ def test_a_follower_that_leaves_does_not_disturb_the_others(proxy: Proxy, provid
 @pytest.mark.parametrize(
     ("wish", "status", "error_type"),
     [
-        ("delay=0.5;status=500", 500, "server_error"),
-        ("delay=0.5;status=429", 429, "rate_limit_error"),
-        ("delay=0.5;no-answer=1", 502, "upstream_disconnected"),
+        (f"{LONG};status=500", 500, "server_error"),
+        (f"{LONG};status=429", 429, "rate_limit_error"),
+        (f"{LONG};no-answer=1", 502, "upstream_disconnected"),
     ],
 )
 def test_a_failure_is_everybodys(
     proxy: Proxy, provider: FakeProviders, wish: str, status: int, error_type: str
 ) -> None:
     headers = cached(**{"x-fake": wish})
-    answers = together(5, lambda: ask(proxy, headers))
+    answers = together(proxy, provider, 5, lambda: ask(proxy, headers))
     assert [answer.status_code for answer in answers] == [status] * 5
     assert len({answer.content for answer in answers}) == 1
     assert answers[0].json()["error"]["message"]
@@ -306,10 +328,10 @@ def test_a_failure_is_everybodys(
 
 
 def test_a_cut_stream_is_cut_for_everybody(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "chunk-delay=0.1;cut=4"})
+    headers = cached(**{"x-fake": f"{LONG};chunk-delay=0.1;cut=4"})
     ids: list[str] = []
 
-    def listen(_: int) -> bytes:
+    def listen() -> bytes:
         heard = b""
         with asking(proxy, headers) as answer:
             ids.append(answer.headers["helicone-id"])
@@ -318,8 +340,7 @@ def test_a_cut_stream_is_cut_for_everybody(proxy: Proxy, provider: FakeProviders
                     heard += piece
         return heard
 
-    with ThreadPoolExecutor(3) as pool:
-        assert len(heard := set(pool.map(listen, range(3)))) == 1
+    assert len(heard := set(together(proxy, provider, 3, listen))) == 1
     assert heard.pop().count(b"data:") == 4
     assert len(provider.requests) == 1
     assert {proxy.row(each)["error_type"] for each in ids} == {"upstream_disconnected"}
@@ -328,8 +349,8 @@ def test_a_cut_stream_is_cut_for_everybody(proxy: Proxy, provider: FakeProviders
 
 def test_the_first_callers_retries_are_everybodys(proxy: Proxy, provider: FakeProviders) -> None:
     headers = cached(**{"Helicone-Retry-Enabled": "true", "Helicone-Retry-Min-Timeout": "300"})
-    provider.script(Behaviour(status=503, delay_s=0.3))
-    answers = together(5, lambda: ask(proxy, headers))
+    provider.script(Behaviour(status=503, delay_s=1000))
+    answers = together(proxy, provider, 5, lambda: ask(proxy, headers))
     assert [answer.status_code for answer in answers] == [200] * 5
     assert sorted(answer.headers["helicone-attempts"] for answer in answers) == ["0", "0", "0", "0", "2"]
     assert len(provider.requests) == 2
@@ -342,10 +363,10 @@ def test_a_retry_goes_on_for_the_others_when_the_first_caller_leaves(proxy: Prox
     provider.script(Behaviour(status=503))
     leader = Raw(proxy, headers, body)
     assert provider.wait_for(lambda: len(provider.requests) == 1)
-    seen = proxy.seen()
+    gathering = Gathering(proxy)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, proxy, headers)
-        wait_until_followed(proxy, seen, 1)
+        gathering.wait(1)
         leader.leave()
         assert call.result().status_code == 200
     assert len(provider.requests) == 2
@@ -364,24 +385,30 @@ def test_a_retry_goes_on_for_the_others_when_the_first_caller_leaves(proxy: Prox
     ],
 )
 def test_what_is_not_identical_makes_its_own_call(proxy: Proxy, provider: FakeProviders, other: dict[str, str]) -> None:
-    headers = cached(**{"x-fake": "delay=0.5"})
+    headers = cached(**{"x-fake": LONG})
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(ask, proxy, headers), pool.submit(ask, proxy, {**headers, **other})]
+        wait_for(lambda: len(provider.requests) == 2)
+        provider.answer_now()
         assert [call.result().status_code for call in calls] == [200, 200]
     assert len(provider.requests) == 2
 
 
 def test_while_a_bucket_fills_every_call_is_its_own(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "delay=0.3", "Helicone-Cache-Bucket-Max-Size": "3"})
-    answers = together(3, lambda: ask(proxy, headers))
+    headers = cached(**{"x-fake": LONG, "Helicone-Cache-Bucket-Max-Size": "3"})
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(ask, proxy, headers) for _ in range(3)]
+        wait_for(lambda: len(provider.requests) == 3)
+        provider.answer_now()
+        answers = [call.result() for call in calls]
     assert {answer.headers["helicone-cache"] for answer in answers} == {"MISS"}
     assert len(provider.requests) == 3
 
 
 def test_calls_that_share_an_answer_are_not_limited(proxy: Proxy, provider: FakeProviders) -> None:
-    headers = cached(**{"x-fake": "delay=0.5", "Helicone-RateLimit-Policy": "1;w=600;s=user"})
+    headers = cached(**{"x-fake": LONG, "Helicone-RateLimit-Policy": "1;w=600;s=user"})
     headers["Helicone-User-Id"] = str(uuid.uuid4())
-    answers = together(6, lambda: ask(proxy, headers))
+    answers = together(proxy, provider, 6, lambda: ask(proxy, headers))
     assert [answer.status_code for answer in answers] == [200] * 6
     assert len(provider.requests) == 1
     refused = ask(proxy, headers, temperature=1)
@@ -408,10 +435,12 @@ def test_a_refusal_by_our_own_limit_is_not_shared(proxy: Proxy, provider: FakePr
 
 def test_identical_calls_of_two_processes_are_one_upstream_call(proxy: Proxy, provider: FakeProviders) -> None:
     with run_up(proxy.data, *to(provider)) as other:
-        headers = cached(**{"x-fake": "delay=1"})
-        proxies = [proxy, other] * 5
+        headers = cached(**{"x-fake": LONG})
+        proxies, gathering = [proxy, other] * 5, Gathering(proxy, other)
         with ThreadPoolExecutor(len(proxies)) as pool:
-            answers = list(pool.map(lambda each: ask(each, headers), proxies))
+            calls = [pool.submit(ask, each, headers) for each in proxies]
+            gathering.answer(provider, len(proxies))
+            answers = [call.result() for call in calls]
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
         assert len(provider.requests) == 1
@@ -419,7 +448,7 @@ def test_identical_calls_of_two_processes_are_one_upstream_call(proxy: Proxy, pr
         assert told == ["COALESCED"] * 9 + ["MISS"]
 
         provider.requests.clear()  # a refusal is stored nowhere: the others go on by themselves at once
-        headers = cached(**{"x-fake": "delay=1 status=400"})
+        headers = cached(**{"x-fake": "delay=1;status=400"})
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda each: ask(each, headers), [proxy, other]))
         assert {answer.status_code for answer in answers} == {400}

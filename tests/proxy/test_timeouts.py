@@ -27,10 +27,13 @@ def full_house() -> Iterator[int]:
         server = stack.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
         server.listen(0)
-        for _ in range(4):
+        for _ in range(200):  # Linux lets one in, others more
             waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(server.getsockname())
+            waiting.settimeout(0.5)
+            if waiting.connect_ex(server.getsockname()):
+                break
+        else:
+            pytest.skip("this system lets everybody in")
         yield server.getsockname()[1]
 
 
@@ -44,7 +47,7 @@ def test_no_first_byte_in_the_callers_time_is_a_504(proxy: Proxy, provider: Fake
     assert (answer.status_code, answer.json()["error"]["type"]) == (504, "upstream_timeout")
     row = proxy.row(answer.headers["helicone-id"])
     assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-2, "upstream_timeout", None)
-    assert provider.wait_for(lambda: provider.requests[0].cancelled)
+    assert provider.wait_for(lambda: any(request.cancelled for request in provider.requests))
     assert provider.requests[0].header("helicone-timeout") is None
 
 
@@ -125,17 +128,20 @@ def test_a_caller_may_wait_for_longer_than_the_config(shared_provider: FakeProvi
 
 
 def test_a_first_byte_that_is_late_is_asked_for_again(proxy: Proxy, provider: FakeProviders) -> None:
-    provider.script(Behaviour(delay_s=20), times=2)
+    provider.script(Behaviour(delay_s=1000), times=2)
     headers = {
         "Helicone-Timeout": "first-byte=0.3",
         "Helicone-Retry-Enabled": "true",
+        "Helicone-Retry-Num": "20",  # on a busy machine an answer may be late that comes at once
         "Helicone-Retry-Min-Timeout": "10",
+        "Helicone-Retry-Max-Timeout": "10",
     }
     client = openai_client(proxy, headers=headers)
     answer = client.chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
-    assert (len(provider.requests), answer.headers["helicone-attempts"]) == (3, "3")
+    attempts = int(answer.headers["helicone-attempts"])
+    assert attempts >= 3
     row = proxy.row(answer.headers["helicone-id"])
-    assert (row["status"], row["error_type"], row["attempts"]) == (200, None, 3)
+    assert (row["status"], row["error_type"], row["attempts"]) == (200, None, attempts)
     assert provider.wait_for(lambda: all(request.cancelled for request in provider.requests[:2]))
 
 

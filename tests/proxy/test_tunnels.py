@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from addon.demo.providers import FakeProviders
+from tests.ports import closed_port
 from tests.proxy.clients import CHAT
 from tests.proxy.conftest import Proxy, run_mitmdump, run_up, to
 from tests.serving import QuietHandler, serving
+from tests.sockets import head_of, read_until
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +96,17 @@ def test_a_server_that_speaks_first_can_be_tunnelled(proxy: Proxy) -> None:
         host, port = proxy.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as client:
             client.sendall(f"CONNECT 127.0.0.1:{listener.getsockname()[1]} HTTP/1.1\r\n\r\n".encode())
-            received = b""
-            while b"greeting" not in received:
-                received += client.recv(1000)
+            received = read_until(client, b"greeting")
     assert received.startswith(b"HTTP/1.1 200")
 
 
 def test_a_host_that_refuses_is_told_before_the_tunnel_is_confirmed(proxy: Proxy) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
     with (
+        closed_port() as port,
         pytest.raises(httpx.ProxyError, match="502"),
         httpx.Client(proxy=proxy.url, trust_env=False, timeout=60) as client,
     ):
-        client.get(f"https://localhost:{port}/")
+        client.get(f"https://127.0.0.1:{port}/")
 
 
 def test_a_plain_http_request_to_another_host_passes_as_it_is(proxy: Proxy) -> None:
@@ -157,15 +156,15 @@ def test_behind_another_proxy_other_hosts_are_not_read_either(
         host, port = ours.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as client_socket:
             client_socket.sendall(f"CONNECT 127.0.0.1:{greeter.getsockname()[1]} HTTP/1.1\r\n\r\n".encode())
-            assert client_socket.recv(1000).startswith(b"HTTP/1.1 200")
+            assert head_of(client_socket).startswith(b"HTTP/1.1 200")
             other_end, _ = greeter.accept()
             other_end.sendall(b"SSH-2.0-greeter\r\n")
-            assert client_socket.recv(100) == b"SSH-2.0-greeter\r\n"
+            assert client_socket.recv(17, socket.MSG_WAITALL) == b"SSH-2.0-greeter\r\n"
             other_end.close()
         with socket.create_connection((host, int(port)), timeout=30) as client_socket:
             there = provider.url.removeprefix("http://")
             client_socket.sendall(f"CONNECT {there} HTTP/1.1\r\n\r\n".encode())
-            assert client_socket.recv(1000).startswith(b"HTTP/1.1 200")
+            assert head_of(client_socket).startswith(b"HTTP/1.1 200")
             client_socket.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nhelicone-auth: sk\r\n\r\n")
-            assert client_socket.recv(1000).startswith(b"HTTP/1.1 ")
+            assert head_of(client_socket).startswith(b"HTTP/1.1 ")
         assert "helicone-auth" not in {name.lower() for name, _ in provider.requests[-1].headers}

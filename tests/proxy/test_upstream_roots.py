@@ -47,7 +47,7 @@ def test_a_server_whose_authority_nobody_names(inside: tuple[str, Path], tmp_pat
             " SSL_CERT_FILE to the file of its certificate, and start heliograph again"
         )
         assert proxy.row(answer.headers["helicone-id"])["error_type"] == "connection_failed"
-        said = "\n".join(proxy.said)
+    said = "\n".join(proxy.said)
     assert (
         f"heliograph: SSL_CERT_FILE, CURL_CA_BUNDLE: {torn}: no certificates in PEM can be read from it; calls" in said
     )

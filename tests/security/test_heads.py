@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 import socket
-import time
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import h2.connection
@@ -17,9 +18,10 @@ from addon.calls.connection import OpenConnections
 from addon.demo.providers import FakeProviders
 from addon.sending.timeouts import HEAD_S
 from tests.proxy.clients import CHAT, plain
-from tests.proxy.conftest import Proxy, run_up, to
+from tests.proxy.conftest import Proxy, run_up, to, wait_for
 from tests.proxy.test_keys import made_key
 from tests.proxy.tunnel import http2_tunnel
+from tests.sockets import head_of
 
 CHAT_PATH = "/openai/v1/chat/completions"
 
@@ -203,26 +205,29 @@ def test_a_refused_request_that_is_reset_at_once_ends_alone(proxy: Proxy) -> Non
 
 
 def test_calls_are_answered_while_heads_are_refused(proxy: Proxy) -> None:
-    def call_s() -> float:
-        began = time.monotonic()
-        assert plain(proxy).post(CHAT_PATH, json=CHAT).status_code == 200
-        return time.monotonic() - began
+    """A proxy that read such a head to its end would need minutes, and the calls would be given up."""
+    is_enough = threading.Event()
 
-    async def flood() -> None:
+    async def flood() -> int:
         host, port = proxy.url.removeprefix("http://").split(":")
-        for _ in range(10):
+        heads = 0
+        while not is_enough.is_set():
+            heads += 1
             _, writer = await asyncio.open_connection(host, int(port))
             writer.write(b"GET / HTTP/1.1\r\nx: " + b"a" * 10_000_000)
             with contextlib.suppress(OSError, TimeoutError):  # it is refused, and then cut
                 await asyncio.wait_for(writer.drain(), 0.2)
             writer.transport.abort()
+        return heads
 
-    usual_s = max(call_s() for _ in range(5))
     with ThreadPoolExecutor(1) as pool:
         flooding = pool.submit(asyncio.run, flood())
-        beside_s = [call_s() for _ in range(5)]
-        flooding.result()
-    assert max(beside_s) < max(1.0, 20 * usual_s)  # generous: the machine may be busy
+        try:
+            for _ in range(20):
+                assert plain(proxy).post(CHAT_PATH, json=CHAT).status_code == 200
+        finally:
+            is_enough.set()
+        assert flooding.result() > 0
 
 
 @pytest.fixture(scope="module")
@@ -243,15 +248,24 @@ def test_a_head_that_never_ends_is_answered_408(impatient: Proxy) -> None:
 
 
 def test_a_tls_handshake_that_never_ends_is_cut(impatient: Proxy) -> None:
-    with connect(impatient) as client:
+    def is_open(client: socket.socket) -> bool:
         client.sendall(b"CONNECT api.openai.com:443 HTTP/1.1\r\nhost: api.openai.com:443\r\n\r\n")
-        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        return head_of(client).startswith(b"HTTP/1.1 200")
+
+    with ExitStack() as stack:  # on a busy machine even this head may be late
+        client = wait_for(lambda: tried if is_open(tried := stack.enter_context(connect(impatient))) else None)
+        assert client
         client.sendall(b"\x16\x03\x01\x02\x00\x01\x00")  # the beginning of a ClientHello
-        assert client.recv(1000) == b""  # before the socket's own timeout of 10 s
+        assert client.recv(1000) == b""  # before the socket's own timeout
 
 
 def test_a_call_that_takes_longer_than_its_head_may_is_not_cut(impatient: Proxy) -> None:
-    assert plain(impatient).post(CHAT_PATH, json=CHAT, headers={"x-fake": "delay=1.5"}).status_code == 200
+    def status() -> int:
+        return plain(impatient).post(CHAT_PATH, json=CHAT, headers={"x-fake": "delay=1.5"}).status_code
+
+    assert (
+        wait_for(lambda: found if (found := status()) != 408 else None) == 200
+    )  # a head may be late on a busy machine
 
 
 def test_refused_uploads_are_held_nowhere(shared_provider: FakeProviders, tmp_path: Path) -> None:
@@ -279,16 +293,14 @@ def test_refused_uploads_are_held_nowhere(shared_provider: FakeProviders, tmp_pa
 
 def test_an_impossible_host_delays_no_shutdown(shared_provider: FakeProviders, tmp_path: Path) -> None:
     with run_up(tmp_path, *to(shared_provider)) as proxy:
-        began = time.monotonic()
         headers = {"helicone-target-url": f"https://{'a' * 70}.openai.azure.com"}
         answer = plain(proxy).post("/gateway/openai/v1/chat/completions", json=CHAT, headers=headers)
         assert answer.status_code == 502
         with connect(proxy) as client:
             client.sendall(b"CONNECT " + b"a" * 70 + b":443 HTTP/1.1\r\n\r\n")
             assert answer_of(client)[0] in (400, 502)
-        assert time.monotonic() - began < 5
+        assert plain(proxy).get("/healthz").json()["calls"]["under_way"] == 0  # they would be waited for
         assert proxy.stop() == 0
-        assert time.monotonic() - began < 25  # calls under way would be waited for, for 30 s
 
 
 @pytest.mark.parametrize("odd", [b"\x0b", b"\x0c", b"\x1f", b"\x7f", b"\x01"])

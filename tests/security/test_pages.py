@@ -1,6 +1,7 @@
 """Web pages in a browser on this machine reach nothing through the proxy."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_a_page_of_ours_may_ask_the_endpoints(proxy: Proxy) -> None:
     assert plain(proxy).get("/healthz", headers={"sec-fetch-site": "same-origin"}).status_code == 200
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
 def test_node_fetch_is_not_a_page(proxy: Proxy) -> None:
     script = f"""
         const answer = await fetch({proxy.url + CHAT_PATH!r}, {{method: "POST", body: {json.dumps(json.dumps(CHAT))}}})

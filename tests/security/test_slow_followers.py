@@ -11,6 +11,7 @@ from addon.demo.behaviour import Behaviour
 from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT, GPT, HELLO, plain
 from tests.proxy.conftest import run_up, to, wait_for
+from tests.proxy.gathering import Gathering
 from tests.proxy.test_single_flight import CHAT_PATH, Raw
 from tests.security.test_held_bodies import MIB, rss_bytes
 
@@ -21,10 +22,14 @@ def test_followers_that_do_not_read_are_held_up_to_a_bound_and_then_cut(tmp_path
     body = orjson.dumps({"model": GPT, "messages": HELLO})
     headers = {"helicone-cache-enabled": "true", "helicone-cache-seed": str(uuid.uuid4())}
     with FakeProviders(keep_requests=False) as provider, run_up(tmp_path, *to(provider)) as proxy:
-        provider.script(Behaviour(delay_s=1.5, body=b"x" * ANSWER_BYTES, content_type="application/json"))
+        provider.script(Behaviour(delay_s=1000, body=b"x" * ANSWER_BYTES, content_type="application/json"))
         before, most, read = rss_bytes(proxy), 0, 0
+        gathering = Gathering(proxy)
         leader = Raw(proxy, headers, body)
+        assert provider.wait_for(lambda: provider.hits == 1)
         followers = [Raw(proxy, headers, body) for _ in range(8)]
+        gathering.wait(9)
+        provider.answer_now()
         with contextlib.closing(leader.socket):
             while read < ANSWER_BYTES:
                 piece = leader.socket.recv(MIB)
@@ -34,7 +39,7 @@ def test_followers_that_do_not_read_are_held_up_to_a_bound_and_then_cut(tmp_path
         assert most < 6 * LONGEST_LAG
         assert plain(proxy).post(CHAT_PATH, json=CHAT).status_code == 200
         for follower in followers:  # what it is sent now ends before the answer does
-            follower.socket.settimeout(20)
+            follower.socket.settimeout(60)
             with contextlib.suppress(ConnectionResetError):
                 while follower.socket.recv(MIB):
                     pass
