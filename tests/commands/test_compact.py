@@ -58,12 +58,11 @@ def test_each_day_of_each_table_becomes_one_file_and_every_call_is_still_there(
     assert GRACE_S <= sum(clock.waited) < GRACE_S + 2
 
 
-def test_what_is_merged_already_is_left_alone() -> None:
-    with CliRunner().isolated_filesystem() as folder:
-        fill(Path(folder))
-        clock = Clock()
-        compact_folder(Path(folder), clock.now, clock.wait)
-        again = CliRunner().invoke(main, ["compact", "--data", folder])
+def test_what_is_merged_already_is_left_alone(tmp_path: Path) -> None:
+    fill(tmp_path)
+    clock = Clock()
+    compact_folder(tmp_path, clock.now, clock.wait)
+    again = CliRunner().invoke(main, ["compact", "--data", str(tmp_path)])
     assert (again.exit_code, again.stdout) == (0, "nothing to merge: each day of each table is one file\n")
 
 
