@@ -9,6 +9,7 @@ from typing import Any, Final
 from mitmproxy import connection, ctx, http, tls
 from mitmproxy.hooks import Hook
 from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_specs import RegularMode, ReverseMode
 
 from addon.calls.answers import error_answer
@@ -27,7 +28,6 @@ from addon.mitm.handlers import (
     cut_caller,
     deliver,
     handler_of,
-    leave_out_passers,
     lengthen_queue,
     save_work,
 )
@@ -131,7 +131,10 @@ class Connections:
         ctx.master.addons.get("nextlayer").next_layer(next_layer)  # under `mitmdump -s` we come before it
         if self._setup and next_layer.layer:
             self._layers.adopt(next_layer, self._setup, self._pool, needs_tls=bool(self.services.settings.keys))
-            leave_out_passers(next_layer)
+
+    def _plain_http(self, context: Context) -> layer.Layer:
+        made: layer.Layer = self._layers.for_plain_http(context, self._setup, self._pool)
+        return made
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         self.proxy.counts.connects += 1
@@ -161,7 +164,7 @@ class Connections:
     def client_connected(self, client: connection.Client) -> None:
         allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)
         if self._setup:
-            save_work(client.id)
+            save_work(client.id, self._plain_http)
         caller = self.proxy.connections.of(client)
         caller.waits_for_head(True)
         if self.services.settings.looks_up_callers and is_loopback(client.peername[0]):

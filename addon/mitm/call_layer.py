@@ -55,6 +55,9 @@ class CallLayer(HttpLayer):
         if isinstance(event, events.Start):
             self._ended = []
             self._speak()
+            if self._http1 and self.mode is not HTTPMode.upstream:  # mitmproxy makes a second one, for nothing
+                yield from self.event_to_child(self.connections[self.context.client], event)
+                return
         yield from super()._handle_event(event)
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
@@ -171,6 +174,13 @@ class CallLayer(HttpLayer):
 def _credential(call: Call) -> str:
     """A hash of the call's key, "" without one."""
     return call.asked.start.api_key_hash or ""
+
+
+def for_plain_http(context: Context, setup: StreamSetup, pool: UpstreamPool) -> CallLayer:
+    """For the caller of a proxy that begins with plain HTTP."""
+    made = CallLayer(context, HTTPMode.regular)
+    made.setup, made.pool = setup, pool
+    return made
 
 
 def adopt(next_layer: layer.NextLayer, setup: StreamSetup, pool: UpstreamPool, *, needs_tls: bool) -> None:

@@ -4,10 +4,12 @@ import asyncio
 import os
 import socket
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any, Final
 
 from mitmproxy import connection, ctx, http
 from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.modes import HttpProxy
 from mitmproxy.proxy.mode_specs import ReverseMode, UpstreamMode
 
@@ -15,6 +17,7 @@ from addon.mitm.lean_master import TableAddonManager
 from addon.mitm.outermost_layer import OutermostLayer
 
 _CLOSING_S: Final = 1.0
+_CHOOSERS: Final = 2  # of the next layer: ours and mitmproxy's own
 
 
 def handler_of(client_id: str) -> Any:
@@ -61,23 +64,18 @@ async def drain(client_id: str) -> None:
         await handler.drain_writers()
 
 
-def save_work(client_id: str) -> None:
-    """Fewer tasks and system calls for a connection that has just come."""
+def save_work(client_id: str, plain_http: Callable[[Context], layer.Layer]) -> None:
+    """Fewer tasks and system calls for a connection that has just come. `plain_http` makes our layer for plain HTTP."""
     handler, addons = handler_of(client_id), ctx.master.addons
     if handler and isinstance(addons, TableAddonManager):
-        handler.layer = OutermostLayer(handler.layer, addons)
+        is_asked = type(handler.layer) is HttpProxy and _nobody_else_chooses(addons)
+        handler.layer = OutermostLayer(handler.layer, addons, plain_http if is_asked else None)
 
 
-def leave_out_passers(chosen: layer.NextLayer) -> None:
-    """Of the layers of a plain HTTP caller only the one for HTTP does anything."""
-    layers, handler = chosen.context.layers, handler_of(chosen.context.client.id)
-    if (
-        [type(each) for each in layers[:-1]] == [HttpProxy]
-        and layers[-1] is chosen.layer
-        and handler
-        and isinstance(handler.layer, OutermostLayer)
-    ):
-        handler.layer.go_straight_to(chosen)
+def _nobody_else_chooses(addons: TableAddonManager) -> bool:
+    """Whether the layer of a proxy's caller is chosen by us and mitmproxy alone, by what the caller says first."""
+    by_host = ctx.options.ignore_hosts or ctx.options.allow_hosts
+    return addons.number_of_handlers("next_layer") == _CHOOSERS and not by_host
 
 
 def allow_upstream_connections(client_id: str, most: int) -> None:

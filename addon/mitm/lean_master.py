@@ -58,6 +58,10 @@ class TableAddonManager(AddonManager):
         super().remove(addon)
         self._table = {}
 
+    def number_of_handlers(self, name: str) -> int:
+        """How many addons handle this hook."""
+        return len(self._handlers(name))
+
     def call_at_once(self, hook: hooks.Hook) -> bool:
         """Calls the hook's handlers here and now. False: one of them must be awaited, or the flow is held by a person;
         `handle_lifecycle` goes on from there."""

@@ -4,16 +4,20 @@ mitmproxy starts a task for each hook and makes a system call for each piece of 
 handlers have nothing to wait for is called on the spot, and data for one connection that directly follows other data goes
 out with it, in one write.
 
+A caller that begins with plain HTTP gets its layer at once, without the layers that ask what comes next.
+
 Relies on mitmproxy's internals (read on 12.2.3): `ConnectionHandler.layer`, which handles one event at a time, and that the
-layer of a plain HTTP caller's mode (`HttpProxy`) does nothing after its start but pass events on.
+layer of a proxy's mode (`HttpProxy`) does nothing but ask for the next one and pass events on.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from mitmproxy.connection import Connection
+from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
 
 if TYPE_CHECKING:
     from addon.mitm.lean_master import TableAddonManager
@@ -25,20 +29,23 @@ LARGE_BYTES: Final = 64 * 2**10
 class OutermostLayer:
     """Handles a connection's events in place of its outermost layer, `inner`."""
 
-    def __init__(self, inner: layer.Layer, addons: "TableAddonManager") -> None:
+    def __init__(
+        self,
+        inner: layer.Layer,
+        addons: "TableAddonManager",
+        plain_http: Callable[[Context], layer.Layer] | None = None,
+    ) -> None:
+        """`plain_http` makes the layer that takes the place of `inner` where the caller begins with plain HTTP; None: `inner`
+        finds out by itself."""
         self.inner = inner
         self._addons = addons
         self._left: dict[Connection, list[bytes]] = {}
-        self._chosen: layer.NextLayer | None = None
+        self._plain_http = plain_http
+        self._start: events.Event | None = None  # that nobody has handled yet
 
     def leave(self, connection: Connection) -> list[bytes]:
         """The layers hear nothing more of this connection. What still comes on it goes into the list."""
         return self._left.setdefault(connection, [])
-
-    def go_straight_to(self, chosen: layer.NextLayer) -> None:
-        """What is above `chosen` only passes everything on from now on, and is left out once `chosen` has let go of the events
-        that waited for its choice."""
-        self._chosen = chosen
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if self._left and isinstance(event, events.ConnectionEvent) and event.connection in self._left:
@@ -46,11 +53,21 @@ class OutermostLayer:
                 self._left[event.connection].append(event.data)
             return
         yield from in_few_writes(self._commands(event))
-        if self._chosen and self._chosen.layer and not self._chosen.events:
-            self.inner, self._chosen = self._chosen.layer, None
+
+    def _begin(self, event: events.Event) -> Iterator[events.Event]:
+        """What is to be handled now. What a caller says first decides which layer hears of its start."""
+        if self._plain_http and self._start is None:
+            self._start = event
+            return
+        if self._plain_http and self._start:
+            if isinstance(event, events.DataReceived) and not starts_like_tls_record(event.data):
+                self.inner = self._plain_http(self.inner.context)
+            yield self._start
+            self._plain_http = None
+        yield event
 
     def _commands(self, event: events.Event) -> Iterator[commands.Command]:
-        left = deque([event])
+        left = deque(self._begin(event) if self._plain_http else (event,))
         while left:
             for command in self.inner.handle_event(left.popleft()):
                 if not isinstance(command, commands.StartHook) or not self._addons.call_at_once(command):

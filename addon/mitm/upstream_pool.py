@@ -6,13 +6,12 @@ is kept for a while when its caller leaves. Only a caller with the same key gets
 may shift those behind it on the connection, and they are then no stranger's. It rests first, since bytes that nobody asked
 for may be late. Where a connection itself is logged in (NTLM, Negotiate), it is not kept.
 
-Relies on mitmproxy's internals (read on 12.2.3; `internals.py` checks them): `ConnectionHandler.transports` and
-`.handle_connection`, `HttpLayer.connections`, and that the layers of one upstream connection share a context.
+Relies on mitmproxy's internals (read on 12.2.3; `internals.py` checks them): `ConnectionHandler.transports`,
+`HttpLayer.connections`, and that the layers of one upstream connection share a context.
 """
 
 import asyncio
 import itertools
-import select
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -21,16 +20,18 @@ from operator import attrgetter
 from typing import Any, Final
 
 from mitmproxy.connection import ConnectionState, Server
-from mitmproxy.proxy import layer, server_hooks
+from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http import HttpLayer
 from mitmproxy.proxy.server import ConnectionIO
 
 from addon.mitm.http1 import PatientHttp1Client
 from addon.mitm.outermost_layer import OutermostLayer
+from addon.mitm.upstream_carrier import Carrier
 
 MOST_KEPT: Final = 100
 IDLE_S: Final = 15.0
 REST_S: Final = 0.1  # a provider that waits for our acknowledgement before it sends the rest (Nagle) waits for 40 ms
+_LOOK_EVERY_S: Final = 1.0  # for those that nobody wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +47,9 @@ class Scope:
 @dataclass(slots=True, eq=False)
 class _Kept:
     scope: Scope
-    server: Server
     stack: layer.Layer  # the outermost of its layers
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    carrier: Carrier
     since: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the provider has neither closed it nor said anything since."""
-        if self.reader.at_eof() or _unread(self.reader) or self.writer.is_closing():
-            return False
-        waiting = select.poll()  # what the event loop has not read yet
-        waiting.register(self.writer.get_extra_info("socket").fileno(), select.POLLIN)
-        return not waiting.poll(0)
 
 
 @dataclass(slots=True)
@@ -80,11 +70,12 @@ class UpstreamPool:
         """`handler_of`: mitmproxy's handler of a caller's connection, by its id; None once it is over."""
         self._handler_of = handler_of
         self._kept: dict[Scope, list[_Kept]] = {}
-        self._timers: dict[_Kept, asyncio.TimerHandle] = {}
+        self._carriers: dict[Server, Carrier] = {}  # of those that a caller has left
+        self._timer: asyncio.TimerHandle | None = None  # while some are kept
         self._callers: dict[str, _Caller] = {}  # by the id of the caller's connection
 
     def __len__(self) -> int:
-        return len(self._timers)
+        return sum(map(len, self._kept.values()))
 
     def note(self, http_layer: HttpLayer, credential: str | None) -> None:
         """This layer is about to have a connection for a call with that credential; None: for no call."""
@@ -101,14 +92,43 @@ class UpstreamPool:
             return
         for http_layer in caller.layers:
             for server, stack in _reusable(http_layer):
-                if len(self) < MOST_KEPT:
-                    del http_layer.connections[server]
-                    if taken := await _take_from(handler, server, stack, caller.credential):
-                        self._add(taken)
+                if len(self) < MOST_KEPT and (carrier := await self._carrier_of(server, http_layer, handler)):
+                    self._add(_Kept(_scope(server, caller.credential), stack, carrier))
+                    carrier.read_on()
+
+    async def _carrier_of(self, server: Server, http_layer: HttpLayer, handler: Any) -> Carrier | None:
+        """None: something is under way or came meanwhile, and the connection is closed."""
+        carrier = self._carriers.get(server)
+        if carrier and not carrier.leave():
+            return None  # mitmproxy closes it with its caller
+        del http_layer.connections[server]
+        if carrier is None:
+            if (waiting := await _without_task(handler, server)) is None:
+                return None
+            carrier = self._carriers[server] = Carrier(server, *waiting, self._ended)
+        return carrier
+
+    def _ended(self, carrier: Carrier) -> None:
+        self._carriers.pop(carrier.server, None)
+        for kept in [each for of_scope in self._kept.values() for each in of_scope if each.carrier is carrier]:
+            self._forget(kept)
 
     def _add(self, kept: _Kept) -> None:
         self._kept.setdefault(kept.scope, []).append(kept)
-        self._timers[kept] = asyncio.get_running_loop().call_later(IDLE_S, self._drop, kept)
+        if self._timer is None:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        """Closes those that nobody wanted for long enough."""
+        oldest = time.monotonic() - IDLE_S
+        for kept in [each for of_scope in self._kept.values() for each in of_scope if each.since < oldest]:
+            self._drop(kept)
+        self._timer = None
+        if self._kept:
+            self._look_later()
 
     def take(self, scope: Scope, http_layer: HttpLayer) -> Server | None:
         """Gives a connection to another caller. None: no living one is kept."""
@@ -116,30 +136,36 @@ class UpstreamPool:
         of_scope = self._kept.get(scope, []) if handler else []  # the oldest first
         rested = bisect_right(of_scope, time.monotonic() - REST_S, key=attrgetter("since"))
         for kept in reversed(of_scope[:rested]):
-            self._forget(kept)
-            if not kept.is_silent:
-                kept.writer.close()
+            if not kept.carrier.is_silent:
+                self._drop(kept)
                 continue
-            _give_to(http_layer, kept)
-            io = handler.transports[kept.server] = ConnectionIO(None, kept.reader, kept.writer)
-            io.handler = asyncio.get_running_loop().create_task(_carry(kept, handler))
-            return kept.server
+            self._forget(kept)
+            server = kept.carrier.server
+            _give_to(http_layer, server, kept.stack)
+            kept.carrier.give_to(handler)
+            return server
         return None
 
     def _drop(self, kept: _Kept) -> None:
         self._forget(kept)
-        kept.writer.close()
+        kept.carrier.close()
 
     def _forget(self, kept: _Kept) -> None:
-        self._timers.pop(kept).cancel()
         of_scope = self._kept[kept.scope]
         of_scope.remove(kept)
         if not of_scope:
             del self._kept[kept.scope]
 
     def close(self) -> None:
-        for kept in list(self._timers):
+        for kept in [each for of_scope in self._kept.values() for each in of_scope]:
             self._drop(kept)
+        if self._timer:
+            self._timer.cancel()
+
+
+def _scope(server: Server, credential: str) -> Scope:
+    assert server.address
+    return Scope(*server.address[:2], server.sni if server.tls else None, credential)
 
 
 def _reusable(http_layer: HttpLayer) -> list[tuple[Server, layer.Layer]]:
@@ -156,8 +182,9 @@ def _reusable(http_layer: HttpLayer) -> list[tuple[Server, layer.Layer]]:
     ]
 
 
-async def _take_from(handler: Any, server: Server, stack: layer.Layer, credential: str) -> _Kept | None:
-    """Ends the task that reads from a connection, without the connection. None: something came meanwhile, and it is closed."""
+async def _without_task(handler: Any, server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    """Ends mitmproxy's task that reads from a connection, without the connection. None: something came meanwhile, and it is
+    closed."""
     io = handler.transports.get(server)
     if not (io and io.handler and io.reader and io.writer):
         return None
@@ -166,40 +193,23 @@ async def _take_from(handler: Any, server: Server, stack: layer.Layer, credentia
     io.handler.cancel("kept for another caller")
     await asyncio.wait([io.handler])
     waited = handler.transports.pop(server, None) is None  # for data, and for nothing else: then it pops this itself
-    assert server.address
-    scope = Scope(*server.address[:2], server.sni if server.tls else None, credential)
-    kept = _Kept(scope, server, stack, io.reader, io.writer)
-    if not waited or heard or not kept.is_silent or io.writer.transport.get_write_buffer_size():
+    if not waited or heard or io.writer.transport.get_write_buffer_size():
         io.writer.close()
         return None
     server.state, server.timestamp_end = ConnectionState.OPEN, None
-    return kept
+    return io.reader, io.writer
 
 
-def _give_to(http_layer: HttpLayer, kept: _Kept) -> None:
+def _give_to(http_layer: HttpLayer, server: Server, stack: layer.Layer) -> None:
     """The connection's layers go on under another caller."""
-    context = kept.stack.context
+    context = stack.context
     context.client = http_layer.context.client
-    context.layers[:] = [*http_layer.context.layers, *context.layers[context.layers.index(kept.stack) :]]
+    context.layers[:] = [*http_layer.context.layers, *context.layers[context.layers.index(stack) :]]
     context.layers[-1].belongs_to(http_layer)  # type: ignore[attr-defined]
-    http_layer.connections[kept.server] = kept.stack
+    http_layer.connections[server] = stack
     for outer, inner in itertools.pairwise(http_layer.context.layers):
         if isinstance(outer, HttpLayer):  # the CONNECT in whose tunnel the caller speaks
-            outer.connections[kept.server] = inner
-
-
-async def _carry(kept: _Kept, handler: Any) -> None:
-    """The rest of mitmproxy's `open_connection`, for a connection that is open."""
-    try:
-        await handler.handle_connection(kept.server)
-    finally:
-        kept.server.timestamp_end = time.time()
-        about = server_hooks.ServerConnectionHookData(client=handler.client, server=kept.server)
-        await handler.handle_hook(server_hooks.ServerDisconnectedHook(about))
-
-
-def _unread(reader: asyncio.StreamReader) -> bool:
-    return bool(getattr(reader, "_buffer", True))  # True: this Python keeps it elsewhere, and nothing is used again
+            outer.connections[server] = inner
 
 
 class _Nowhere:

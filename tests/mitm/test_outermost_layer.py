@@ -12,7 +12,6 @@ from mitmproxy.options import Options
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook
-from mitmproxy.proxy.layers.modes import HttpProxy
 from mitmproxy.test import tflow
 
 from addon.mitm.lean_master import TableAddonManager, speed_up
@@ -133,45 +132,32 @@ class Hearing(layer.Layer):
         yield from ()
 
 
-class Choosing:
-    """Chooses the layer; with `waits` once it was awaited."""
-
-    def __init__(self, waits: bool) -> None:
-        self.waits = waits
-        self.outermost: OutermostLayer | None = None
-        self.hearing: Hearing | None = None
-
-    def next_layer(self, asking: layer.NextLayer) -> Any:
-        return self._choose_later(asking) if self.waits else self._choose(asking)
-
-    async def _choose_later(self, asking: layer.NextLayer) -> None:
-        self._choose(asking)
-
-    def _choose(self, asking: layer.NextLayer) -> None:
-        asking.layer = self.hearing = Hearing(asking.context)
-        assert self.outermost
-        self.outermost.go_straight_to(asking)
-
-
-@pytest.mark.parametrize("waits", [False, True])
-def test_a_layer_that_only_passes_on_is_left_out_once_what_waited_was_passed_on(
-    addons: TableAddonManager, waits: bool
+@pytest.mark.parametrize(
+    ("first", "is_plain"),
+    [(b"GET / HTTP/1.1\r\n", True), (b"G", True), (b"\x16", True), (b"\x16\x03\x01\x02", False)],
+    ids=["a request", "its first letter", "too little for TLS", "TLS"],
+)
+def test_a_caller_that_begins_with_plain_http_gets_its_layer_at_once(
+    addons: TableAddonManager, first: bytes, is_plain: bool
 ) -> None:
-    choosing = Choosing(waits)
-    addons.add(choosing)
     context = Context(tflow.tclient_conn(), Options())
-    passing = HttpProxy(context)
-    choosing.outermost = outermost = OutermostLayer(passing, addons)
-    first, second, third = (events.DataReceived(context.client, data) for data in (b"1", b"2", b"3"))
-    start = events.Start()
-    given = [command for event in (start, first, second) for command in outermost.handle_event(event)]
-    if waits:
-        assert outermost.inner is passing
-        (hook,) = given
-        assert isinstance(hook, layer.NextLayerHook)
-        asyncio.run(addons.handle_lifecycle(hook))
-        assert list(outermost.handle_event(events.HookCompleted(hook))) == []
-    assert choosing.hearing
-    assert outermost.inner is choosing.hearing
-    list(outermost.handle_event(third))
-    assert choosing.hearing.heard == [start, first, second, third]
+    asking = Hearing(context)
+    outermost = OutermostLayer(asking, addons, Hearing)
+    heard = [events.Start(), events.DataReceived(context.client, first), events.DataReceived(context.client, b"more")]
+    for event in heard:
+        assert list(outermost.handle_event(event)) == []
+    assert isinstance(outermost.inner, Hearing)
+    assert outermost.inner.heard == heard
+    assert (outermost.inner is asking) is not is_plain
+    assert context.layers == ([asking, outermost.inner] if is_plain else [asking])
+
+
+def test_a_caller_that_says_nothing_gets_the_layer_that_asks(addons: TableAddonManager) -> None:
+    context = Context(tflow.tclient_conn(), Options())
+    asking = Hearing(context)
+    outermost = OutermostLayer(asking, addons, Hearing)
+    heard = [events.Start(), events.ConnectionClosed(context.client)]
+    for event in heard:
+        list(outermost.handle_event(event))
+    assert outermost.inner is asking
+    assert asking.heard == heard
