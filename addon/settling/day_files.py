@@ -23,6 +23,7 @@ class DayFiles:
 
     local: dict[str, Path]  # that count here and can be shipped
     wanted: set[str]  # that are to count in the lake
+    unchanged: set[str]  # that count there, too, with the bytes that they have here
     replaced: set[str]  # that a merge has replaced
     are_settling: bool  # some are left out, as their rows are still settled lines, too: they will be merged soon
 
@@ -30,7 +31,9 @@ class DayFiles:
 def day_files(folders: Folders, day: date, state: DayState) -> DayFiles:
     """Raises OSError."""
     local: dict[str, Path] = {}
+    unchanged: set[str] = set()
     replaced: set[str] = set()
+    counted = set(state.counted)
     are_settling = False
     for table in TABLES:
         folder = folders.lake_day(table, day)
@@ -42,15 +45,18 @@ def day_files(folders: Folders, day: date, state: DayState) -> DayFiles:
             key, path = f"{table}/{name}", folder / name
             if settled_name(name.removesuffix(".parquet"), day) in settled:
                 are_settling = True
-            elif (key in state.counted and state.marks.get(key) == mark_of(path)) or is_ours(path, table):
+            elif key in counted and state.marks.get(key) == mark_of(path):
+                local[key] = path
+                unchanged.add(key)
+            elif is_ours(path, table):
                 local[key] = path
     calls = [path for key, path in local.items() if key.startswith("requests/")]
     for path in summary.found(folders.data, calls).values():
         local |= {f"{SUMMARIES}/{part.name}": part for part in summary.parts(path)}
     # What counts there and is not here was released, or deleted by hand: it stays there.
-    wanted = local.keys() | (set(state.counted) - replaced)
+    wanted = local.keys() | (counted - replaced)
     orphans = {key for key in wanted if key.startswith("summaries-") and _calls_of(key) not in wanted}
-    return DayFiles(local, wanted - orphans, replaced, are_settling)
+    return DayFiles(local, wanted - orphans, unchanged, replaced, are_settling)
 
 
 def _calls_of(key: str) -> str:

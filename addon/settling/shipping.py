@@ -4,7 +4,7 @@ Of each day the lake has the files that count here, and those that it had before
 that is deleted here stays there, and a round can be killed at every step:
 
 1. The names of new files are noted, then each is put and read back.
-2. The manifest of the day is noted, then put in place of the one that is known, and read back. Only now do the files count.
+2. What was put and the manifest of the day are noted, then it is put in place of the one that is known, and read back. Only now do the files count.
 3. Objects that the manifest names no longer, as their rows were merged, are deleted after a grace for readers.
 4. Old days, or bodies above the bound of this disk, are released: noted, then deleted here.
 
@@ -171,7 +171,8 @@ class Shipper:
             files = day_files(self._folders, day, state)
             new = self._note_files(day, state, files)
         self._put_files(day, state, {key: files.local[key] for key in new}, done)
-        self._put_manifest(day, state, {key: file for key in files.wanted if (file := state.objects[key])})
+        wanted = {key: file for key in files.wanted if (file := state.objects[key])}
+        self._put_manifest(day, state, wanted, has_put=bool(new))
         self._delete_gone(day, state)
         return not state.gone and not files.are_settling
 
@@ -180,7 +181,7 @@ class Shipper:
         new = [
             key
             for key, path in files.local.items()
-            if state.objects.get(key) is None or state.marks.get(key) != mark_of(path)
+            if key not in files.unchanged and (state.objects.get(key) is None or state.marks.get(key) != mark_of(path))
         ]
         if new:
             for key in new:
@@ -201,11 +202,8 @@ class Shipper:
             state.objects[key], state.marks[key] = Stored(mark[0], md5), mark
             done.files += 1
             done.size += mark[0]
-        if new:
-            self._step(f"note what was put {day}")
-            shipped.write_state(self._lake, day, state)
 
-    def _put_manifest(self, day: date, state: DayState, files: dict[str, Stored]) -> None:
+    def _put_manifest(self, day: date, state: DayState, files: dict[str, Stored], *, has_put: bool) -> None:
         tables: dict[str, dict[str, Stored]] = {}
         for key, file in files.items():
             table, _, name = key.partition("/")
@@ -214,8 +212,11 @@ class Shipper:
         state.intended = manifest.digest(data)
         if state.intended == state.manifest or (state.manifest is None and not files):
             state.intended = None
+            if has_put:
+                self._step(f"note what was put {day}")
+                shipped.write_state(self._lake, day, state)
             return
-        self._step(f"note manifest {day}")
+        self._step(f"note manifest {day}")  # and what was put
         shipped.write_state(self._lake, day, state)
         self._step(f"put manifest {day}")
         try:

@@ -219,7 +219,6 @@ def test_nothing_is_lost_or_doubled_wherever_it_is_killed(folders: Folders, url:
     publishing = {
         "note files",
         "put",
-        "note what was put",
         "note manifest",
         "put manifest",
         "note that manifest was put",
