@@ -11,6 +11,7 @@ from starlette.routing import Route
 from analysis.dashboard.filters import KINDS, PROPERTY
 from analysis.dashboard.formats import short
 from analysis.dashboard.pages import Site
+from analysis.dashboard.unseen import named
 from analysis.dashboard.view import View, view_of
 from analysis.quoting import quoted
 
@@ -41,7 +42,7 @@ async def _suggestions(site: Site, view: View, typed: str) -> list[dict[str, Any
             await site.table(view, "property_names", groups=["properties"], typed=value.lower(), most=_MOST)
         ).records()
         return [
-            {"text": f"{minus}{PROPERTY}{row['name']}=", "label": row["name"], "note": short(row["calls"])}
+            {"text": f"{minus}{PROPERTY}{row['name']}=", "label": named(row["name"]), "note": short(row["calls"])}
             for row in rows
         ]
     column = KINDS[name].column if name in KINDS else None
@@ -62,7 +63,7 @@ async def _suggestions(site: Site, view: View, typed: str) -> list[dict[str, Any
     return [
         {
             "text": f"{minus}{name}{sign}{row['value']}",
-            "label": str(row["value"]),
+            "label": named(str(row["value"])),
             "note": short(row["calls"]),
             "is_whole": True,
         }

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from addon.storage.sizes import size_text
+from analysis.dashboard.unseen import shown
 
 DASH: Final = "\N{EN DASH}"
 TO_THE_SECOND: Final = "%Y-%m-%d %H:%M:%S"
@@ -21,15 +22,15 @@ def with_code(text: str) -> Markup:
     """What stands between two backticks as code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return escape(text)
+        return shown(text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+        Markup("<code>{}</code>").format(shown(part)) if index % 2 else shown(part) for index, part in enumerate(parts)
     )
 
 
 def breaking(text: str) -> Markup:
     """Names like `overloaded_error` may go on in the next line after a `_`: browsers know no other place in them."""
-    return Markup("_<wbr>").join(escape(part) for part in text.split("_"))
+    return Markup("_<wbr>").join(shown(part) for part in text.split("_"))
 
 
 def usd(value: float | None) -> str:
@@ -122,15 +123,15 @@ def moment(value: datetime, zone_local: datetime, pattern: str) -> Markup:
 def marked(text: str, words: Collection[str]) -> Markup:
     """With each of the words marked, in upper or lower case."""
     pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
-    shown, at = Markup(), 0
+    html, at = Markup(), 0
     for found in pattern.finditer(text) if words else ():
-        shown += Markup("{}<mark>{}</mark>").format(text[at : found.start()], found[0])
+        html += Markup("{}<mark>{}</mark>").format(shown(text[at : found.start()]), shown(found[0]))
         at = found.end()
-    return shown + text[at:]
+    return html + shown(text[at:])
 
 
 def unknown(why: str) -> Markup:
     """A dash with the reason: on hover, on focus, and for screen readers."""
     return Markup('<abbr class="unknown" tabindex="0" title="{0}" aria-label="unknown: {0}">{1}</abbr>').format(
-        escape(why), DASH
+        shown(why), DASH
     )

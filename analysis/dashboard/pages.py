@@ -16,6 +16,7 @@ from addon.storage.folders import Folders
 from analysis.alerts.message import number
 from analysis.dashboard import files, formats
 from analysis.dashboard.state import BASE, Dashboard
+from analysis.dashboard.unseen import finalized
 from analysis.dashboard.view import PART, PRESETS, View, floored, iso, suggested_names, token_text, view_of
 from analysis.lake import Connection
 from analysis.reports.grouping import with_columns
@@ -175,6 +176,7 @@ def compiled_templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=finalized,
     )
     for name in (
         "usd",

@@ -14,6 +14,11 @@ WIDTHS: Final[tuple[tuple[int, Literal["light", "dark"]], ...]] = ((1280, "light
 LARGE: Final = 2560
 _DRAWN: Final = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
+# On a phone.
+_WIDE_TABLES: Final = """[...document.querySelectorAll(".scroll")]
+    .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth)
+    .map((each) => `the table ${each.ariaLabel} is ${each.scrollWidth} px wide in ${each.clientWidth}`)"""
+
 
 def open_page(page: Page, path: str) -> None:
     """Until every part of it has arrived."""
@@ -28,6 +33,7 @@ def faults(page: Page, path: str) -> list[str]:
     for width, theme in WIDTHS:
         page.emulate_media(color_scheme=theme)
         found += [f"{width} {theme}: {each}" for each in (*_too_wide(page, width), *violations(page))]
+    found += page.evaluate(_WIDE_TABLES)
     return found + _too_wide(page, LARGE)
 
 

@@ -97,6 +97,24 @@ def test_pages_are_reached_with_the_keyboard_alone(page: Page) -> None:
     assert not page.locator("#help").is_visible()
 
 
+def test_on_a_phone_the_menu_and_the_window_of_time_open_within_the_page_and_close_by_escape(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_page(page, "/ui/overview")
+    menu = page.locator("[data-toggle-menu]")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#navigation")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#navigation")).not_to_be_visible()
+    expect(menu).to_be_focused()
+    for summary in page.locator(".filters .menu > summary").all():
+        summary.click()
+        box = page.locator(".filters .menu[open] .popup").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 360
+        page.keyboard.press("Escape")
+        expect(page.locator(".menu[open]")).to_have_count(0)
+
+
 def test_the_theme_is_switched_and_remembered(page: Page) -> None:
     open_page(page, "/ui/overview")
     page.get_by_role("button", name="Switch between light and dark").click()

@@ -54,7 +54,7 @@ def test_every_number_of_a_table_has_a_link(page: Page, path: str) -> None:
 
 def _linked_counts(http: httpx.Client, part: str, column: int) -> list[tuple[int, str]]:
     """The numbers of a column with the addresses that they lead to."""
-    rows = re.findall(r"<tr data-row>(.*?)</tr>", http.get(part, headers={"HX-Request": "true"}).text, re.DOTALL)
+    rows = re.findall(r"<tr data-row[^>]*>(.*?)</tr>", http.get(part, headers={"HX-Request": "true"}).text, re.DOTALL)
     cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)[column] for row in rows]
     links = [re.search(r'href="([^"]+)">([\d,]+)</a>', cell) for cell in cells]
     return [(int(link[2].replace(",", "")), unescape(link[1])) for link in links if link]

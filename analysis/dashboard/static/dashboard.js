@@ -21,14 +21,13 @@
     document.dispatchEvent(new Event("heliograph:theme"));
   }
 
+  const toggleMenu = (button) => button.setAttribute("aria-expanded", document.getElementById("navigation").classList.toggle("open"));
+
   document.addEventListener("click", (event) => {
     const at = event.target.closest("[data-theme-switch], [data-open-help], [data-toggle-menu]");
     if (at?.matches("[data-theme-switch]")) switchTheme();
     if (at?.matches("[data-open-help]")) document.getElementById("help").showModal();
-    if (at?.matches("[data-toggle-menu]")) {
-      const isOpen = document.getElementById("navigation").classList.toggle("open");
-      at.setAttribute("aria-expanded", isOpen);
-    }
+    if (at?.matches("[data-toggle-menu]")) toggleMenu(at);
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
   });
 
@@ -47,7 +46,9 @@
     const typing = event.target.matches("input, textarea, select, [contenteditable]");
     if (event.key === "Escape") {
       const menu = document.querySelector("details.menu[open]");
+      const navigation = document.querySelector("[data-toggle-menu][aria-expanded=true]");
       if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+      else if (navigation && !document.querySelector("dialog[open]")) { toggleMenu(navigation); navigation.focus(); }
       else if (typing) event.target.blur();
       return;
     }
@@ -58,7 +59,7 @@
       if (link) { event.preventDefault(); location.assign(link.href); }
       return;
     }
-    const field = document.getElementById("token");
+    const field = document.getElementById("token") ?? document.getElementById("statement");
     if (event.key === "/" && field) { event.preventDefault(); field.focus(); }
     else if (event.key === "?") document.getElementById("help")?.showModal();
     else if (event.key === "g") goes = Date.now();
