@@ -188,10 +188,9 @@ class Lake:
         return connection
 
     def is_empty(self) -> bool:
-        """Whether there is no file with calls at all: as the last question found it, since listing the files again takes 20 ms."""
-        if self._had_calls is None:
-            return not self._list()[0]["requests"].has_rows
-        return not self._had_calls
+        """Whether there is no file with calls at all. Where the last question found some, the files are not listed again:
+        that takes 20 ms."""
+        return not self._had_calls and not self._list()[0]["requests"].has_rows
 
     def fingerprint(self) -> frozenset[tuple[str, int]]:
         """Changes when calls were added: names and sizes of the files with requests."""
