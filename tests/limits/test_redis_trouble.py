@@ -153,7 +153,7 @@ def test_a_password_and_tls(tmp_path: Path) -> None:
         async def trouble(url: str, timeout_s: float = 20.0) -> str | None:
             """Of a connection that was made or refused: on a busy machine a handshake may take longer than one is waited for."""
             async with gate(url, tmp_path, timeout_s) as shared, asyncio.timeout(120):
-                while "did not answer" in str(told := (await ask(shared)).trouble):
+                while "did not answer" in str(told := (await ask(shared)).trouble):  # noqa: ASYNC110  nobody tells us
                     await asyncio.sleep(0.1)
                 return told
 
