@@ -48,9 +48,8 @@ class Source:
     of_calls: Callable[[str], str]  # SQL of a table like `requests` with the same columns
     step: timedelta
     names: frozenset[str]
-    finer: "tuple[Source, Callable[[str], str]] | None" = (
-        None  # a kind of shorter steps, and SQL of a table like it with these columns
-    )
+    # A kind of shorter steps, and SQL of a table like it with these columns.
+    finer: "tuple[Source, Callable[[str], str]] | None" = None
 
 
 _OF_BRIEF: Final = frozenset({"provider", "model", "operation"})
