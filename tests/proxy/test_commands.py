@@ -205,7 +205,8 @@ env
     ],
 )
 def test_wrong_usage_is_told_and_exits_2(tmp_path: Path, arguments: list[str], says: str) -> None:
-    ended = heliograph("up", "--data", str(tmp_path), *arguments)  # a process: `up` starts itself anew, without assertions
+    # A process, as `up` starts itself anew, without assertions.
+    ended = heliograph("up", "--data", str(tmp_path), *arguments)
     assert ended.returncode == 2
     assert says in ended.stderr
 
