@@ -9,11 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from addon.storage import summary, summary_by_day
 from addon.storage.lake import Listing, duckdb_columns, is_whole, visible_files
 from addon.storage.record import ADDED_COLUMNS, TABLES
 from analysis.bucket import BucketFile
-from analysis.view_text import file_list, longest_line, parquet_rows, pattern, rows_of
+from analysis.view_text import SUMMARY_KINDS, file_list, longest_line, parquet_rows, pattern, rows_of
 
 
 def file_count(data: Path) -> int:
@@ -157,15 +156,8 @@ def damaged_summaries(summaries: Collection[Path]) -> list[tuple[Path, str]]:
     found: list[tuple[Path, str]] = []
     with _opened(summaries) as connection:
         for whole in summaries:
-            for file, columns in (
-                (whole, summary.COLUMNS),
-                (summary.brief_of(whole), summary.BRIEF_COLUMNS),
-                (summary.times_of(whole), summary.TIMES_COLUMNS),
-                (summary.hits_of(whole), summary.HITS_COLUMNS),
-                (summary.retried_of(whole), summary.RETRIED_COLUMNS),
-                (summary.sessions_of(whole), summary_by_day.SESSIONS_COLUMNS),
-                (summary.day_times_of(whole), summary.TIMES_COLUMNS),
-            ):
+            for _, beside, columns in SUMMARY_KINDS:
+                file = beside(whole)
                 names = ", ".join(f'"{name}"' for name in columns)
                 sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"
                 if why := _why_damaged(connection, file, sql):

@@ -1,6 +1,6 @@
 """The SQL text of the views: over which files, with which columns. Reads sizes of files, and nothing else of them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,18 @@ left join (
 # DuckDB takes twice the longest line that it is told of in memory, for each of its threads and whatever there is to read.
 # No line is longer than its file; a body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds three.
 LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is DuckDB's own choice
+
+
+# Each kind of summary: its view, its file beside the whole one, its columns.
+SUMMARY_KINDS: Final[Sequence[tuple[str, Callable[[Path], Path], Sequence[str]]]] = (
+    ("lake_summaries", lambda whole: whole, summary.COLUMNS),
+    ("lake_brief", summary.brief_of, summary.BRIEF_COLUMNS),
+    ("lake_hits", summary.hits_of, summary.HITS_COLUMNS),
+    ("lake_retried", summary.retried_of, summary.RETRIED_COLUMNS),
+    ("lake_times", summary.times_of, summary.TIMES_COLUMNS),
+    ("lake_sessions", summary.sessions_of, summary_by_day.SESSIONS_COLUMNS),
+    ("lake_day_times", summary.day_times_of, summary.TIMES_COLUMNS),
+)
 
 
 def views(rows: Mapping[str, str], *, has_changes: bool, held: Collection[str] = ()) -> str:
@@ -59,18 +71,9 @@ def summary_views(
 
     # A property that was set after the call is not in the summary of its file.
     known = [name for name in summary.COLUMNS if not (has_changes and name == "properties")]
-    whole = list(summaries.values())
     of_kinds = "\n".join(
-        f"create or replace view {name} as {_summary_rows(columns, paths)};"
-        for name, columns, paths in (
-            ("lake_summaries", summary.COLUMNS, whole),
-            ("lake_brief", summary.BRIEF_COLUMNS, [summary.brief_of(path) for path in whole]),
-            ("lake_hits", summary.HITS_COLUMNS, [summary.hits_of(path) for path in whole]),
-            ("lake_retried", summary.RETRIED_COLUMNS, [summary.retried_of(path) for path in whole]),
-            ("lake_times", summary.TIMES_COLUMNS, [summary.times_of(path) for path in whole]),
-            ("lake_sessions", summary_by_day.SESSIONS_COLUMNS, [summary.sessions_of(path) for path in whole]),
-            ("lake_day_times", summary.TIMES_COLUMNS, [summary.day_times_of(path) for path in whole]),
-        )
+        f"create or replace view {name} as {_summary_rows(columns, [beside(whole) for whole in summaries.values()])};"
+        for name, beside, columns in SUMMARY_KINDS
     )
     others = [file for file in calls.parquet if file not in summaries]
     return f"""

@@ -22,10 +22,17 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
-    """Below the ports that systems give out: another program may be given one of those before ours has taken it."""
+    """Below the ports that systems give out: a connection to a port that nobody listens on may otherwise reach itself, and
+    any program may be given it meanwhile. A Redis cluster needs the port that is 10,000 higher as well."""
     while True:
-        port = random.randrange(10_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        port = random.randrange(10_000, 22_000)
+        with (
+            contextlib.suppress(OSError),
+            contextlib.closing(socket.socket()) as one,
+            contextlib.closing(socket.socket()) as higher,
+        ):
+            one.bind(("127.0.0.1", port))
+            higher.bind(("127.0.0.1", port + 10_000))
             return port
 
 

@@ -19,7 +19,6 @@ _AGAIN_S: Final = 30.0  # after its process ended
 # A question that comes by itself is passed on at once. Those that follow so soon go together: each message and its answer wake
 # both processes, which costs more than a fifth of a call on a new connection.
 _GATHER_S: Final = 0.01
-_READ_BYTES: Final = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,8 @@ class CallerLookup:
             assert process.stdin and process.stdout
             writing = asyncio.create_task(self._write(process.stdin))
             try:
-                said = b""
-                while more := await process.stdout.read(_READ_BYTES):
-                    *lines, said = (said + more).split(b"\n")
-                    for line in lines:
-                        self._take(line)
+                while line := await process.stdout.readline():
+                    self._take(line)
             finally:
                 writing.cancel()
             logger.warning(

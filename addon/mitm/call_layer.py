@@ -55,9 +55,6 @@ class CallLayer(HttpLayer):
         if isinstance(event, events.Start):
             self._ended = []
             self._speak()
-            if self._http1 and self.mode is not HTTPMode.upstream:  # mitmproxy makes a second one, for nothing
-                yield from self.event_to_child(self.connections[self.context.client], event)
-                return
         yield from super()._handle_event(event)
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:

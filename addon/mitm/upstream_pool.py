@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
@@ -77,6 +77,9 @@ class UpstreamPool:
     def __len__(self) -> int:
         return sum(map(len, self._kept.values()))
 
+    def _each(self) -> Iterator[_Kept]:
+        return itertools.chain.from_iterable(self._kept.values())
+
     def note(self, http_layer: HttpLayer, credential: str | None) -> None:
         """This layer is about to have a connection for a call with that credential; None: for no call."""
         caller = self._callers.setdefault(http_layer.context.client.id, _Caller())
@@ -110,7 +113,7 @@ class UpstreamPool:
 
     def _ended(self, carrier: Carrier) -> None:
         self._carriers.pop(carrier.server, None)
-        for kept in [each for of_scope in self._kept.values() for each in of_scope if each.carrier is carrier]:
+        for kept in [each for each in self._each() if each.carrier is carrier]:
             self._forget(kept)
 
     def _add(self, kept: _Kept) -> None:
@@ -124,7 +127,7 @@ class UpstreamPool:
     def _look(self) -> None:
         """Closes those that nobody wanted for long enough."""
         oldest = time.monotonic() - IDLE_S
-        for kept in [each for of_scope in self._kept.values() for each in of_scope if each.since < oldest]:
+        for kept in [each for each in self._each() if each.since < oldest]:
             self._drop(kept)
         self._timer = None
         if self._kept:
@@ -157,7 +160,7 @@ class UpstreamPool:
             del self._kept[kept.scope]
 
     def close(self) -> None:
-        for kept in [each for of_scope in self._kept.values() for each in of_scope]:
+        for kept in list(self._each()):
             self._drop(kept)
         if self._timer:
             self._timer.cancel()

@@ -85,13 +85,13 @@ class _Said:
         if grounding := at(candidate, "groundingMetadata"):
             self.groundings.append(grounding)
         for part in items(at(candidate, "content", "parts")):
-            text = string(at(part, "text"))
-            if text and at(part, "thought") is True:
+            text, is_thought = string(at(part, "text")), at(part, "thought") is True
+            if text and is_thought:
                 self.other.append(text)
-            self._say(index, None if at(part, "thought") is True else text)
+            self._say(index, None if is_thought else text)
             self.other += [dumped(call) for key in ("functionCall", "executableCode") if (call := at(part, key))]
             kind = (string(at(part, "inlineData", "mimeType")) or "").partition("/")[0]
-            if kind in _MEDIA and at(part, "thought") is not True:
+            if kind in _MEDIA and not is_thought:
                 self.media.add(kind)
 
     def _say(self, index: int, words: str | None) -> None:

@@ -21,8 +21,8 @@ def _with_thoughts(reading: Reading, chunks: Sequence[Json]) -> Reading:
 
     Recorded: providertests/testdata/TestVercelCommon/gemini-2.5-flash of charmbracelet/fantasy.
     """
-    raw = at(reading.usage_raw, "completion_tokens_details")
-    thoughts, usage = count(at(raw, "reasoning_tokens")), reading.usage
+    thoughts = count(at(reading.usage_raw, "completion_tokens_details", "reasoning_tokens"))
+    usage = reading.usage
     if not thoughts or usage is None or usage.output_tokens is None:
         return reading
     of_google = [

@@ -94,67 +94,75 @@ def remove_orphans(folders: Folders) -> None:
 
 
 def _summarise(folders: Folders, file: Path, target: Path, stop: threading.Event | None) -> bool:
-    """A row group at a time: calls of a quarter of an hour that are in two of them have two rows, which is as right."""
     import duckdb  # only where there is something to do: 60 MB
 
     make_folder(target.parent.parent)
     make_folder(target.parent)
+    try:
+        made, calls = _made(folders, file, target, stop)
+    except (
+        pa.ArrowException,
+        duckdb.Error,
+    ) as error:  # e.g. sums that no column holds; reports then read the calls
+        say(f"{file}: has no summary, reports read its calls: {error!r:.300}")
+        made, calls = {}, 0
+    if not made or made[target].num_rows * LEAST_CALLS_A_ROW > calls:
+        os.close(os.open(summary.not_worth(target), os.O_CREAT | os.O_WRONLY, 0o600))
+        return False
+    for path in reversed(made):  # the summary last: it says that the others are there
+        _write(made[path], path)
+    return True
+
+
+def _made(folders: Folders, file: Path, target: Path, stop: threading.Event | None) -> tuple[dict[Path, pa.Table], int]:
+    """The summary and those beside it, none of a file without rows, and how many calls the file has.
+
+    A row group at a time: calls of a quarter of an hour that are in two of them have two rows, which is as right."""
+    import duckdb
+
     with_originals = "(from calls_of_group left join originals using (cache_reference_id))"
-    kinds = (  # the summary last: it says that the others are there
+    kinds = (
+        (target, summary.summarised(with_originals)),
         (summary.times_of(target), summary.times("calls_of_group")),
         (summary.brief_of(target), summary.brief("calls_of_group")),
         (summary.hits_of(target), summary.hits(with_originals)),
         (summary.retried_of(target), summary.retried("retried_of_group")),
-        (target, summary.summarised(with_originals)),
     )
     by_day = (  # out of what is made of the row groups
         (summary.sessions_of(target), target, summary_by_day.sessions("found_of_groups")),
         (summary.day_times_of(target), summary.times_of(target), summary_by_day.times("found_of_groups")),
     )
     parts: dict[Path, list[pa.Table]] = {path: [] for path, _ in kinds}
-    made: dict[Path, pa.Table] = {}
     schema = _schema()
     calls = 0
-    try:
-        with (
-            pq.ParquetFile(file, read_dictionary=_WORDS) as opened,
-            duckdb.connect(config={"threads": 1}) as connection,
-        ):
-            connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
-            connection.register("found", _originals(folders, file))
-            connection.execute(
-                "create temp view originals as select request_id as cache_reference_id, any_value(duration_ms) as original_ms"
-                " from found group by request_id"
-            )
-            for number in range(opened.num_row_groups):
-                if stop and stop.is_set():
-                    raise Stopped
-                rows = read_group(opened, number, schema)
-                calls += rows.num_rows
-                connection.register("calls_of_group", rows)
-                # Few: DuckDB would make all columns of all calls for them.
-                connection.register("retried_of_group", rows.filter(pc.field("attempts") > 1))
-                for path, sql in kinds:
-                    parts[path].append(connection.sql(sql).to_arrow_table())
-                connection.unregister("calls_of_group")
-                connection.unregister("retried_of_group")
-            for path, finer, sql in by_day if parts[target] else ():
-                connection.register("found_of_groups", pa.concat_tables(parts[finer]))
-                made[path] = connection.sql(sql).to_arrow_table()
-                connection.unregister("found_of_groups")
-    except (
-        pa.ArrowException,
-        duckdb.Error,
-    ) as error:  # e.g. sums that no column holds; reports then read the calls
-        say(f"{file}: has no summary, reports read its calls: {error!r:.300}")
-        parts[target] = []
-    if not parts[target] or sum(rows.num_rows for rows in parts[target]) * LEAST_CALLS_A_ROW > calls:
-        os.close(os.open(summary.not_worth(target), os.O_CREAT | os.O_WRONLY, 0o600))
-        return False
-    made |= {path: pa.concat_tables(of_groups) for path, of_groups in parts.items()}  # the summary is the last of these
-    for path, rows in made.items():
-        _write(rows, path)
-    return True
+    with (
+        pq.ParquetFile(file, read_dictionary=_WORDS) as opened,
+        duckdb.connect(config={"threads": 1}) as connection,
+    ):
+        connection.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")
+        connection.register("found", _originals(folders, file))
+        connection.execute(
+            "create temp view originals as select request_id as cache_reference_id, any_value(duration_ms) as original_ms"
+            " from found group by request_id"
+        )
+        for number in range(opened.num_row_groups):
+            if stop and stop.is_set():
+                raise Stopped
+            rows = read_group(opened, number, schema)
+            calls += rows.num_rows
+            connection.register("calls_of_group", rows)
+            # Few: DuckDB would make all columns of all calls for them.
+            connection.register("retried_of_group", rows.filter(pc.field("attempts") > 1))
+            for path, sql in kinds:
+                parts[path].append(connection.sql(sql).to_arrow_table())
+            connection.unregister("calls_of_group")
+            connection.unregister("retried_of_group")
+        made = {path: pa.concat_tables(of_groups) for path, of_groups in parts.items() if of_groups}
+        for path, finer, sql in by_day if made else ():
+            connection.register("found_of_groups", made[finer])
+            made[path] = connection.sql(sql).to_arrow_table()
+            connection.unregister("found_of_groups")
+    return made, calls
 
 
 def _schema() -> pa.Schema:

@@ -73,8 +73,15 @@ SESSIONS: Final = Source(
     frozenset({"user", "session", *SESSIONS_GROUPS}),
     (FULL, of_summaries),
 )
-_NOT_IN_BRIEF: Final = frozenset({*COLUMNS, *DIMENSIONS}) - {*BRIEF.names, *BRIEF_COLUMNS, *TIMES}
-_NOT_IN_SESSIONS: Final = frozenset({*COLUMNS, *DIMENSIONS}) - {*SESSIONS.names, *SESSIONS_COLUMNS, *TIMES}
+
+
+def _missing(source: Source, columns: Iterable[str]) -> frozenset[str]:
+    """The words of a question that a kind with these columns knows nothing of."""
+    return frozenset({*COLUMNS, *DIMENSIONS}) - {*source.names, *columns, *TIMES}
+
+
+_NOT_IN_BRIEF: Final = _missing(BRIEF, BRIEF_COLUMNS)
+_NOT_IN_SESSIONS: Final = _missing(SESSIONS, SESSIONS_COLUMNS)
 
 
 def names_of(source: Source, window: Window) -> str:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.running import free_port
 from tests.docs.fences import ROOT, blocks, commands
-from tests.ports import free_port
 from tests.waiting import wait_for
 
 README, START = "README.md", "docs/getting-started.md"

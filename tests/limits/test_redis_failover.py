@@ -16,9 +16,9 @@ from addon.limits.redis_store import RedisLedger, SharedGate, tag
 from addon.limits.store import BudgetLine, Check, Reservation, Spend, StoreDown
 from addon.limits.upper_bound import UpperBound
 from addon.storage.redis_link import Link
+from scripts.running import free_port
 from tests.caching.answers import answer
 from tests.limits.test_redis_trouble import NOW, gate, play
-from tests.ports import free_port
 from tests.redis_server import RedisServer, needs_redis, running
 
 needs_sentinel = pytest.mark.skipif(
