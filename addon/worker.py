@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, Final
 
-from addon.start_module import module_command, module_environment
+from addon.start_module import module_command, module_environment, tell_starter
 
 START_S: Final = 60.0
 _LENGTH: Final = struct.Struct("!Q")
@@ -108,15 +108,14 @@ class Answers:
     """The worker's own side: made first of all, so that nothing else gets between the answers."""
 
     def __init__(self) -> None:
-        self._target = os.fdopen(os.dup(1), "wb")
+        self._target = os.dup(1)
         os.dup2(2, 1)
 
     def ready(self) -> None:
         self.send(b"")
 
     def send(self, answer: bytes) -> None:
-        self._target.write(_LENGTH.pack(len(answer)) + answer)
-        self._target.flush()
+        tell_starter(_LENGTH.pack(len(answer)) + answer, self._target)
 
 
 def questions() -> Iterator[bytes]:

@@ -25,6 +25,7 @@ import psutil
 
 from addon.callers.linux import Address, Ends, Holders
 from addon.callers.repository import repository_of
+from addon.start_module import tell_starter
 
 LONGEST_COMMAND: Final = 200
 # With many new connections this process takes at most a twentieth of a core. A quarter of a second of CPU is saved up for
@@ -176,8 +177,7 @@ def main() -> int:
         *lines, waiting = (waiting + data).split(b"\n")
         began = time.process_time()  # on a busy machine the time on the clock is many times that
         found = answers([orjson.loads(line) for line in lines], finder, descriptions, time.monotonic())
-        sys.stdout.buffer.write(b"".join(orjson.dumps(answer) + b"\n" for answer in found))
-        sys.stdout.flush()
+        tell_starter(b"".join(orjson.dumps(answer) + b"\n" for answer in found))
         time.sleep(allowance.pause_s(time.monotonic(), time.process_time() - began))
     return 0
 

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import contextlib
 import hmac
-import json
 import os
 import signal
 import socket
@@ -30,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from addon.config.settings import ConfigError, load, secret
 from addon.hooks.endpoint_headers import TOKEN, TOKEN_VARIABLE
 from addon.redaction.key import redactor_of
+from addon.start_module import tell_starter
 from addon.storage.folders import Folders
 from addon.storage.journal import Journal
 from analysis.alerts.watch import AlertWatch
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
         """Tells the port once it answers."""
         await super().startup(sockets)
         for listener in sockets or ():
-            print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+            tell_starter(b'{"port": %d}\n' % listener.getsockname()[1])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

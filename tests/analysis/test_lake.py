@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -355,16 +356,18 @@ def test_questions_of_many_threads_find_older_and_torn_files_at_the_same_time(tm
     assert [each.result() for each in counts] == [len(rows) - lost] * threads
 
 
-def test_ctrl_c_ends_a_question_as_it_ends_a_program(tmp_path: Path) -> None:
+ENDLESS = "select count(*) from range(3000000) a, range(3000000) b where a.range * b.range % 7 = 3"
+
+
+def ends_with_ctrl_c(folder: Path, question: str) -> None:
+    """A program with this question, which Ctrl-C is sent to once it says that it begins, ends as by KeyboardInterrupt."""
     code = f"""
 import pathlib
 from analysis.lake import Lake
 def question(connection):
-    connection.execute("select 1")
-    print("it begins", flush=True)
-    connection.execute("select count(*) from range(3000000) a, range(3000000) b where a.range * b.range % 7 = 3")
+{textwrap.indent(question, "    ")}
 try:
-    Lake(pathlib.Path({str(tmp_path)!r})).ask(question)
+    Lake(pathlib.Path({str(folder)!r})).ask(question)
 except KeyboardInterrupt:
     print("ended")
 """
@@ -376,3 +379,22 @@ except KeyboardInterrupt:
             assert process.communicate(timeout=60)[0] == "ended\n"
         finally:
             process.kill()
+
+
+def test_ctrl_c_ends_a_question_as_it_ends_a_program(tmp_path: Path) -> None:
+    ends_with_ctrl_c(tmp_path, f'print("it begins", flush=True)\nconnection.execute("{ENDLESS}")')
+
+
+@pytest.mark.parametrize("statement", [ENDLESS, "select 1"])
+def test_ctrl_c_is_not_lost_when_what_it_raised_is_dropped(tmp_path: Path, statement: str) -> None:
+    """As by library code in C that looks for something in Python, and goes on without."""
+    question = f"""
+import time
+try:
+    print("it begins", flush=True)
+    while True:
+        time.sleep(60)
+except KeyboardInterrupt:
+    pass
+connection.execute("{statement}")"""
+    ends_with_ctrl_c(tmp_path, question.strip())
