@@ -1,0 +1,40 @@
+"""The program `heliograph`: Ctrl-C ends it from its first line to its last, without a traceback."""
+
+import signal
+import sys
+from threading import Timer, get_ident
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_SOON_S: Final = 0.01
+
+
+def main() -> None:
+    by_default = (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )  # else it is ignored, as in the background
+    if by_default:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun that must end in order
+    from addon.commands import cli
+
+    sys.unraisablehook = _interrupt_again
+    if by_default:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        cli.main()
+    finally:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # all has ended; Python itself ends with tracebacks
+
+
+def _interrupt_again(dropped: "UnraisableHookArgs", /) -> None:
+    """Python has dropped an exception that was raised within a callback, such as the garbage collector's or one that each import
+    has. Where it was Ctrl-C, it comes again."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    again = Timer(_SOON_S, signal.pthread_kill, (get_ident(), signal.SIGINT))  # not now: it would be dropped again
+    again.daemon = True
+    again.start()
