@@ -1,7 +1,6 @@
 """A table on a terminal, as JSON, or as CSV."""
 
 import csv
-import io
 import json
 import math
 import re
@@ -12,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, TextIO
 
 import orjson
+from rich.cells import cell_len, set_cell_size
 
 from analysis.table import Table, unique
 
@@ -83,36 +83,36 @@ def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool
 
     They go from the right; with `keep_numbers` only names and times do: numbers are what a report is for.
     """
-    # Imported for a table alone: JSON and CSV need none of it.
-    from rich import box
-    from rich.cells import cell_len
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    names = unique(table.columns)
+    names = [printable(name) for name in unique(table.columns)]
     cells = [[cell(name, value) for name, value in zip(names, row, strict=True)] for row in table.rows]
     columns = list(zip(*table.rows, strict=True)) or [()] * len(names)
     numeric = [is_number(column) for column in columns]
     whole = [_all_are(column, (int, float, Decimal, date, time)) for column in columns]  # half of it would mislead
     longest = [max((cell_len(row[i]) for row in cells), default=0) for i in range(len(names))]
     layout = _layout(names, longest, whole, [keep_numbers and number for number in numeric], width)
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, layout.gap - 1, 0, 0))
-    for i, column_width in layout.widths.items():
-        drawn.add_column(
-            Text(names[i].replace("_", "\n") if layout.tight else names[i]),
-            justify="right" if numeric[i] else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            vertical="bottom",
-            width=column_width,
-        )
-    for row in cells:
-        drawn.add_row(*(Text(row[i]) for i in layout.widths))
-    canvas = io.StringIO()
-    Console(file=canvas, width=sum(layout.widths.values()) + layout.gap * len(names), color_system=None).print(drawn)
-    out.writelines(line.rstrip() + "\n" for line in canvas.getvalue().splitlines())
+    headings = [(names[i].split("_") if layout.tight else [names[i]]) for i in layout.widths]
+    height = max(map(len, headings), default=1)
+    stacked = zip(*([""] * (height - len(lines)) + lines for lines in headings), strict=True)  # they stand on the rule
+    between = " " * layout.gap
+
+    def line(texts: Iterable[str]) -> str:
+        placed = zip(layout.widths.items(), texts, strict=True)
+        fitted = (_fit(text, column_width, to_right=numeric[i]) for (i, column_width), text in placed)
+        return f"{between.join(fitted).rstrip()}\n"
+
+    out.writelines(map(line, stacked))
+    out.write("─" * (sum(layout.widths.values()) + layout.gap * (len(layout.widths) - 1)) + "\n")
+    out.writelines(line(row[i] for i in layout.widths) for row in cells)
     return [name for i, name in enumerate(names) if i not in layout.widths]
+
+
+def _fit(text: str, width: int, *, to_right: bool) -> str:
+    """The text in as many cells of a terminal; a wide character takes two."""
+    cells = cell_len(text)
+    if cells > width:
+        return set_cell_size(text, width - 1) + "…"
+    blanks = " " * (width - cells)
+    return blanks + text if to_right else text + blanks
 
 
 @dataclass(frozen=True, slots=True)
