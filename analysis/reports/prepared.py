@@ -1,12 +1,14 @@
 """Tables that the reports of from_bodies/ ask beside the views: made in Python, of the bodies of some calls of the scope."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from analysis.lake import Connection
 
 if TYPE_CHECKING:
     from addon.metering.overrides import PriceOverride
+    from addon.storage.record import RequestRow
 
 
 def prepare(connection: Connection, name: str, most: int, own_prices: "Sequence[PriceOverride]" = ()) -> None:
@@ -17,10 +19,17 @@ def prepare(connection: Connection, name: str, most: int, own_prices: "Sequence[
 
 # What they need is imported when they run: it takes longer than most reports.
 def _prompt_cache(connection: Connection, most: int, own_prices: "Sequence[PriceOverride]") -> None:
-    from addon.metering.price import PriceList
     from analysis.reports import prompt_cache
 
-    prompt_cache.add(connection, PriceList(own_prices), most)
+    @cache
+    def priced() -> "Callable[[RequestRow, int], float | None]":
+        """Only where a session lost something: prices take half a second to import."""
+        from addon.metering.price import PriceList
+        from analysis.reports.prompt_losses import lost_usd
+
+        return partial(lost_usd, prices=PriceList(own_prices))
+
+    prompt_cache.add(connection, lambda row, tokens: priced()(row, tokens), most)
 
 
 def _tools(connection: Connection, most: int, own_prices: "Sequence[PriceOverride]") -> None:

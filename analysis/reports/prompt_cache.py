@@ -8,13 +8,12 @@ from hashlib import blake2b
 from sys import intern
 from typing import Any, Final
 
-from addon.metering.price import PriceList
 from addon.storage.record import RequestRow
 from analysis.conversations.kept_bodies import kept_requests
 from analysis.conversations.prompt_blocks import prompt_blocks, words_that_differ
 from analysis.lake import Connection
 from analysis.made_tables import make_table
-from analysis.reports.prompt_turns import Prompt, Turn, turns_of
+from analysis.reports.prompt_turns import LostUsd, Prompt, Turn, turns_of
 from analysis.reports.report import load_internal
 from analysis.reports.scope import set_variables
 from analysis.table import fetch
@@ -73,7 +72,7 @@ class SessionCache:
         return [turn for turn in self.turns if turn.lost_tokens and not turn.changed_at]
 
 
-def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> list[SessionCache]:
+def diagnose(connection: Connection, lost_usd: LostUsd, sessions: int = SESSIONS) -> list[SessionCache]:
     """The sessions of the open scope (scope.py) with the most input that was not read from a cache, the worst first."""
     set_variables(connection, {"most": sessions})
     sums = list(fetch(connection, load_internal("prompt_cache_sessions").sql).records())
@@ -89,7 +88,7 @@ def diagnose(connection: Connection, prices: PriceList, sessions: int = SESSIONS
     found = []
     for each in sums:
         of_session = [prompts[_key(row)] for row in rows[each["session_id"]]]
-        turns = turns_of(of_session, prices)
+        turns = turns_of(of_session, lost_usd)
         before, now = _difference(connection, turns, of_session)
         compared = sum(prompt.blocks is not None for prompt in of_session)
         found.append(SessionCache(**each, compared=compared, turns=turns, before=before, now=now))
@@ -100,9 +99,9 @@ def _dates(first: date, last: date) -> Iterator[date]:
     return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
-def add(connection: Connection, prices: PriceList, sessions: int = SESSIONS) -> None:
+def add(connection: Connection, lost_usd: LostUsd, sessions: int = SESSIONS) -> None:
     """Makes the table `prompt_cache_sessions` for the open scope: one row a session."""
-    rows = [_columns(each) for each in diagnose(connection, prices, sessions)]
+    rows = [_columns(each) for each in diagnose(connection, lost_usd, sessions)]
     make_table(connection, "prompt_cache_sessions", _COLUMNS, rows)
 
 

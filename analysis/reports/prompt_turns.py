@@ -5,14 +5,11 @@ cache at a fraction of the price. Compared are the blocks of a call with those o
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from addon.metering.explain import bill_of
-from addon.metering.price import PriceList
-from addon.providers.model import Usage
 from addon.storage.record import RequestRow
 
 # No provider caches a shorter prompt. https://platform.openai.com/docs/guides/prompt-caching,
@@ -20,6 +17,8 @@ from addon.storage.record import RequestRow
 LEAST_TOKENS: Final = 1024
 EARLIER_CALLS: Final = 20  # that a call may go on from: sub-agents take turns with their parent
 READ_WELL: Final = 0.5  # the share of an unchanged beginning that must be read; providers read whole pieces of it
+# What so many tokens of a call's input cost more than if the provider had read them from its cache; None: not known.
+LostUsd = Callable[[RequestRow, int], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Turn:
     lost_usd: float | None  # what these cost more than at the price of a read; None: not known
 
 
-def turns_of(prompts: Sequence[Prompt], prices: PriceList) -> list[Turn]:
+def turns_of(prompts: Sequence[Prompt], lost_usd: LostUsd) -> list[Turn]:
     """The calls that go on from an earlier one of the same model. `prompts`: the calls of a session, oldest first."""
     found: list[Turn] = []
     earlier: dict[tuple[str, str | None], deque[Prompt]] = {}
@@ -62,7 +61,7 @@ def turns_of(prompts: Sequence[Prompt], prices: PriceList) -> list[Turn]:
         cache_of = prompt.row.provider_name, prompt.row.response_model or prompt.row.request_model
         same_cache = earlier.setdefault(cache_of, deque(maxlen=EARLIER_CALLS))
         if before := goes_on_from(prompt, same_cache):
-            found.append(_turn(number, before, prompt, prices))
+            found.append(_turn(number, before, prompt, lost_usd))
         same_cache.append(prompt)
     return found
 
@@ -87,38 +86,7 @@ def common_beginning(one: Prompt, other: Prompt) -> int:
     return next((index for index, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
-def lost_usd(row: RequestRow, tokens: int, prices: PriceList) -> float | None:
-    """What `tokens` of the input cost more than they would have cost if read from the provider's cache.
-
-    None: not known, since the call has no price, the provider stated the whole cost alone, or the price was one of the user's
-    that `prices` do not have.
-    """
-    bill = bill_of(row)
-    if row.cost_nanousd is None or bill.usage is None or bill.stated_nanousd is not None:
-        return None
-    paid, instead = prices.price(bill), prices.price(replace(bill, usage=read_instead(bill.usage, tokens)))
-    if paid.nanousd is None or instead.nanousd is None or (paid.source != row.cost_source and _is_own(row.cost_source)):
-        return None
-    return (paid.nanousd - instead.nanousd) / 1e9
-
-
-def _is_own(cost_source: str | None) -> bool:
-    return cost_source is not None and cost_source.startswith("override ")
-
-
-def read_instead(usage: Usage, tokens: int) -> Usage:
-    """The usage with `tokens` more of its input read from the cache: first of those that were written to it once more."""
-    written, written_1h = usage.cache_creation_input_tokens, usage.cache_creation_1h_input_tokens
-    left = None if written is None else max(0, written - tokens)
-    return replace(
-        usage,
-        cache_read_input_tokens=(usage.cache_read_input_tokens or 0) + tokens,
-        cache_creation_input_tokens=left,
-        cache_creation_1h_input_tokens=None if written_1h is None else min(written_1h, left or 0),
-    )
-
-
-def _turn(number: int, before: Prompt, now: Prompt, prices: PriceList) -> Turn:
+def _turn(number: int, before: Prompt, now: Prompt, lost_usd: LostUsd) -> Turn:
     same = common_beginning(before, now)
     changed = same < len(before.blocks or ())
     lost = _lost_tokens(before.row, now.row, changed=changed)
@@ -131,7 +99,7 @@ def _turn(number: int, before: Prompt, now: Prompt, prices: PriceList) -> Turn:
         changed_at=_place(before, now, same) if changed else None,
         changed_block=same if changed else None,
         lost_tokens=lost,
-        lost_usd=0.0 if lost == 0 else None if lost is None else lost_usd(now.row, lost, prices),
+        lost_usd=0.0 if lost == 0 else None if lost is None else lost_usd(now.row, lost),
     )
 
 

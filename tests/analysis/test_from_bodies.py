@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from addon.storage.record import BodyRow, RequestRow
 from analysis.lake import Connection, Lake
 from analysis.reports import prompt_cache, tools
 from analysis.reports.prompt_cache import SessionCache, diagnose, excerpts, total
+from analysis.reports.prompt_losses import lost_usd
 from analysis.reports.scope import Scope, open_scope
 from analysis.reports.window import EVER
 from analysis.table import fetch
@@ -22,6 +24,7 @@ from tests.analysis.test_questions import NOON, call, columns
 from tests.analysis.writing import segment, to_parquet
 from tests.conversations.session import write as write_agent
 
+LOST_USD = partial(lost_usd, prices=PriceList())
 FOLDER = Path(prompt_cache.__file__).parent / "from_bodies"
 
 
@@ -31,7 +34,7 @@ def ask(data: Path, name: str, where: str | None = None) -> list[dict[str, Any]]
         if name == "tools":
             tools.add(connection)
         else:
-            prompt_cache.add(connection, PriceList())
+            prompt_cache.add(connection, LOST_USD)
         return list(fetch(connection, (FOLDER / f"{name}.sql").read_text()).records())
 
     return Lake(data).ask(question)
@@ -142,7 +145,7 @@ def test_the_doctor_looks_at_the_sessions_of_the_scope(sessions: Path) -> None:
 def test_the_doctor_gives_every_turn(sessions: Path) -> None:
     def question(connection: Connection) -> list[SessionCache]:
         open_scope(connection, Scope(EVER))
-        return diagnose(connection, PriceList(), sessions=1)
+        return diagnose(connection, LOST_USD, sessions=1)
 
     (found,) = Lake(sessions).ask(question)
     assert [(turn.number, turn.changed_at, turn.lost_tokens) for turn in found.turns] == [

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from addon.metering.price import PriceList
 from addon.providers.model import Usage
 from addon.storage.record import RequestRow
-from analysis.reports.prompt_turns import LEAST_TOKENS, Prompt, Turn, read_instead, turns_of
+from analysis.reports.prompt_losses import lost_usd, read_instead
+from analysis.reports.prompt_turns import LEAST_TOKENS, Prompt, Turn, turns_of
 
 BEGAN = datetime(2026, 11, 20, 9, tzinfo=UTC)
-PRICES = PriceList()
+LOST_USD = partial(lost_usd, prices=PriceList())
 # claude-sonnet-4-5: 3 USD a million tokens in, 0.30 read from the cache, 3.75 written to it for five minutes.
 CLAUDE = RequestRow(
     request_id="",
@@ -42,7 +44,7 @@ def call(number: int, blocks: Sequence[int], row: RequestRow = CLAUDE, /, **usag
 
 
 def turns(*prompts: Prompt) -> list[Turn]:
-    return turns_of(prompts, PRICES)
+    return turns_of(prompts, LOST_USD)
 
 
 def test_turns_that_only_add_messages_lose_nothing() -> None:
