@@ -1,6 +1,7 @@
 """Runs the lean proxy: in this thread for `heliograph up`, in one of its own for `heliograph run` and `demo`."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -111,6 +112,7 @@ class ProxyThread:
         self._settings, self._listen = settings, listen
         self._listening = threading.Event()
         self._master: LeanMaster | None = None
+        self._to_end = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="heliograph proxy")
 
@@ -125,6 +127,8 @@ class ProxyThread:
 
         def started(master: LeanMaster) -> None:
             self._master = master
+            if self._to_end:
+                master.shutdown()
 
         try:
             asyncio.run(serve(self._settings, self._listen, listening, self.proxy, False, started))
@@ -134,8 +138,12 @@ class ProxyThread:
             self._listening.set()
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._listening.wait()
+        try:
+            self._thread.start()
+            self._listening.wait()
+        except BaseException:  # Ctrl-C: the thread would keep this process for ever
+            self._end()
+            raise
         if self._failure:
             raise self._failure
         return self
@@ -144,6 +152,12 @@ class ProxyThread:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop: calls under way end, everything is settled."""
+        self._end()
+
+    def _end(self) -> None:
+        self._to_end = True
         if self._master:
-            self._master.shutdown()
-        self._thread.join()
+            with contextlib.suppress(RuntimeError):  # its loop has ended by itself
+                self._master.shutdown()
+        if self._thread.is_alive():
+            self._thread.join()

@@ -166,6 +166,7 @@ def remember_constants(options: Options) -> None:
 class LeanMaster(master.Master):
     def __init__(self, options: Options, addons: list[object]) -> None:
         super().__init__(options, event_loop=asyncio.get_running_loop())
+        self._was_running = False
         speed_up(self.addons)
         self.addons.add(
             core.Core(),
@@ -176,3 +177,14 @@ class LeanMaster(master.Master):
             tlsconfig.TlsConfig(),
         )
         remember_constants(options)
+
+    async def run(self) -> None:
+        """As mitmproxy's, which leaves out `done` where it is told to end while it makes its ports: what addons opened is closed
+        there, too."""
+        await super().run()
+        if not self._was_running:
+            await self.done()
+
+    async def running(self) -> None:
+        self._was_running = True
+        await super().running()

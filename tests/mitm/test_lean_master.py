@@ -1,12 +1,14 @@
 """The master of `heliograph up`: options that are plain attributes, and no addons but the few it needs."""
 
+import asyncio
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 from mitmproxy.options import Options
 
-from addon.mitm.lean_master import remember_constants
+from addon.mitm.lean_master import LeanMaster, remember_constants
 
 
 def test_addons_that_are_told_of_an_option_read_its_new_value() -> None:
@@ -45,3 +47,22 @@ def test_only_the_addons_that_proxying_needs_are_imported_and_all_are_there_for_
         assert "mitmproxy.addons.proxyauth" in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
+
+def test_what_addons_opened_is_closed_where_it_is_told_to_end_before_it_listens(tmp_path: Path) -> None:
+    seen = []
+
+    class Opened:
+        def running(self) -> None:
+            seen.append("running")
+
+        def done(self) -> None:
+            seen.append("done")
+
+    async def ends_at_its_start() -> None:
+        master = LeanMaster(Options(confdir=str(tmp_path), listen_host="127.0.0.1", listen_port=0), [Opened()])
+        master.shutdown()
+        await master.run()
+
+    asyncio.run(ends_at_its_start())
+    assert seen == ["done"]
