@@ -42,6 +42,7 @@ class Worker:
             stdout=subprocess.PIPE,
             bufsize=0,
             env=module_environment(),
+            start_new_session=True,  # Ctrl-C is for us; it ends when we close its input
         )
         assert self._process.stdin and self._process.stdout
         self._questions, self._answers = self._process.stdin, self._process.stdout

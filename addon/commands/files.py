@@ -17,7 +17,7 @@ def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
             os.fchmod(descriptor, target.stat().st_mode & 0o777 if target.exists() else mode)
             os.fsync(descriptor)
         fresh.replace(target)
-    except OSError:
+    except BaseException:
         fresh.unlink(missing_ok=True)
         raise
 
