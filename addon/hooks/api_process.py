@@ -16,8 +16,9 @@ from addon.hooks.endpoint_headers import TOKEN_VARIABLE
 
 logger = logging.getLogger(__name__)
 
-_START_S: Final = 30.0
+_START_S: Final = 60.0  # on a busy machine; a tenth of it otherwise
 _STOP_S: Final = 10.0
+_ENDING: Final = "heliograph is about to end"
 
 
 class ApiDown(Exception):
@@ -42,7 +43,7 @@ class ApiProcess:
         """Where it listens on 127.0.0.1, started if need be. Raises ApiDown."""
         async with self._starting:
             if self._stopped:
-                raise ApiDown("heliograph is about to end")
+                raise ApiDown(_ENDING)
             if self._process is None or self._process.exit_status is not None:
                 self._port = await self._start()
             return self._port
@@ -59,7 +60,8 @@ class ApiProcess:
             return int(json.loads(await process.first_line(_START_S))["port"])
         except (TimeoutError, ValueError, KeyError, TypeError) as error:
             process.kill()
-            raise ApiDown("the API could not be started; heliograph's messages say why") from error
+            why = "the API could not be started; heliograph's messages say why"
+            raise ApiDown(_ENDING if self._stopped else why) from error
         except BaseException:  # the caller went away meanwhile: without its port the process is of no use
             process.kill()
             raise
@@ -68,6 +70,8 @@ class ApiProcess:
         """Closes its journal, so that what it was told is settled with the rest."""
         self._stopped = True
         process = self._process
+        if process and self._starting.locked():
+            process.kill()  # it was told nothing yet, and on a busy machine its start takes longer than its end may
         if process and process.exit_status is None and not await process.end(_STOP_S):
             logger.warning("heliograph: the API did not end in time")
             process.kill()

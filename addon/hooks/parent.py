@@ -24,7 +24,7 @@ SETTINGS: Final = "settings"
 LEAVE: Final = "leave"
 STOP: Final = "stop"
 
-_ANSWER_S: Final = 40.0  # starting the API may take 30
+_ANSWER_S: Final = 70.0  # starting the API may take 60
 
 
 @dataclass(slots=True, kw_only=True)

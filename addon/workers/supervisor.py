@@ -177,6 +177,8 @@ class Supervisor:
                     fresh = await self._started()
                 except (ConfigError, OSError) as error:
                     self._text = before
+                    if self._stopping:
+                        return  # it was told to end at its start
                     raise ConfigError(f"a new worker cannot start, the others stay: {error}") from error
                 old, place.worker = place.worker, fresh
             old.tell(LEAVE)
@@ -186,11 +188,15 @@ class Supervisor:
 
     def _say_where_the_api_is(self, worker: Worker) -> None:
         async def say() -> None:
-            api = self._api
-            try:
-                worker.tell(API, port=await api.port(), token=api.token)
-            except ApiDown as error:
-                worker.tell(API, why=str(error))
+            while True:
+                api = self._api
+                try:
+                    worker.tell(API, port=await api.port(), token=api.token)
+                    return
+                except ApiDown as error:
+                    if api is self._api:  # else it was replaced meanwhile
+                        worker.tell(API, why=str(error))
+                        return
 
         self._do(say())
 
