@@ -31,4 +31,6 @@ async def over_time(site: Site, view: View, by: str, token: str | None, sums: Su
         title: charts.stacked([row for row in rows if row[value]], value, steps, view, unit, token=token)
         for title, value, unit in sums
     }
-    return site.part("charts.html", view, charts=made, step=steps.name)
+    place = steps.place(view.window)
+    later = sum(row["calls"] for row in rows if place(row["at"]) is None)
+    return site.part("charts.html", view, charts=made, step=steps.name, later=later)

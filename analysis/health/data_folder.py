@@ -33,8 +33,7 @@ def data_findings(data: Path, config: Path | None, *, prices: bool = True) -> It
         yield from _journal(data)
         yield from _cache(data)
         yield from shared_store(data, config)
-        if prices:
-            yield from _without_price(data)
+        yield from _from_rows(data, prices=prices)
         yield from _alerts(data, config)
         yield from _retention(data, config)
         yield from _lake(data, config)
@@ -192,20 +191,46 @@ def _cache(data: Path) -> Iterator[Finding]:
         store.close()
 
 
-def _without_price(data: Path) -> Iterator[Finding]:
+def _from_rows(data: Path, *, prices: bool) -> Iterator[Finding]:
+    """What only the calls themselves tell."""
     import duckdb
 
-    from analysis.reports.unpriced import unpriced
-
     try:
-        for provider, model, calls, why in unpriced(data):
-            yield Finding(
-                NOTE,
-                "no price",
-                f"{provider} {model or 'without a model'}: {calls} call{'' if calls == 1 else 's'}, {why}",
-            )
+        yield from _later_than_now(data)
+        if prices:
+            yield from _without_price(data)
     except duckdb.Error as error:
         yield Finding(BAD, "reports", f"cannot be made: {error}")
+
+
+def _later_than_now(data: Path) -> Iterator[Finding]:
+    """Days that are over are not opened."""
+    from analysis.lake import Lake
+
+    sql = (
+        "select count(*), max(started_at) from requests"
+        " where date >= current_date and started_at > now() + interval 10 minutes"
+    )
+    # Of files that cannot be read `_files` tells.
+    (calls, last) = Lake(data, lambda message: None).ask(lambda connection: connection.execute(sql).fetchall())[0]
+    if calls:
+        yield Finding(
+            NOTE,
+            "times",
+            f"{calls:,} call{' is' if calls == 1 else 's are'} dated later than now, up to {last:%Y-%m-%d %H:%M} UTC: the clock of"
+            " their machine was ahead, or this one's is behind",
+        )
+
+
+def _without_price(data: Path) -> Iterator[Finding]:
+    from analysis.reports.unpriced import unpriced
+
+    for provider, model, calls, why in unpriced(data):
+        yield Finding(
+            NOTE,
+            "no price",
+            f"{provider} {model or 'without a model'}: {calls} call{'' if calls == 1 else 's'}, {why}",
+        )
 
 
 def _alerts(data: Path, config: Path | None) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -54,6 +56,17 @@ def test_readable_files_are_counted(tmp_path: Path) -> None:
     ((level, says),) = said(tmp_path, "files")
     assert level == GOOD
     assert "readable" in says
+
+
+def test_calls_of_a_clock_that_was_ahead_are_told(tmp_path: Path) -> None:
+    in_two_days = datetime.now(UTC) + timedelta(days=2)
+    rows = [replace(row, started_at=in_two_days) for row in made_up_rows(3)]
+    a_parquet_file(tmp_path)
+    assert said(tmp_path, "times") == []
+    to_parquet(tmp_path, rows, 2)
+    ((level, says),) = said(tmp_path, "times")
+    assert level == NOTE
+    assert says.startswith(f"3 calls are dated later than now, up to {in_two_days:%Y-%m-%d %H:%M} UTC")
 
 
 def cut_off(file: Path) -> None:

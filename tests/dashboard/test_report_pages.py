@@ -3,7 +3,8 @@
 import html
 import io
 import re
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,7 @@ from analysis.dashboard.sql_page import bars
 from analysis.dashboard.view import View, read_view
 from analysis.lake import view_definitions
 from analysis.table import Table
+from tests.analysis.writing import made_up_rows, to_parquet
 from tests.dashboard.served import serving
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -227,3 +229,14 @@ def test_the_sql_of_a_part_runs_on_the_printed_views(http: httpx.Client, demo: P
         rows = connection.execute(sql).fetchall()
     shown = http.get("/ui/models/-/costs?as=jsonl&since=90d&user=ada").text.splitlines()
     assert len(rows) == len(shown) > 0
+
+
+def test_calls_of_a_clock_that_was_ahead_are_named_where_they_are_not_drawn(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    rows = made_up_rows(3)
+    ahead = [replace(row, started_at=now + timedelta(days=800), request_id=row.request_id[::-1]) for row in rows]
+    to_parquet(tmp_path, [*(replace(row, started_at=now - timedelta(hours=1)) for row in rows), *ahead], 1)
+    part, until = "ui/overview/-/over-time", (now + timedelta(days=2)).date()
+    with serving(tmp_path) as address:
+        assert "3 calls dated later than now" in httpx.get(f"{address}/{part}").text
+        assert "dated later than now" not in httpx.get(f"{address}/{part}", params={"until": f"{until}"}).text
