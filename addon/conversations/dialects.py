@@ -22,6 +22,7 @@ from addon.conversations import (
     media,
     mistral_conversations,
     nova_sonic,
+    ocr,
     ollama,
     openai_chat,
     openai_live,
@@ -35,8 +36,8 @@ from addon.providers.model import Json
 # These operations have no conversation: their answers are counts, scores, files and jobs.
 SILENT: Final = frozenset(
     {
-        *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "ocr"),
-        *("document_parsing", "web_search", "score", "pooling"),
+        *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "update_cache"),
+        *("web_search", "score", "pooling"),
     }
 )
 _BY_NAME: Final = {
@@ -56,6 +57,8 @@ _BY_NAME: Final = {
     "conversations": mistral_conversations.DIALECT,
     "realtime": openai_realtime.DIALECT,
     "live": openai_live.DIALECT,
+    "create_cache": gemini.DIALECT,
+    **dict.fromkeys(("ocr", "document_parsing"), ocr.DIALECT),
     **dict.fromkeys(
         (
             *("embeddings", "moderation", "speech", "transcription", "translation", "video_generation"),

@@ -30,7 +30,7 @@ STANDARD: Final = frozenset({"auto", "default", "standard", "on_demand"})
 VARIANT_FACTORS: Final = frozenset({"service_tier", "speed", "processing", "search_type", "route"})
 OWN_LIST: Final = "heliograph prices"
 # Operations whose answers have no tokens of text.
-WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results", "decisions"})
+WITHOUT_OUTPUT: Final = frozenset({"embeddings", "rerank", "batch_results", "decisions", "create_cache"})
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ WHOLE_OF: Final = {
     "output_reasoning_tokens": "output_tokens",
     **{part: whole.replace("_input_tokens", "_tokens") for part, whole in PARTS.items()},
     "cache_write_12h_tokens": "cache_write_tokens",
+    "input_annotated_document_pages": "input_document_pages",
 }
 
 # What is counted beside tokens. genai-prices has a price for those up to `requests`.
@@ -57,6 +58,7 @@ UNITS: Final = {
     "attachment_searches": "a search in the files of a message",
     "code_executions": "a run of code in the provider's sandbox",
     "requests": "one call",
+    "cache_storage_token_seconds": "a token that was kept in a cache of the caller's own for a second",
     "images": "an image that was made; the factors size and quality choose its price",
     "image_steps": "a step of making an image, where its size does not matter",
     "image_pixel_steps": "a pixel of an image that was made, for each step of making it",

@@ -7,7 +7,7 @@ deployment is global, of a data zone or of a region: the price is that of global
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, cohere
+from addon.providers import anthropic, cohere, mistral
 from addon.providers.model import Provider
 from addon.providers.openai_realtime import realtime
 from addon.providers.openai_shaped import operations
@@ -41,6 +41,8 @@ PROVIDER = Provider(
         *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "cancel_response", "batch_results"),
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),
+        # mistralai 3.7, azure/client/ocr.py
+        replace(mistral.OCR, path="/providers/mistral/azure/ocr/?"),
         # litellm/llms/azure_ai/rerank/transformation.py
         replace(cohere.RERANK, path="(?:/providers/cohere)?/v[12]/rerank/?"),
         *(operation.below("/anthropic") for operation in anthropic.PROVIDER.operations),

@@ -5,7 +5,7 @@ https://docs.cohere.com/docs/how-does-cohere-pricing-work
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -173,6 +173,15 @@ def _operation(
     )
 
 
+def read_parsed(body: Json) -> Reading:
+    """Pages in Markdown or in blocks: cohere 7.3, types/parse_response.py. Priced by page."""
+    said: list[str | None] = []
+    for page in items(at(body, "pages")):
+        blocks = items(at(page, "blocks"))
+        said += [string(at(page, "markdown", "content")), *(string(at(block, "text", "content")) for block in blocks)]
+    return replace(read_json(body), text="\n".join(filter(None, said)) or None)
+
+
 RERANK: Final = _operation("rerank", "(?:/v[12])?/rerank")
 
 PROVIDER = Provider(
@@ -187,7 +196,7 @@ PROVIDER = Provider(
         RERANK,
         _operation("classify", "(?:/v1)?/classify"),
         _operation("summarize", "(?:/v1)?/summarize"),
-        _operation("document_parsing", "/v2/parse"),
+        Operation(name="document_parsing", path="/v2/parse", read_json=read_parsed),
         _operation("transcription", "/v2/audio/transcriptions"),
         _operation("count_tokens", "(?:/v1)?/(?:de)?tokenize", is_free=True),
     ),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from addon.providers import gemini_batches, gemini_interactions, gemini_live, gemini_media, google_grpc
+from addon.providers import gemini_batches, gemini_caches, gemini_interactions, gemini_live, gemini_media, google_grpc
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, prompt_of, string
 from addon.providers.framing.table import JSON_ARRAY
 from addon.providers.gemini_openai import openai_half
@@ -190,6 +190,7 @@ PROVIDER = Provider(
         *gemini_media.operations(_MODEL),
         *gemini_interactions.operations("/v1(?:alpha|beta)?"),
         *gemini_batches.operations("/v1(?:alpha|beta)?", read_json),
+        *gemini_caches.operations("/v1(?:alpha|beta)?/"),
         *google_grpc.gemini_operations(
             google_grpc.Readers(
                 read_json=read_json, read_stream=read_stream, prompt_text=prompt, complete=without_own_data

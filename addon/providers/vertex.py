@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, gemini, gemini_live, gemini_media, google_grpc, mistral
+from addon.providers import anthropic, gemini, gemini_caches, gemini_live, gemini_media, google_grpc, mistral
 from addon.providers.fields import at, error_type, items, the_one
 from addon.providers.gemini import generate_content
 from addon.providers.gemini_openai import openai_half
@@ -82,6 +82,7 @@ PROVIDER = Provider(
         *openai_half(_PLACE + "endpoints/openapi"),
         *generate_content(_publisher("google"), with_tools),
         *gemini_media.operations(_publisher("google")),
+        *gemini_caches.operations(_PLACE),
         # A tuned Gemini answers with the name of its base, whose price it has.
         *generate_content(_PLACE + "endpoints/(?P<model>[^/:]+)", with_tools),
         Operation(name="count_tokens", path=_publisher("anthropic", "count-tokens") + ":rawPredict", is_free=True),
