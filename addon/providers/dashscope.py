@@ -38,7 +38,16 @@ def complete(reading: Reading, _chunks: Sequence[Json]) -> Reading:
     factors = {"input_length": _length(reading.usage.input_tokens)}
     if reading.usage.reasoning_output_tokens:
         factors["thinking"] = "on"
+    if _is_explicit(reading.usage_raw):
+        factors["cache"] = "explicit"
     return replace(reading, price_factors=reading.price_factors | factors)
+
+
+def _is_explicit(raw: Json) -> bool:
+    """Whether the caller marked what to cache: other prices than those of the cache that nobody asked for.
+    https://www.alibabacloud.com/help/en/model-studio/context-cache"""
+    told = at(raw, "prompt_tokens_details") or at(raw, "input_tokens_details")
+    return bool(string(at(told, "cache_type")) or count(at(told, "cache_creation_input_tokens")))
 
 
 def _length(input_tokens: int) -> str:
