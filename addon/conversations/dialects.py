@@ -28,6 +28,7 @@ from addon.conversations import (
     openai_live,
     openai_realtime,
     openai_responses,
+    openai_runs,
 )
 from addon.conversations.model import Dialect
 from addon.providers.fields import at, items, string
@@ -37,7 +38,7 @@ from addon.providers.model import Json
 SILENT: Final = frozenset(
     {
         *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "update_cache"),
-        *("web_search", "score", "pooling"),
+        *("web_search", "score", "pooling", "web_reader", "agent_session", "storage_search"),
     }
 )
 _BY_NAME: Final = {
@@ -58,6 +59,7 @@ _BY_NAME: Final = {
     "realtime": openai_realtime.DIALECT,
     "live": openai_live.DIALECT,
     "create_cache": gemini.DIALECT,
+    "assistant_run": openai_runs.DIALECT,
     **dict.fromkeys(("ocr", "document_parsing"), ocr.DIALECT),
     **dict.fromkeys(
         (
@@ -69,6 +71,8 @@ _BY_NAME: Final = {
 }
 _BY_PATH: Final = (
     (re.compile(r".*/invoke-with-bidirectional-stream"), nova_sonic.DIALECT),
+    (re.compile(r".*/realtime/translations/?"), openai_live.DIALECT),
+    (re.compile(r".*/audio/transcriptions/realtime/?"), media.DIALECT),
     (re.compile(r".*/realtime/?"), openai_realtime.DIALECT),
     (re.compile(r".*\.BidiGenerateContent\w*|.*/BidiGenerateContent\w*"), gemini.LIVE),
     (re.compile(r".*/chat/completions(?:/[^/]+)?/?|.*/sonar(?:/[^/]+)?/?"), openai_chat.DIALECT),

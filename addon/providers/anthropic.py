@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_usage, dialect
+from addon.providers import anthropic_sessions, anthropic_usage, dialect
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, merged, stream_failure, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal
 from addon.providers.openai_shaped import completion_prompt, operations
@@ -202,6 +202,7 @@ PROVIDER = Provider(
     operations=(
         *MESSAGES,
         _COMPLETE,
+        anthropic_sessions.EVENTS,
         *operations("/v1", "chat"),  # https://platform.claude.com/docs/en/api/openai-sdk
     ),
     prices="anthropic",

@@ -7,7 +7,7 @@ deployment is global, of a data zone or of a region: the price is that of global
 from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic, cohere, mistral
+from addon.providers import anthropic, cohere, mistral, openai_runs
 from addon.providers.model import Provider
 from addon.providers.openai_realtime import realtime
 from addon.providers.openai_shaped import operations
@@ -39,6 +39,7 @@ PROVIDER = Provider(
         # The same events: https://learn.microsoft.com/azure/ai-services/speech-service/voice-live-how-to
         realtime("/voice-(?:live|agent)"),
         *operations("/openai(?:/v1)?", "responses", "compact", "retrieve_response", "cancel_response", "batch_results"),
+        *openai_runs.operations("/openai(?:/v1)?"),
         # Azure AI's model inference: https://learn.microsoft.com/rest/api/aifoundry/modelinference
         *operations("(?:/models|/v1)?", "chat", "embeddings"),
         # mistralai 3.7, azure/client/ocr.py

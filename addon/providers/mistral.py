@@ -5,8 +5,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_batches, openai_usage
+from addon.providers import mistral_realtime, openai_batches, openai_usage
 from addon.providers.fields import amount, at, count, error_type, items, json_of, prompt_of, string, words
+from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
 
@@ -240,6 +241,16 @@ PROVIDER = Provider(
             terminal=TRANSCRIPTION_END,
             read_json=read_transcription,
             read_stream=read_transcription_stream,
+        ),
+        Operation(
+            name="transcription",
+            path=f"{_V1}/audio/transcriptions/realtime/?",
+            method="GET",
+            json_framing=WEBSOCKET,
+            socket=mistral_realtime.SESSION,
+            read_json=read_transcription,
+            read_stream=read_transcription_stream,
+            source="mistralai 3.7, extra/realtime/transcription.py",
         ),
         Operation(
             name="speech",

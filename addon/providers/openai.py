@@ -5,10 +5,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from addon.providers import openai_agents, openai_runs
 from addon.providers.model import Json, Provider, Reading
 from addon.providers.openai_live import live
 from addon.providers.openai_realtime import realtime, responses_over_socket
 from addon.providers.openai_shaped import operations
+from addon.providers.openai_translations import translations
 
 
 def with_search(reading: Reading, _events: Sequence[Json]) -> Reading:
@@ -46,6 +48,9 @@ PROVIDER = Provider(
         responses_over_socket("(?:/v1|/backend-api/codex)"),
         realtime("/v1"),
         live("/v1"),
+        translations("/v1"),
+        *openai_agents.operations("/v1"),
+        *openai_runs.operations("/v1"),
         *operations("/v1", "count_tokens", "retrieve_response", "cancel_response", "decisions"),
         *operations("/v1", "image_generation", "image_edit", "image_variation", "video_generation"),
         *operations("/v1", "speech", "transcription", "translation", "moderation", "batch_results"),

@@ -24,6 +24,8 @@ _CACHE_CREATION_INSIDE: Final = (
     "cache_creation_tokens",  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
     "caching_tokens",  # Requesty: src/core/api/providers/requesty.ts of Cline
 )
+# The last: of Writer, and of the runs of assistants.
+_INSIDE: Final = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 
 
 def usage(raw: Json) -> Usage | None:
@@ -45,7 +47,7 @@ def _stated(raw: Json) -> Usage | None:
     output_tokens = _first_count(raw, ("completion_tokens", "output_tokens"))
     if input_tokens is None and output_tokens is None:
         return _timed(raw)
-    inside = _first_part(raw, ("prompt_tokens_details", "input_tokens_details"))
+    inside = _first_part(raw, _INSIDE)
     out = _first_part(raw, ("completion_tokens_details", "output_tokens_details"))
     reasoning = count(out.get("reasoning_tokens"))
     if reasoning is None:

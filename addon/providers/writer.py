@@ -2,18 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_shaped, openai_usage
-from addon.providers.fields import at, count, error_type, items, json_of, stream_failure, string
-from addon.providers.model import Event, Json, Operation, Provider, Reading, Usage
-
-
-def usage(raw: Json) -> Usage | None:
-    """As OpenAI's, but for the name `prompt_token_details`."""
-    stated = openai_usage.usage(raw)
-    cached = count(at(raw, "prompt_token_details", "cached_tokens"))
-    return replace(stated, cache_read_input_tokens=cached) if stated and cached is not None else stated
+from addon.providers.fields import at, error_type, items, json_of, stream_failure, string
+from addon.providers.model import Event, Json, Operation, Provider, Reading
 
 
 def read_completion(body: Json) -> Reading:
@@ -42,7 +36,28 @@ def read_application_stream(events: Iterable[Event]) -> Reading:
     )
 
 
-_CHAT: Final = openai_shaped.operations("/v1", "chat", read_usage=usage, asks_usage=False)[0]
+def read_tool(body: Json) -> Reading:
+    """What a tool gave: https://dev.writer.com/api-reference/tool-api and .../translation-api. It has a fee by its use, which no
+    answer states."""
+    failure = error_type(body)
+    words = (string(at(body, key)) for key in ("answer", "data", "content"))
+    return Reading(
+        units={} if failure else {"requests": Decimal(1)}, text=next(filter(None, words), None), error_type=failure
+    )
+
+
+def read_question_stream(events: Iterable[Event]) -> Reading:
+    chunks = [json_of(event) for event in events]
+    said = [string(at(chunk, "answer")) or string(at(chunk, "data", "answer")) or "" for chunk in chunks]
+    failure = stream_failure(chunks)
+    return Reading(
+        units={} if failure and not any(said) else {"requests": Decimal(1)},
+        text="".join(said) or None,
+        error_type=failure,
+    )
+
+
+_CHAT: Final = openai_shaped.operations("/v1", "chat", read_usage=openai_usage.usage, asks_usage=False)[0]
 
 PROVIDER: Final = Provider(
     name="writer",
@@ -66,6 +81,18 @@ PROVIDER: Final = Provider(
             read_stream=read_application_stream,
         ),
         _CHAT,
+        # writer-sdk 3.0, resources: graphs, translation, vision, tools
+        Operation(
+            name="retrieve_and_generate",
+            path="/v1/graphs/question/?",
+            terminal=openai_shaped.DONE,
+            read_json=read_tool,
+            read_stream=read_question_stream,
+        ),
+        Operation(name="translation", path="/v1/translation/?", read_json=read_tool),
+        Operation(name="text_completion", path="/v1/vision/?", read_json=read_tool),
+        Operation(name="web_search", path="/v1/tools/web-search/?", read_json=read_tool),
+        Operation(name="document_parsing", path="/v1/tools/pdf-parser/[^/]+/?", read_json=read_tool),
     ),
     source="https://dev.writer.com/api-reference",
 )

@@ -109,6 +109,12 @@ def spoken(reading: Reading, asked: Asked) -> Reading:
     return replace(reading, units=units | ({"input_text_messages": Decimal(texts)} if texts else {}))
 
 
+def read_documents(body: Json) -> Reading:
+    """`{"matches": [{"file_id", "chunk_content", "score"}]}`"""
+    failure = error_type(body)
+    return Reading(units={} if failure else {"requests": Decimal(1)}, error_type=failure)
+
+
 PROVIDER: Final = Provider(
     name="xai",
     origin="https://api.x.ai",
@@ -143,6 +149,8 @@ PROVIDER: Final = Provider(
             read_json=read_video,
             with_request=charged_by_path,
         ),
+        # A search in the caller's collections, by itself: xai_sdk 1.21, collections.py; its fee no answer states.
+        Operation(name="storage_search", path="/v1/documents/search/?", read_json=read_documents),
         xai_batches.operation("/v1", read_batched),
         replace(realtime("/v1"), with_request=spoken),
         responses_over_socket("/v1", read_usage=usage, complete=complete),

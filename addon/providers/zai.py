@@ -54,7 +54,22 @@ def read_layout(body: Json) -> Reading:
     return replace(reading, usage=openai_usage.usage(reading.usage_raw), text=string(at(body, "md_results")))
 
 
+def read_file(body: Json) -> Reading:
+    """A page or a file that was read, for a fee by the piece."""
+    failure = error_type(body)
+    text = string(at(body, "content")) or string(at(body, "reader_result", "content"))
+    return Reading(
+        response_id=string(at(body, "task_id")) or string(at(body, "id")),
+        units={} if failure else {"requests": Decimal(1)},
+        text=text,
+        error_type=failure,
+    )
+
+
 OPERATIONS: Final = (
+    Operation(name="web_reader", path=f"{_BASE}/reader/?", read_json=read_file),
+    Operation(name="document_parsing", path=f"{_BASE}/files/parser/(?:create|sync)/?", read_json=read_file),
+    Operation(name="ocr", path=f"{_BASE}/files/ocr/?", read_json=read_file),
     Operation(name="chat", path=f"{_BASE}/async/chat/completions/?", read_json=read_asked_for),
     Operation(
         name="chat",

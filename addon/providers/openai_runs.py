@@ -1,0 +1,77 @@
+"""Runs of OpenAI's Assistants API, at OpenAI and at Azure. https://platform.openai.com/docs/api-reference/runs
+
+A run works in the background: the answer that finds it at its end states what it used. A stream has that run among its last
+events. openai 3.54: types/beta/threads/run.py, types/beta/assistant_stream_event.py
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from addon.providers import openai_usage
+from addon.providers.fields import at, error_type, items, json_of, stream_failure, string
+from addon.providers.model import Event, Json, Operation, Reading
+from addon.providers.openai_shaped import DONE
+
+_ENDED: Final = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
+
+
+def read_run(run: Json) -> Reading:
+    """One that has not ended is only looked at."""
+    raw, status = at(run, "usage"), string(at(run, "status"))
+    name = string(at(run, "id"))
+    reason = string(at(run, "incomplete_details", "reason")) or status
+    # Code that ran has a fee by its session; whether it ran the run's steps tell.
+    has_code = any(at(tool, "type") == "code_interpreter" for tool in items(at(run, "tools")))
+    is_over = status in _ENDED
+    return Reading(
+        response_model=string(at(run, "model")),
+        response_id=name,
+        finish_reasons=(reason,) if is_over and reason else (),
+        usage=openai_usage.usage(raw),
+        usage_raw=raw,
+        units={"container_sessions": None} if has_code and raw else {},
+        error_type=error_type(run) or string(at(run, "last_error", "code")),
+        is_free=raw is None and status is not None,
+        charged_once=f"run {name}" if raw and name else None,
+    )
+
+
+def read_stream(events: Iterable[Event]) -> Reading:
+    """`event: thread.run.completed`, with the run; its words in `thread.message.delta`."""
+    run: Json = None
+    said: list[str] = []
+    seen: list[Json] = []
+    for event in events:
+        data = json_of(event)
+        seen.append(data)
+        if at(data, "object") == "thread.run":
+            run = data
+        for part in items(at(data, "delta", "content")):
+            said.append(string(at(part, "text", "value")) or "")
+    reading = read_run(run)
+    # A stream that was cut has worked: what it cost a later look at the run tells.
+    return replace(
+        reading,
+        text="".join(said) or None,
+        is_free=reading.is_free and not any(said),
+        error_type=reading.error_type or stream_failure(seen),
+    )
+
+
+def operations(base: str) -> tuple[Operation, ...]:
+    """`base`: a regular expression such as `/v1`."""
+    run = f"{base}/threads/[^/]+/runs/[^/]+"
+    started = Operation(
+        name="assistant_run",
+        path=f"{base}/threads/(?:[^/]+/)?runs/?",
+        terminal=DONE,
+        read_json=read_run,
+        read_stream=read_stream,
+        source="https://platform.openai.com/docs/api-reference/runs",
+    )
+    return (
+        started,
+        replace(started, path=f"{run}/submit_tool_outputs/?"),
+        replace(started, path=f"{run}/?", method="GET", terminal=None, read_stream=None),
+    )
