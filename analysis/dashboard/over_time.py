@@ -33,4 +33,4 @@ async def over_time(site: Site, view: View, by: str, token: str | None, sums: Su
     }
     place = steps.place(view.window)
     later = sum(row["calls"] for row in rows if place(row["at"]) is None)
-    return site.part("charts.html", view, charts=made, step=steps.name, later=later)
+    return site.part("over_time.html", view, charts=made, step=steps.name, later=later)
