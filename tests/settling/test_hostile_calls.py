@@ -33,38 +33,42 @@ MIB = 2**20
 SSE = CallEnd(status=200, content_type="text/event-stream")
 CHUNK = b'data: {"id":"x","model":"gpt-4o","choices":[{"index":%d,"delta":{"content":"a"}}]}\n\n'
 
-# Name: request, answer, the answer's end.
-HOSTILE: dict[str, tuple[bytes, bytes, CallEnd]] = {
-    "deep nesting": (b'{"messages":' + b"[" * 2 * MIB, b"[" * 5 * MIB, OK),
-    "one line of 16 MB": (b"{}", b"data: " + b"a" * (16 * MIB - 10), SSE),
-    "a million events": (b"{}", b"data: {}\n\n" * 1_000_000, SSE),
-    "very many choices": (b"{}", b"".join(CHUNK % index for index in range(100_000)), SSE),
-    "a gzip bomb": (b"{}", gzip.compress(bytes(500 * MIB)), replace(OK, content_encoding="gzip")),
-    "a zstd bomb of words": (
-        b'{"stream":true}',
-        zstandard.compress(CHUNK % 0 * 2_000_000),
-        replace(SSE, content_encoding="zstd"),
-    ),
-    "huge numbers": (b'{"model":' + b"9" * MIB + b"}", b'{"usage":{"prompt_tokens":1' + b"0" * MIB + b"}}", OK),
-    "lone surrogates": (b'{"model":"\\ud800","user":"\\udfff"}', b'{"model":"\\ud800"}' * 100_000, OK),
-    "not a number": (b'{"model":NaN}', b'{"usage":{"prompt_tokens":NaN,"completion_tokens":Infinity}}', OK),
-    "long names": (
-        b'{"model":"' + b"gpt-4o-" * 3000 + b'","metadata":{"user_id":"user_' + b"_account_" * 18_000 + b'"}}',
-        b'{"model":"' + b"claude-" * 3000 + b'","usage":{"prompt_tokens":1,"completion_tokens":1}}',
-        OK,
-    ),
-    "usage that grows with each event": (
-        b"{}",
-        b"".join(b'data: {"type":"message_delta","usage":{"k%d":1}}\n\n' % n for n in range(200_000)),
-        SSE,
-    ),
-}
+
+def hostile() -> dict[str, tuple[bytes, bytes, CallEnd]]:
+    """Name: request, answer, the answer's end. Made by the test: it takes seconds and half a gigabyte, which no other worker of the
+    suite, all of which read this file, should spend."""
+    return {
+        "deep nesting": (b'{"messages":' + b"[" * 2 * MIB, b"[" * 5 * MIB, OK),
+        "one line of 16 MB": (b"{}", b"data: " + b"a" * (16 * MIB - 10), SSE),
+        "a million events": (b"{}", b"data: {}\n\n" * 1_000_000, SSE),
+        "very many choices": (b"{}", b"".join(CHUNK % index for index in range(100_000)), SSE),
+        "a gzip bomb": (b"{}", gzip.compress(bytes(500 * MIB)), replace(OK, content_encoding="gzip")),
+        "a zstd bomb of words": (
+            b'{"stream":true}',
+            zstandard.compress(CHUNK % 0 * 2_000_000),
+            replace(SSE, content_encoding="zstd"),
+        ),
+        "huge numbers": (b'{"model":' + b"9" * MIB + b"}", b'{"usage":{"prompt_tokens":1' + b"0" * MIB + b"}}", OK),
+        "lone surrogates": (b'{"model":"\\ud800","user":"\\udfff"}', b'{"model":"\\ud800"}' * 100_000, OK),
+        "not a number": (b'{"model":NaN}', b'{"usage":{"prompt_tokens":NaN,"completion_tokens":Infinity}}', OK),
+        "long names": (
+            b'{"model":"' + b"gpt-4o-" * 3000 + b'","metadata":{"user_id":"user_' + b"_account_" * 18_000 + b'"}}',
+            b'{"model":"' + b"claude-" * 3000 + b'","usage":{"prompt_tokens":1,"completion_tokens":1}}',
+            OK,
+        ),
+        "usage that grows with each event": (
+            b"{}",
+            b"".join(b'data: {"type":"message_delta","usage":{"k%d":1}}\n\n' % n for n in range(200_000)),
+            SSE,
+        ),
+    }
 
 
 def test_hostile_calls_are_rows_and_so_are_the_calls_behind_them(tmp_path: Path) -> None:
+    calls = hostile()
     journal = Journal(Folders(tmp_path).journal)
     journal.open()
-    for name, (request, answer, end) in HOSTILE.items():
+    for name, (request, answer, end) in calls.items():
         start = replace(call_start(name), omit_request=False)
         if name.startswith("usage"):
             start = replace(start, provider_name="anthropic", path="/v1/messages", host="api.anthropic.com")
@@ -75,10 +79,10 @@ def test_hostile_calls_are_rows_and_so_are_the_calls_behind_them(tmp_path: Path)
         journal.start(f"behind {name}", call_start(f"behind {name}"))
         journal.end(f"behind {name}", OK, final=True)
     journal.close()
-    assert settle_leftovers(tmp_path) == 2 * len(HOSTILE)
+    assert settle_leftovers(tmp_path) == 2 * len(calls)
     rows = {row["request_id"]: row for row in stored(tmp_path)}
-    assert set(rows) == {*HOSTILE, *(f"behind {name}" for name in HOSTILE)}
-    assert all(rows[f"behind {name}"]["error_type"] is None for name in HOSTILE)
+    assert set(rows) == {*calls, *(f"behind {name}" for name in calls)}
+    assert all(rows[f"behind {name}"]["error_type"] is None for name in calls)
     cut = {row["request_id"]: row["response_truncated"] for row in stored(tmp_path, "bodies")}
     assert cut["a gzip bomb"] and cut["a zstd bomb of words"] and not cut["a million events"]
 
