@@ -19,6 +19,7 @@ from addon.config import controls, kept_headers
 from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.admission import introduce, key_hash, may_call, why_not
 from addon.hooks.fallback import sent_headers
+from addon.hooks.known_heads import KnownHead, KnownHeads
 from addon.hooks.proxy import Proxy
 from addon.hooks.send_to import send_to
 from addon.hooks.services import Services
@@ -40,7 +41,7 @@ from addon.routing.router import (
 )
 from addon.sending.fallbacks import Fallbacks
 from addon.sending.timeouts import call_timeouts
-from addon.storage.journal_lines import CallStart
+from addon.storage.journal_lines import CallStart, started_again
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ Decision = Route | Refusal | Endpoint | Tunnel
 class Routing:
     def __init__(self, proxy: Proxy, services: Services) -> None:
         self.proxy, self.services = proxy, services
+        self._heads = KnownHeads(proxy, services)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         self.proxy.connections.of(flow.client_conn).requests += 1
@@ -67,6 +69,14 @@ class Routing:
     def _route(self, flow: http.HTTPFlow) -> None:
         caller = self.proxy.connections.of(flow.client_conn)
         introduce(flow, caller, self.services)
+        digest = self._heads.digest(flow, caller)
+        if known := self._heads.get(digest):
+            take_off(flow.request.headers)
+            send_to(self.proxy, self.services, flow, known.route)
+            headers = kept_headers.of_request(flow.request.headers.fields)
+            start = started_again(known.start, uuid7(), _started_at_us(flow.request), headers)
+            self._begin(flow, _call(caller, known, start))
+            return
         decision = self._decide(flow, None)
         if isinstance(decision, Endpoint):  # asks for its own roles
             flow.request.headers.pop(controls.PROXY_AUTHORIZATION, None)
@@ -78,16 +88,18 @@ class Routing:
             take_off(flow.request.headers)
             flow.request.stream = True
         else:
-            self._route_call(flow, caller, decision)
+            self._route_call(flow, caller, decision, digest)
 
-    def _route_call(self, flow: http.HTTPFlow, caller: ClientConnection, decision: Decision) -> None:
+    def _route_call(
+        self, flow: http.HTTPFlow, caller: ClientConnection, decision: Decision, digest: bytes | None
+    ) -> None:
         wishes = parse_controls(flow.request.headers.items(multi=True))
         if wishes.target_url or wishes.openai_api_base or wishes.fallbacks:
             decision = self._decide(flow, wishes)
         decision, targets = self._with_fallbacks(decision, wishes)
         take_off(flow.request.headers)
         if isinstance(decision, Route):
-            self._send(flow, caller, decision, targets, wishes)
+            self._send(flow, caller, decision, targets, wishes, digest)
         elif isinstance(decision, Refusal):
             refused = refusal(flow, decision.status, decision.error_type, decision.message)
             if wishes.warnings:
@@ -95,7 +107,13 @@ class Routing:
             answer_now(flow, refused)
 
     def _send(
-        self, flow: http.HTTPFlow, caller: ClientConnection, route: Route, targets: list[Route], wishes: Controls
+        self,
+        flow: http.HTTPFlow,
+        caller: ClientConnection,
+        route: Route,
+        targets: list[Route],
+        wishes: Controls,
+        digest: bytes | None,
     ) -> None:
         came, fallbacks = flow.request.headers.fields, wishes.fallbacks
         if fallbacks:
@@ -124,27 +142,19 @@ class Routing:
             self.proxy.counts.passed += 1
             flow.request.stream = True
             return
-        operation, _ = found
-        usual = self.services.settings.timeouts
+        timeouts = call_timeouts(self.services.settings.timeouts, wishes.timeouts, wishes.increase_timeout)
         start = self._start(flow, caller, route, classified, wishes)
-        call = Call(
-            id=uuid7() if wishes.request_id else start.request_id,
-            connection=caller,
-            asked=Asked(
-                controls=wishes,
-                start=start,
-                timeouts=call_timeouts(usual, wishes.timeouts, wishes.increase_timeout),
-            ),
-            attempts=Attempts(
-                route=route,
-                operation=operation,
-                fallbacks=fallbacks,
-                targets=targets,
-                fallback_index=fallbacks.first if fallbacks else None,
-                came_headers=came if targets else (),
-            ),
-        )
-        if operation.is_two_way:
+        head = KnownHead(route=route, operation=found[0], controls=wishes, timeouts=timeouts, start=start)
+        call = _call(caller, head, start)
+        if fallbacks:
+            call.attempts.fallbacks, call.attempts.targets = fallbacks, targets
+            call.attempts.fallback_index, call.attempts.came_headers = fallbacks.first, came
+        elif not found[0].is_two_way:
+            self._heads.keep(digest, head)
+        self._begin(flow, call)
+
+    def _begin(self, flow: http.HTTPFlow, call: Call) -> None:
+        if call.attempts.operation.is_two_way:
             flow.request.stream = True
             self.proxy.two_way[flow.id] = call
             return
@@ -198,7 +208,7 @@ class Routing:
             properties = {"project": caller.project, **properties}
         return CallStart(
             request_id=wishes.request_id or uuid7(),
-            started_at_us=int(request.timestamp_start * 1_000_000),
+            started_at_us=_started_at_us(request),
             provider_name=route.provider.name,
             operation_name=operation.name,
             method=request.method,
@@ -224,6 +234,19 @@ class Routing:
             paid_by_plan=credential is not None and credential.lower().startswith(route.provider.plan_credentials),
             headers=kept_headers.of_request(request.headers.fields),
         )
+
+
+def _call(caller: ClientConnection, head: KnownHead, start: CallStart) -> Call:
+    return Call(
+        id=uuid7() if head.controls.request_id else start.request_id,
+        connection=caller,
+        asked=Asked(controls=head.controls, start=start, timeouts=head.timeouts),
+        attempts=Attempts(route=head.route, operation=head.operation),
+    )
+
+
+def _started_at_us(request: http.Request) -> int:
+    return int(request.timestamp_start * 1_000_000)
 
 
 def _key_needed(decision: Decision, why: str) -> http.Response:

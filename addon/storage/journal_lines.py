@@ -75,6 +75,18 @@ class CallStart:
         return _EPOCH + timedelta(microseconds=self.started_at_us)
 
 
+def started_again(start: CallStart, request_id: str, started_at_us: int, headers: dict[str, str]) -> CallStart:
+    """The start of a call that is like an earlier one in all but this."""
+    again = CallStart.__new__(CallStart)
+    again.__dict__ = {
+        **vars(start),
+        "request_id": request_id,
+        "started_at_us": started_at_us,
+        "headers": headers,
+    }
+    return again
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """A limit of money or tokens that the call was let through on, to be charged with what the call used."""
