@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,20 +73,27 @@ def read_parts(lines: Iterable[bytes], table: str) -> Iterator[pa.Table]:
 
 def read_rows(lines: Iterable[bytes], table: str) -> pa.Table:
     """Settled lines as one table in order of time. Raises ValueError for a line that is not a row."""
+    schema, kinds = arrow_schema(table), column_types(table)
     rows = list(map(_row, lines))
-    schema = arrow_schema(table)
     columns = [
-        _column([row.get(name) for row in rows], kind, schema.field(name).type)
-        for name, kind in column_types(table).items()
+        _column(values, kind, arrow)
+        for values, kind, arrow in zip(_by_column(rows, tuple(kinds)), kinds.values(), schema.types, strict=True)
     ]
     return pa.table(columns, schema=schema).sort_by(time_column(table))
+
+
+def _by_column(rows: list[Any], names: tuple[str, ...]) -> Iterable[Sequence[Any]]:
+    try:
+        return zip(*map(itemgetter(*names), rows), strict=True)
+    except KeyError:  # a version before this one wrote some of them, without columns that were added since
+        return [[row.get(name) for row in rows] for name in names]
 
 
 def _row(line: bytes) -> Any:
     return json.loads(line) if len(line) > _LONG_LINE_BYTES else orjson.loads(line)
 
 
-def _column(values: list[Any], kind: Any, arrow: pa.DataType) -> pa.Array:
+def _column(values: Sequence[Any], kind: Any, arrow: pa.DataType) -> pa.Array:
     """Raises ValueError where the values are not of that kind."""
     if kind is datetime:
         return pa.array(values, pa.string()).cast(arrow)

@@ -88,6 +88,8 @@ def _ints_of(names: list[str]) -> Callable[[dict[str, Any]], tuple[int, ...]]:
 
 
 def _time_text(value: datetime) -> str:
+    if value.microsecond:  # else orjson leaves them out
+        return orjson.dumps(value, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -15,9 +15,10 @@ What somebody says of a call afterwards is a line that stands alone: an event, w
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import orjson
@@ -72,7 +73,7 @@ class CallStart:
 
     @property
     def started_at(self) -> datetime:
-        return _EPOCH + timedelta(microseconds=self.started_at_us)
+        return _moment(self.started_at_us)
 
 
 def started_again(start: CallStart, request_id: str, started_at_us: int, headers: dict[str, str]) -> CallStart:
@@ -85,6 +86,11 @@ def started_again(start: CallStart, request_id: str, started_at_us: int, headers
         "headers": headers,
     }
     return again
+
+
+@lru_cache(16)  # of a call it is asked some times, one after the other
+def _moment(since_epoch_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=since_epoch_us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +218,9 @@ def bodies_of(lines: Iterable[bytes]) -> tuple[bytes, bytes]:
 
     Pieces in text are one JSON string when their quotes are taken off: a stream is parsed once, not piece by piece.
     """
+    lines = list(lines)
+    if len(lines) == len(_SIDES) and (texts := _text_each(lines)):
+        return texts
     sides: dict[str, list[bytes]] = {"request": [], "response": []}
     for (side, form), values in _alike(lines):
         if form == "text":
@@ -220,6 +229,18 @@ def bodies_of(lines: Iterable[bytes]) -> tuple[bytes, bytes]:
         else:
             sides[side] += [pybase64.b64decode(value, validate=True) for value in values]
     return b"".join(sides["request"]), b"".join(sides["response"])
+
+
+_SIDES: Final = ("request", "response")
+
+
+def _text_each(lines: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """Of a call with one line for each side, both text, as nearly all are that are not streams; None: it is not so."""
+    request, response = map(orjson.loads, lines)
+    if not (type(request) is type(response) is dict and (request.get("t"), response.get("t")) == _SIDES):
+        return None
+    asked, answered = request.get("text"), response.get("text")
+    return (asked.encode(), answered.encode()) if type(asked) is type(answered) is str else None
 
 
 def _alike(lines: Iterable[bytes]) -> Iterator[tuple[tuple[str, str], list[bytes]]]:

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from addon.settling.parquet import arrow_schema, read_parts, write_parquet
+from addon.settling.parquet import arrow_schema, read_parts, read_rows, write_parquet
 from addon.settling.settled_files import dump_line, row_fields
 from addon.storage.folders import Folders, make_folder
 from addon.storage.lake import Listing, duckdb_columns, visible_files
@@ -159,6 +160,20 @@ def test_a_day_that_was_read_before_is_read_again_once_something_came_or_went(fo
 def test_an_empty_data_folder_has_no_files(folders: Folders) -> None:
     listing = visible_files(folders.data, "requests")
     assert (listing.parquet, listing.settled, listing.foreign) == ([], [], [])
+
+
+def test_settled_lines_without_a_column_that_was_added_since_have_null_in_it() -> None:
+    lines = [row_fields(replace(FULL, agent="codex")), row_fields(BARE)]
+    del lines[1]["agent"], lines[1]["repriced"]
+    table = read_rows([dump_line(line) for line in lines], "requests")
+    told = dict(zip(table["request_id"].to_pylist(), table["agent"].to_pylist(), strict=True))
+    assert told == {FULL.request_id: "codex", BARE.request_id: None}
+
+
+@pytest.mark.parametrize("microsecond, told", [(0, "00.000000Z"), (5, "00.000005Z"), (120_000, "00.120000Z")])
+def test_the_time_in_a_settled_line_always_has_microseconds(microsecond: int, told: str) -> None:
+    row = replace(FULL, started_at=FULL.started_at.replace(microsecond=microsecond))
+    assert row_fields(row)["started_at"] == f"2026-11-21T12:00:{told}"
 
 
 def test_a_settled_line_is_json_with_a_time_in_utc(folders: Folders) -> None:
