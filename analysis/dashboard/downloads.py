@@ -4,8 +4,6 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from starlette.responses import Response
 
 from analysis.dashboard.pages import Site, sql_text
@@ -77,6 +75,9 @@ def _json_lines(table: Table) -> tuple[bytes, str]:
 
 
 def _parquet(table: Table) -> tuple[bytes, str]:
+    import pyarrow as pa  # a tenth of the start of the API's process, and numpy with it
+    import pyarrow.parquet as pq
+
     columns: dict[str, list[Any]] = {name: [] for name in next(table.records(), dict.fromkeys(table.columns))}
     for record in table.records():
         for name, value in record.items():

@@ -189,3 +189,12 @@ def test_offline_it_tells_nobody(data: Path, tmp_path: Path) -> None:
     with started(data, "--config", str(settings), "--offline") as (_, url):
         count = f"{url}/v1/request/count/query"
         assert httpx.post(count, json={}, headers={endpoint_headers.TOKEN: TOKEN}, timeout=60).status_code == 200
+
+
+def test_it_starts_without_arrow() -> None:
+    """Only a download as Parquet needs it: 38 MB, and numpy with it."""
+    program = (
+        "import sys, analysis.serving.serve; print([name for name in ('pyarrow', 'numpy') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "[]\n"
