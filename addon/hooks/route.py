@@ -19,7 +19,7 @@ from addon.config import controls, kept_headers
 from addon.config.controls import Controls, credential_for, parse_controls
 from addon.hooks.admission import introduce, key_hash, may_call, why_not
 from addon.hooks.fallback import sent_headers
-from addon.hooks.known_heads import KnownHead, KnownHeads
+from addon.hooks.known_heads import Key, KnownHead, KnownHeads
 from addon.hooks.proxy import Proxy
 from addon.hooks.send_to import send_to
 from addon.hooks.services import Services
@@ -41,7 +41,7 @@ from addon.routing.router import (
 )
 from addon.sending.fallbacks import Fallbacks
 from addon.sending.timeouts import call_timeouts
-from addon.storage.journal_lines import CallStart, started_again
+from addon.storage.journal_lines import CallStart
 
 logger = logging.getLogger(__name__)
 
@@ -69,12 +69,11 @@ class Routing:
     def _route(self, flow: http.HTTPFlow) -> None:
         caller = self.proxy.connections.of(flow.client_conn)
         introduce(flow, caller, self.services)
-        digest = self._heads.digest(flow, caller)
-        if known := self._heads.get(digest):
+        key = self._heads.key(flow, caller)
+        if known := self._heads.get(key):
             take_off(flow.request.headers)
             send_to(self.proxy, self.services, flow, known.route)
-            headers = kept_headers.of_request(flow.request.headers.fields)
-            start = started_again(known.start, uuid7(), _started_at_us(flow.request), headers)
+            start = self._heads.start_again(known, flow.request, uuid7(), _started_at_us(flow.request))
             self._begin(flow, _call(caller, known, start))
             return
         decision = self._decide(flow, None)
@@ -88,18 +87,16 @@ class Routing:
             take_off(flow.request.headers)
             flow.request.stream = True
         else:
-            self._route_call(flow, caller, decision, digest)
+            self._route_call(flow, caller, decision, key)
 
-    def _route_call(
-        self, flow: http.HTTPFlow, caller: ClientConnection, decision: Decision, digest: bytes | None
-    ) -> None:
+    def _route_call(self, flow: http.HTTPFlow, caller: ClientConnection, decision: Decision, key: Key | None) -> None:
         wishes = parse_controls(flow.request.headers.items(multi=True))
         if wishes.target_url or wishes.openai_api_base or wishes.fallbacks:
             decision = self._decide(flow, wishes)
         decision, targets = self._with_fallbacks(decision, wishes)
         take_off(flow.request.headers)
         if isinstance(decision, Route):
-            self._send(flow, caller, decision, targets, wishes, digest)
+            self._send(flow, caller, decision, targets, wishes, key)
         elif isinstance(decision, Refusal):
             refused = refusal(flow, decision.status, decision.error_type, decision.message)
             if wishes.warnings:
@@ -113,7 +110,7 @@ class Routing:
         route: Route,
         targets: list[Route],
         wishes: Controls,
-        digest: bytes | None,
+        key: Key | None,
     ) -> None:
         came, fallbacks = flow.request.headers.fields, wishes.fallbacks
         if fallbacks:
@@ -150,7 +147,7 @@ class Routing:
             call.attempts.fallbacks, call.attempts.targets = fallbacks, targets
             call.attempts.fallback_index, call.attempts.came_headers = fallbacks.first, came
         elif not found[0].is_two_way:
-            self._heads.keep(digest, head)
+            self._heads.keep(key, head)
         self._begin(flow, call)
 
     def _begin(self, flow: http.HTTPFlow, call: Call) -> None:

@@ -2,7 +2,6 @@
 
 from mitmproxy import http
 
-from addon.config.upstreams import Origin
 from addon.hooks.proxy import Proxy
 from addon.hooks.services import Services
 from addon.routing.addresses import is_loopback
@@ -13,7 +12,8 @@ def send_to(proxy: Proxy, services: Services, flow: http.HTTPFlow, route: Route)
     """What is right already is not touched, so that it keeps its bytes. A request with other headers than it came with has
     lost its `Host`."""
     request, upstream = flow.request, route.upstream
-    if Origin(request.scheme, request.host.lower(), request.port) != upstream or not request.host_header:
+    goes_to = request.scheme, request.host.lower(), request.port
+    if goes_to != (upstream.scheme, upstream.host, upstream.port) or not request.host_header:
         request.scheme = upstream.scheme
         request.data.host, request.data.port = upstream.host, upstream.port  # the setters write the header twice
         request.host_header = upstream.authority

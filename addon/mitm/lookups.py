@@ -70,13 +70,11 @@ def _set(headers: Headers, name: str | bytes, value: str | bytes) -> None:
     if wanted not in known:
         fields = (*fields, (spelled, given))
     else:
-        places = [place for place, (key, _) in enumerate(fields) if key.lower() == wanted]
-        first, *others = places
-        fields = tuple(
-            (key, given) if place == first else (key, old)
-            for place, (key, old) in enumerate(fields)
-            if place not in others
-        )
+        first, *others = [place for place, (key, _) in enumerate(fields) if key.lower() == wanted]
+        behind = fields[first + 1 :]
+        if others:
+            behind = tuple(field for field in behind if field[0].lower() != wanted)
+        fields = (*fields[:first], (fields[first][0], given), *behind)
     headers.fields = fields
     headers.__dict__[_BY_NAME] = fields, {**known, wanted: [given]}
 

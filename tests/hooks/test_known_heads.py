@@ -117,7 +117,7 @@ def test_headers_of_one_call_are_kept_with_that_call(routing: Routing) -> None:
 def test_no_secret_is_kept_in_memory(routing: Routing) -> None:
     routed(routing)
     assert number_known(routing) == 1
-    kept = repr([(head, head.controls.credentials) for head in routing._heads._known.values()])
+    kept = repr([(key, head, head.controls.credentials) for key, head in routing._heads._known.items()])
     assert "user-1" in kept
     assert SECRET not in kept
     assert OURS not in kept
@@ -129,6 +129,7 @@ def test_no_secret_is_kept_in_memory(routing: Routing) -> None:
         {"path": f"/gemini/v1beta/models/gemini-2.5-flash:generateContent?key={SECRET}"},
         {"helicone_request_id": "0190a000-0000-7000-8000-000000000001"},
         {"helicone_property_long": "x" * 9000},
+        {"x_folded": "in\r\n two lines"},
     ],
     ids=lambda changed: next(iter(changed)),
 )
