@@ -10,6 +10,7 @@ from typing import Final
 
 from addon.providers import anthropic_usage
 from addon.providers.fields import at, error_type, json_of, string, words
+from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.shares import added
 
@@ -53,6 +54,7 @@ EVENTS: Final = Operation(
     path="/v1/sessions/[^/]+/(?:threads/[^/]+/)?(?:events/)?stream/?",
     method="GET",
     read_json=read_json,
+    terminal=BYTES_END,
     read_stream=read_stream,
     source="https://platform.claude.com/docs/en/managed-agents/events-and-streaming",
 )

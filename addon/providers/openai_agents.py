@@ -11,6 +11,7 @@ from typing import Final
 
 from addon.providers import openai_usage
 from addon.providers.fields import at, error_type, json_of, string
+from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.shares import added
 
@@ -75,6 +76,7 @@ def operations(base: str) -> tuple[Operation, ...]:
             name="agent_session",
             path=f"{base}/agents/sessions/?",
             read_json=read_session,
+            terminal=BYTES_END,
             read_stream=read_stream,
             source=source,
         ),
@@ -83,6 +85,7 @@ def operations(base: str) -> tuple[Operation, ...]:
             path=f"{base}/agents/sessions/[^/]+/events/?",
             method="GET",
             read_json=read_session,
+            terminal=BYTES_END,
             read_stream=read_stream,
             source=source,
         ),

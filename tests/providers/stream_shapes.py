@@ -382,3 +382,32 @@ LLAMACPP: Final = Shape(
         (b'error: {"code":500,"message":"slot lost","type":"server_error"}\n\n', "server_error"),
     ),
 )
+# openai 3.54, types/beta/agent_session_event.py
+OPENAI_AGENT: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(
+        sse({"type": "agent.session.created", "session": {"id": "s1"}}, name="agent.session.created"),
+        sse({"type": "agent.session.turn.output_text.delta", "turn_id": "t1", "delta": "Hel"}),
+    ),
+    end=b"",
+    errors=OPENAI_ERRORS[:2],
+    ends_with_bytes=True,
+)
+# anthropic 2.12, types/beta/sessions
+ANTHROPIC_AGENT: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(sse({"type": "agent.message", "id": "e1", "content": [{"type": "text", "text": "Hel"}]}),),
+    end=b"",
+    errors=((sse(ANTHROPICS, name="error"), "overloaded_error"),),
+    ends_with_bytes=True,
+)
+# openai 3.54, types/beta/assistant_stream_event.py
+OPENAI_RUN: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(
+        sse({"id": "run_1", "object": "thread.run", "status": "in_progress"}, name="thread.run.in_progress"),
+        sse({"delta": {"content": [{"type": "text", "text": {"value": "Hel"}}]}}, name="thread.message.delta"),
+    ),
+    end=sse("[DONE]", name="done"),
+    errors=OPENAI_ERRORS[:2],
+)

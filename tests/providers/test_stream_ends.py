@@ -73,6 +73,9 @@ READERS: Final[dict[tuple[str, Terminal], Shape]] = {
     ("grpc_calls", BYTES_END): shapes.GRPC,
     ("bedrock_agents", BYTES_END): shapes.AGENT,
     ("deepinfra", BYTES_END): shapes.DEEPINFRA,
+    ("openai_agents", BYTES_END): shapes.OPENAI_AGENT,
+    ("anthropic_sessions", BYTES_END): shapes.ANTHROPIC_AGENT,
+    ("openai_runs", openai_shaped.DONE): shapes.OPENAI_RUN,
 }
 
 
