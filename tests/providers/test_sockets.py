@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addon.providers import mistral_realtime, openai_translations
 from addon.providers.gemini_sockets import LIVE
 from addon.providers.openai_sockets import REALTIME, RESPONSES
 from addon.providers.sockets import (
@@ -133,3 +134,26 @@ def test_an_error_ends_the_call_that_it_names() -> None:
     assert calls.of(Said(step=Step.BEGINS)) == "b"
     assert calls.fail(Said(step=Step.FAILS)) is None  # it has begun
     assert calls.fail(Said(step=Step.FAILS, ends_begun=True)) == "b"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words", "ends"),
+    [
+        (openai_translations.SESSION, "session.output_transcript.delta", "session.closed"),
+        (mistral_realtime.SESSION, "transcription.text.delta", "transcription.done"),
+    ],
+    ids=["translation", "transcription"],
+)
+def test_a_session_of_speech_is_one_call(protocol: SocketProtocol, words: str, ends: str) -> None:
+    began, spoke, ended = (said(protocol, {"type": kind}) for kind in ("session.created", words, ends))
+    assert began and spoke and ended
+    assert [one.step for one in (began, spoke, ended)] == [Step.BEGINS, Step.GOES_ON, Step.ENDS]
+    assert began.key == spoke.key == ended.key
+    assert spoke.brings_words
+    assert step(protocol, {"type": "session.update", "session": {}}, from_client=True) is Step.SETTINGS
+    assert step(protocol, {"type": "error", "error": {"message": "no"}}) is Step.FAILS
+
+
+def test_a_long_piece_of_sound_for_a_transcription_is_known_by_its_beginning() -> None:
+    sound = {"type": "input_audio.append", "audio": LONG}
+    assert step(mistral_realtime.SESSION, sound, from_client=True) is Step.SOUND
