@@ -114,6 +114,7 @@ class ProxyThread:
         self._master: LeanMaster | None = None
         self._to_end = False
         self._failure: BaseException | None = None
+        self._signals: set[int] = set()  # that are blocked in the thread that starts us
         self._thread = threading.Thread(target=self._run, name="heliograph proxy")
 
     @property
@@ -121,6 +122,8 @@ class ProxyThread:
         return f"http://{self.address[0]}:{self.address[1]}"
 
     def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
+
         def listening(address: Address) -> None:
             self.address = address
             self._listening.set()
@@ -139,7 +142,12 @@ class ProxyThread:
 
     def __enter__(self) -> Self:
         try:
-            self._thread.start()
+            # A Ctrl-C before Python knows that the thread runs would leave it behind, starting, while this process ends.
+            self._signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._thread.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, self._signals)
             self._listening.wait()
         except BaseException:  # Ctrl-C: the thread would keep this process for ever
             self._end()
