@@ -12,9 +12,8 @@ _SOON_S: Final = 0.01
 
 
 def main() -> None:
-    by_default = (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )  # else it is ignored, as in the background
+    # Else it is ignored, as in the background.
+    by_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if by_default:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing has begun that must end in order
     from addon.commands import cli

@@ -108,13 +108,17 @@ def say_empty(data: Path) -> None:
 def write(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], style: Style, keep_numbers: bool) -> None:
     """On standard output; a table tells on stderr which columns had no room."""
     from analysis.faces import render
-    from analysis.table import Table
 
     if style == "json":
         render.write_json(columns, rows, sys.stdout)
-    elif style == "csv":
+        return
+    if style == "csv":
         render.write_csv(columns, rows, sys.stdout)
-    elif left_out := render.write_table(Table(tuple(columns), list(rows)), sys.stdout, width(), keep_numbers):
+        return
+    from analysis.faces.text_table import write_table
+    from analysis.table import Table
+
+    if left_out := write_table(Table(tuple(columns), list(rows)), sys.stdout, width(), keep_numbers):
         more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
         warn(f"left out, the terminal is too narrow: {', '.join(left_out[:5])}{more}; --json and --csv have everything")
 

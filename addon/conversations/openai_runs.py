@@ -9,8 +9,9 @@ from typing import Final
 from addon.conversations.model import Dialect, Message, Prompt
 from addon.conversations.openai_chat import content_parts, tool_definitions
 from addon.conversations.parts import answer, message, texts, tool_call, tool_result
-from addon.providers.fields import at, items, parse, string
+from addon.providers.fields import at, items, parse
 from addon.providers.model import Event, Json
+from addon.providers.openai_runs import ENDED, run_of
 
 
 def prompt(request: Json) -> Prompt:
@@ -33,22 +34,14 @@ def read_answer(body: Json) -> list[Message]:
         for one in items(at(body, "required_action", "submit_tool_outputs", "tool_calls"))
     ]
     status = at(body, "status")
-    is_over = status in ("completed", "failed", "cancelled", "expired", "incomplete")
     said = [*texts(at(body, "text")), *calls]
-    return answer(said, status if is_over and said else None)
+    return answer(said, status if status in ENDED and said else None)
 
 
 def assemble(events: Iterable[Event]) -> Json:
     """The last state of the run, with the words of its messages."""
-    run: dict[str, Json] = {}
-    said: list[str] = []
-    for event in events:
-        data = parse(event.data)
-        if at(data, "object") == "thread.run":
-            run = data
-        for part in items(at(data, "delta", "content")):
-            said.append(string(at(part, "text", "value")) or "")
-    return {**run, "text": "".join(said)}
+    run, said = run_of(parse(event.data) for event in events)
+    return {**(run or {}), "text": said}
 
 
 DIALECT: Final = Dialect(prompt=prompt, answer=read_answer, assemble=assemble)

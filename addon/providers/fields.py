@@ -124,6 +124,11 @@ def error_type(body: Json) -> str | None:
     return _own_word(body) if is_error and _ANSWERS.isdisjoint(body) else None
 
 
+def one_request(failure: str | None) -> dict[str, Decimal | None]:
+    """The units of a call with a fee by its use: an error costs nothing."""
+    return {} if failure else {"requests": Decimal(1)}
+
+
 def stream_failure(chunks: Iterable[Json]) -> str | None:
     """The `error_type` of the first chunk that has an `error`, whatever that is; None: no chunk has one."""
     return next((error_type(chunk) or "error" for chunk in chunks if at(chunk, "error")), None)

@@ -8,16 +8,10 @@ from typing import Final
 
 from addon.providers.fields import at, string
 from addon.providers.model import Json
-from addon.providers.sockets import OTHER, Said, SocketProtocol, Step, names_once
+from addon.providers.sockets import OTHER, Said, SocketProtocol, Step, names_once, speaker
 
 _KEY: Final = "transcription"  # a socket has one session
-
-
-def _client(head: Json) -> Said:
-    kind = string(at(head, "type"))
-    if kind == "session.update":
-        return Said(step=Step.SETTINGS)
-    return Said(step=Step.SOUND) if kind == "input_audio.append" else OTHER
+_SOUND: Final = "input_audio.append"
 
 
 def _server(head: Json) -> Said:
@@ -35,7 +29,7 @@ def _server(head: Json) -> Said:
 
 def _enough(members: Mapping[str, Json], message: bytes, from_client: bool) -> bool:
     """A piece of sound: its last member is long."""
-    return from_client and members.get("type") == "input_audio.append" and names_once(message, b"type")
+    return from_client and members.get("type") == _SOUND and names_once(message, b"type")
 
 
 def _error(status: int, error_type: str, message: str, _asked: Said) -> Json:
@@ -43,5 +37,5 @@ def _error(status: int, error_type: str, message: str, _asked: Said) -> Json:
 
 
 SESSION: Final = SocketProtocol(
-    from_client=_client, from_server=_server, is_enough=_enough, has_session=True, error_event=_error
+    from_client=speaker(_SOUND), from_server=_server, is_enough=_enough, has_session=True, error_event=_error
 )

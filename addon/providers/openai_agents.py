@@ -5,6 +5,7 @@ the model.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from functools import reduce
 from typing import Final
@@ -70,23 +71,12 @@ def read_stream(events: Iterable[Event]) -> Reading:
 
 def operations(base: str) -> tuple[Operation, ...]:
     """`base`: a regular expression such as `/v1`."""
-    source = "openai 3.54, resources/beta/agents/sessions"
-    return (
-        Operation(
-            name="agent_session",
-            path=f"{base}/agents/sessions/?",
-            read_json=read_session,
-            terminal=BYTES_END,
-            read_stream=read_stream,
-            source=source,
-        ),
-        Operation(
-            name="agent_session",
-            path=f"{base}/agents/sessions/[^/]+/events/?",
-            method="GET",
-            read_json=read_session,
-            terminal=BYTES_END,
-            read_stream=read_stream,
-            source=source,
-        ),
+    begun = Operation(
+        name="agent_session",
+        path=f"{base}/agents/sessions/?",
+        read_json=read_session,
+        terminal=BYTES_END,
+        read_stream=read_stream,
+        source="openai 3.54, resources/beta/agents/sessions",
     )
+    return begun, replace(begun, path=f"{base}/agents/sessions/[^/]+/events/?", method="GET")

@@ -13,7 +13,7 @@ from addon.providers.fields import at, error_type, items, json_of, stream_failur
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.openai_shaped import DONE
 
-_ENDED: Final = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
+ENDED: Final = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 
 
 def read_run(run: Json) -> Reading:
@@ -23,7 +23,7 @@ def read_run(run: Json) -> Reading:
     reason = string(at(run, "incomplete_details", "reason")) or status
     # Code that ran has a fee by its session; whether it ran the run's steps tell.
     has_code = any(at(tool, "type") == "code_interpreter" for tool in items(at(run, "tools")))
-    is_over = status in _ENDED
+    is_over = status in ENDED
     return Reading(
         response_model=string(at(run, "model")),
         response_id=name,
@@ -39,24 +39,27 @@ def read_run(run: Json) -> Reading:
 
 def read_stream(events: Iterable[Event]) -> Reading:
     """`event: thread.run.completed`, with the run; its words in `thread.message.delta`."""
-    run: Json = None
-    said: list[str] = []
-    seen: list[Json] = []
-    for event in events:
-        data = json_of(event)
-        seen.append(data)
-        if at(data, "object") == "thread.run":
-            run = data
-        for part in items(at(data, "delta", "content")):
-            said.append(string(at(part, "text", "value")) or "")
+    seen = [json_of(event) for event in events]
+    run, said = run_of(seen)
     reading = read_run(run)
     # A stream that was cut has worked: what it cost a later look at the run tells.
     return replace(
         reading,
-        text="".join(said) or None,
-        is_free=reading.is_free and not any(said),
+        text=said or None,
+        is_free=reading.is_free and not said,
         error_type=reading.error_type or stream_failure(seen),
     )
+
+
+def run_of(seen: Iterable[Json]) -> tuple[Json, str]:
+    """The last state of the run that a stream tells, and the words of its messages."""
+    run: Json = None
+    said: list[str] = []
+    for data in seen:
+        if at(data, "object") == "thread.run":
+            run = data
+        said += (string(at(part, "text", "value")) or "" for part in items(at(data, "delta", "content")))
+    return run, "".join(said)
 
 
 def operations(base: str) -> tuple[Operation, ...]:

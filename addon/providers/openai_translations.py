@@ -12,16 +12,9 @@ from addon.providers import openai_live
 from addon.providers.fields import at, string
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Event, Json, Operation, Reading
-from addon.providers.sockets import OTHER, Said, Step
+from addon.providers.sockets import OTHER, Said, Step, speaker
 
 _KEY: Final = "translation"  # a socket has one session
-
-
-def _client(head: Json) -> Said:
-    kind = string(at(head, "type"))
-    if kind == "session.update":
-        return Said(step=Step.SETTINGS)
-    return Said(step=Step.SOUND) if kind == "session.input_audio_buffer.append" else OTHER
 
 
 def _server(head: Json) -> Said:
@@ -40,7 +33,9 @@ def _server(head: Json) -> Said:
     return OTHER
 
 
-SESSION: Final = replace(openai_live.SESSION, from_client=_client, from_server=_server)
+SESSION: Final = replace(
+    openai_live.SESSION, from_client=speaker("session.input_audio_buffer.append"), from_server=_server
+)
 
 
 def read_stream(events: Iterable[Event]) -> Reading:

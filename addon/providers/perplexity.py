@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_batches, openai_shaped, openai_usage
-from addon.providers.fields import amount, at, count, error_type, string
+from addon.providers.fields import amount, at, count, error_type, one_request, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 
 WAITING: Final = frozenset({"CREATED", "IN_PROGRESS"})
@@ -80,9 +80,7 @@ def read_async(body: Json) -> Reading:
 def read_search(body: Json) -> Reading:
     """A search costs by the request. https://docs.perplexity.ai/getting-started/pricing"""
     failure = error_type(body)
-    return Reading(
-        response_id=string(at(body, "id")), error_type=failure, units={} if failure else {"requests": Decimal(1)}
-    )
+    return Reading(response_id=string(at(body, "id")), error_type=failure, units=one_request(failure))
 
 
 def _read_batched(body: Json) -> Reading:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from addon.providers.fields import Json, parse
+from addon.providers.fields import Json, at, parse, string
 
 # Parsed on the event loop, in a fraction of a millisecond.
 READ_HERE_BYTES: Final = 64 * 2**10
@@ -54,6 +54,12 @@ class Said:
 
 
 OTHER: Final = Said(step=Step.OTHER)
+
+
+def speaker(sound: str) -> Callable[[Json], Said]:
+    """How a caller who only speaks is understood: settings of the session, and messages of the type `sound`."""
+    steps = {"session.update": Said(step=Step.SETTINGS), sound: Said(step=Step.SOUND)}
+    return lambda head: steps.get(string(at(head, "type")) or "", OTHER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

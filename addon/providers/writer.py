@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_shaped, openai_usage
-from addon.providers.fields import at, error_type, items, json_of, stream_failure, string
+from addon.providers.fields import at, error_type, items, json_of, one_request, stream_failure, string
 from addon.providers.model import Event, Json, Operation, Provider, Reading
 
 
@@ -41,20 +40,14 @@ def read_tool(body: Json) -> Reading:
     answer states."""
     failure = error_type(body)
     words = (string(at(body, key)) for key in ("answer", "data", "content"))
-    return Reading(
-        units={} if failure else {"requests": Decimal(1)}, text=next(filter(None, words), None), error_type=failure
-    )
+    return Reading(units=one_request(failure), text=next(filter(None, words), None), error_type=failure)
 
 
 def read_question_stream(events: Iterable[Event]) -> Reading:
     chunks = [json_of(event) for event in events]
     said = [string(at(chunk, "answer")) or string(at(chunk, "data", "answer")) or "" for chunk in chunks]
     failure = stream_failure(chunks)
-    return Reading(
-        units={} if failure and not any(said) else {"requests": Decimal(1)},
-        text="".join(said) or None,
-        error_type=failure,
-    )
+    return Reading(units=one_request(None if any(said) else failure), text="".join(said) or None, error_type=failure)
 
 
 _CHAT: Final = openai_shaped.operations("/v1", "chat", read_usage=openai_usage.usage, asks_usage=False)[0]

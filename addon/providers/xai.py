@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage, xai_batches, xai_grpc
-from addon.providers.fields import amount, at, count, error_type, items, string
+from addon.providers.fields import amount, at, count, error_type, items, one_request, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_realtime import realtime, responses_over_socket
 
@@ -112,7 +112,7 @@ def spoken(reading: Reading, asked: Asked) -> Reading:
 def read_documents(body: Json) -> Reading:
     """`{"matches": [{"file_id", "chunk_content", "score"}]}`"""
     failure = error_type(body)
-    return Reading(units={} if failure else {"requests": Decimal(1)}, error_type=failure)
+    return Reading(units=one_request(failure), error_type=failure)
 
 
 PROVIDER: Final = Provider(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import openai_shaped, openai_usage
-from addon.providers.fields import at, error_type, items, string
+from addon.providers.fields import at, error_type, items, one_request, string
 from addon.providers.model import Json, Operation, Reading
 from addon.providers.polled import charged_by_path
 
@@ -60,7 +60,7 @@ def read_file(body: Json) -> Reading:
     text = string(at(body, "content")) or string(at(body, "reader_result", "content"))
     return Reading(
         response_id=string(at(body, "task_id")) or string(at(body, "id")),
-        units={} if failure else {"requests": Decimal(1)},
+        units=one_request(failure),
         text=text,
         error_type=failure,
     )

@@ -1,23 +1,19 @@
-"""A table on a terminal, as JSON, or as CSV."""
+"""Values as people read them, and rows as JSON or CSV."""
 
 import csv
 import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TextIO
 
 import orjson
-from rich.cells import cell_len, set_cell_size
 
-from analysis.table import Table, unique
+from analysis.table import unique
 
 UNKNOWN: Final = "-"  # NULL in a table: not known, never 0
-_ENOUGH_TEXT: Final = 12  # characters of a text column that are worth showing; below that, columns are left out
-_LEAST_TEXT: Final = 6  # where no column can be left out any more
 _FORMULAS: Final = (
     "=",
     "+",
@@ -76,79 +72,6 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO
 def write_csv_rows(rows: Iterable[Sequence[Any]], out: TextIO) -> None:
     """The same without the header."""
     csv.writer(out, lineterminator="\n").writerows([_csv_value(value) for value in row] for row in rows)
-
-
-def write_table(table: Table, out: TextIO, width: int | None, keep_numbers: bool) -> list[str]:
-    """A table of `width` characters at most, None: as wide as it takes. Returns the columns for which there was no room.
-
-    They go from the right; with `keep_numbers` only names and times do: numbers are what a report is for.
-    """
-    names = [printable(name) for name in unique(table.columns)]
-    cells = [[cell(name, value) for name, value in zip(names, row, strict=True)] for row in table.rows]
-    columns = list(zip(*table.rows, strict=True)) or [()] * len(names)
-    numeric = [is_number(column) for column in columns]
-    whole = [_all_are(column, (int, float, Decimal, date, time)) for column in columns]  # half of it would mislead
-    longest = [max((cell_len(row[i]) for row in cells), default=0) for i in range(len(names))]
-    layout = _layout(names, longest, whole, [keep_numbers and number for number in numeric], width)
-    headings = [(names[i].split("_") if layout.tight else [names[i]]) for i in layout.widths]
-    height = max(map(len, headings), default=1)
-    stacked = zip(*([""] * (height - len(lines)) + lines for lines in headings), strict=True)  # they stand on the rule
-    between = " " * layout.gap
-
-    def line(texts: Iterable[str]) -> str:
-        placed = zip(layout.widths.items(), texts, strict=True)
-        fitted = (_fit(text, column_width, to_right=numeric[i]) for (i, column_width), text in placed)
-        return f"{between.join(fitted).rstrip()}\n"
-
-    out.writelines(map(line, stacked))
-    out.write("─" * (sum(layout.widths.values()) + layout.gap * (len(layout.widths) - 1)) + "\n")
-    out.writelines(line(row[i] for i in layout.widths) for row in cells)
-    return [name for i, name in enumerate(names) if i not in layout.widths]
-
-
-def _fit(text: str, width: int, *, to_right: bool) -> str:
-    """The text in as many cells of a terminal; a wide character takes two."""
-    cells = cell_len(text)
-    if cells > width:
-        return set_cell_size(text, width - 1) + "…"
-    blanks = " " * (width - cells)
-    return blanks + text if to_right else text + blanks
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Columns shown (by index) and their widths; tight: headings in several lines and one blank between columns."""
-
-    widths: dict[int, int]
-    tight: bool
-
-    @property
-    def gap(self) -> int:
-        return 1 if self.tight else 2
-
-
-def _layout(names: list[str], longest: list[int], whole: list[bool], keep: list[bool], width: int | None) -> _Layout:
-    """How to fit columns into `width` characters: `longest` cell of each, whether it is shown whole, and always."""
-    natural = {i: max(length, len(names[i])) for i, length in enumerate(longest)}
-    if width is None or sum(natural.values()) + 2 * (len(names) - 1) <= width:
-        return _Layout(natural, tight=False)
-    least = {
-        i: max(length if whole[i] else min(length, _ENOUGH_TEXT), *map(len, names[i].split("_")))
-        for i, length in enumerate(longest)
-    }
-    removable = [i for i in least if i >= 2 and not keep[i]]
-    while removable and sum(least.values()) + len(least) - 1 > width:
-        del least[removable.pop()]
-    over = sum(least.values()) + len(least) - 1 - width
-    while over > 0 and (texts := [i for i in least if not whole[i] and least[i] > _LEAST_TEXT]):
-        least[max(texts, key=lambda i: least[i])] -= 1  # numbers are shown whole, so the longest text gives way
-        over -= 1
-    room = width - sum(least.values()) - len(least) + 1
-    for i, least_width in least.items():  # what is left goes to the first columns that can use it
-        more = max(0, min(room, longest[i] - least_width))
-        least[i] += more
-        room -= more
-    return _Layout(least, tight=True)
 
 
 def cell(name: str, value: Any) -> str:
@@ -240,10 +163,10 @@ def _harmless(text: str) -> str:
 
 def is_number(column: Sequence[Any]) -> bool:
     """Whether all that is known in a column is a number, and something is."""
-    return _all_are(column, (int, float, Decimal))
+    return all_are(column, (int, float, Decimal))
 
 
-def _all_are(column: Sequence[Any], kinds: tuple[type, ...]) -> bool:
+def all_are(column: Sequence[Any], kinds: tuple[type, ...]) -> bool:
     """Whether all that is not NULL is of these kinds, and there is some."""
     values = [value for value in column if value is not None]
     return bool(values) and all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
-from analysis.faces.render import UNKNOWN, cell, write_table
+from analysis.faces.render import UNKNOWN, cell
+from analysis.faces.text_table import write_table
 from analysis.reports.standing import BudgetNow
 from analysis.reports.window import Window, before
 from analysis.table import Table

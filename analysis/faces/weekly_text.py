@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from analysis.faces import weekly
-from analysis.faces.render import UNKNOWN, write_table
+from analysis.faces.render import UNKNOWN
+from analysis.faces.text_table import write_table
 from analysis.faces.weekly import Fact, Week
 from analysis.table import Table
 

@@ -206,13 +206,15 @@ def _from_rows(data: Path, *, prices: bool) -> Iterator[Finding]:
 def _later_than_now(data: Path) -> Iterator[Finding]:
     """Days that are over are not opened."""
     from analysis.lake import Lake
+    from analysis.table import fetch
 
     sql = (
         "select count(*), max(started_at) from requests"
         " where date >= current_date and started_at > now() + interval 10 minutes"
     )
     # Of files that cannot be read `_files` tells.
-    (calls, last) = Lake(data, lambda message: None).ask(lambda connection: connection.execute(sql).fetchall())[0]
+    lake = Lake(data, lambda message: None, has_summaries=False)
+    ((calls, last),) = lake.ask(lambda connection: fetch(connection, sql)).rows
     if calls:
         yield Finding(
             NOTE,

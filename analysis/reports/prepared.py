@@ -8,7 +8,7 @@ from analysis.lake import Connection
 
 if TYPE_CHECKING:
     from addon.metering.overrides import PriceOverride
-    from addon.storage.record import RequestRow
+    from analysis.reports.prompt_turns import LostUsd
 
 
 def prepare(connection: Connection, name: str, most: int, own_prices: "Sequence[PriceOverride]" = ()) -> None:
@@ -22,7 +22,7 @@ def _prompt_cache(connection: Connection, most: int, own_prices: "Sequence[Price
     from analysis.reports import prompt_cache
 
     @cache
-    def priced() -> "Callable[[RequestRow, int], float | None]":
+    def priced() -> "LostUsd":
         """Only where a session lost something: prices take half a second to import."""
         from addon.metering.price import PriceList
         from analysis.reports.prompt_losses import lost_usd

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from analysis.faces.render import cell, usd, write_csv, write_json, write_table
+from analysis.faces.render import cell, usd, write_csv, write_json
+from analysis.faces.text_table import write_table
 from analysis.table import Table
 
 AT = datetime(2026, 11, 20, 1, 2, 3, 456000, tzinfo=UTC).replace(tzinfo=None)  # as DuckDB gives it
