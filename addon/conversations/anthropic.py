@@ -80,7 +80,7 @@ def _part(block: Json, *, within_result: bool = False) -> Part:
         case "tool_use":
             return tool_call(at(block, "id"), at(block, "name"), at(block, "input"))
         case "tool_result" if not within_result:
-            return tool_result(at(block, "tool_use_id"), _result(at(block, "content")), is_error=at(block, "is_error"))
+            return tool_result(at(block, "tool_use_id"), result(at(block, "content")), is_error=at(block, "is_error"))
         case "server_tool_use" | "mcp_tool_use":
             server = at(block, "server_name")
             return server_tool_call(kind, at(block, "id"), at(block, "name"), at(block, "input"), server=server)
@@ -98,7 +98,8 @@ def _part(block: Json, *, within_result: bool = False) -> Part:
     return odd(block)
 
 
-def _result(content: Json) -> Json:
+def result(content: Json) -> Json:
+    """Of a tool: a text, or blocks."""
     if isinstance(content, str):
         return content
     return result_of([_part(block, within_result=True) for block in items(content)])
@@ -108,8 +109,8 @@ def _server_result(kind: str, block: Json) -> Part:
     """Of `web_search_tool_result`, `mcp_tool_result`, ...: a list of blocks, or an object of the tool's own."""
     content = at(block, "content")
     is_content = isinstance(content, list) and all(at(one, "type") in ("text", "image") for one in content)
-    result = _result(content) if is_content else content
-    return server_tool_result(kind, at(block, "tool_use_id"), result, is_error=at(block, "is_error"))
+    found = result(content) if is_content else content
+    return server_tool_result(kind, at(block, "tool_use_id"), found, is_error=at(block, "is_error"))
 
 
 def _source(modality: str, source: Json, **more: Json) -> Part | None:

@@ -10,6 +10,7 @@ from typing import Final
 from addon.conversations import (
     ai_sdk,
     anthropic,
+    anthropic_sessions,
     bedrock,
     bedrock_agents,
     cohere,
@@ -24,11 +25,15 @@ from addon.conversations import (
     nova_sonic,
     ocr,
     ollama,
+    openai_agents,
     openai_chat,
     openai_live,
     openai_realtime,
     openai_responses,
     openai_runs,
+    openai_translations,
+    search,
+    writer,
 )
 from addon.conversations.model import Dialect
 from addon.providers.fields import at, items, string
@@ -38,7 +43,7 @@ from addon.providers.model import Json
 SILENT: Final = frozenset(
     {
         *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "update_cache"),
-        *("web_search", "score", "pooling", "web_reader", "agent_session", "storage_search"),
+        *("score", "pooling", "storage_search"),
     }
 )
 _BY_NAME: Final = {
@@ -60,7 +65,9 @@ _BY_NAME: Final = {
     "live": openai_live.DIALECT,
     "create_cache": gemini.DIALECT,
     "assistant_run": openai_runs.DIALECT,
-    **dict.fromkeys(("ocr", "document_parsing"), ocr.DIALECT),
+    "agent_session": anthropic_sessions.DIALECT,
+    "web_search": search.DIALECT,
+    **dict.fromkeys(("ocr", "document_parsing", "web_reader"), ocr.DIALECT),
     **dict.fromkeys(
         (
             *("embeddings", "moderation", "speech", "transcription", "translation", "video_generation"),
@@ -71,7 +78,9 @@ _BY_NAME: Final = {
 }
 _BY_PATH: Final = (
     (re.compile(r".*/invoke-with-bidirectional-stream"), nova_sonic.DIALECT),
-    (re.compile(r".*/realtime/translations/?"), openai_live.DIALECT),
+    (re.compile(r".*/realtime/translations/?"), openai_translations.DIALECT),
+    (re.compile(r".*/agents/sessions(?:/[^/]+/events)?/?"), openai_agents.DIALECT),
+    (re.compile(r"/v1/(?:graphs/question|tools/web-search|vision|translation)/?"), writer.DIALECT),
     (re.compile(r".*/audio/transcriptions/realtime/?"), media.DIALECT),
     (re.compile(r".*/realtime/?"), openai_realtime.DIALECT),
     (re.compile(r".*\.BidiGenerateContent\w*|.*/BidiGenerateContent\w*"), gemini.LIVE),

@@ -38,17 +38,22 @@ class Conversation:
     mcp_servers: tuple[str, ...] = ()
 
 
+def _nothing_heard(_body: Json) -> list[Message]:
+    return []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """How one API says things. The functions are pure and leave out what they cannot read.
 
     `answer` is given the body of an answer; of a stream, what `assemble` makes of its events: the body that the same
-    answer would have had in one piece.
+    answer would have had in one piece. `heard` is given the same: what the caller said, where the answer alone tells it.
     """
 
     prompt: Callable[[Json], Prompt]
     answer: Callable[[Json], list[Message]]
     assemble: Callable[[Iterable[Event]], Json]
+    heard: Callable[[Json], list[Message]] = _nothing_heard
 
 
 DEEPEST: Final = 200  # orjson writes at most 254 levels, and reads 1,024

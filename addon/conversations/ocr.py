@@ -1,7 +1,7 @@
-"""Documents that are read: a file in, the words of its pages out, in Markdown.
+"""Documents and pages of the web that are read: a file or an address in, the words of its pages out, in Markdown.
 
-Mistral (also at Azure and Vertex): https://docs.mistral.ai/api/endpoint/ocr; Z.ai's layout parsing: zai-sdk 0.2.3,
-types/ocr; Cohere's parse: cohere 7.3.1, types/parse_response.py.
+Mistral (also at Azure and Vertex): https://docs.mistral.ai/api/endpoint/ocr; Z.ai: zai-sdk 0.2.3, types/ocr, file_parser
+and web_reader; Cohere's parse: cohere 7.3.1, types/parse_response.py; Writer's: writer-sdk 3.0, types/tool_parse_pdf_response.py.
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,8 @@ def prompt(request: Json) -> Prompt:
         *_document(told, "image_url", "image"),
         *_uploaded(told),
         *_zai_file(at(request, "file")),
+        *_zai_file(at(request, "url")),
+        *_sent(request),
         *texts(at(request, "document_annotation_prompt")),
     ]
     return Prompt(messages=(message("user", said),) if said else ())
@@ -30,6 +32,8 @@ def read_answer(body: Json) -> list[Message]:
     """Each page a part; the pictures in it, where they were asked for; what was noted of the whole, as JSON text."""
     said = [part for page in items(at(body, "pages")) for part in _page(page)]
     said += texts(at(body, "md_results")) + texts(at(body, "document_annotation"))
+    said += texts(at(body, "content")) + texts(at(body, "reader_result", "content"))
+    said += [part for line in items(at(body, "words_result")) for part in texts(at(line, "words"))]
     return answer(said, at(body, "finish_reason"))
 
 
@@ -55,6 +59,14 @@ def _zai_file(told: Json) -> list[Part]:
         return []
     is_address = given.startswith(("data:", "http://", "https://"))
     return [uri("document", given) if is_address else blob("document", None, given)]
+
+
+def _sent(request: Json) -> list[Part]:
+    """Files of a form: see read.py."""
+    return [
+        blob(at(one, "modality"), at(one, "mime_type"), at(one, "content"), name=at(one, "name"))
+        for one in items(at(request, "files"))
+    ]
 
 
 def _page(page: Json) -> list[Part]:

@@ -55,7 +55,7 @@ def system_parts(instructions: Json) -> list[Part]:
 
 
 def input_messages(given: Iterable[Json]) -> list[Message]:
-    return grouped((_role(item), _item_parts(item)) for item in given if item is not None)
+    return grouped((item_role(item), _item_parts(item)) for item in given if item is not None)
 
 
 def read_answer(body: Json) -> list[Message]:
@@ -90,7 +90,7 @@ def assemble(events: Iterable[Event]) -> Json:
     return {**known, "output": items(known.get("output")) or output.whole()}
 
 
-def _role(item: Json) -> str:
+def item_role(item: Json) -> str:
     kind = string(at(item, "type")) or "message"
     if kind == "message":
         return string(at(item, "role")) or "user"

@@ -7,7 +7,7 @@ bodies have.
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from addon.conversations.dialects import SILENT, dialect_of
@@ -90,7 +90,11 @@ def conversation(said: Said) -> Conversation | None:
     if dialect is None:
         return None
     prompt = Prompt(messages=tuple(_unreadable("user", asked))) if request is None else dialect.prompt(request)
-    return _conversation(prompt, _answer(said, dialect, response, framing, told, whole))
+    if told:
+        whole = dialect.assemble(told)
+    heard = tuple(dialect.heard(whole))
+    prompt = replace(prompt, messages=(*prompt.messages, *heard)) if heard else prompt
+    return _conversation(prompt, _answer(said, dialect, response, framing, whole))
 
 
 def _conversation(prompt: Prompt, messages: list[Message]) -> Conversation | None:
@@ -174,11 +178,8 @@ def _events(framing: Framing, body: bytes) -> list[Event]:
     return [event if told is None else Event(event=None, data=told.decode("utf-8", "replace")) for event, told in inner]
 
 
-def _answer(
-    said: Said, dialect: Dialect, response: _Body, framing: Framing, told: list[Event], whole: Json
-) -> list[Message]:
-    if told:
-        return dialect.answer(dialect.assemble(told))
+def _answer(said: Said, dialect: Dialect, response: _Body, framing: Framing, whole: Json) -> list[Message]:
+    """`whole`: the body, or what was made of the events of a stream."""
     if whole is None and response.content and said.operation_name in _TRANSCRIPTS:
         return dialect.answer(response.content.decode("utf-8", "replace"))  # `response_format`: text, srt, vtt
     if framing is BINARY or (whole is None and response.content and said.operation_name == "speech"):

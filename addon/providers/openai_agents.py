@@ -11,7 +11,7 @@ from functools import reduce
 from typing import Final
 
 from addon.providers import openai_usage
-from addon.providers.fields import at, error_type, json_of, string
+from addon.providers.fields import at, count, error_type, json_of, string, words
 from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.shares import added
@@ -29,20 +29,36 @@ def read_session(body: Json) -> Reading:
     )
 
 
+def said_by_item(told: Iterable[Json]) -> dict[str, str]:
+    """The agent's words by the item that has them, in the order of their first: in pieces, and once more at its end. A caller
+    that joins late sees the end alone."""
+    said: dict[str, dict[int, list[str]]] = {}  # by item, then by the index of its content
+    for one in told:
+        item = at(one, "item")
+        match string(at(one, "type")):
+            case "agent.session.turn.output_text.delta":
+                blocks = said.setdefault(string(at(one, "item_id")) or "", {})
+                blocks.setdefault(count(at(one, "content_index")) or 0, []).append(string(at(one, "delta")) or "")
+            case "agent.session.turn.item.done" if at(item, "type") == "message" and at(item, "role") == "assistant":
+                said[string(at(item, "id")) or ""] = {0: [words(at(item, "content"))]}
+    whole = {
+        name: "\n".join(filter(None, ("".join(blocks[index]) for index in sorted(blocks))))
+        for name, blocks in said.items()
+    }
+    return {name: spoken for name, spoken in whole.items() if spoken}
+
+
 def read_stream(events: Iterable[Event]) -> Reading:
     told = [json_of(event) for event in events]
     session = next((at(one, "session") for one in told if isinstance(at(one, "session"), dict)), None)
     used: dict[str, Json] = {}
     reasons: dict[str, str] = {}
-    said: list[str] = []
     failure: str | None = None
     units: dict[str, Decimal | None] = {}
     for one in told:
         kind = string(at(one, "type")) or ""
         turn = string(at(one, "turn", "id")) or string(at(one, "turn_id")) or ""
-        if kind == f"{_TURN}output_text.delta":
-            said.append(string(at(one, "delta")) or "")
-        elif kind.startswith(_TURN) and kind.removeprefix(_TURN) in _ENDS:
+        if kind.startswith(_TURN) and kind.removeprefix(_TURN) in _ENDS:
             used[turn] = at(one, "usage") or at(one, "turn", "usage")
             reasons[turn] = kind.removeprefix(_TURN)
             failure = string(at(one, "turn", "error", "code")) or failure
@@ -64,7 +80,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
         units=units,
         price_factors={"service_tier": tier} if tier and counts else {},
         charged_once=f"turns {' '.join(used)}" if counts else None,
-        text="".join(said) or None,
+        text="\n".join(said_by_item(told).values()) or None,
         error_type=failure,
     )
 

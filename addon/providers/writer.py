@@ -35,19 +35,28 @@ def read_application_stream(events: Iterable[Event]) -> Reading:
     )
 
 
+def said_in(body: Json) -> str:
+    """Of a question and a search `answer`, of a picture and a translation `data`, of a file `content`."""
+    return next((words for key in ("answer", "data", "content") if (words := string(at(body, key)))), "")
+
+
+def said_in_stream(chunks: Iterable[Json]) -> str:
+    """Of a question: each chunk has a piece of the `answer`, at its top or in `data`."""
+    return "".join(string(at(chunk, "answer")) or string(at(chunk, "data", "answer")) or "" for chunk in chunks)
+
+
 def read_tool(body: Json) -> Reading:
     """What a tool gave: https://dev.writer.com/api-reference/tool-api and .../translation-api. It has a fee by its use, which no
     answer states."""
     failure = error_type(body)
-    words = (string(at(body, key)) for key in ("answer", "data", "content"))
-    return Reading(units=one_request(failure), text=next(filter(None, words), None), error_type=failure)
+    return Reading(units=one_request(failure), text=said_in(body) or None, error_type=failure)
 
 
 def read_question_stream(events: Iterable[Event]) -> Reading:
     chunks = [json_of(event) for event in events]
-    said = [string(at(chunk, "answer")) or string(at(chunk, "data", "answer")) or "" for chunk in chunks]
+    said = said_in_stream(chunks)
     failure = stream_failure(chunks)
-    return Reading(units=one_request(None if any(said) else failure), text="".join(said) or None, error_type=failure)
+    return Reading(units=one_request(None if said else failure), text=said or None, error_type=failure)
 
 
 _CHAT: Final = openai_shaped.operations("/v1", "chat", read_usage=openai_usage.usage, asks_usage=False)[0]

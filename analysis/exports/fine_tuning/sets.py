@@ -36,6 +36,9 @@ CONTINUED: Final = "the beginning of a longer conversation that is taken"
 _SILENT: Final = sorted(
     {
         *SILENT,
+        "agent_session",
+        "web_search",
+        "web_reader",
         "embeddings",
         "moderation",
         "speech",
