@@ -1,14 +1,9 @@
 """The program `heliograph`: Ctrl-C ends it from its first line to its last, without a traceback."""
 
-import signal
+import signal  # and as little else as can be: Ctrl-C before `main` begins is a traceback
 import sys
-from threading import Timer, get_ident
-from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
-
-_SOON_S: Final = 0.01
+_SOON_S = 0.01
 
 
 def main() -> None:
@@ -28,12 +23,14 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # all has ended; Python itself ends with tracebacks
 
 
-def _interrupt_again(dropped: "UnraisableHookArgs", /) -> None:
+def _interrupt_again(dropped: "sys.UnraisableHookArgs", /) -> None:
     """Python has dropped an exception that was raised within a callback, such as the garbage collector's or one that each import
     has. Where it was Ctrl-C, it comes again."""
     if not issubclass(dropped.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(dropped)
         return
+    from threading import Timer, get_ident
+
     again = Timer(_SOON_S, signal.pthread_kill, (get_ident(), signal.SIGINT))  # not now: it would be dropped again
     again.daemon = True
     again.start()
