@@ -27,6 +27,7 @@ from analysis.bucket import SCHEME, Bucket, bucket_of
 from analysis.lake_files import damaged, damaged_summaries, irregular, older_files, unreadable
 from analysis.quoting import literal
 from analysis.shared_views import SharedViews, share
+from analysis.summary_views import SummaryViews, offer, offered
 from analysis.view_text import (
     by_what_they_lack,
     file_list,
@@ -38,6 +39,7 @@ from analysis.view_text import (
     rows_of,
     settled_rows,
     size,
+    summary_columns,
     summary_views,
     views,
 )
@@ -113,7 +115,6 @@ class Lake:
             (listings, summaries), known = self._recent() if attempt == 1 else self._list(), self._older
             files = [file for listing in listings.values() for file in (*listing.settled, *listing.parquet)]
             self._had_calls = listings["requests"].has_rows
-            parts = [part for path in summaries.values() for part in summary.parts(path)]
             longest = [longest_line(listing) for listing in listings.values()]
             try:
                 with (
@@ -126,6 +127,7 @@ class Lake:
                 if stopped := message_views.python_error(error):
                     raise stopped from error
                 self._raise_trouble(error)
+                parts = [part for path in summaries.values() for part in summary.parts(path)]
                 # Decided by looking at the files, not by the words of the message: those change with each DuckDB.
                 vanished = any(not file.exists() for file in (*files, *parts))
                 grown = longest != [longest_line(listing) for listing in listings.values()]
@@ -167,6 +169,8 @@ class Lake:
                 self._kept = (files, older, summaries), connection, SharedViews()
             cursor = self._kept[1].cursor()
             share(cursor, self._kept[2])
+            if of_summaries := offered(self._kept[1]):
+                offer(cursor, of_summaries)
             return cursor
 
     def files(self) -> dict[str, Listing]:
@@ -245,6 +249,8 @@ class Lake:
 
     def _good(self, summaries: Mapping[Path, Path]) -> Mapping[Path, Path]:
         """Those that can be read."""
+        if not self._named:
+            return summaries
         return {file: path for file, path in summaries.items() if self._named.isdisjoint(summary.parts(path))}
 
     def _name(self, files: Iterable[tuple[Path, str]]) -> None:
@@ -329,7 +335,8 @@ def _connect(
             rows[table] = _hold(connection, table, listings[table], older)
         connection.execute(views(rows, has_changes=has_changes, held=held))
         if summaries:
-            connection.execute(summary_views(listings["requests"], older, summaries, has_changes=has_changes))
+            made_when_asked = summary_views(listings["requests"], older, summaries)
+            offer(connection, SummaryViews(summary_columns(has_changes=has_changes), made_when_asked))
         _confine(connection, data)
     except BaseException:
         connection.close()

@@ -156,8 +156,8 @@ def damaged_summaries(summaries: Collection[Path]) -> list[tuple[Path, str]]:
     found: list[tuple[Path, str]] = []
     with _opened(summaries) as connection:
         for whole in summaries:
-            for _, beside, columns in SUMMARY_KINDS:
-                file = beside(whole)
+            for _, suffix, columns in SUMMARY_KINDS:
+                file = whole.with_suffix(suffix)
                 names = ", ".join(f'"{name}"' for name in columns)
                 sql = f"select bit_xor(hash({names})) from read_parquet({file_list([file])})"
                 if why := _why_damaged(connection, file, sql):

@@ -1,6 +1,8 @@
 """The SQL text of the views: over which files, with which columns. Reads sizes of files, and nothing else of them."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,16 +28,17 @@ left join (
 # No line is longer than its file; a body is at most 16 MiB, but escaped as JSON it may grow sixfold, and a row holds three.
 LEAST_LINE_BYTES, LONGEST_LINE_BYTES = 16 * 2**20, 512 * 2**20  # the first is DuckDB's own choice
 
+_IN_PATTERNS: Final = re.compile(r"[*?\[]")
 
-# Each kind of summary: its view, its file beside the whole one, its columns.
-SUMMARY_KINDS: Final[Sequence[tuple[str, Callable[[Path], Path], Sequence[str]]]] = (
-    ("lake_summaries", lambda whole: whole, summary.COLUMNS),
-    ("lake_brief", summary.brief_of, summary.BRIEF_COLUMNS),
-    ("lake_hits", summary.hits_of, summary.HITS_COLUMNS),
-    ("lake_retried", summary.retried_of, summary.RETRIED_COLUMNS),
-    ("lake_times", summary.times_of, summary.TIMES_COLUMNS),
-    ("lake_sessions", summary.sessions_of, summary_by_day.SESSIONS_COLUMNS),
-    ("lake_day_times", summary.day_times_of, summary.TIMES_COLUMNS),
+# Each kind of summary: its view, how the names of its files end, its columns.
+SUMMARY_KINDS: Final[Sequence[tuple[str, str, Sequence[str]]]] = (
+    ("lake_summaries", summary.WHOLE, summary.COLUMNS),
+    ("lake_brief", summary.BRIEF, summary.BRIEF_COLUMNS),
+    ("lake_hits", summary.HITS, summary.HITS_COLUMNS),
+    ("lake_retried", summary.RETRIED, summary.RETRIED_COLUMNS),
+    ("lake_times", summary.TIMES, summary.TIMES_COLUMNS),
+    ("lake_sessions", summary.SESSIONS, summary_by_day.SESSIONS_COLUMNS),
+    ("lake_day_times", summary.DAY_TIMES, summary.TIMES_COLUMNS),
 )
 
 
@@ -57,10 +60,16 @@ def views(rows: Mapping[str, str], *, has_changes: bool, held: Collection[str] =
     return "\n\n".join([*views, GROUPED_VIEWS])
 
 
+def summary_columns(*, has_changes: bool) -> frozenset[str]:
+    """What the summaries can be asked for: a property that was set after the call is not in the summary of its file."""
+    return frozenset(summary.COLUMNS) - ({"properties"} if has_changes else set())
+
+
 def summary_views(
-    calls: Listing, older: Mapping[Path, frozenset[str]], summaries: Mapping[Path, Path], *, has_changes: bool
-) -> str:
-    """What `calls_summed` (reports/summed.py) is made of: the summaries, the calls of their files, and all other calls."""
+    calls: Listing, older: Mapping[Path, frozenset[str]], summaries: Mapping[Path, Path]
+) -> dict[str, Callable[[], str]]:
+    """What `calls_summed` (reports/summed.py) is made of: the summaries, the calls of their files, and all other calls. By name
+    what gives the SQL: each is as long as a list of all files."""
 
     def rows(parquet: Iterable[Path], settled: Iterable[Path]) -> str:
         files = list(parquet)
@@ -69,23 +78,20 @@ def summary_views(
             "requests", new, file_list(settled), by_what_they_lack(files, older), longest_line=longest_line(calls)
         )
 
-    # A property that was set after the call is not in the summary of its file.
-    known = [name for name in summary.COLUMNS if not (has_changes and name == "properties")]
-    of_kinds = "\n".join(
-        f"create or replace view {name} as {_summary_rows(columns, [beside(whole) for whole in summaries.values()])};"
-        for name, beside, columns in SUMMARY_KINDS
-    )
     others = [file for file in calls.parquet if file not in summaries]
-    return f"""
-create or replace macro lake_summary_columns() as [{", ".join(map(literal, known))}];
-{of_kinds}
-create or replace view lake_summarised as {rows(summaries, [])};
-create or replace view lake_not_summarised as {rows(others, calls.settled)};"""
+    return {
+        **{
+            name: partial(_summary_rows, columns, summaries.values(), suffix) for name, suffix, columns in SUMMARY_KINDS
+        },
+        "lake_summarised": partial(rows, summaries, []),
+        "lake_not_summarised": partial(rows, others, calls.settled),
+    }
 
 
-def _summary_rows(columns: Iterable[str], paths: Sequence[Path]) -> str:
-    files = file_list(paths) or "[]"
-    hive = files.count("=") == len(paths)  # as in `parquet_rows`
+def _summary_rows(columns: Iterable[str], wholes: Collection[Path], suffix: str) -> str:
+    """`suffix`: of the files of a kind."""
+    files = _list_of(f"{str(whole).removesuffix(summary.WHOLE)}{suffix}" for whole in wholes) or "[]"
+    hive = files.count("=") == len(wholes)  # as in `parquet_rows`
     date = "date" if hive else "cast(started_at as date) as date"
     options = "hive_partitioning = true, hive_types = {'date': DATE}" if hive else "hive_partitioning = false"
     return f"select {', '.join(columns)}, {date} from read_parquet({files}, {options})"
@@ -165,7 +171,11 @@ def _names(table: str) -> str:
 
 
 def file_list(files: Iterable[Path]) -> str | None:
-    quoted = [literal(pattern(file)) for file in files]
+    return _list_of(map(str, files))
+
+
+def _list_of(paths: Iterable[str]) -> str | None:
+    quoted = [literal(_matching_itself(path)) for path in paths]
     return f"[{', '.join(quoted)}]" if quoted else None
 
 
@@ -181,7 +191,11 @@ def globs(data: Path, table: str) -> tuple[str, str, str]:
 
 def pattern(path: Path) -> str:
     """The path as a pattern that matches only itself."""
-    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+    return _matching_itself(str(path))
+
+
+def _matching_itself(path: str) -> str:
+    return _IN_PATTERNS.sub(r"[\g<0>]", path)
 
 
 def longest_line(listing: Listing) -> int:

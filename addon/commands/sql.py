@@ -73,7 +73,7 @@ def sql(
 
     from analysis.column_hints import with_hint
     from analysis.lake import Lake, view_definitions
-    from analysis.message_views import python_error
+    from analysis.message_views import may_use, python_error
     from analysis.process_memory import limit_data
     from analysis.reports.scope import OF_THE_SQL, Scope, named_in, open_scope, printed_views
     from analysis.reports.window import parse_window
@@ -91,7 +91,8 @@ def sql(
     text = sys.stdin.read() if statement == "-" else statement
     settle(data, config)
     limit_data(MOST_SQL_BYTES)
-    asked_views = named_in(text.lower())
+    # `calls` is among the views that a statement lists.
+    asked_views = named_in(text.lower()) | ({"calls"} if may_use(text) else set())
     lake = Lake(data, warn, memory=SQL_MEMORY, has_summaries=not asked_views <= {"calls", "calls_before"})
 
     window = parse_window(None, None, datetime.now(UTC))

@@ -84,7 +84,7 @@ class Site:
         question: Callable[[Connection], T],
         property_names: Sequence[str] = (),
         *,
-        views: Collection[str] = ("calls_summed",),
+        views: Collection[str] = ("calls", "calls_summed"),
         reads_before: bool = False,
         groups: Sequence[str] | None = None,
     ) -> T:

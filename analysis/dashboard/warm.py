@@ -48,5 +48,5 @@ def _import() -> None:
 
 def _question(connection: Connection) -> None:
     window = parse_window(_WINDOW, None, datetime.now(UTC), UTC_ZONE)
-    open_scope(connection, Scope(window), ["calls_summed"])
+    open_scope(connection, Scope(window), ["calls", "calls_summed"])
     run(connection, "overview_totals")

@@ -29,7 +29,7 @@ def _lines(connection: Connection, ids: list[str], began_at: datetime, took_s: f
         " and request_id in (select unnest($ids))",
         {"ids": ids, "began_at": began_at},
     )
-    open_scope(connection, Scope(Window(began_at)), ["calls_summed"])
+    open_scope(connection, Scope(Window(began_at)), ["calls", "calls_summed"])
     total = totals(connection)
     first, *others = footer(total, unpriced_in(connection, total))
     noun = "token" if total.input_tokens == 1 else "tokens"

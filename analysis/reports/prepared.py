@@ -43,7 +43,13 @@ def is_of_bodies(name: str) -> bool:
     return name in _TABLES
 
 
+def views_of_tables(name: str) -> frozenset[str]:
+    """The views of a scope that the tables of a report are made of."""
+    return _VIEWS.get(name, frozenset())
+
+
 _TABLES: Final[Mapping[str, Callable[[Connection, int, "Sequence[PriceOverride]"], None]]] = {
     "prompt-cache": _prompt_cache,
     "tools": _tools,
 }
+_VIEWS: Final = {"prompt-cache": frozenset({"calls", "calls_by_session"}), "tools": frozenset({"calls"})}

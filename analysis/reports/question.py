@@ -47,9 +47,12 @@ class Question:
     @property
     def views(self) -> frozenset[str]:
         """The views of its scope that it and the lines under it ask; a person's file may name any in any way."""
-        from analysis.reports.scope import VIEWS, named_in
+        from analysis.reports.prepared import views_of_tables
+        from analysis.reports.scope import VIEWS, asked_by
 
-        return frozenset(VIEWS) if self.report.file else named_in(self.report.sql) | {"calls_in_brief"}
+        if self.report.file:
+            return frozenset(VIEWS)
+        return asked_by(self.report.sql) | views_of_tables(self.report.name) | {"calls_in_brief"}
 
     @property
     def is_checked(self) -> bool:

@@ -32,8 +32,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import duckdb
-
 from addon.storage.summary import (
     BRIEF_COLUMNS,
     COLUMNS,
@@ -64,6 +62,7 @@ from analysis.reports.summary_rows import (
 )
 from analysis.reports.window import Window
 from analysis.shared_views import Made
+from analysis.summary_views import make_those_in
 
 PERCENTILES: Final = (0.5, 0.95, 0.99)
 _TIMED_PERCENTILES: Final = "timed_percentiles(ms, place, total)"
@@ -223,6 +222,7 @@ union all by name
 def _any_unfound(connection: Connection, begin: datetime, end: datetime) -> bool:
     """Whether a summary of these days has a hit whose call was not found. Asked by day: of most files nothing is then read."""
     sql = f"select 1 from lake_summaries where {summary_rows.on_days(begin, end)} and unfound_count > 0 limit 1"
+    make_those_in(connection, sql)
     return bool(connection.execute(sql).fetchall())
 
 
@@ -279,15 +279,6 @@ def retried_view_of_calls() -> Made:
 
 def _brief_rows(window: Window, where: Condition | None) -> str:
     return summary_rows.rows(BRIEF, window, names_of(BRIEF, window), where)
-
-
-def columns(connection: Connection) -> frozenset[str]:
-    """The columns that the summaries of this connection's lake can be asked for; none where there are no summaries."""
-    try:
-        ((found,),) = connection.execute("select lake_summary_columns()").fetchall()
-    except duckdb.CatalogException:
-        return frozenset()
-    return frozenset(found)
 
 
 def can_answer(window: Window, groups: tuple[str, ...], where: Condition | None, has: frozenset[str]) -> bool:

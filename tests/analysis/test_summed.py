@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,6 @@ from addon.storage.folders import Folders
 from addon.storage.record import PropertyChangeRow, RequestRow
 from analysis.dashboard.pages import run
 from analysis.lake import Connection, Lake
-from analysis.reports import summed
 from analysis.reports.asking import answer
 from analysis.reports.question import Question
 from analysis.reports.reading import read_question
@@ -24,6 +24,7 @@ from analysis.reports.report import REPORTS, load, load_internal
 from analysis.reports.scope import Scope, open_scope, set_variables, words_of
 from analysis.reports.unpriced import told_under
 from analysis.reports.zone import zone_of
+from analysis.summary_views import columns_of
 from analysis.table import fetch
 from tests.analysis.writing import FIRST_DAY, made_up_rows, settle, tell, to_parquet
 
@@ -74,8 +75,10 @@ def ask(data: Path, question: Question) -> tuple[object, object, bool]:
 
     def asked(connection: Connection) -> tuple[object, object, bool]:
         table = answer(connection, question)
-        ((sql,),) = connection.execute("select sql from duckdb_views() where view_name = 'calls_summed'").fetchall()
-        return table, told_under(connection), _of_summaries(sql)
+        views = connection.execute(
+            "select sql from duckdb_views() where view_name in ('calls_summed', 'calls_by_session')"
+        ).fetchall()
+        return table, told_under(connection), any(_of_summaries(sql) for (sql,) in views)
 
     return Lake(data).ask(asked)
 
@@ -565,7 +568,25 @@ def test_a_summary_goes_with_its_file(tmp_path: Path) -> None:
 
 
 def test_the_columns_of_summaries_can_be_asked_for(lake: Path) -> None:
-    assert Lake(lake).ask(summed.columns) == frozenset(summary.COLUMNS)
+    assert Lake(lake).ask(columns_of) == frozenset(summary.COLUMNS)
+
+
+def test_views_over_summaries_are_made_when_they_are_asked_and_once_for_all_threads(lake: Path) -> None:
+    question = asked("models", since="2026-11-19", until="2026-11-21")
+
+    def models(of: Lake) -> list[dict[str, Any]]:
+        return of.ask(lambda connection: list(answer(connection, question).records()))
+
+    def made(connection: Connection) -> set[str]:
+        views = connection.execute("select view_name from duckdb_views() where view_name like 'lake%'").fetchall()
+        return {name for (name,) in views}
+
+    kept = Lake(lake, keeps=True)
+    assert kept.ask(made) == set()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: models(kept), range(12)))
+    assert answers == [models(Lake(lake))] * 12
+    assert kept.ask(made) == {"lake_brief", "lake_not_summarised"}
 
 
 @pytest.mark.parametrize(
