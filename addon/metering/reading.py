@@ -180,9 +180,11 @@ def settle_usage(
     """The tokens of a call and their source: `provider`, `estimated`, or nobody (None, None).
 
     Only a stream is ever estimated: one that states no usage, or ended before its last word. Then the input is what was
-    stated or else counted, the output the larger of the two. Nothing is estimated of an answer that never began, or
-    where the provider's own numbers are there and we cannot read them.
+    stated or else counted, the output the larger of the two. Nothing is estimated of an answer that never began, of work
+    that goes on without its caller, or where the provider's own numbers are there and we cannot read them.
     """
+    if reading.goes_on:
+        return None, None
     if says_nothing(reading):
         reading = replace(reading, usage=None, usage_raw=None)
     # A reason to stop and a usage are an answer's last words, also if the terminal event was lost on the way. After an

@@ -12,6 +12,7 @@ from addon.providers import anthropic_usage
 from addon.providers.fields import at, count, error_type, json_of, string, words
 from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Reading
+from addon.providers.polled import under_way
 from addon.providers.shares import added
 
 _SPENT: Final = {"span.model_request_end": "model_usage", "span.outcome_evaluation_end": "usage"}
@@ -51,7 +52,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
         elif kind in ("session.error", "error"):
             failure = error_type(data) or string(at(data, "error", "type")) or "error"
     counts = [found for raw in spent.values() if (found := anthropic_usage.usage(raw))]
-    return Reading(
+    reading = Reading(
         finish_reasons=tuple(reasons),
         usage=reduce(added, counts) if counts else None,
         usage_raw={"requests": spent} if spent else None,
@@ -59,6 +60,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
         text="\n".join(filter(None, said)) or None,
         error_type=failure,
     )
+    return reading if counts else under_way(reading)
 
 
 def _told(event: Event) -> Json:

@@ -13,7 +13,7 @@ from addon.providers import anthropic_shaped, openai_shaped, openai_usage
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_realtime import realtime
-from addon.providers.polled import charged_by_path
+from addon.providers.polled import charged_by_path, under_way
 from addon.providers.shares import added, by_model, share_units
 
 # Prices of hosts in China are in yuan. https://www.alibabacloud.com/help/en/model-studio/regions
@@ -152,7 +152,7 @@ def _units(raw: Json, failure: str | None) -> dict[str, Decimal | None]:
 def with_task(reading: Reading, asked: Asked) -> Reading:
     """A task costs nothing when it is started: its result says what it used."""
     if asked.path.endswith("-synthesis") and not reading.usage_raw and not reading.error_type:
-        return replace(reading, is_free=True)
+        return under_way(reading)
     return reading
 
 
@@ -161,7 +161,7 @@ def read_task(body: Json) -> Reading:
     reading = read_native(body)
     if at(body, "output", "task_status") == "SUCCEEDED" or reading.error_type:
         return reading
-    return replace(reading, is_free=True)
+    return under_way(reading)
 
 
 def prompt(request: Json) -> str:

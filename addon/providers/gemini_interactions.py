@@ -11,8 +11,10 @@ from typing import Final
 from addon.providers.fields import at, count, dumped, error_type, items, json_of, prompt_of, string
 from addon.providers.gemini_usage import MODALITIES, Units, is_billed_per_prompt, service_tier
 from addon.providers.model import Event, Json, Operation, Reading, Terminal, Usage
+from addon.providers.polled import under_way
 
 # `interaction.complete` is what the first revisions of the API called it.
+UNDER_WAY: Final = ("in_progress", "queued")
 TERMINAL: Final = Terminal(
     anywhere=rb'"event_type"\s*:\s*"interaction\.completed?"',
     line_start=rb"(?:event: ?interaction\.completed?\b|data: ?\[DONE\])",
@@ -48,7 +50,8 @@ def read_json(body: Json) -> Reading:
     contents = [content for step in items(at(body, "steps")) for content in items(at(step, "content"))]
     contents += items(at(body, "outputs"))
     said = "".join(string(at(content, "text")) or "" for content in contents)
-    return _reading(body, said or string(at(body, "output_text")) or "", "", None)
+    reading = _reading(body, said or string(at(body, "output_text")) or "", "", None)
+    return under_way(reading) if at(body, "status") in UNDER_WAY and not reading.usage_raw else reading
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
@@ -87,7 +90,7 @@ def prompt(request: Json) -> str:
 def read_retrieved(body: Json) -> Reading:
     """An interaction that is fetched; one that has not finished costs nothing yet."""
     reading = read_json(body)
-    return reading if reading.usage_raw or reading.finish_reasons else replace(reading, is_free=True)
+    return reading if reading.usage_raw or reading.finish_reasons else under_way(reading, is_look=True)
 
 
 def read_decisions(body: Json) -> Reading:
@@ -121,7 +124,7 @@ def _reading(body: Json, said: str, other: str, failure: str | None) -> Reading:
     return Reading(
         response_model=model,
         response_id=name,
-        finish_reasons=(status,) if status and status not in ("in_progress", "queued") else (),
+        finish_reasons=(status,) if status and status not in UNDER_WAY else (),
         usage=usage(raw),
         usage_raw=raw,
         units=_units(raw, model),

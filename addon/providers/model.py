@@ -52,6 +52,8 @@ class Reading:
     stated_cost_usd: Decimal | None = None  # by the provider, with what it bills elsewhere added
     # Known to cost nothing itself: a look at a call that is billed elsewhere, a file that is not the results of a batch.
     is_free: bool = False
+    # The work goes on after its call, and a later call may tell what it used (polled.py): nothing is estimated.
+    goes_on: bool = False
     # Not charged by the provider's own rule, though it states what was used: a refusal before any output.
     is_unbilled: bool = False
     paid_by_plan: bool = False  # by capacity that was bought before: the call has no cost of its own

@@ -14,6 +14,7 @@ from addon.providers import openai_usage
 from addon.providers.fields import at, count, error_type, json_of, string, words
 from addon.providers.framing.model import BYTES_END
 from addon.providers.model import Event, Json, Operation, Reading
+from addon.providers.polled import under_way
 from addon.providers.shares import added
 
 _TURN: Final = "agent.session.turn."
@@ -22,11 +23,12 @@ _ENDS: Final = frozenset({"completed", "failed", "cancelled"})
 
 def read_session(body: Json) -> Reading:
     """The answer to a request without a stream: a session that works on in the background, or an error."""
-    return Reading(
+    reading = Reading(
         response_model=string(at(body, "agent", "model")),
         response_id=string(at(body, "id")),
         error_type=error_type(body),
     )
+    return under_way(reading) if reading.response_id and not reading.error_type else reading
 
 
 def said_by_item(told: Iterable[Json]) -> dict[str, str]:
@@ -70,7 +72,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
             failure = error_type(one) or string(at(one, "error", "code")) or "error"
     counts = [found for raw in used.values() if (found := openai_usage.usage(raw))]
     tier = string(at(session, "agent", "service_tier"))
-    return Reading(
+    reading = Reading(
         response_model=string(at(session, "agent", "model")),
         response_id=string(at(session, "id"))
         or next(filter(None, (string(at(one, "session_id")) for one in told)), None),
@@ -83,6 +85,7 @@ def read_stream(events: Iterable[Event]) -> Reading:
         text="\n".join(said_by_item(told).values()) or None,
         error_type=failure,
     )
+    return reading if counts else under_way(reading)
 
 
 def operations(base: str) -> tuple[Operation, ...]:

@@ -11,11 +11,13 @@ from addon.providers import openai_images, openai_tools
 from addon.providers.fields import at, error_type, items, json_of, prompt_of, string, words
 from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
+from addon.providers.polled import found_done, under_way
 
 TERMINAL: Final = Terminal(
     line_start=rb'(?:event: ?|data: ?\{\s*"type"\s*:\s*")response\.(?:completed|failed|incomplete)(?=["\s]|$)'
 )
 FINAL: Final = frozenset({"response.completed", "response.failed", "response.incomplete"})
+UNDER_WAY: Final = ("queued", "in_progress")
 WORDS: Final = frozenset({"response.output_text.delta", "response.refusal.delta"})
 OTHER_OUTPUT: Final = frozenset(
     {
@@ -29,7 +31,8 @@ OTHER_OUTPUT: Final = frozenset(
 
 def read_json(body: Json) -> Reading:
     """A response object, or an error body. Of one that runs in the background there is no usage yet."""
-    return _reading(body, items(at(body, "output")), "", "")
+    reading = _reading(body, items(at(body, "output")), "", "")
+    return under_way(reading) if at(body, "status") in UNDER_WAY else reading
 
 
 def read_retrieved(body: Json) -> Reading:
@@ -47,14 +50,15 @@ def read_retrieved_stream(events: Iterable[Event]) -> Reading:
 def _looked_at(reading: Reading, response: Json) -> Reading:
     """What a response used was charged where it was made, unless that was in the background: then the call that started
     it said nothing of its usage. https://developers.openai.com/api/docs/guides/background"""
-    finished = string(at(response, "status")) not in (None, "queued", "in_progress")
-    if not (finished and at(response, "background") is True):
+    if at(response, "status") in UNDER_WAY:
+        return under_way(reading, is_look=True)
+    if string(at(response, "status")) is None or at(response, "background") is not True:
         return replace(reading, is_free=True)
     return _once(reading) if reading.usage_raw else reading
 
 
 def _once(reading: Reading) -> Reading:
-    return replace(reading, charged_once=f"response {reading.response_id}")
+    return found_done(reading, f"response {reading.response_id}")
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
@@ -103,7 +107,12 @@ def _read_deltas(events: Iterable[Event]) -> Reading:
 
 
 def _once_of(reading: Reading, response: Json) -> Reading:
-    return _once(reading) if at(response, "background") is True and reading.usage_raw else reading
+    """Of a stream. A response that is made for it alone ends with it; one in the background goes on."""
+    if at(response, "background") is not True:
+        return reading
+    if at(response, "status") in UNDER_WAY:
+        return under_way(reading)
+    return _once(reading) if reading.usage_raw else reading
 
 
 def with_request(reading: Reading, asked: Asked) -> Reading:

@@ -12,6 +12,7 @@ from addon.providers import openai_usage
 from addon.providers.fields import at, error_type, items, json_of, stream_failure, string
 from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.openai_shaped import DONE
+from addon.providers.polled import found_done, under_way
 
 ENDED: Final = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 
@@ -24,7 +25,7 @@ def read_run(run: Json) -> Reading:
     # Code that ran has a fee by its session; whether it ran the run's steps tell.
     has_code = any(at(tool, "type") == "code_interpreter" for tool in items(at(run, "tools")))
     is_over = status in ENDED
-    return Reading(
+    reading = Reading(
         response_model=string(at(run, "model")),
         response_id=name,
         finish_reasons=(reason,) if is_over and reason else (),
@@ -32,9 +33,10 @@ def read_run(run: Json) -> Reading:
         usage_raw=raw,
         units={"container_sessions": None} if has_code and raw else {},
         error_type=error_type(run) or string(at(run, "last_error", "code")),
-        is_free=raw is None and status is not None,
-        charged_once=f"run {name}" if raw and name else None,
     )
+    if raw is None and status is not None:
+        return under_way(reading)
+    return found_done(reading, f"run {name}") if raw and name else reading
 
 
 def read_stream(events: Iterable[Event]) -> Reading:
@@ -42,13 +44,8 @@ def read_stream(events: Iterable[Event]) -> Reading:
     seen = [json_of(event) for event in events]
     run, said = run_of(seen)
     reading = read_run(run)
-    # A stream that was cut has worked: what it cost a later look at the run tells.
-    return replace(
-        reading,
-        text=said or None,
-        is_free=reading.is_free and not said,
-        error_type=reading.error_type or stream_failure(seen),
-    )
+    reading = replace(reading, text=said or None, error_type=reading.error_type or stream_failure(seen))
+    return under_way(reading) if reading.goes_on else reading
 
 
 def run_of(seen: Iterable[Json]) -> tuple[Json, str]:

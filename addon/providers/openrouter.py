@@ -8,7 +8,7 @@ from typing import Final
 from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import amount, at, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal
-from addon.providers.polled import charged_by_path
+from addon.providers.polled import charged_by_path, under_way
 
 VIDEO_ENDS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 
@@ -57,14 +57,14 @@ def read_video(body: Json) -> Reading:
     SDK"""
     raw = at(body, "usage")
     status = string(at(body, "status"))
-    return Reading(
+    reading = Reading(
         response_id=string(at(body, "id")),
         finish_reasons=(status,) if status in VIDEO_ENDS else (),
         usage_raw=raw,
         stated_cost_usd=stated_cost(raw),
-        is_free=raw is None and status != "completed",
         error_type=error_type(body) or (status if status in VIDEO_ENDS and status != "completed" else None),
     )
+    return under_way(reading) if raw is None and status != "completed" else reading
 
 
 # An error in the middle of a stream is a chunk like the others, with an `error` beside its choices.

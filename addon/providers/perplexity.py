@@ -8,6 +8,7 @@ from typing import Final
 from addon.providers import openai_batches, openai_shaped, openai_usage
 from addon.providers.fields import amount, at, count, error_type, one_request, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
+from addon.providers.polled import found_done, under_way
 
 WAITING: Final = frozenset({"CREATED", "IN_PROGRESS"})
 
@@ -67,14 +68,14 @@ def with_request(reading: Reading, asked: Asked) -> Reading:
 def read_async(body: Json) -> Reading:
     """The completion is in `response`, once it is done. perplexity/types/async_/chat/completion_get_response.py"""
     if string(at(body, "status")) in WAITING:
-        return Reading(response_id=string(at(body, "id")), is_free=True)
+        return under_way(Reading(response_id=string(at(body, "id"))))
     done = at(body, "response")
     read_json = _CHAT[0].read_json
     reading = read_json(done) if read_json and isinstance(done, dict) else Reading()
     failed = "FAILED" if at(body, "status") == "FAILED" else error_type(body)
     reading = replace(reading, error_type=reading.error_type or failed)
     number = string(at(body, "id"))
-    return replace(reading, charged_once=f"async completion {number}") if reading.usage_raw and number else reading
+    return found_done(reading, f"async completion {number}") if reading.usage_raw and number else reading
 
 
 def read_search(body: Json) -> Reading:

@@ -10,7 +10,7 @@ from typing import Final
 from addon.providers import anthropic_shaped, media, openai_shaped
 from addon.providers.fields import at, count, error_type, string
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
-from addon.providers.polled import charged_by_path
+from addon.providers.polled import charged_by_path, under_way
 
 # With a plan: /api/coding/v3 and /api/plan/v3. Bots and stored contexts are chats.
 _BASE: Final = "/api(?:/coding|/plan)?/v3"
@@ -26,15 +26,15 @@ def read_images(body: Json) -> Reading:
 def read_task(body: Json) -> Reading:
     """A video that is being made: `{"id"}` when it is asked for, later `{"id", "model", "status", "usage"}`."""
     made = count(at(body, "usage", "completion_tokens"))
-    return Reading(
+    reading = Reading(
         response_model=string(at(body, "model")),
         response_id=string(at(body, "id")),
         finish_reasons=(status,) if (status := string(at(body, "status"))) else (),
         usage=None if made is None else Usage(input_tokens=0, output_tokens=made),
         usage_raw=at(body, "usage"),
-        is_free=made is None and not error_type(body),
         error_type=error_type(body),
     )
+    return under_way(reading) if made is None and not reading.error_type else reading
 
 
 PROVIDER: Final = Provider(

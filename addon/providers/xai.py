@@ -9,6 +9,7 @@ from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage
 from addon.providers.fields import amount, at, count, error_type, items, one_request, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
 from addon.providers.openai_realtime import realtime, responses_over_socket
+from addon.providers.polled import found_done, under_way
 
 # usage.server_side_tool_usage_details: https://docs.x.ai/docs/guides/tools/overview. MCP calls cost their tokens only.
 _TOOLS: Final = {
@@ -40,8 +41,7 @@ def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
     if ticks is not None:
         return replace(reading, stated_cost_usd=Decimal(ticks).scaleb(-10))
     if raw is None and any(string(at(chunk, "request_id")) for chunk in chunks):
-        # Accepted to be done later; what it costs is in the answer that is fetched.
-        return replace(reading, is_free=True)
+        return under_way(reading)  # accepted to be done later
     return replace(reading, units=reading.units | _fees(raw))
 
 
@@ -71,7 +71,7 @@ def read_video(body: Json) -> Reading:
     ticks = count(at(body, "usage", "cost_in_usd_ticks"))
     name = string(at(body, "request_id")) or string(at(body, "id"))
     if ticks is None:
-        return Reading(response_id=name, is_free=True, error_type=error_type(body))
+        return under_way(Reading(response_id=name, error_type=error_type(body)))
     return Reading(
         response_model=string(at(body, "model")),
         response_id=name,
@@ -83,7 +83,7 @@ def read_video(body: Json) -> Reading:
 def charged_by_path(reading: Reading, asked: Asked) -> Reading:
     """A video or a completion that is fetched twice is charged once."""
     is_done = reading.stated_cost_usd is not None or reading.usage_raw
-    return replace(reading, charged_once=f"result {asked.path}") if is_done else reading
+    return found_done(reading, f"result {asked.path}") if is_done else reading
 
 
 _CHAT: Final = openai_shaped.operations(

@@ -12,6 +12,7 @@ from addon.providers.completed import Complete
 from addon.providers.fields import at, dumped, items, json_of, string
 from addon.providers.grpc_calls import call, stream
 from addon.providers.model import Asked, Event, Json, Operation, Reading
+from addon.providers.polled import found_done, under_way
 from addon.providers.protobuf import Schema, inside, number, text
 
 _REASONS: Final = {
@@ -175,9 +176,9 @@ def _inner(told: Json) -> Json:
 def _charged_once(reading: Reading, asked: Asked) -> Reading:
     """A result that is fetched twice is charged once; one that is not there yet is free."""
     if reading.usage_raw is None:
-        return reading if reading.error_type else replace(reading, is_free=True)
+        return reading if reading.error_type else under_way(reading)
     name = string(at(asked.body, "request_id"))
-    return replace(reading, charged_once=f"result {name}") if name else reading
+    return found_done(reading, f"result {name}") if name else reading
 
 
 def operations(chat: Operation, completion: Operation, complete: Complete) -> tuple[Operation, ...]:
@@ -236,7 +237,7 @@ def operations(chat: Operation, completion: Operation, complete: Complete) -> tu
 
 def _started(told: Json) -> Reading:
     """Work that is done later, and charged where its result is fetched."""
-    return Reading(response_id=string(at(told, "request_id")), is_free=True)
+    return under_way(Reading(response_id=string(at(told, "request_id"))))
 
 
 def _vectors(told: Json) -> Reading:

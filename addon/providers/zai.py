@@ -11,7 +11,7 @@ from typing import Final
 from addon.providers import openai_shaped, openai_usage
 from addon.providers.fields import at, error_type, items, one_request, string
 from addon.providers.model import Json, Operation, Reading
-from addon.providers.polled import charged_by_path
+from addon.providers.polled import charged_by_path, under_way
 
 _BASE: Final = "/api/(?:coding/)?paas/v4"
 
@@ -25,12 +25,10 @@ def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
 
 def read_asked_for(body: Json) -> Reading:
     """`{id, request_id, model, task_status}`: what it costs is in the answer that is fetched."""
-    return Reading(
-        response_model=string(at(body, "model")),
-        response_id=string(at(body, "id")),
-        error_type=error_type(body),
-        is_free=True,
+    asked = Reading(
+        response_model=string(at(body, "model")), response_id=string(at(body, "id")), error_type=error_type(body)
     )
+    return under_way(asked)
 
 
 def read_fetched(body: Json) -> Reading:
