@@ -67,9 +67,6 @@ def up(
     Messages go to standard error, the lines of --verbose to standard output. SIGHUP has it read its settings again, and
     replaces workers.
     """
-    if __debug__:
-        # Again without assertions: mitmproxy checks every event and message with them, a tenth of its time.
-        os.execv(sys.executable, [sys.executable, "-O", *sys.orig_argv[1:]])
     settings = read_settings(data, config, upstreams, upstream_timeout)
     refuse_if_open(listen, settings, open_to_all)
     try:
