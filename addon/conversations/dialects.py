@@ -131,6 +131,8 @@ def by_shape(request: Json, answer: Json) -> Dialect | None:
         return media.DIALECT
     if request is None:
         return _of_messages(request, answer) if _is_answer(answer) else None
+    if at(request, "audio") is not None and not any(at(request, name) for name in _PROMPTS):
+        return media.DIALECT  # Cloudflare's transcripts
     return completions.DIALECT if any(at(request, name) for name in _PROMPTS) else None
 
 

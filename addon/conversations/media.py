@@ -21,6 +21,7 @@ _WORDS: Final = (
     *("textToImageParams", "textToVideoParams", "imageVariationParams", "inPaintingParams", "outPaintingParams"),
 )
 _IMAGES: Final = ("image", "images", "init_image", "inputImage", "mask", "maskImage", "referenceImages")
+_ADDRESSES: Final = ("data:", "http://", "https://", "gs://", "s3://")
 _SOUND: Final = ("audio", "audio_data", "audioContent")
 _UPLOADED: Final = "files"  # of a form: see read.py
 
@@ -79,6 +80,8 @@ def _parts(given: Json) -> list[Part]:
     for name in _IMAGES:
         for image in listed(at(given, name)):
             found += _image_in(image)
+    if sound := string(at(given, "audio")):
+        found += [uri("audio", sound) if sound.startswith(_ADDRESSES) else blob("audio", None, sound)]
     return found
 
 
@@ -108,8 +111,7 @@ def _one(one: Json) -> list[Part]:
 def _image_in(image: Json) -> list[Part]:
     """Base64, an address, or an object with one of them."""
     if isinstance(image, str):
-        is_address = image.startswith(("data:", "http://", "https://", "gs://", "s3://"))
-        return [uri("image", image) if is_address else blob("image", None, image)] if image else []
+        return [uri("image", image) if image.startswith(_ADDRESSES) else blob("image", None, image)] if image else []
     content = string(at(image, "bytesBase64Encoded")) or string(at(image, "source", "bytes"))
     address = string(at(image, "gcsUri")) or string(at(image, "url")) or string(at(image, "image_url"))
     if content:
@@ -158,7 +160,7 @@ def _transcript(body: Json) -> str | None:
     """JSON, or the text itself (`response_format`: text, srt, vtt)."""
     if isinstance(body, str):
         return body
-    return string(at(body, "text"))
+    return string(at(body, "text")) or string(at(body, "result", "text"))  # the latter of Cloudflare
 
 
 DIALECT: Final = Dialect(prompt=prompt, answer=read_answer, assemble=assemble)

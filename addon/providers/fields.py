@@ -121,7 +121,12 @@ def error_type(body: Json) -> str | None:
     if listed := at(body, "errors", 0):
         return _own_word(listed)
     is_error = at(body, "object") == "error" or any(string(at(body, key)) for key in ("message", "detail", "error"))
-    return _own_word(body) if is_error and _ANSWERS.isdisjoint(body) else None
+    return _own_word(body) if is_error and not is_answer(body) else None
+
+
+def is_answer(body: Json) -> bool:
+    """Whether it has a member that only answers have; an error may have it as null."""
+    return isinstance(body, dict) and any(body.get(name) is not None for name in _ANSWERS & body.keys())
 
 
 def one_request(failure: str | None) -> dict[str, Decimal | None]:
@@ -141,7 +146,7 @@ def stream_error(events: Sequence[Event]) -> str | None:
         is_error = (
             at(data, "error") or at(data, "errors") or "error" in (event.event, at(data, "type"), at(data, "object"))
         )
-        if is_error and (not isinstance(data, dict) or _ANSWERS.isdisjoint(data)):
+        if is_error and not is_answer(data):
             return error_type(data) or string(at(data, "code")) or "error"
     return None
 

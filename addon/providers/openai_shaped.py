@@ -184,12 +184,13 @@ class _Choices:
         index = count(choice.get("index")) or 0
         if reason := string(choice.get("finish_reason")):
             self.reasons[index] = reason
-        self.say(index, words(message.get("content")))
+        spoken = words(message.get("content"))
+        self.say(index, spoken)
         if message.keys() <= _PLAIN and "text" not in choice:  # nearly every piece
             return
         self.say(index, string(message.get("refusal")))
         self.say(index, string(at(message, "audio", "transcript")))
-        self.say(index, string(choice.get("text")))
+        self.say(index, None if spoken else string(choice.get("text")))  # Together says a completion's words both ways
         self._add_other(message)
 
     def say(self, index: int, text: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from addon.providers import openai_batches, openai_shaped, openai_usage
 from addon.providers.fields import amount, at, count, error_type, one_request, string
-from addon.providers.model import Asked, Json, Operation, Provider, Reading, Usage
+from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.polled import found_done, under_way
 
 WAITING: Final = frozenset({"CREATED", "IN_PROGRESS"})
@@ -88,9 +88,13 @@ def _read_batched(body: Json) -> Reading:
     return complete(openai_shaped.read_any(body, usage), [body])
 
 
+# With `stream_mode` "concise" the last event has the whole answer. https://docs.perplexity.ai/guides/stream-mode-guide
+CHAT_END: Final = Terminal(
+    line_start=openai_shaped.DONE.line_start, anywhere=rb'"object"\s*:\s*"chat\.completion\.done"'
+)
 _CHAT: Final = (
     *(
-        replace(operation, with_request=with_request)
+        replace(operation, with_request=with_request, terminal=CHAT_END)
         for operation in openai_shaped.operations("(?:/v1)?", "chat", read_usage=usage, complete=complete)
     ),
     # /v2: https://docs.perplexity.ai/docs/agent-api/openai-compatibility

@@ -249,7 +249,10 @@ def _error_type(end: CallEnd | None, reading: Reading) -> str | None:
         return end.rate_limit_status
     if end.error_type == OVERLOADED:
         return OVERLOADED
-    return reading.error_type or end.error_type or (f"http_{end.status}" if end.status >= 400 else None)
+    status = f"http_{end.status}" if end.status >= 400 else None
+    # `error` is all that a reader can say of an error in words alone: the status says more.
+    stated = None if reading.error_type == "error" and status else reading.error_type
+    return stated or end.error_type or status
 
 
 def _cost(

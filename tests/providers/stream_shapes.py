@@ -64,6 +64,13 @@ OPENAI: Final = Shape(
     end=sse("[DONE]"),
     errors=OPENAI_ERRORS,
 )
+# Perplexity's newer mode: https://docs.perplexity.ai/guides/stream-mode-guide
+PERPLEXITY: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=OPENAI.begins,
+    end=sse({"object": "chat.completion.done", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+    errors=OPENAI_ERRORS,
+)
 # Snowflake and watsonx
 OPENAI_WITHOUT_DONE: Final = Shape(
     content_type=SSE_TYPE, begins=OPENAI.begins, end=b"", errors=OPENAI_ERRORS, ends_with_bytes=True
