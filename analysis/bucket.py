@@ -64,6 +64,8 @@ class BucketFile(PosixPath):
 class Bucket:
     """One lake. Threads may share it. Methods raise StoreTrouble."""
 
+    folder: Final = f"{SCHEME}://lake/"  # with all files of a lake, by the names that DuckDB uses
+
     def __init__(self, data: Path, url: str) -> None:
         """`data`: the folder that stands for it."""
         self.url = url

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
+from addon.objects.stand_in import url_of
 from addon.storage import summary
 from addon.storage.folders import refuse_unsafe
 from addon.storage.lake import Listing, visible_files
 from addon.storage.record import CALL_TABLES, TABLES
 from analysis import ctrl_c, message_views
-from analysis.bucket import SCHEME, Bucket, bucket_of
 from analysis.lake_files import damaged, damaged_summaries, irregular, older_files, unreadable
 from analysis.quoting import literal
 from analysis.shared_views import SharedViews, share
@@ -45,6 +45,7 @@ from analysis.view_text import (
 )
 
 if TYPE_CHECKING:
+    from analysis.bucket import Bucket
     from analysis.released_files import ReleasedFiles
 
 Connection = duckdb.DuckDBPyConnection
@@ -94,7 +95,7 @@ class Lake:
         self._keeps, self._keeping = keeps, threading.Lock()
         self._has_summaries = has_summaries
         # That the folder stands for, or that has its released files; None: all files are in the folder.
-        self._bucket = released.bucket if released else bucket_of(self._data)
+        self._bucket = released.bucket if released else _bucket_of(self._data)
         self._released = released
         self._days: tuple[date, date] | None = None  # None: all
         # The files it names, a connection to the database, and the views that questions have made there.
@@ -240,7 +241,7 @@ class Lake:
             table: visible_files(self._data, table, self._days if table in CALL_TABLES else None) for table in TABLES
         }
 
-    def _listed_there(self, bucket: Bucket) -> tuple[dict[str, Listing], Mapping[Path, Path]]:
+    def _listed_there(self, bucket: "Bucket") -> tuple[dict[str, Listing], Mapping[Path, Path]]:
         listings, summaries = bucket.listings(self._days)
         files = [file for listing in listings.values() for file in listing.parquet]
         self._name((file, f"is no longer in {bucket.url}") for file in files if not file.exists())
@@ -301,6 +302,15 @@ def view_definitions(data: Path) -> str:
     )
 
 
+def _bucket_of(data: Path) -> "Bucket | None":
+    """As `bucket_of`. A folder that is one needs nothing of buckets: 10 ms to import."""
+    if not url_of(data):
+        return None
+    from analysis.bucket import bucket_of
+
+    return bucket_of(data)
+
+
 def _connect(
     data: Path,
     listings: dict[str, Listing],
@@ -309,7 +319,7 @@ def _connect(
     summaries: Mapping[Path, Path],
     *,
     holds: bool = False,
-    bucket: Bucket | None = None,
+    bucket: "Bucket | None" = None,
 ) -> Connection:
     """`older`: the columns that some Parquet files lack. `summaries`: by file of `requests`. `holds`: small tables are read
     into memory now."""
@@ -337,7 +347,7 @@ def _connect(
         if summaries:
             made_when_asked = summary_views(listings["requests"], older, summaries)
             offer(connection, SummaryViews(summary_columns(has_changes=has_changes), made_when_asked))
-        _confine(connection, data)
+        _confine(connection, data, bucket)
     except BaseException:
         connection.close()
         raise
@@ -368,14 +378,15 @@ def _hold(connection: Connection, table: str, listing: Listing, older: Mapping[P
     return f"select * from {_HELD}{table}{newer}"
 
 
-def _confine(connection: Connection, data: Path) -> None:
+def _confine(connection: Connection, data: Path, bucket: "Bucket | None") -> None:
     """From here on SQL reads the lake and the settled lines only, and cannot undo that. Writing: see `fetch_user_sql`."""
     folders = [
         str(place / "") + "/" for name in ("lake", "settled") for place in (data / name, (data / name).resolve())
     ]
     # A folder with a "*" in its name is asked for as a pattern and then opened by its name: both must be allowed.
-    folders.append(f"{SCHEME}://lake/")
-    allowed = dict.fromkeys([*folders, *(pattern(Path(folder)) + "/" for folder in folders[:-1])])
+    allowed = dict.fromkeys([*folders, *(pattern(Path(folder)) + "/" for folder in folders)])
+    if bucket:
+        allowed[bucket.folder] = None
     connection.execute(f"set allowed_directories = [{', '.join(literal(folder) for folder in allowed)}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

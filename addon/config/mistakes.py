@@ -1,6 +1,5 @@
 """Mistakes in the settings: the words of their messages, and which section each is in. Pure."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -38,7 +37,10 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     asked, known = name.lower(), list(names)
     # Two letters in the wrong order are the most frequent slip: `modle` is model, though `mode` is nearer by letters.
     near = [each for each in known if each != asked and sorted(each) == sorted(asked)]
-    near = near or difflib.get_close_matches(asked, known, n=1)
+    if not near:
+        from difflib import get_close_matches  # 3 ms at each start, for a mistake
+
+        near = get_close_matches(asked, known, n=1)
     return f"; did you mean {near[0]!r}" if near else ""
 
 
