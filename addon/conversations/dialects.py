@@ -43,7 +43,7 @@ from addon.providers.model import Json
 SILENT: Final = frozenset(
     {
         *("count_tokens", "batch_results", "guardrail", "rerank", "classify", "summarize", "update_cache"),
-        *("score", "pooling", "storage_search"),
+        *("score", "pooling", "storage_search", "eval_run"),
     }
 )
 _BY_NAME: Final = {

@@ -50,6 +50,9 @@ def test_what_is_fetched_again_is_free(case: str, work: str) -> None:
         ("gemini/interactions_fetched_too_early", "gemini/interactions_fetched"),
         ("perplexity/async_started", "perplexity/async_done"),
         ("zai/chat_asked_for_later", "zai/chat_fetched_later"),
+        ("cohere/embed_job_under_way", "cohere/embed_job_done"),
+        ("cohere/batch_queued", "cohere/batch_done"),
+        ("openai/eval_run_under_way", "openai/eval_run_done"),
     ],
 )
 def test_work_that_goes_on_is_counted_where_its_end_is_found(looked: str, found: str) -> None:
