@@ -262,7 +262,7 @@ def http2(draw: st.DrawFn) -> Case:
     connection.initiate_connection()
     pieces = [connection.data_to_send()]
     for stream in range(1, 2 * draw(st.integers(1, 6)), 2):
-        body = draw(json_bodies())[:16_000]
+        body = draw(json_bodies())[: min(16_000, connection.outbound_flow_control_window)]
         headers = [
             (b":method", draw(chosen(one_of(METHODS), b"POST"))),
             (

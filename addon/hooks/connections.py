@@ -29,6 +29,7 @@ from addon.mitm.handlers import (
     deliver,
     handler_of,
     lengthen_queue,
+    lose_no_event,
     save_work,
 )
 from addon.mitm.lean_master import TableAddonManager, speed_up
@@ -164,6 +165,7 @@ class Connections:
     def client_connected(self, client: connection.Client) -> None:
         allow_upstream_connections(client.id, _UPSTREAM_CONNECTIONS)
         if self._setup:
+            lose_no_event(client.id)
             save_work(client.id, self._plain_http)
         caller = self.proxy.connections.of(client)
         caller.waits_for_head(True)

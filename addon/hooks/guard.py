@@ -8,6 +8,7 @@ a moment later. Behind an upstream proxy names are resolved there; then only add
 Why a connection was refused stands with the caller's connection; the stream reads it there (`CallStream.refusal`).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -70,6 +71,11 @@ class Guard:
                 found = first_private(await self._resolve(host, port))
             except OSError:
                 return  # mitmproxy asks again, and says what is wrong
+            except asyncio.CancelledError as cancelled:
+                # The caller left, or it took too long. Where this task simply ended, what waits for the connection would not hear
+                # of it.
+                data.server.error = str(cancelled) or "the connection is not wanted any more"
+                return
             if found:
                 data.server.error = self._refuse(caller, (host, port), found)
 

@@ -5,7 +5,7 @@ import os
 import socket
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from mitmproxy import connection, ctx, http
 from mitmproxy.proxy import events, layer
@@ -76,6 +76,29 @@ def _nobody_else_chooses(addons: TableAddonManager) -> bool:
     """Whether the layer of a proxy's caller is chosen by us and mitmproxy alone, by what the caller says first."""
     by_host = ctx.options.ignore_hosts or ctx.options.allow_hosts
     return addons.number_of_handlers("next_layer") == _CHOOSERS and not by_host
+
+
+class PatientLock(asyncio.Lock):
+    """A task that is cancelled while it waits is cancelled once it has had its turn."""
+
+    async def acquire(self) -> Literal[True]:
+        cancelled: asyncio.CancelledError | None = None
+        while True:
+            try:
+                await super().acquire()
+                break
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled and (task := asyncio.current_task()):
+            task.cancel(*cancelled.args)
+        return True
+
+
+def lose_no_event(client_id: str) -> None:
+    """mitmproxy cancels the tasks of upstream connections when the caller is gone. One that was waiting for its turn to bring
+    an event (the connection is open, data has come, it has ended) would lose it, and its stream would wait for ever."""
+    if handler := handler_of(client_id):
+        handler._server_event_lock = PatientLock()
 
 
 def allow_upstream_connections(client_id: str, most: int) -> None:

@@ -13,7 +13,8 @@ from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.events import DataReceived
-from mitmproxy.proxy.layers.http._events import ResponseProtocolError
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError, ResponseProtocolError
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 
 from addon.calls.connection import OpenConnections
@@ -93,6 +94,10 @@ class JsonHttp2Server(Http2Server):
             self._give_up(event)
         elif isinstance(event, h2.events.StreamEnded | h2.events.StreamReset):
             self._unwanted.pop(event.stream_id, None)
+            if isinstance(event, h2.events.StreamReset) and event.stream_id not in self.streams:
+                # mitmproxy forgets a stream at its end where the reset came in the same bytes, and would tell nobody.
+                message, code = "stream reset by client", ErrorCode.CANCEL
+                yield ReceiveHttp(RequestProtocolError(event.stream_id, message, code))
         return (yield from super().handle_h2_event(event))
 
     def _answer(self, stream_id: int, status: int, message: str) -> layer.CommandGenerator[None]:

@@ -32,6 +32,8 @@ def internals_missing() -> list[str]:
     for name in ("layer", "transports"):
         if name not in ConnectionHandler.__annotations__:
             missing.append(f"ConnectionHandler.{name}")
+    if "_server_event_lock" not in ConnectionHandler.server_event.__code__.co_names:
+        missing.append("ConnectionHandler._server_event_lock")
     reader = getattr(http1_layers, "ChunkedReader", None)
     kept = ["_bytes_in_chunk", "_bytes_to_discard", "_reading_trailer"]
     if reader is None or not all(hasattr(reader(), name) for name in kept):

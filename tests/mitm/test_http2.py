@@ -12,6 +12,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ResponseEndOfMessage, ResponseHeaders
 from mitmproxy.test import taddons, tflow
 
@@ -60,6 +61,15 @@ class Caller:
     def _read(self, event: events.Event) -> list[str]:
         sent = [each.data for each in self._server.handle_event(event) if isinstance(each, commands.SendData)]
         return list(told(b"".join(sent)))
+
+    def asks_and_resets(self, stream_id: int) -> list[tuple[int, str]]:
+        """In the same bytes. What the stream hears: of which stream, and what."""
+        self._speaks.send_headers(stream_id, REQUEST)
+        self._speaks.send_data(stream_id, b"{}", end_stream=True)
+        self._speaks.reset_stream(stream_id, ErrorCodes.CANCEL)
+        data = events.DataReceived(self._client, self._speaks.data_to_send())
+        told = [each.event for each in self._server.handle_event(data) if isinstance(each, ReceiveHttp)]
+        return [(each.stream_id, type(each).__name__) for each in told]
 
 
 def told(sent: bytes) -> Iterator[str]:
@@ -116,3 +126,8 @@ def test_nothing_is_said_to_a_caller_that_has_left(caller: Caller) -> None:
     caller.asks(1)
     caller.disconnects()
     assert caller.is_left() == []
+
+
+def test_a_reset_in_the_bytes_in_which_its_stream_ends_is_heard(caller: Caller) -> None:
+    assert caller.asks_and_resets(1)[-1] == (1, "RequestProtocolError")
+    assert caller.asks_and_resets(3)[-1] == (3, "RequestProtocolError")

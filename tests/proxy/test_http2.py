@@ -1,10 +1,13 @@
 """HTTP/2 callers (Codex, curl, Deno): many calls on one connection, each ended by itself."""
 
 import asyncio
+import json
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+import h2.connection
 import httpx
 
 from addon.demo.behaviour import Behaviour
@@ -12,6 +15,7 @@ from addon.demo.providers import FakeProviders
 from tests.proxy.clients import CHAT
 from tests.proxy.conftest import Proxy, wait_for
 from tests.proxy.gathering import LONG
+from tests.proxy.tunnel import http2_tunnel
 
 URL = "https://api.openai.com/v1/chat/completions"
 RESPONSES = "https://api.openai.com/v1/responses"
@@ -84,6 +88,30 @@ def test_a_reset_stream_is_the_callers_leave_and_the_others_go_on(proxy: Proxy, 
     row = proxy.row(request_id)
     assert (row["status"], row["error_type"]) == (-3, "client_disconnected")
     assert provider.wait_for(lambda: provider.requests[0].cancelled)
+
+
+def test_callers_that_leave_at_any_moment_leave_no_call_under_way(proxy: Proxy) -> None:
+    """Some while the requests come, some while connections to the provider are opened, some while answers come."""
+    body = json.dumps(CHAT).encode()
+    head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "api.openai.com"),
+        (":path", "/v1/chat/completions"),
+    ]
+    for number in range(40):
+        speaks = h2.connection.H2Connection()
+        speaks.initiate_connection()
+        for stream in (1, 3, 5):
+            speaks.send_headers(stream, [*head, *KEY.items()])
+            speaks.send_data(stream, body, end_stream=True)
+        if number % 3 == 1:
+            speaks.reset_stream(5)
+        with http2_tunnel(proxy, "api.openai.com") as caller:
+            caller.sendall(speaks.data_to_send())
+            time.sleep(number % 20 / 1000)
+    health = f"{proxy.url}/healthz"
+    wait_for(lambda: httpx.get(health, trust_env=False).json()["calls"]["under_way"] == 0)
 
 
 def test_a_failure_is_json_over_http2_too(proxy: Proxy, provider: FakeProviders) -> None:
