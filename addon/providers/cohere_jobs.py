@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers.cohere_usage import units, usage
-from addon.providers.fields import at, error_type, string
+from addon.providers.fields import at, count, error_type, string
 from addon.providers.model import Json, Operation, Reading, Usage
 from addon.providers.polled import found_done, under_way
 
@@ -33,11 +33,11 @@ def read_batch(body: Json) -> Reading:
     """`{batch: {id, status, model, input_tokens: "120", output_tokens: "40"}}`"""
     batch = at(body, "batch")
     name, status = string(at(batch, "id")), string(at(batch, "status"))
-    counts = {key: at(batch, key) for key in ("input_tokens", "output_tokens") if at(batch, key) is not None}
+    counts = {key: told for key in ("input_tokens", "output_tokens") if (told := at(batch, key)) is not None}
     reading = Reading(
         response_model=string(at(batch, "model")),
         response_id=name,
-        usage=Usage(**{key: _number(value) for key, value in counts.items()}) if counts else None,
+        usage=Usage(**{key: count(told) for key, told in counts.items()}) if counts else None,
         usage_raw=counts or None,
         price_factors={"processing": "batch"},
         error_type=error_type(body) or (status if status == "BATCH_STATUS_FAILED" else None),
@@ -52,13 +52,6 @@ def _looked_at(reading: Reading, status: str | None, ends: frozenset[str], work:
         return under_way(reading, is_look=True)
     ended = replace(reading, finish_reasons=(status,))
     return found_done(ended, work) if reading.usage_raw else ended
-
-
-def _number(value: Json) -> int | None:
-    """A 64-bit number is a text in JSON."""
-    if isinstance(value, str):
-        return int(value) if value.isdecimal() and value.isascii() and len(value) < 19 else None
-    return value if type(value) is int else None
 
 
 OPERATIONS: Final = (

@@ -4,6 +4,7 @@ Starting a run is no row. A look at it is: one that finds its end states what ea
 (`/fine_tuning/alpha/graders/run`) states its tokens in a shape that is nowhere told, and has no row.
 """
 
+from dataclasses import replace
 from functools import reduce
 from typing import Final
 
@@ -32,9 +33,8 @@ def read_run(body: Json) -> Reading:
         return reading
     if status not in _ENDS:
         return under_way(reading, is_look=True)
-    reading.finish_reasons = (status,)
-    reading.is_free = not raw  # an evaluation without a model compares texts
-    return found_done(reading, f"eval run {name}") if raw else reading
+    ended = replace(reading, finish_reasons=(status,), is_free=not raw)  # an evaluation without a model compares texts
+    return found_done(ended, f"eval run {name}") if raw else ended
 
 
 def _usage(told: Json) -> Usage:
