@@ -45,6 +45,24 @@ def _memory_of_its_own() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_DATA, _MEMORY)
 
 
+_HANDLERS: Final = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_its_own() -> Iterator[None]:
+    """`heliograph run` ignores Ctrl-C while its program runs, in some tests in this process: programs that later tests start
+    would inherit that."""
+    _put_back_signals()
+    yield
+    _put_back_signals()
+
+
+def _put_back_signals() -> None:
+    for number, handler in _HANDLERS.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
 @pytest.fixture
 def google_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Google]:
     """Google's storage, as this process's environment names it."""
