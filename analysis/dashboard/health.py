@@ -3,7 +3,6 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from addon.hooks.endpoint_headers import COUNTS
 from addon.storage.folders import Folders
 from addon.storage.presence import running_proxies
+from analysis.api.state import Api
 from analysis.dashboard.pages import Page, Site, kept, run
 from analysis.dashboard.report_pages import UNPRICED, Part, report_part
 from analysis.dashboard.view import view_of
@@ -42,9 +42,7 @@ def routes(site: Site) -> list[Route]:
         )
 
     async def findings(request: Request) -> Response:
-        settings = site.dashboard.api.settings
-        config = settings.config if settings.config.exists() else None
-        found = await anyio.to_thread.run_sync(_findings, settings.data, config)
+        found = await anyio.to_thread.run_sync(_findings, site.dashboard.api)
         return site.part("health_findings.html", view_of(request), findings=found)
 
     async def unpriced(request: Request) -> Response:
@@ -59,9 +57,11 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-def _findings(data: Path, config: Path | None) -> list[Finding]:
+def _findings(api: Api) -> list[Finding]:
     """Calls without a price are a table of the page."""
-    return list(data_findings(data, config, prices=False))
+    settings = api.settings
+    config = settings.config if settings.config.exists() else None
+    return list(data_findings(settings.data, config, lake=api.lake, prices=False))
 
 
 def _settled(connection: Connection, since: float | None) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from addon.config.remote_copy import place_of, source_of
 from addon.config.settings import load_what_can_be_read
@@ -15,12 +15,17 @@ from analysis.health.finding import BAD, GOOD, MOST_NAMED, NOTE, Finding
 from analysis.health.shared_store import shared_store
 from analysis.health.tables import iceberg_tables
 
+if TYPE_CHECKING:
+    from analysis.lake import Lake
+
 _ENOUGH_FREE_BYTES: Final = 2**30
 _LARGEST_DAYS: Final = 3  # that are named, of each table
 
 
-def data_findings(data: Path, config: Path | None, *, prices: bool = True) -> Iterator[Finding]:
-    """`prices`: calls without one, too, of all days."""
+def data_findings(
+    data: Path, config: Path | None, *, lake: "Lake | None" = None, prices: bool = True
+) -> Iterator[Finding]:
+    """`lake`: of this folder, where one is open. `prices`: calls without one, too, of all days."""
     yield from _settings(data, config)
     if not data.exists():
         yield _missing(data)
@@ -33,7 +38,7 @@ def data_findings(data: Path, config: Path | None, *, prices: bool = True) -> It
         yield from _journal(data)
         yield from _cache(data)
         yield from shared_store(data, config)
-        yield from _from_rows(data, prices=prices)
+        yield from _from_rows(data, lake, prices=prices)
         yield from _alerts(data, config)
         yield from _retention(data, config)
         yield from _lake(data, config)
@@ -191,29 +196,30 @@ def _cache(data: Path) -> Iterator[Finding]:
         store.close()
 
 
-def _from_rows(data: Path, *, prices: bool) -> Iterator[Finding]:
+def _from_rows(data: Path, lake: "Lake | None", *, prices: bool) -> Iterator[Finding]:
     """What only the calls themselves tell."""
     import duckdb
 
+    from analysis.lake import Lake
+
+    # Of files that cannot be read `_files` tells.
+    lake = lake or Lake(data, lambda message: None, has_summaries=False)
     try:
-        yield from _later_than_now(data)
+        yield from _later_than_now(lake)
         if prices:
             yield from _without_price(data)
     except duckdb.Error as error:
         yield Finding(BAD, "reports", f"cannot be made: {error}")
 
 
-def _later_than_now(data: Path) -> Iterator[Finding]:
+def _later_than_now(lake: "Lake") -> Iterator[Finding]:
     """Days that are over are not opened."""
-    from analysis.lake import Lake
     from analysis.table import fetch
 
     sql = (
         "select count(*), max(started_at) from requests"
         " where date >= current_date and started_at > now() + interval 10 minutes"
     )
-    # Of files that cannot be read `_files` tells.
-    lake = Lake(data, lambda message: None, has_summaries=False)
     ((calls, last),) = lake.ask(lambda connection: fetch(connection, sql)).rows
     if calls:
         yield Finding(
