@@ -3,14 +3,15 @@
     scripts/soak 60                  an hour, at half of the rate that is measured first
     scripts/soak 20 --rate 25        20 minutes, 25 calls a second
 
-The real `heliograph up` on real sockets; only the providers are fake. Calls are JSON and streams, with cache, limits, budgets,
-retries, fallbacks and redaction; callers leave in the middle; the provider resets, stalls, cuts streams, answers 429 and 500; now
+The real `heliograph up` on real sockets; only the providers are fake. Calls are JSON and streams over HTTP/1.1 and HTTP/2, with
+cache, limits, budgets, retries, fallbacks and redaction; callers leave in the middle; the provider resets, stalls, cuts streams, answers 429 and 500; now
 and then SIGKILL hits the settler, the process of the endpoints or a worker (`--up=--workers=2`). A line of the table a minute, then
 a verdict: exit 0 if it is good, else 1. Linux only.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import re
@@ -28,6 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from addon.config import trust
 from addon.settling.process import settle_leftovers, unsettled_segments
 from addon.storage.folders import Folders
 from analysis.lake import Lake
@@ -35,6 +37,7 @@ from analysis.table import fetch
 from scripts.count_table import count_table
 from scripts.running import Size, children, free_port, load, percentile, size_of, started
 from scripts.soak_calls import CONFIG
+from scripts.soak_http2 import trusting
 from scripts.soak_load import Callers, Seen
 from scripts.soak_rows import Counted, count, wrong_rows
 
@@ -118,6 +121,17 @@ def metrics(port: int) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(\w+) ([\d.e+]+)$", text, re.MULTILINE)}
 
 
+def calls_at_end(port: int) -> dict[str, int]:
+    """The proxy's own counts, once no call is under way; it gets a minute for that."""
+    deadline = time.monotonic() + 60
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while True:
+        calls: dict[str, int] = json.load(opener.open(f"http://127.0.0.1:{port}/healthz", timeout=30))["calls"]
+        if not calls["under_way"] or time.monotonic() > deadline:
+            return calls
+        time.sleep(0.2)
+
+
 def files_in(data: Path) -> int:
     return sum(len(names) for _, _, names in os.walk(data))
 
@@ -132,6 +146,9 @@ class Run:
     minutes: float
     kills_every_s: float
     kills: Counter[str] = field(default_factory=Counter)
+    at_end: Mapping[str, int] = field(
+        default_factory=dict
+    )  # the proxy's own counts of calls, once all callers are gone
     lines: list[Minute] = field(default_factory=list)
 
     async def watch(self, seen: Seen, until: float) -> None:
@@ -225,6 +242,10 @@ def verdict(run: Run, seen: Seen, counted: Counted) -> list[str]:
     if missing:
         problems.append(f"{len(missing)} calls without a row, e.g. {', '.join(missing[:3])}")
     problems += wrong_rows(counted, seen)
+    if run.at_end["under_way"]:
+        problems.append(f"{run.at_end['under_way']} calls still under way, a minute after the last caller had gone")
+    if run.at_end["seen"] != counted.rows and not run.kills[WORKERS]:
+        problems.append(f"{run.at_end['seen']} calls seen by the proxy, {counted.rows} rows")
     problems += [
         f"{times} calls: {what}"
         for what, times in seen.statuses.items()
@@ -237,12 +258,14 @@ def summary(run: Run, seen: Seen, counted: Counted) -> str:
     outcomes = ", ".join(f"{what} {times:,}" for what, times in seen.statuses.most_common())
     kills = ", ".join(f"{role} {times}" for role, times in sorted(run.kills.items())) or "none"
     lines = {
-        "calls": f"{seen.sent:,}",
+        "calls (of them over HTTP/2)": f"{seen.sent:,} ({seen.over_http2:,})",
         "outcomes, as the callers saw them": outcomes,
         "kills": kills,
-        "rows": f"{counted.rows:,}",
+        "calls under way at the end": f"{run.at_end['under_way']}",
+        "calls that the proxy saw, rows": f"{run.at_end['seen']:,}, {counted.rows:,}",
         "calls with an answer but without a row, rows doubled": f"{len(counted.missing)}, {counted.doubled}",
         "calls without an answer and without a row": f"{len(counted.missing_unanswered)}",
+        "calls whose callers left before the proxy had read them": f"{counted.unread}",
         "cost of whole answers, nano-dollars: expected": f"{counted.expected_nanousd:,}",
         "cost of whole answers, nano-dollars: rows": f"{counted.found_nanousd:,}",
     }
@@ -288,8 +311,9 @@ def main() -> int:
             first = settled_ids(data, wanted=2000)
         print(f"{rate:.0f} calls a second, seed {options.seed}, data in {data}\n", flush=True)
         run = Run(data, port, proxy.pid, options.minutes, options.kills_every)
-        callers = Callers(port, rate, options.seed)
+        callers = Callers(port, rate, options.seed, trusting(trust.ca_certificate(data)))
         asyncio.run(soak(run, callers))
+        run.at_end = calls_at_end(port)
     settle_all(data)
     counted = count(data, callers.seen, first)
     print(f"\n{summary(run, callers.seen, counted)}")

@@ -113,17 +113,33 @@ class Planned:
     id: str
     kind: Kind
     path: str
-    request: bytes
+    headers: Mapping[str, str]
+    body: bytes
     stream: bool
 
+    def over_http1(self, host: str) -> bytes:
+        lines = {"host": host, **self.headers, "content-length": str(len(self.body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + self.body
 
-def plan(dice: random.Random, host: str) -> Planned:
+    def over_http2(self) -> list[tuple[str, str]]:
+        """The head, for the provider's own host."""
+        host, path = self.provider_host, f"/v1/{self.path.partition('/v1/')[2]}"
+        begins = [(":method", "POST"), (":scheme", "https"), (":authority", host), (":path", path)]
+        return [*begins, *self.headers.items(), ("content-length", str(len(self.body)))]
+
+    @property
+    def provider_host(self) -> str:
+        return f"api.{self.path.split('/')[1]}.com"
+
+
+def plan(dice: random.Random) -> Planned:
     kind = dice.choices(list(KINDS.values()), [kind.share for kind in KINDS.values()])[0]
     stream = dice.random() < 0.5 if kind.stream is None else kind.stream
     seed = dice.randrange(kind.prompts) if kind.prompts else dice.random()
     call_id = str(uuid.UUID(int=dice.getrandbits(128), version=4))
     path = "/anthropic/v1/messages" if kind.model.startswith("claude") else "/openai/v1/chat/completions"
-    return Planned(call_id, kind, path, _request(kind, host, path, call_id, _body(kind, seed, stream)), stream)
+    return Planned(call_id, kind, path, _headers(kind, call_id), _body(kind, seed, stream), stream)
 
 
 def _body(kind: Kind, seed: float, stream: bool) -> bytes:
@@ -137,18 +153,14 @@ def _body(kind: Kind, seed: float, stream: bool) -> bytes:
     return json.dumps(body).encode()
 
 
-def _request(kind: Kind, host: str, path: str, call_id: str, body: bytes) -> bytes:
-    headers = {
-        "host": host,
+def _headers(kind: Kind, call_id: str) -> dict[str, str]:
+    return {
         "authorization": "Bearer sk-soak",
         "content-type": "application/json",
-        "content-length": str(len(body)),
         "helicone-request-id": call_id,
         **({"x-fake": kind.fake} if kind.fake else {}),
         **kind.headers,
     }
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 def cost_nanousd(kind: Kind, answer: bytes) -> int:

@@ -20,6 +20,7 @@ class Counted:
     rows: int = 0
     missing: list[str] = field(default_factory=list)
     missing_unanswered: list[str] = field(default_factory=list)  # their callers left, or have no whole answer
+    unread: int = 0  # calls without a row whose callers left so soon that the proxy need not have read them
     doubled: int = 0
     unexpected: int = 0
     wrong_costs: list[str] = field(default_factory=list)
@@ -41,7 +42,9 @@ def counted_rows(rows: Sequence[Mapping[str, Any]], seen: Seen, uncounted: Itera
     times = Counter(str(row["request_id"]) for row in rows)
     missing = sorted(costs.keys() - times.keys())
     counted.missing = [one for one in missing if costs[one] is not None]
-    counted.missing_unanswered = [one for one in missing if costs[one] is None]
+    unanswered = [one for one in missing if costs[one] is None]
+    counted.missing_unanswered = [one for one in unanswered if one not in seen.may_be_unread]
+    counted.unread = len(unanswered) - len(counted.missing_unanswered)
     counted.unexpected = len(times.keys() - costs.keys())
     counted.doubled = sum(number - 1 for number in times.values())
     for row in rows:
