@@ -7,22 +7,27 @@ on them, so most calls have none.
 
 from typing import Final
 
-# Claude Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, Qwen Code 0.24.4, opencode 1.18.33, OpenAI's Agents SDK 0.24.0 for
-# Python, pydantic-ai.
+# Claude Code 2.1.329, Codex 0.169.0, Gemini CLI 0.61.0, Qwen Code 0.24.4, opencode 1.18.33, Kimi Code 2.1.0, OpenAI's Agents
+# SDK 0.24.0 for Python and 0.20.0 for JavaScript, pydantic-ai.
 _BY_USER_AGENT: Final = (
     ("claude-cli/", "claude-code"),
     ("codex_", "codex"),
     ("geminicli", "gemini-cli"),
     ("qwencode/", "qwen-code"),
     ("opencode/", "opencode"),
+    ("kimi-code-cli/", "kimi-code"),
     ("agents/python", "openai-agents"),
+    ("agents/javascript", "openai-agents"),
     ("pydantic-ai/", "pydantic-ai"),
 )
 _WITHIN_USER_AGENT: Final = ((" google-adk/", "google-adk"),)  # behind that of Google's SDK; 2.13.0
 # The Agent SDK runs Claude Code, and says so in its brackets: `claude-cli/2.1.329 (external, sdk-py, agent-sdk/0.2.186)`.
 _AGENT_SDK: Final = "agent-sdk/"
 # Their user agent is that of the SDK below them. `cn` is Continue's.
-_BY_COMMAND: Final = {"aider": "aider", "cline": "cline", "copilot": "copilot", "node cn": "continue", "pi": "pi"}
+_BY_COMMAND: Final = {
+    **{"aider": "aider", "cline": "cline", "copilot": "copilot", "gptme": "gptme", "node cn": "continue", "pi": "pi"},
+    **{"sgpt": "shell-gpt", "vibe-app-server": "mistral-vibe"},
+}
 SUB_AGENT: Final = "sub-agent"
 _LONGEST_NAME: Final = 100
 

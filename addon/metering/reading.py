@@ -24,10 +24,10 @@ STREAM_START: Final = re.compile(rb"(?:data|event|id|retry)?:")
 # Every message costs a few tokens beside its words, and every answer three to begin it.
 # https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
 TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN = 4, 3
-# Claude Code up to 1.x: user_<hash>_account_<uuid>_session_<uuid>; since then JSON in a string.
+# Claude Code up to 1.x: user_<hash>_account_<uuid>_session_<uuid>; since then JSON in a string. Kimi Code 2.1: session_<uuid>.
 # The pattern takes time with the square of the length, and nobody honest is called by more than a line.
 LONGEST_CLAIM: Final = 1000
-OLD_CLAUDE_CODE: Final = re.compile(r"user_\w*_account_[\w-]*_session_([0-9a-f-]{36})")
+SESSION_AS_USER: Final = re.compile(r"(?:user_\w*_account_[\w-]*_)?session_([0-9a-f-]{36})")
 # Where a request names its model: the second and third are Hyperbolic's and Novita's, then watsonx's and that of a live session
 # of OpenAI's, the others Bedrock's (its agents' runtime names it deep inside).
 _MODEL_AT: Final = (
@@ -62,8 +62,8 @@ class RequestFacts:
 def request_facts(
     body: bytes, content_type: str | None = None, read: Callable[[bytes], Json] | None = None
 ) -> RequestFacts:
-    """`body` is decoded; `read`: `Operation.read_request`. The user of a body that carries a session beside it (Claude Code)
-    is an installation, not one."""
+    """`body` is decoded; `read`: `Operation.read_request`. What a body names as its user together with a session
+    (Claude Code, Kimi Code) is an installation, not one."""
     fields = text_fields(body, content_type)
     request = read(body) if read else parse(_as_utf8(body)) if fields is None else fields
     told = request if isinstance(request, dict) else {}
@@ -73,7 +73,7 @@ def request_facts(
         short = claimed if len(claimed) <= LONGEST_CLAIM else ""
         packed = parse(short) if short.startswith("{") else None
         session = string(at(packed, "session_id"))
-        if match := OLD_CLAUDE_CODE.fullmatch(short):
+        if match := SESSION_AS_USER.fullmatch(short):
             session = match[1]
     conversation = told.get("conversation")  # of OpenAI's Responses API: an id, or an object with it
     previous = string(told.get("previous_response_id")) or string(told.get("previous_interaction_id"))

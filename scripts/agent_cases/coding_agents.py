@@ -25,6 +25,11 @@ def opencode_session(call: Received) -> str | None:
     return call.headers.get("x-session-id")
 
 
+def kimi_session(call: Received) -> str | None:
+    """As the user of Anthropic's API."""
+    return str(call.body["metadata"]["user_id"]).removeprefix("session_")
+
+
 def _codex_login() -> str:
     """~/.codex/auth.json of a ChatGPT plan. Nobody checks the signature of its tokens on this side."""
     claims = {
@@ -63,6 +68,34 @@ version: 0.0.1
 schema: v1
 models:
   - {name: mini, provider: openai, model: gpt-4o-mini, apiKey: sk-test, roles: [chat]}
+"""
+
+KIMI_CONFIG: Final = """
+default_model = "haiku"
+telemetry = false
+[models.haiku]
+provider = "claude"
+model = "claude-haiku-4-5"
+max_context_size = 200000
+[providers.claude]
+type = "anthropic"
+base_url = "https://api.anthropic.com"
+api_key = "sk-ant-test"
+"""
+
+VIBE_CONFIG: Final = """
+active_model = "small"
+enable_update_checks = false
+enable_telemetry = false
+[[providers]]
+name = "mistral"
+api_base = "https://api.mistral.ai/v1"
+api_key_env_var = "MISTRAL_API_KEY"
+backend = "mistral"
+[[models]]
+name = "mistral-small-2506"
+provider = "mistral"
+alias = "small"
 """
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -309,5 +342,41 @@ CLIENTS: Final = (
         user_agent=r"(OpenAI/Python|Anthropic/Python|python-httpx).*",
         process=r"(python[\d.]* )?llm",
         variables={"OPENAI_API_KEY": "sk-test", "ANTHROPIC_API_KEY": "sk-ant-test", "LLM_GEMINI_KEY": "test"},
+    ),
+    Client(
+        name="gptme",
+        packages=("gptme",),
+        registry="pypi",
+        command=("gptme", "--non-interactive", "--no-confirm", "-m", "anthropic/claude-haiku-4-5", PROMPT),
+        # It asks twice to go on where the model uses no tool, and in JSON for a name of the conversation.
+        calls=(
+            *(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 3,
+            Call(provider="anthropic", operation="chat", model="claude-haiku-4-5", is_stream=False),
+        ),
+        user_agent=r"Anthropic/Python .*",
+        process=r"(python[\d.]* )?gptme",
+        variables={"ANTHROPIC_API_KEY": "sk-ant-test"},
+    ),
+    Client(
+        name="mistral-vibe",
+        packages=("mistral-vibe",),
+        registry="pypi",
+        command=("vibe", "-p", PROMPT),
+        calls=(Call(provider="mistral", operation="chat", model="mistral-small-2506"),),
+        user_agent=r"mistral-client-python/.*",
+        process=r"vibe.*",
+        variables={"MISTRAL_API_KEY": "test"},
+        files={".vibe/config.toml": VIBE_CONFIG},
+    ),
+    Client(
+        name="kimi-code",
+        packages=("@moonshot-ai/kimi-code",),
+        registry="npm",
+        command=("kimi", "-p", PROMPT),
+        calls=(Call(provider="anthropic", operation="chat", model="claude-haiku-4-5"),) * 2,
+        user_agent=r"kimi-code-cli/.*",
+        process=r"kimi-code",
+        session=kimi_session,
+        files={".kimi-code/config.toml": KIMI_CONFIG},
     ),
 )

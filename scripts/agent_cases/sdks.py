@@ -98,12 +98,23 @@ CLIENTS: Final = (
     _python("strands", "strands_python.py", ("strands-agents", "openai", "anthropic"), r".+", GPT[1], CLAUDE[1]),
     _python("smolagents", "smolagents_python.py", ("smolagents", "openai", "litellm"), r".+", *GPT, *CLAUDE),
     _python("dspy", "dspy_python.py", ("dspy",), r".+", GPT[0], CLAUDE[0]),
+    _python(
+        *("autogen", "autogen_python.py", ("autogen-ext", "autogen-ext[openai,anthropic]", "anthropic<1"), r".+"),
+        *(*GPT, *CLAUDE),
+    ),
+    _python(
+        *("semantic-kernel", "semantic_kernel_python.py", ("semantic-kernel", "semantic-kernel[anthropic]"), r".+"),
+        *(*GPT, *CLAUDE),
+    ),
+    _python("haystack", "haystack_python.py", ("haystack-ai",), r".+", *GPT, *RESPONSES),
+    _python("agno", "agno_python.py", ("agno", "openai", "anthropic"), r".+", *GPT, *RESPONSES, *CLAUDE),
     # Its cloud; on this machine it is not sent through a proxy (NO_PROXY), and costs nothing.
     _python(
         *("ollama-python", "ollama_python.py", ("ollama",), r"ollama-python/.*"),
         *(replace(call, paid="none") for call in _both("ollama", "gpt-oss:20b")),
     ),
     _node("openai-node", "openai_node.mjs", ("openai",), r"OpenAI/JS .*", *GPT, *RESPONSES),
+    _node("openai-agents-node", "openai_agents_node.mjs", ("@openai/agents",), r"Agents/JavaScript .*", *RESPONSES),
     _node("anthropic-node", "anthropic_node.mjs", ("@anthropic-ai/sdk",), r"Anthropic/JS .*", *CLAUDE),
     _node("google-genai-node", "google_genai_node.mjs", ("@google/genai",), r"google-genai-sdk/.*", *GEMINI),
     _node(

@@ -15,6 +15,8 @@ from addon.metering.agent_names import agent_name
         ("QwenCode/0.24.4 (linux; x64)", "qwen-code"),
         ("opencode/1.18.33 ai-sdk/provider-utils/4.0.1 runtime/bun/1.3.14", "opencode"),
         ("Agents/Python 0.24.0", "openai-agents"),
+        ("Agents/JavaScript 0.20.0", "openai-agents"),
+        ("kimi-code-cli/2.1.0", "kimi-code"),
         ("google-genai-sdk/2.34.0 gl-python/3.13.0 google-adk/2.13.0 gl-python/3.13.0", "google-adk"),
         ("OpenAI/Python 3.52.0", None),
         ("not claude-cli/1", None),
@@ -32,6 +34,9 @@ def test_the_command_names_one_that_speaks_as_its_sdk() -> None:
     assert agent_name("ls/JS 5.23.2", "node cn", None) == "continue"
     assert agent_name("OpenAI/JS 5.20.1", "copilot", None) == "copilot"
     assert agent_name("ai-sdk/anthropic/4.0.42", "cline", None) == "cline"
+    assert agent_name("Anthropic/Python 1.17.0", "gptme", None) == "gptme"
+    assert agent_name("OpenAI/Python 2.54.0", "sgpt", None) == "shell-gpt"
+    assert agent_name("mistral-client-python/2.6.0", "vibe-app-server", None) == "mistral-vibe"
     assert agent_name("OpenAI/Python 2.20.0", "python", None) is None
     assert agent_name("codex_exec/0.169.0", "aider", None) == "codex"
 

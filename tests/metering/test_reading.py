@@ -75,6 +75,8 @@ def test_a_request_says_its_model_user_and_whether_it_streams() -> None:
     [
         ({"metadata": {"user_id": json.dumps({"device_id": "d", "session_id": SESSION})}}, None, SESSION),
         ({"metadata": {"user_id": f"user_ab12_account_{SESSION}_session_{SESSION}"}}, None, SESSION),
+        ({"metadata": {"user_id": f"session_{SESSION}"}}, None, SESSION),  # Kimi Code
+        ({"metadata": {"user_id": f"my_session_{SESSION}"}}, f"my_session_{SESSION}", None),
         ({"metadata": {"user_id": "customer-7"}}, "customer-7", None),
         ({"metadata": {"user_id": "{not json"}}, "{not json", None),
         ({"metadata": {"user_id": 7}}, None, None),
