@@ -59,6 +59,8 @@ def assemble(events: Iterable[Event]) -> Json:
             sound.append(string(at(data, "audio")) or string(at(data, "audio_data")) or "")
         elif kind.endswith(".delta"):
             words.append(string(at(data, "delta")) or string(at(data, "text")) or "")
+        elif at(data, "object") == "transcription.chunk":  # vLLM and SGLang
+            words += [string(at(choice, "delta", "content")) or "" for choice in items(at(data, "choices"))]
     return {"data": images, "text": whole or "".join(words), "audio": joined_base64(sound) or None}
 
 

@@ -78,5 +78,7 @@ UNITS: Final = {
     "batch_requests": "a request of a batch whose usage is the sum of all: tiers of length are those of a single request",
     "image_tool_input_text_tokens": "a token of words to an image model that a response called as a tool",
     "image_tool_input_image_tokens": "a token of an image to that model",
+    "image_tool_cached_text_tokens": "a token of words that it had in its cache",
+    "image_tool_cached_image_tokens": "a token of an image that it had in its cache",
     "image_tool_output_tokens": "a token of an image that it made",
 }

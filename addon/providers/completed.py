@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from addon.providers.fields import amount, json_of
+from addon.providers.fields import amount, at, json_of
 from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Asked, Event, Json, Operation, Reading
 
@@ -29,12 +29,15 @@ def completed(operation: Operation, complete: Complete) -> Operation:
 
 
 def with_stated_cost(operation: Operation, header: str) -> Operation:
-    """The same, whose cost in USD a header of the answer may state."""
+    """The same, whose cost in USD a header of the answer may state, or `cost` in its usage. A usage whose cost is 0 says nothing:
+    not every gateway has prices."""
     complete = operation.with_request
 
     def with_request(reading: Reading, asked: Asked) -> Reading:
         reading = complete(reading, asked) if complete else reading
         stated = amount(asked.answer_headers.get(header))
+        if stated is None:
+            stated = amount(at(reading.usage_raw, "cost")) or None
         if stated is None or reading.stated_cost_usd is not None:
             return reading
         return replace(reading, stated_cost_usd=stated)

@@ -162,9 +162,13 @@ _ANSWERS: Final = frozenset(
 def _own_word(error: Json) -> str | None:
     words = (string(at(error, key)) for key in ("type", "status", "code", "reason"))
     number = at(error, "code")
-    return next((word for word in words if word and word != "error"), None) or (
+    return next((word for word in words if word and word not in _NO_WORDS), None) or (
         str(number) if type(number) is int else None
     )
+
+
+# The second is what LiteLLM's proxy writes where it knows none: litellm/proxy/proxy_server.py
+_NO_WORDS: Final = frozenset({"error", "None"})
 
 
 def added(total: Json, more: Json) -> Json:

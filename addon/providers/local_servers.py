@@ -4,35 +4,44 @@ All of them speak OpenAI's API as well. They have no hosts that could be decrypt
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
-from addon.providers import anthropic_shaped, local_pooling
+from addon.providers import anthropic_shaped, cohere, local_pooling
 from addon.providers.fields import at, count, items, json_of, stream_failure, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
-from addon.providers.openai_shaped import DONE, operations
+from addon.providers.openai_shaped import DONE, chat_prompt, operations
 
 OPENAI: Final = ("chat", "text_completion", "embeddings", "responses")
+SOUND: Final = ("transcription", "translation")
 
 
 def read_llamacpp(chunks: list[Json]) -> Reading:
-    """`{content, stop, stop_type, tokens_evaluated, tokens_predicted, timings}`, of a stream in its last chunk.
+    """`{content, stop, stop_type, tokens_evaluated, tokens_predicted, timings}`, of a stream in its last chunk; for several
+    prompts a list of them, of a stream a last chunk each.
 
     `tokens_cached` counts the context after the answer; what was read from the cache is `timings.cache_n`.
     """
-    last = next((chunk for chunk in reversed(chunks) if at(chunk, "stop") is True), None)
+    parts = [part for chunk in chunks for part in (items(chunk) or [chunk])]
+    ends = [part for part in parts if at(part, "stop") is True]
     usage = Usage(
-        input_tokens=count(at(last, "tokens_evaluated")),
-        cache_read_input_tokens=count(at(last, "timings", "cache_n")),
-        output_tokens=count(at(last, "tokens_predicted")),
+        input_tokens=_sum(ends, "tokens_evaluated"),
+        cache_read_input_tokens=_sum([at(end, "timings") for end in ends], "cache_n"),
+        output_tokens=_sum(ends, "tokens_predicted"),
     )
     names = ("tokens_evaluated", "tokens_predicted", "tokens_cached", "timings")
+    raw = [{name: at(end, name) for name in names if at(end, name) is not None} for end in ends]
+    said: dict[int, str] = {}
+    for part in parts:
+        index = count(at(part, "index")) or 0
+        said[index] = said.get(index, "") + (string(at(part, "content")) or "")
     return Reading(
-        response_model=_model(chunks),
-        finish_reasons=_words(at(last, "stop_type")),
+        response_model=_model(parts),
+        finish_reasons=_words(*(at(end, "stop_type") for end in ends)),
         usage=_stated(usage),
-        usage_raw={name: at(last, name) for name in names if at(last, name) is not None} or None,
-        text="".join(string(at(chunk, "content")) or "" for chunk in chunks) or None,
-        error_type=stream_failure(chunks),
+        usage_raw=(raw[0] if len(raw) == 1 else raw) or None,
+        text="\n".join(said[index] for index in sorted(said)) or None,
+        error_type=stream_failure(parts),
     )
 
 
@@ -61,12 +70,20 @@ def read_sglang(chunks: list[Json]) -> Reading:
 
 
 def read_tgi(chunks: list[Json]) -> Reading:
-    """`{generated_text, details?}`; a stream has `{token: {text}}` and its details in the last chunk."""
+    """`{generated_text, details?}`; a stream has `{token: {text}}` and its details in the last chunk.
+
+    Of `best_of` answers the details are the best one's, with those of the others among them. The count of the prompt's tokens
+    is in streams alone; else they are listed where the request asks for them.
+    huggingface_hub 2.4, inference/_generated/types/text_generation.py
+    """
     flat = [part for chunk in chunks for part in (items(chunk) or [chunk])]
     details = [found for part in flat if (found := at(part, "details"))]
+    others = [other for found in details for other in items(at(found, "best_of_sequences"))]
+    listed = sum(len(items(at(found, "prefill"))) for found in details)
+    counted = _sum(details, "input_length")
     usage = Usage(
-        input_tokens=_sum(details, "input_length"),  # of a stream alone
-        output_tokens=_sum(details, "generated_tokens"),
+        input_tokens=(listed or None) if counted is None else counted,
+        output_tokens=_sum([*details, *others], "generated_tokens"),
     )
     whole = [text for part in flat if (text := string(at(part, "generated_text")))]
     tokens = "".join(string(at(part, "token", "text")) or "" for part in flat)
@@ -107,6 +124,11 @@ def prompt(request: Json) -> str:
     return "\n".join(text for key in ("prompt", "text", "inputs", "input") if (text := words(at(request, key))))
 
 
+def batch_prompt(request: Json) -> str:
+    """`messages` is a list of conversations."""
+    return "\n".join(chat_prompt({"messages": messages}) for messages in items(at(request, "messages")))
+
+
 def native(name: str, path: str, read: Callable[[list[Json]], Reading], terminal: Terminal, source: str) -> Operation:
     return Operation(
         name=name,
@@ -119,13 +141,15 @@ def native(name: str, path: str, read: Callable[[list[Json]], Reading], terminal
     )
 
 
-def local(name: str, port: int, source: str, *own: Operation, base: str = "/v1") -> Provider:
+def local(
+    name: str, port: int, source: str, *own: Operation, base: str = "/v1", does: tuple[str, ...] = OPENAI
+) -> Provider:
     return Provider(
         name=name,
         origin=f"http://127.0.0.1:{port}",
         hosts=(),
         # All of them speak Anthropic's API as well: that is how Claude Code reaches them.
-        operations=(*own, *operations(base, *OPENAI), anthropic_shaped.messages("/v1/messages")),
+        operations=(*own, *operations(base, *does), anthropic_shaped.messages("/v1/messages")),
         source=source,
     )
 
@@ -158,15 +182,30 @@ TGI: Final = "https://huggingface.co/docs/text-generation-inference/reference/ap
 GENERATED: Final = Terminal(anywhere=rb'"generated_text"\s*:\s*"')
 CHAT_END: Final = Terminal(line_start=rb"event: ?chat\.end")
 STOP: Final = Terminal(anywhere=rb'"stop"\s*:\s*true')
+# Several conversations in one call, and tokens in and out, in the shape of OpenAI's answers; vectors in Cohere's words.
+# vllm/entrypoints/openai/chat_completion, scale_out/token_in_token_out and pooling/embed of 0.33.0
+VLLM_OWN: Final = (
+    replace(operations("", "chat")[0], path="/v1/chat/completions/batch/?", prompt_text=batch_prompt),
+    replace(operations("", "text_completion")[0], path="/inference/v1/generate/?", asks_usage=False, prompt_text=None),
+    *(replace(one, path="/v2/embed/?") for one in cohere.PROVIDER.operations if one.match("/v2/embed")),
+)
 
 PROVIDERS: Final = (
-    local("vllm", 8000, "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html", *local_pooling.VLLM),
+    local(
+        "vllm",
+        8000,
+        "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        *local_pooling.VLLM,
+        *VLLM_OWN,
+        does=(*OPENAI, *SOUND, "decisions"),
+    ),
     local(
         "sglang",
         30000,
         SGLANG,
         native("text_completion", "/generate", read_sglang, DONE, SGLANG),
         *local_pooling.SGLANG,
+        does=(*OPENAI, "transcription"),
     ),
     local(
         "lmstudio",
@@ -179,8 +218,10 @@ PROVIDERS: Final = (
         "llamacpp",
         8080,
         LLAMACPP,
-        native("text_completion", "/(?:completion|infill)", read_llamacpp, STOP, LLAMACPP),
+        native("text_completion", "/(?:completions?|infill)", read_llamacpp, STOP, LLAMACPP),
         *local_pooling.LLAMACPP,
+        base="(?:/v1)?",
+        does=(*OPENAI, "transcription"),
     ),
     local(
         "tgi",

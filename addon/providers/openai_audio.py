@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers.fields import amount, at, error_type, json_of, string
+from addon.providers.fields import amount, at, error_type, items, json_of, string
 from addon.providers.model import Asked, Event, Json, Reading, Terminal
 
 SPEECH_TERMINAL: Final = Terminal(
@@ -56,8 +56,10 @@ def read_transcript(body: Json) -> Reading:
 
 
 def read_transcript_stream(events: Iterable[Event]) -> Reading:
-    """`transcript.text.delta`, then `transcript.text.done` with the whole text and the usage."""
+    """`transcript.text.delta`, then `transcript.text.done` with the whole text and the usage. vLLM and SGLang send chunks as of
+    a chat: vllm/entrypoints/speech_to_text/transcription/protocol.py of 0.33.0"""
     last: Json = None
+    reasons: list[str] = []
     said: list[str] = []
     failure: str | None = None
     for event in events:
@@ -66,9 +68,19 @@ def read_transcript_stream(events: Iterable[Event]) -> Reading:
             last = data
         elif delta := string(at(data, "delta")):
             said.append(delta)
+        elif at(data, "object") == "transcription.chunk":
+            last = data if at(data, "usage") or last is None else last
+            for choice in items(at(data, "choices")):
+                said.append(string(at(choice, "delta", "content")) or "")
+                reasons.append(string(at(choice, "finish_reason")) or "")
         failure = _failure(event, data) or failure
     reading = read_transcript(last)
-    return replace(reading, text=reading.text or "".join(said) or None, error_type=failure)
+    return replace(
+        reading,
+        finish_reasons=tuple(reason for reason in reasons if reason),
+        text=reading.text or "".join(said) or None,
+        error_type=failure,
+    )
 
 
 def _seconds(body: Json) -> dict[str, Decimal | None]:

@@ -304,7 +304,8 @@ _SHAPES: Final = {
     ),
     "cancel_response": _Shape("/responses/[^/]+/cancel", openai_responses.read_retrieved),
     # https://developers.openai.com/api/docs/guides/decisions: answers cost nothing, and have a price list of their own.
-    "decisions": _Shape("/decisions", _read_decisions),
+    # OpenRouter and vLLM have them by another name as well.
+    "decisions": _Shape("/(?:decisions|systemone)", _read_decisions),
     "image_generation": _image_shape("/images/generations"),
     "image_edit": _image_shape("/images/edits"),
     "image_variation": _image_shape("/images/variations"),

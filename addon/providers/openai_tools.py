@@ -57,14 +57,23 @@ def _new_containers(response: Json, output: Sequence[Json]) -> int | None:
 def _image_tokens(response: Json) -> dict[str, int | None]:
     """Tokens of the image model; None where an answer does not state them."""
     stated = at(response, "tool_usage", "image_gen")
-    inside = at(stated, "input_tokens_details")
-    cached = count(at(stated, "cached_tokens"))
+    inside, cached = at(stated, "input_tokens_details"), at(stated, "cached_tokens_details")
+    text, cached_text = count(at(inside, "text_tokens")), count(at(cached, "cached_text_tokens"))
+    image, cached_image = count(at(inside, "image_tokens")), count(at(cached, "cached_image_tokens"))
+    if not count(at(stated, "cached_tokens")):
+        cached_text = cached_image = 0
+    # Cached ones are cheaper, and how many of words and of images they are is not always said.
     return {
-        # Cached ones are cheaper, and how many of words and of images they are is not always said.
-        "image_tool_input_text_tokens": None if cached else count(at(inside, "text_tokens")),
-        "image_tool_input_image_tokens": None if cached else count(at(inside, "image_tokens")),
+        "image_tool_input_text_tokens": _rest(text, cached_text),
+        "image_tool_cached_text_tokens": cached_text,
+        "image_tool_input_image_tokens": _rest(image, cached_image),
+        "image_tool_cached_image_tokens": cached_image,
         "image_tool_output_tokens": count(at(stated, "output_tokens")),
     }
+
+
+def _rest(total: int | None, part: int | None) -> int | None:
+    return None if total is None or part is None or part > total else total - part
 
 
 def _is_local(shell_call: Json, response: Json) -> bool:

@@ -23,9 +23,11 @@ _CACHE_CREATION_INSIDE: Final = (
     "cache_creation_input_tokens",
     "cache_creation_tokens",  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
     "caching_tokens",  # Requesty: src/core/api/providers/requesty.ts of Cline
+    "created_cache_tokens",  # vLLM: vllm/entrypoints/serve/engine/protocol.py of 0.33.0
 )
 # The last: of Writer, and of the runs of assistants.
 _INSIDE: Final = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
+_HELICONES: Final = "cache_write_details"
 
 
 def usage(raw: Json) -> Usage | None:
@@ -60,7 +62,7 @@ def _stated(raw: Json) -> Usage | None:
         cache_creation = count(raw.get("cache_creation_input_tokens"))
     cached = (cache_read or 0) + (cache_creation or 0)
     # A gateway that passes Anthropic's counts on may leave the cached tokens out, as Anthropic does.
-    if cached and input_tokens is not None and _is_outside(cached, input_tokens, output_tokens or 0, raw):
+    if cached and input_tokens is not None and _is_beside(cached, input_tokens, output_tokens or 0, raw, inside):
         input_tokens += cached
     elif reasoning and output_tokens is not None and _is_outside(reasoning, input_tokens, output_tokens, raw):
         output_tokens += reasoning
@@ -68,12 +70,30 @@ def _stated(raw: Json) -> Usage | None:
         input_tokens=input_tokens,
         cache_read_input_tokens=cache_read,
         cache_creation_input_tokens=cache_creation,
-        cache_creation_1h_input_tokens=count(
-            at(inside.get("cache_creation_token_details"), "ephemeral_1h_input_tokens")
-        ),
+        cache_creation_1h_input_tokens=_written_for_an_hour(inside),
         output_tokens=output_tokens,
         reasoning_output_tokens=reasoning,
     )
+
+
+def _written_for_an_hour(inside: dict[str, Json]) -> int | None:
+    stated = count(at(inside.get("cache_creation_token_details"), "ephemeral_1h_input_tokens"))
+    return count(at(inside.get(_HELICONES), "write_1h_tokens")) if stated is None else stated
+
+
+def _is_beside(cached: int, input_tokens: int, output_tokens: int, raw: Json, inside: dict[str, Json]) -> bool:
+    """Whether cached tokens are not among those of the input. Helicone's gateway leaves those of Claude out of the total as
+    well: there they are known by the member that only it has, or by being more than the input.
+    packages/llm-mapper/transform/providers/anthropic/response/toOpenai.ts of https://github.com/Helicone/helicone"""
+    if _is_outside(cached, input_tokens, output_tokens, raw):
+        return True
+    is_summed_without = _is_outside(0, input_tokens, output_tokens, raw)
+    return is_summed_without and (cached > input_tokens or _is_of_claude(inside.get(_HELICONES)))
+
+
+def _is_of_claude(written: Json) -> bool:
+    """Helicone's gateway has the member of Gemini as well, whose counts are inside; what it wrote there is always 0."""
+    return bool(count(at(written, "write_5m_tokens")) or count(at(written, "write_1h_tokens")))
 
 
 def _timed(raw: dict[str, Json]) -> Usage | None:

@@ -90,7 +90,7 @@ PROVIDER: Final = Provider(
     labels=("openrouter",),
     operations=(
         *(replace(_ends(operation), with_request=with_request) for operation in _CHAT),
-        # openrouter/decisions.py of its SDK
+        # openrouter/decisions.py and systemone.py of its SDK
         *openai_shaped.operations("/api/(?:v1|alpha)", "decisions", complete=complete),
         *media.operations("/api/v1", "images", "speech", "transcription", "rerank", complete=complete),
         Operation(name="video_generation", path="/api/v1/videos/?", read_json=read_video),

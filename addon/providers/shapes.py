@@ -13,6 +13,7 @@ from addon.providers import (
     data_platforms,
     gemini,
     local_pooling,
+    local_servers,
     ollama,
     openai_shaped,
     vertex,
@@ -43,11 +44,13 @@ _PASSED_ON: Final[tuple[Operation, ...]] = (
     *(one for one in vertex.PROVIDER.operations if "publishers/" in one.path),
     *(one for one in ollama.PROVIDER.operations if one.path.startswith("/api/")),
     *(one for one in cohere.PROVIDER.operations if one.path.startswith("/v[12]/chat")),
+    *local_servers.VLLM_OWN,
     *data_platforms.OPERATIONS,
     *watsonx.OPERATIONS,
 )
 
-# What LiteLLM says that a call cost; of a stream it is empty. litellm/proxy/common_request_processing.py of 1.109.1
+# What LiteLLM says that a call cost. Of a stream it is empty, and may be in the usage: `include_cost_in_streaming_usage` of
+# litellm/proxy/common_request_processing.py of 1.109.1
 _LITELLMS_COST: Final = "x-litellm-response-cost"
 
 _SHAPED: Final[tuple[Operation, ...]] = (
