@@ -3,9 +3,9 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPResponse
-from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -17,9 +17,18 @@ CHAT_PATH = "/openai/v1/chat/completions"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
+ANSWERS: Final = {
+    "trailers": CHUNKED + b"2\r\n{}\r\n0\r\nx-checksum: 1\r\n\r\n",
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+    + CHUNKED
+    + b"2\r\n{}\r\n0\r\n\r\n",
+    "broken": b"HTTP/1.1 200 OK\r\nbad name: x\r\ncontent-length: 2\r\n\r\n{}",
+}
+
+
 @contextmanager
-def proxy_before(folder: Path, answer: bytes) -> Iterator[Proxy]:
-    """A proxy whose provider answers every connection with these bytes."""
+def provider_of(answer: bytes) -> Iterator[str]:
+    """The URL of a provider that answers every connection with these bytes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -36,36 +45,34 @@ def proxy_before(folder: Path, answer: bytes) -> Iterator[Proxy]:
                     peer.recv(1)  # until the proxy has had enough
 
         threading.Thread(target=serve, daemon=True).start()
-        with run_up(folder, f"--upstream=openai=http://127.0.0.1:{listener.getsockname()[1]}") as proxy:
-            yield proxy
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        CHUNKED + b"2\r\n{}\r\n0\r\nx-checksum: 1\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
-        + CHUNKED
-        + b"2\r\n{}\r\n0\r\n\r\n",
-    ],
-    ids=["trailers", "interim answers"],
-)
-def test_an_answer_with_rare_framing_is_answered_whole(tmp_path: Path, answer: bytes) -> None:
-    with proxy_before(tmp_path, answer) as proxy:
-        got = plain(proxy).post(CHAT_PATH, json=CHAT)
-        assert (got.status_code, got.content) == (200, b"{}")
-        row = proxy.row(got.headers["helicone-id"])
-        assert (row["status"], row["error_type"]) == (200, None)
+@pytest.fixture(scope="module")
+def before_odd_ones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy with a provider for each of the odd answers."""
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(provider_of(answer)) for name, answer in ANSWERS.items()}
+        upstreams = [f"--upstream={name}={url}" for name, url in urls.items()]
+        yield stack.enter_context(run_up(tmp_path_factory.mktemp("data"), *upstreams))
 
 
-def test_an_answer_that_is_not_http_is_the_providers_fault_in_the_row(tmp_path: Path) -> None:
-    with proxy_before(tmp_path, b"HTTP/1.1 200 OK\r\nbad name: x\r\ncontent-length: 2\r\n\r\n{}") as proxy:
-        request_id = "01a1fc4a-9fe6-7f76-966e-0ee58dcd5c33"
-        answer = plain(proxy).post(CHAT_PATH, json=CHAT, headers={"helicone-request-id": request_id})
-        assert (answer.status_code, answer.headers["content-type"]) == (502, "application/json")
-        row = proxy.row(request_id)
-        assert (row["status"], row["error_type"]) == (-100, "upstream_disconnected")
+@pytest.mark.parametrize("name", ["trailers", "interim"])
+def test_an_answer_with_rare_framing_is_answered_whole(before_odd_ones: Proxy, name: str) -> None:
+    got = plain(before_odd_ones).post(f"/{name}/v1/chat/completions", json=CHAT)
+    assert (got.status_code, got.content) == (200, b"{}")
+    row = before_odd_ones.row(got.headers["helicone-id"])
+    assert (row["status"], row["error_type"]) == (200, None)
+
+
+def test_an_answer_that_is_not_http_is_the_providers_fault_in_the_row(before_odd_ones: Proxy) -> None:
+    request_id = "01a1fc4a-9fe6-7f76-966e-0ee58dcd5c33"
+    headers = {"helicone-request-id": request_id}
+    answer = plain(before_odd_ones).post("/broken/v1/chat/completions", json=CHAT, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (502, "application/json")
+    row = before_odd_ones.row(request_id)
+    assert (row["status"], row["error_type"]) == (-100, "upstream_disconnected")
 
 
 def test_a_request_with_trailers_is_sent_without_them(proxy: Proxy, provider: FakeProviders) -> None:

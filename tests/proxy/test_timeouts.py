@@ -84,34 +84,40 @@ def test_a_stream_that_never_falls_silent_ends_when_its_whole_time_is_up(proxy: 
     assert row["output_tokens"] > 0
 
 
-def test_a_provider_that_refuses_connections_is_a_502(tmp_path: Path) -> None:
-    with full_house() as port:
-        nobody = f"http://127.0.0.1:{port}"
-        with run_up(tmp_path, f"--upstream=openai={nobody}", f"--upstream=anthropic={nobody}") as proxy:
-            client = openai_client(proxy, headers={"Helicone-Timeout": "connect=0.3"}).with_options(timeout=25)
-            with pytest.raises(openai.InternalServerError, match=r"no connection within 0\.3 s") as caught:
-                client.chat.completions.create(model=GPT, messages=HELLO)
-            answer = caught.value.response
-            assert (answer.status_code, answer.json()["error"]["type"]) == (502, "connection_failed")
-            row = proxy.row(answer.headers["helicone-id"])
-            assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-100, "connection_failed", 0)
-            # The next call on the same connection has its own time, and one that says nothing the config's 30 s.
-            with plain(proxy) as caller:
-                for asked, waits_s in (("connect=0.2", 25), ("connect=0.4", 25)):
-                    refused = caller.post(
-                        CHAT_PATH, json=CHAT, headers={**KEY, "Helicone-Timeout": asked}, timeout=waits_s
-                    )
-                    assert asked.replace("connect=", "within ") in refused.json()["error"]["message"]
-                with pytest.raises(httpx.ReadTimeout):
-                    caller.post(CHAT_PATH, json=CHAT, headers=KEY, timeout=1)
+@pytest.fixture(scope="module")
+def before_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy whose OpenAI lets nobody in, and whose Anthropic takes connections and says nothing."""
+    with full_house() as port, socket.create_server(("127.0.0.1", 0)) as silent:
+        upstreams = [
+            f"--upstream=openai=http://127.0.0.1:{port}",
+            f"--upstream=anthropic=https://127.0.0.1:{silent.getsockname()[1]}",
+        ]
+        with run_up(tmp_path_factory.mktemp("data"), *upstreams) as proxy:
+            yield proxy
 
 
-def test_an_unanswered_tls_handshake_counts_as_connecting(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        proxy = stack.enter_context(run_up(tmp_path, f"--upstream=openai=https://127.0.0.1:{silent.getsockname()[1]}"))
-        answer = plain(proxy).post(CHAT_PATH, json=CHAT, headers={**KEY, "Helicone-Timeout": "connect=0.3"})
-        assert (answer.status_code, answer.json()["error"]["type"]) == (502, "connection_failed")
+def test_a_provider_that_refuses_connections_is_a_502(before_nobody: Proxy) -> None:
+    proxy = before_nobody
+    client = openai_client(proxy, headers={"Helicone-Timeout": "connect=0.3"}).with_options(timeout=25)
+    with pytest.raises(openai.InternalServerError, match=r"no connection within 0\.3 s") as caught:
+        client.chat.completions.create(model=GPT, messages=HELLO)
+    answer = caught.value.response
+    assert (answer.status_code, answer.json()["error"]["type"]) == (502, "connection_failed")
+    row = proxy.row(answer.headers["helicone-id"])
+    assert (row["status"], row["error_type"], row["cost_nanousd"]) == (-100, "connection_failed", 0)
+    # The next call on the same connection has its own time, and one that says nothing the config's 30 s.
+    with plain(proxy) as caller:
+        for asked, waits_s in (("connect=0.2", 25), ("connect=0.4", 25)):
+            refused = caller.post(CHAT_PATH, json=CHAT, headers={**KEY, "Helicone-Timeout": asked}, timeout=waits_s)
+            assert asked.replace("connect=", "within ") in refused.json()["error"]["message"]
+        with pytest.raises(httpx.ReadTimeout):
+            caller.post(CHAT_PATH, json=CHAT, headers=KEY, timeout=1)
+
+
+def test_an_unanswered_tls_handshake_counts_as_connecting(before_nobody: Proxy) -> None:
+    headers = {"x-api-key": "sk-test", "Helicone-Timeout": "connect=0.3"}
+    answer = plain(before_nobody).post("/anthropic/v1/messages", json={**CHAT, "max_tokens": 9}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (502, "connection_failed")
 
 
 def test_a_caller_may_wait_for_longer_than_the_config(shared_provider: FakeProviders, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,20 +130,17 @@ def test_a_providers_host_that_points_here_is_called_as_the_provider_wants_it(ho
     assert (route.host, route.upstream) == (host.removesuffix("."), Origin("https", host, 443))
 
 
-@pytest.mark.parametrize("way", ["absolute form", "tunnel"])
-def test_a_host_that_the_settings_name_is_measured_through_the_proxy(
-    provider: FakeProviders, tmp_path: Path, way: str
-) -> None:
+def test_a_host_that_the_settings_name_is_measured_through_the_proxy(provider: FakeProviders, tmp_path: Path) -> None:
     with run_up(tmp_path, f"--upstream=rack={provider.url}") as proxy:
-        if way == "tunnel":
-            answer = _in_tunnel(proxy, provider)
-        else:
-            with httpx.Client(proxy=proxy.url, timeout=60) as through:
-                answer = through.post(f"{provider.url}/v1/chat/completions", json=CHAT).text
-        assert "chatcmpl" in answer
-        (row,) = wait_for(proxy.rows)
-    assert (row["provider_name"], row["operation_name"], row["mode"]) == ("rack", "chat", "forward")
-    assert row["input_tokens"] > 0 and row["cost_nanousd"] > 0
+        with httpx.Client(proxy=proxy.url, timeout=60) as through:
+            absolute_form = through.post(f"{provider.url}/v1/chat/completions", json=CHAT).text
+        wait_for(lambda: len(proxy.rows()) == 1)
+        for answer in (absolute_form, _in_tunnel(proxy, provider)):
+            assert "chatcmpl" in answer
+        wait_for(lambda: len(proxy.rows()) == 2)
+    for row in proxy.rows():
+        assert (row["provider_name"], row["operation_name"], row["mode"]) == ("rack", "chat", "forward")
+        assert row["input_tokens"] > 0 and row["cost_nanousd"] > 0
 
 
 def _in_tunnel(proxy: Proxy, provider: FakeProviders) -> str:
@@ -231,23 +229,28 @@ def test_counting_tokens_is_a_call_that_costs_nothing(proxy: Proxy) -> None:
 # Under plain mitmdump.
 
 
-@pytest.mark.parametrize("way", ["forward", "path prefix", "helicone host"])
-def test_plain_mitmdump_serves_the_same_ways(shared_provider: FakeProviders, tmp_path: Path, way: str) -> None:
+@pytest.fixture(scope="module")
+def mitmdump(shared_provider: FakeProviders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     upstreams = [f"--set=heliograph_upstreams={name}={shared_provider.url}" for name in ("openai", "anthropic")]
-    with run_mitmdump(tmp_path, *upstreams) as proxy:
-        answer = openai_client(proxy, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
-        client = anthropic_client(proxy, way)
-        with client.messages.with_streaming_response.create(
-            model=CLAUDE,
-            max_tokens=64,
-            messages=HELLO,
-            stream=True,
-        ) as stream:
-            list(stream.parse())
-        for headers, name in ((answer.headers, "openai"), (stream.headers, "anthropic")):
-            row = proxy.row(headers["helicone-id"])
-            assert (row["provider_name"], row["usage_source"]) == (name, "provider")
-            assert row["cost_nanousd"] > 0
+    with run_mitmdump(tmp_path_factory.mktemp("data"), *upstreams) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("way", ["forward", "path prefix", "helicone host"])
+def test_plain_mitmdump_serves_the_same_ways(mitmdump: Proxy, way: str) -> None:
+    answer = openai_client(mitmdump, way).chat.completions.with_raw_response.create(model=GPT, messages=HELLO)
+    client = anthropic_client(mitmdump, way)
+    with client.messages.with_streaming_response.create(
+        model=CLAUDE,
+        max_tokens=64,
+        messages=HELLO,
+        stream=True,
+    ) as stream:
+        list(stream.parse())
+    for headers, name in ((answer.headers, "openai"), (stream.headers, "anthropic")):
+        row = mitmdump.row(headers["helicone-id"])
+        assert (row["provider_name"], row["usage_source"]) == (name, "provider")
+        assert row["cost_nanousd"] > 0
 
 
 def test_mitmproxys_own_flow_file_is_written_beside_the_journal(shared_provider: FakeProviders, tmp_path: Path) -> None:

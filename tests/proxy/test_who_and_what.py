@@ -5,7 +5,7 @@ import json
 import ssl
 import stat
 import uuid
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -182,33 +182,42 @@ def test_the_label_in_the_proxys_url_is_the_project(proxy: Proxy, provider: Fake
     assert not [name for name, _ in provider.requests[-1].headers if name.lower() == "proxy-authorization"]
 
 
-def test_omitted_bodies_are_in_no_file_and_the_row_is_whole(shared_provider: FakeProviders, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def searched(shared_provider: FakeProviders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy whose files are searched: by the tests while it runs, and here for the same words when it has ended."""
+    data = tmp_path_factory.mktemp("data")
+    with run_up(data, *to(shared_provider)) as proxy:
+        yield proxy
+    for word in (b"xylophone", b"tuba"):
+        assert files_with(data, word) == []
+
+
+def test_omitted_bodies_are_in_no_file_and_the_row_is_whole(searched: Proxy) -> None:
     secret_question, secret_answer = "xylophone-question", "xylophone-answer"
     omit = {"helicone-omit-request": "true", "helicone-omit-response": "true", "helicone-user-id": "private"}
-    with run_up(tmp_path, *to(shared_provider)) as proxy:
-        ids = []
-        for stream in (False, True):
-            body: dict[str, Any] = {
-                "messages": [{"role": "user", "content": f"{secret_question} {secret_answer}"}],
-                "stream": stream,
-            }
-            if stream:
-                body["stream_options"] = {"include_usage": True}
-            answer = call(proxy, omit, **body)
-            assert secret_answer in answer.text
-            ids.append(answer.headers["helicone-id"])
-            assert files_with(tmp_path, b"xylophone") == []
-        for request_id in ids:
-            row = proxy.row(request_id)
-            assert row["request_model"] == GPT
-            assert row["usage_source"] == "provider"
-            assert row["cost_nanousd"] > 0
-            said = proxy.body(request_id)
-            assert (said["request_body"], said["response_body"], said["response_text"]) == (None, None, None)
-    assert files_with(tmp_path, b"xylophone") == []
+    ids = []
+    for stream in (False, True):
+        body: dict[str, Any] = {
+            "messages": [{"role": "user", "content": f"{secret_question} {secret_answer}"}],
+            "stream": stream,
+        }
+        if stream:
+            body["stream_options"] = {"include_usage": True}
+        answer = call(searched, omit, **body)
+        assert secret_answer in answer.text
+        ids.append(answer.headers["helicone-id"])
+        assert files_with(searched.data, b"xylophone") == []
+    for request_id in ids:
+        row = searched.row(request_id)
+        assert row["request_model"] == GPT
+        assert row["usage_source"] == "provider"
+        assert row["cost_nanousd"] > 0
+        said = searched.body(request_id)
+        assert (said["request_body"], said["response_body"], said["response_text"]) == (None, None, None)
+    assert files_with(searched.data, b"xylophone") == []
 
 
-def test_no_secret_is_in_any_file(shared_provider: FakeProviders, tmp_path: Path) -> None:
+def test_no_secret_is_in_any_file(searched: Proxy, provider: FakeProviders) -> None:
     headers = {
         "authorization": "Bearer sk-tuba-1",
         "x-api-key": "tuba-2",
@@ -216,20 +225,18 @@ def test_no_secret_is_in_any_file(shared_provider: FakeProviders, tmp_path: Path
         "cookie": "session=tuba-4",
         "proxy-authorization": "Basic c2hvcDp0dWJhLTc=",
     }
-    shared_provider.script(Behaviour(headers=(("set-cookie", "id=tuba-5"),)))
-    with run_up(tmp_path, *to(shared_provider)) as proxy:
-        answer = plain(proxy).post(f"{CHAT_PATH}?key=tuba-6&api-version=1", json=CHAT, headers=headers)
-        row = proxy.row(answer.headers["helicone-id"])
-        assert row["path"] == "/v1/chat/completions?api-version=1"
-        assert row["properties"] == {"project": "shop"}
-    assert files_with(tmp_path, b"tuba") == []
+    provider.script(Behaviour(headers=(("set-cookie", "id=tuba-5"),)))
+    answer = plain(searched).post(f"{CHAT_PATH}?key=tuba-6&api-version=1", json=CHAT, headers=headers)
+    row = searched.row(answer.headers["helicone-id"])
+    assert row["path"] == "/v1/chat/completions?api-version=1"
+    assert row["properties"] == {"project": "shop"}
+    assert files_with(searched.data, b"tuba") == []
 
 
-def test_folders_and_files_are_for_their_owner_alone(shared_provider: FakeProviders, tmp_path: Path) -> None:
-    with run_up(tmp_path, *to(shared_provider)) as proxy:
-        proxy.row(call(proxy).headers["helicone-id"])
-        for path in tmp_path.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):  # the settler removes what is settled
-                mode = path.stat().st_mode
-                assert mode & 0o077 == 0 or path.parent.name == "ca", path
-                assert not stat.S_ISDIR(mode) or stat.S_IMODE(mode) == 0o700, path
+def test_folders_and_files_are_for_their_owner_alone(searched: Proxy) -> None:
+    searched.row(call(searched).headers["helicone-id"])
+    for path in searched.data.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # the settler removes what is settled
+            mode = path.stat().st_mode
+            assert mode & 0o077 == 0 or path.parent.name == "ca", path
+            assert not stat.S_ISDIR(mode) or stat.S_IMODE(mode) == 0o700, path
