@@ -8,6 +8,7 @@ from typing import Final
 from analysis.reports.window import Window
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR: Final = timedelta(hours=1)
 MOST_STEPS: Final = 400
 
 
@@ -53,7 +54,7 @@ def steps_of(window: Window, first_call: datetime | None = None) -> Steps:
             column = f"make_timestamp(epoch_us(started_at) // {us} * {us})"
             return Steps(f"{seconds // 60} min", column, tuple(_fixed(since, window.end, timedelta(seconds=seconds))))
     if length <= timedelta(days=8):
-        return Steps("hour", '"hour"', tuple(_fixed(since, window.end, timedelta(hours=1))))
+        return Steps("hour", '"hour"', tuple(_hours(window, since)))
     if length <= timedelta(days=130):
         return Steps("day", '"day"', tuple(_local(window, since, _next_day, lambda day: day)))
     if length <= timedelta(days=800):
@@ -67,6 +68,20 @@ def _fixed(since: datetime, end: datetime, step: timedelta) -> Iterator[datetime
     while moment < end:
         moment += step
         yield moment
+
+
+def _hours(window: Window, since: datetime) -> Iterator[datetime]:
+    """As the column `hour` has them: in India they begin half an hour after those of UTC, and none begins before the change of
+    clocks that it comes after."""
+    offsets = window.zone.offsets(since, window.end)
+    changes = [changed for changed, _ in offsets[1:]]
+    for number, (begun, offset) in enumerate(offsets):
+        moment = begun - (begun + offset - _EPOCH) % _HOUR
+        yield moment if number == 0 else max(moment, begun)
+        end = (*changes, window.end)[number]
+        while (moment := moment + _HOUR) < end:
+            yield moment
+    yield moment
 
 
 def _local(

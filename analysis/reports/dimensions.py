@@ -1,7 +1,8 @@
 """What reports can group by: the names that --by takes, each a column of the view `calls`."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from addon.config.mistakes import did_you_mean
@@ -28,6 +29,9 @@ EXPRESSIONS: Final[Mapping[str, str]] = {
     "cwd": "client_cwd",
     "error": "error_type",
 }
+# An hour where clocks change by half an hour (Lord Howe): it begins no earlier than the offset that it is told in.
+_HOUR_OF_HALVES: Final = "greatest({hour}, make_timestamp({begun_us}))"
+_HOUR: Final = timedelta(hours=1)
 _COLUMNS: Final = (
     "date",
     "status",
@@ -71,11 +75,18 @@ def _in_zone(expression: str, offsets: Sequence[tuple[datetime, timedelta]]) -> 
         return expression
     if all(not offset for _, offset in offsets):  # the column `date` is cheaper, and says the same
         expression = expression.replace("cast({local} as date)", "date")
-    offset_us = str(_microseconds(offsets[-1][1]))
-    for (_, earlier), (changed, _) in zip(reversed(offsets[:-1]), reversed(offsets[1:]), strict=True):
-        changed_us = _microseconds(changed - EVER.since)
-        offset_us = f"case when epoch_us(started_at) < {changed_us} then {_microseconds(earlier)} else {offset_us} end"
-    return expression.format(local=f"make_timestamp(epoch_us(started_at) + ({offset_us}))", offset_us=offset_us)
+    if expression == EXPRESSIONS["hour"] and any(
+        (later - earlier) % _HOUR for (_, earlier), (_, later) in pairwise(offsets)
+    ):
+        expression = _HOUR_OF_HALVES.replace("{hour}", expression)
+    offset_us, begun_us = (str(_microseconds(value)) for value in (offsets[-1][1], offsets[-1][0] - EVER.since))
+    begins = [datetime.min.replace(tzinfo=UTC), *(changed for changed, _ in offsets[1:])]  # the first holds before, too
+    for begun, (_, earlier), (changed, _) in reversed(list(zip(begins, offsets, offsets[1:], strict=False))):
+        is_before = f"case when epoch_us(started_at) < {_microseconds(changed - EVER.since)}"
+        offset_us = f"{is_before} then {_microseconds(earlier)} else {offset_us} end"
+        begun_us = f"{is_before} then {_microseconds(begun - EVER.since)} else {begun_us} end"
+    local = f"make_timestamp(epoch_us(started_at) + ({offset_us}))"
+    return expression.format(local=local, offset_us=offset_us, begun_us=begun_us)
 
 
 def _microseconds(duration: timedelta) -> int:

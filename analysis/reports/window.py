@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from addon.config.mistakes import did_you_mean
@@ -97,7 +97,7 @@ def span_of(text: str) -> timedelta:
 
 def before(window: Window) -> Window:
     """The period before, to compare with: of whole months as many months; of the first days of a month the same days of
-    the month before; else the same length of time."""
+    the month before; of whole days as many days, of however many hours they are; else the same length of time."""
     if window.until is None and window.asked_at is None:  # it has no length
         return Window(EVER.since, window.since, window.zone)
     try:
@@ -107,7 +107,7 @@ def before(window: Window) -> Window:
 
 
 def _before(window: Window) -> Window:
-    begin, end = (window.zone.local(moment).replace(tzinfo=None) for moment in (window.since, window.end))
+    begin, end = (_by_the_clock(window.zone, moment) for moment in (window.since, window.end))
     length = end - begin
     if _begins_a_month(begin):
         months = (end.year - begin.year) * 12 + end.month - begin.month
@@ -116,7 +116,15 @@ def _before(window: Window) -> Window:
         if months == 0:
             first = _months_earlier(begin, 1)
             return _window(window, first, min(first + length, begin))
-    return _window(window, begin - length, begin)
+    if begin.time() == end.time() == time():
+        return _window(window, begin - length, begin)
+    return replace(window, since=window.since - (window.end - window.since), until=window.since)
+
+
+def _by_the_clock(zone: Zone, moment: datetime) -> datetime:
+    """Without a zone. The beginning of a day is midnight, also where clocks leave midnight out."""
+    local = zone.local(moment).replace(tzinfo=None)
+    return datetime.combine(local, time()) if zone.midnight(local.date()) == moment else local
 
 
 def _window(like: Window, begin: datetime, end: datetime) -> Window:
@@ -124,7 +132,7 @@ def _window(like: Window, begin: datetime, end: datetime) -> Window:
 
 
 def _begins_a_month(local: datetime) -> bool:
-    return local.day == 1 and local.time() == datetime.min.time()
+    return local.day == 1 and local.time() == time()
 
 
 def _months_earlier(first_day: datetime, months: int) -> datetime:

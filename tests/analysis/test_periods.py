@@ -23,8 +23,11 @@ from analysis.table import Table
 from tests.analysis.test_report import check_groups
 from tests.analysis.writing import made_up_rows, to_parquet
 
-# Clocks go back in Berlin on 2026-10-25 at 01:00 UTC, and forward in the spring.
-AROUND_CHANGES = (datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 10, 24, tzinfo=UTC))
+# Clocks of 2026 go forward and back: in Berlin on 03-29 and 10-25, in New York on 03-08 and 11-01, and by half an hour on Lord Howe
+# Island on 10-04 and 04-05, each at some hour of UTC; on Lord Howe on the evening before.
+AROUND_CHANGES = tuple(
+    datetime(2026, month, day, tzinfo=UTC) for month, day in ((3, 7), (3, 28), (4, 4), (10, 3), (10, 24), (10, 31))
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,17 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[RequestR
     return data, rows
 
 
+def hour_of(local: datetime) -> datetime:
+    """When the hour of a moment begins, in UTC: at the full hour of the clock, or where the clock was changed within it."""
+    moment = local.astimezone(UTC)
+    begun = moment
+    while (earlier := begun - timedelta(minutes=1)).astimezone(local.tzinfo).utcoffset() == local.utcoffset() and (
+        begun.astimezone(local.tzinfo).minute
+    ):
+        begun = earlier
+    return begun.replace(tzinfo=None)
+
+
 def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
@@ -55,12 +69,7 @@ def monday(day: date) -> date:
         ("day", lambda local: local.date()),
         ("week", lambda local: monday(local.date())),
         ("month", lambda local: f"{local:%Y-%m}"),
-        (
-            "hour",
-            lambda local: (
-                local.replace(minute=0, second=0, microsecond=0, fold=local.fold).astimezone(UTC).replace(tzinfo=None)
-            ),
-        ),
+        ("hour", hour_of),
     ],
 )
 def test_periods_are_those_of_the_zone(

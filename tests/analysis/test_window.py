@@ -1,6 +1,6 @@
 """What a person may type as a time, and the period that a report is compared with."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -98,6 +98,30 @@ def test_the_period_before_has_the_same_months_else_the_same_length(
 ) -> None:
     earlier = before(parse_window(since, until, NOW))
     assert (earlier.short(earlier.since), earlier.short(earlier.end)) == (first, end)
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "until", "hours", "hours_before"),
+    [
+        ("Europe/Berlin", "2026-10-25", "2026-10-26", 25, 24),  # days are days
+        ("Europe/Berlin", "2026-03-30", "2026-03-31", 24, 23),
+        ("America/New_York", "2026-11-02", "2026-11-03", 24, 25),
+        ("Australia/Lord_Howe", "2026-04-05", "2026-04-06", 24.5, 24),
+        ("Australia/Lord_Howe", "2026-10-05", "2026-10-06", 24, 23.5),
+        ("Africa/Cairo", "2026-04-24", "2026-04-25", 23, 24),  # its midnight does not exist
+        ("Europe/Berlin", "2026-10-24T12:00Z", "2026-10-25T12:00Z", 24, 24),  # and hours are hours
+        ("America/New_York", "2026-03-07T12:00", "2026-03-08T12:00", 23, 23),
+        ("Europe/Berlin", "2026-10-25", "2026-10-25T12:00", 13, 13),
+        ("Europe/Berlin", "2026-10", "2026-11", 745, 720),
+    ],
+)
+def test_the_period_before_is_as_long_where_clocks_change(
+    zone: str, since: str, until: str, hours: float, hours_before: float
+) -> None:
+    window = parse_window(since, until, datetime(2027, 1, 1, tzinfo=UTC), zone_of(zone))
+    earlier = before(window)
+    assert window.end - window.since == timedelta(hours=hours)
+    assert (earlier.end, earlier.end - earlier.since) == (window.since, timedelta(hours=hours_before))
 
 
 def test_a_long_month_up_to_now_is_compared_with_all_of_a_shorter_one() -> None:
