@@ -60,12 +60,16 @@ class JsonHttp2Server(Http2Server):
     def _go_away(self, soon: bool) -> layer.CommandGenerator[None]:
         """GOAWAY as soon as no stream is open: it names the last stream, so that a client whose next request has crossed it may
         send that again elsewhere. Before that only `soon`, and only to a client that has sent requests since: it promises an
-        answer to all (RFC 9113, 6.8), but clients made with Python's h2 give up what is under way when they read it."""
+        answer to all (RFC 9113, 6.8), but clients made with Python's h2 give up what is under way when they read it. Nothing before
+        the first request: such clients do not send it again elsewhere, and break off when anything follows, be it the answer to
+        their settings."""
         if not self.conn.state & ConnectionState.CAN_WRITE:
             return
         last = self.h2_conn.highest_inbound_stream_id
         if self._last_before is None:
             self._last_before = last
+        if not last:
+            return
         if self.h2_conn.open_inbound_streams:
             if self._last_stated is not None or not soon or last == self._last_before:
                 return

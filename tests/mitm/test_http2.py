@@ -28,16 +28,16 @@ class Caller:
     """A client, and our layer at the other end of its connection. What the client reads is told as frames: `HEADERS 1` is the
     head of an answer on stream 1, `GOAWAY 3` says that no stream after 3 is answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_leaving: bool = False) -> None:
         self.connections = OpenConnections()
+        self.connections.is_leaving = is_leaving
         self._client = tflow.tclient_conn()
         with taddons.context(Proxyserver()) as mitmproxy:
             context = Context(self._client, mitmproxy.options)
         self._server = JsonHttp2Server(context, self.connections)
         self._speaks = h2.connection.H2Connection(h2.config.H2Configuration())
         self._speaks.initiate_connection()
-        self._read(events.Start())
-        self._send()
+        self.at_first = [*self._read(events.Start()), *self._send()]
 
     def asks(self, stream_id: int) -> list[str]:
         self._speaks.send_headers(stream_id, REQUEST, end_stream=True)
@@ -91,11 +91,30 @@ def caller() -> Caller:
     return Caller()
 
 
+@pytest.fixture
+def leaving() -> Caller:
+    """A caller whose connection was accepted as the process began to leave."""
+    return Caller(is_leaving=True)
+
+
 def test_a_caller_without_a_call_under_way_is_told_at_once_and_once(caller: Caller) -> None:
     caller.asks(1)
     caller.is_answered(1)
     assert caller.is_left() == ["GOAWAY 1"]
     assert caller.is_left(soon=True) == []
+
+
+@pytest.mark.parametrize("soon", [False, True])
+def test_a_caller_that_has_asked_nothing_yet_is_told_after_its_first_answer(caller: Caller, soon: bool) -> None:
+    assert caller.is_left(soon=soon) == []
+    assert caller.asks(1) == []
+    assert caller.is_answered(1) == ["HEADERS 1", "GOAWAY 1"]
+
+
+def test_a_caller_that_connects_to_a_process_that_leaves_is_told_after_its_first_answer(leaving: Caller) -> None:
+    assert leaving.at_first == []
+    assert leaving.asks(1) == []
+    assert leaving.is_answered(1) == ["HEADERS 1", "GOAWAY 1"]
 
 
 def test_a_call_under_way_ends_before_its_caller_is_told(caller: Caller) -> None:
