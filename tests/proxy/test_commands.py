@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from addon.commands.cli import main
 from addon.demo.behaviour import Behaviour
@@ -186,11 +186,16 @@ env
     assert "nothing listens on 127.0.0.1:1" in ended.stderr
 
 
+def refused_up(data: Path, *arguments: str) -> Result:
+    """`heliograph up` in this process, for what it refuses before it starts. Were it to start, it would end: its port is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        return CliRunner().invoke(main, ["up", "--data", str(data), "--listen", listen, *arguments])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--listen", "127.0.0.1:http"], "HOST:PORT"),
-        (["--listen", "0.0.0.0:0"], "--open"),
         (["--upstream", "openai"], "NAME=URL"),
         (["--upstream", "openai=ftp://x"], "http(s) URL"),
         (["--upstream", "openai=http://x/v1"], "has a path"),
@@ -201,8 +206,15 @@ env
     ],
 )
 def test_wrong_usage_is_told_and_exits_2(tmp_path: Path, arguments: list[str], says: str) -> None:
+    ended = refused_up(tmp_path, *arguments)
+    assert ended.exit_code == 2
+    assert says in ended.stderr
+
+
+@pytest.mark.parametrize(("listen", "says"), [("127.0.0.1:http", "HOST:PORT"), ("0.0.0.0:0", "--open")])
+def test_an_address_that_cannot_be_listened_on_is_wrong_usage(tmp_path: Path, listen: str, says: str) -> None:
     # A process, as `up` starts itself anew, without assertions.
-    ended = heliograph("up", "--data", str(tmp_path), *arguments)
+    ended = heliograph("up", "--data", str(tmp_path), "--listen", listen)
     assert ended.returncode == 2
     assert says in ended.stderr
 
@@ -221,9 +233,7 @@ def test_wrong_usage_is_told_and_exits_2(tmp_path: Path, arguments: list[str], s
 )
 def test_a_wrong_config_value_names_file_key_value_and_what_is_allowed(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "heliograph.toml").write_text(text)
-    with socket.create_server(("127.0.0.1", 0)) as other:  # taken: were it to start, it would end
-        listen = f"127.0.0.1:{other.getsockname()[1]}"
-        ended = CliRunner().invoke(main, ["up", "--data", str(tmp_path), "--listen", listen])
+    ended = refused_up(tmp_path)
     assert ended.exit_code == 2
     assert str(tmp_path / "heliograph.toml") in ended.stderr
     assert says in ended.stderr
