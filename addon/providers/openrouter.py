@@ -5,12 +5,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, media, openai_shaped
+from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage
 from addon.providers.fields import amount, at, error_type, items, string
 from addon.providers.model import Asked, Json, Operation, Provider, Reading, Terminal
-from addon.providers.polled import charged_by_path, under_way
+from addon.providers.polled import charged_by_path, found_done, under_way
 
-VIDEO_ENDS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
+ENDS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 
 
 def stated_cost(raw: Json) -> Decimal | None:
@@ -59,12 +59,33 @@ def read_video(body: Json) -> Reading:
     status = string(at(body, "status"))
     reading = Reading(
         response_id=string(at(body, "id")),
-        finish_reasons=(status,) if status in VIDEO_ENDS else (),
+        finish_reasons=(status,) if status in ENDS else (),
         usage_raw=raw,
         stated_cost_usd=stated_cost(raw),
-        error_type=error_type(body) or (status if status in VIDEO_ENDS and status != "completed" else None),
+        error_type=error_type(body) or (status if status in ENDS and status != "completed" else None),
     )
     return under_way(reading) if raw is None and status != "completed" else reading
+
+
+def read_batch(body: Json) -> Reading:
+    """A batch: `{id, model, status, results, usage}`. The look that finds it at its end states what all of it cost; starting it
+    is no row. https://openrouter.ai/docs/guides/features/batch-api, components/batchobject.py of its SDK 1.3.84"""
+    name, status, raw = string(at(body, "id")), string(at(body, "status")), at(body, "usage")
+    reading = Reading(
+        response_model=string(at(body, "model")),
+        response_id=name,
+        usage=openai_usage.usage(raw),
+        usage_raw=raw,
+        stated_cost_usd=stated_cost(raw),
+        price_factors={"processing": "batch"},
+        error_type=error_type(body) or (status if status == "failed" else None),
+    )
+    if status is None:  # an error
+        return reading
+    if status not in ENDS:
+        return under_way(reading, is_look=True)
+    ended = replace(reading, finish_reasons=(status,))
+    return found_done(ended, f"batch {name}") if raw else ended
 
 
 # An error in the middle of a stream is a chunk like the others, with an `error` beside its choices.
@@ -93,6 +114,7 @@ PROVIDER: Final = Provider(
         # openrouter/decisions.py and systemone.py of its SDK
         *openai_shaped.operations("/api/(?:v1|alpha)", "decisions", complete=complete),
         *media.operations("/api/v1", "images", "speech", "transcription", "rerank", complete=complete),
+        Operation(name="batch_results", method="GET", path="/api/v1/batches/[^/]+", read_json=read_batch),
         Operation(name="video_generation", path="/api/v1/videos/?", read_json=read_video),
         Operation(
             name="video_generation",
