@@ -81,4 +81,5 @@ UNITS: Final = {
     "image_tool_cached_text_tokens": "a token of words that it had in its cache",
     "image_tool_cached_image_tokens": "a token of an image that it had in its cache",
     "image_tool_output_tokens": "a token of an image that it made",
+    "image_tool_output_text_tokens": "a token of words that it wrote, for some image models at a price of their own",
 }

@@ -60,6 +60,7 @@ def _image_tokens(response: Json) -> dict[str, int | None]:
     inside, cached = at(stated, "input_tokens_details"), at(stated, "cached_tokens_details")
     text, cached_text = count(at(inside, "text_tokens")), count(at(cached, "cached_text_tokens"))
     image, cached_image = count(at(inside, "image_tokens")), count(at(cached, "cached_image_tokens"))
+    written = count(at(stated, "output_tokens_details", "text_tokens")) or 0
     if not count(at(stated, "cached_tokens")):
         cached_text = cached_image = 0
     # Cached ones are cheaper, and how many of words and of images they are is not always said.
@@ -68,7 +69,8 @@ def _image_tokens(response: Json) -> dict[str, int | None]:
         "image_tool_cached_text_tokens": cached_text,
         "image_tool_input_image_tokens": _rest(image, cached_image),
         "image_tool_cached_image_tokens": cached_image,
-        "image_tool_output_tokens": count(at(stated, "output_tokens")),
+        "image_tool_output_tokens": _rest(count(at(stated, "output_tokens")), written),
+        "image_tool_output_text_tokens": written,
     }
 
 
