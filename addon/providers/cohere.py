@@ -141,6 +141,7 @@ def read_parsed(body: Json) -> Reading:
 
 
 RERANK: Final = _operation("rerank", "(?:/v[12])?/rerank")
+EMBED: Final = _operation("embeddings", "(?:/v[12])?/embed")
 
 PROVIDER = Provider(
     name="cohere",
@@ -150,7 +151,7 @@ PROVIDER = Provider(
         *operations("/compatibility/v1", "chat", "embeddings"),
         _operation("chat", "/v[12]/chat", streams=True, prompt_text=prompt),
         _operation("text_completion", "(?:/v1)?/generate", streams=True, prompt_text=prompt),
-        _operation("embeddings", "(?:/v[12])?/embed"),
+        EMBED,
         RERANK,
         _operation("classify", "(?:/v1)?/classify"),
         _operation("summarize", "(?:/v1)?/summarize"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import openai_agents, openai_evals, openai_runs
+from addon.providers import openai_agents, openai_containers, openai_evals, openai_runs
 from addon.providers.model import Json, Provider, Reading
 from addon.providers.openai_live import live
 from addon.providers.openai_realtime import realtime, responses_over_socket
@@ -52,6 +52,7 @@ PROVIDER = Provider(
         *openai_agents.operations("/v1"),
         *openai_runs.operations("/v1"),
         openai_evals.evals("/v1"),
+        openai_containers.containers("/v1"),
         *operations("/v1", "count_tokens", "retrieve_response", "cancel_response", "decisions"),
         *operations("/v1", "image_generation", "image_edit", "image_variation", "video_generation"),
         *operations("/v1", "speech", "transcription", "translation", "moderation", "batch_results"),

@@ -14,6 +14,10 @@ from addon.providers.model import Event, Json, Operation, Reading
 from addon.providers.openai_shaped import DONE
 from addon.providers.polled import found_done, under_way
 
+# The last three: of Azure's agents, whose other tools search the web, or are agents that no usage here counts.
+# azure-ai-agents 1.1, models/_models.py
+_WITHOUT_FEE: Final = frozenset({"function", "file_search", "mcp", "openapi", "azure_ai_search", "azure_function"})
+_FEES: Final = {"code_interpreter": "container_sessions", "bing_grounding": "web_searches"}
 ENDED: Final = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 
 
@@ -22,8 +26,7 @@ def read_run(run: Json) -> Reading:
     raw, status = at(run, "usage"), string(at(run, "status"))
     name = string(at(run, "id"))
     reason = string(at(run, "incomplete_details", "reason")) or status
-    # Code that ran has a fee by its session; whether it ran the run's steps tell.
-    has_code = any(at(tool, "type") == "code_interpreter" for tool in items(at(run, "tools")))
+    kinds = (string(at(tool, "type")) or "unnamed" for tool in items(at(run, "tools")))
     is_over = status in ENDED
     reading = Reading(
         response_model=string(at(run, "model")),
@@ -31,7 +34,8 @@ def read_run(run: Json) -> Reading:
         finish_reasons=(reason,) if is_over and reason else (),
         usage=openai_usage.usage(raw),
         usage_raw=raw,
-        units={"container_sessions": None} if has_code and raw else {},
+        # Whether a tool with a fee was used the run's steps tell. Code has one by its session.
+        units={_FEES.get(kind, kind): None for kind in kinds if kind not in _WITHOUT_FEE} if raw else {},
         error_type=error_type(run) or string(at(run, "last_error", "code")),
     )
     if raw is None and status is not None:

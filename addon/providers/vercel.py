@@ -7,6 +7,7 @@ from typing import Final
 from addon.providers import anthropic_shaped, media, openai_shaped, vercel_sdk
 from addon.providers.fields import amount, at, count, items
 from addon.providers.model import Json, Provider, Reading
+from addon.providers.openai_realtime import responses_over_socket
 
 
 def complete(reading: Reading, chunks: Sequence[Json]) -> Reading:
@@ -52,6 +53,8 @@ PROVIDER: Final = Provider(
     labels=("vercel",),
     operations=(
         *openai_shaped.operations("/v1", "chat", "embeddings", "responses", complete=complete),
+        # https://vercel.com/docs/ai-gateway/sdks-and-apis/responses/websockets
+        responses_over_socket("/v1", complete=complete),
         anthropic_shaped.messages("/v1/messages", complete),
         *media.operations("/v1", "images", "speech", "transcription", "rerank", complete=complete),
         *vercel_sdk.operations(),

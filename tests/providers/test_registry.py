@@ -124,6 +124,22 @@ def test_method_and_path_are_an_operation(name: str, path: str, operation: str, 
 
 
 @pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("openai", "/v1/responses"),
+        ("openai", "/backend-api/codex/responses"),
+        ("azure", "/openai/v1/responses"),
+        ("azure", "/api/projects/shop/openai/v1/responses"),
+        ("xai", "/v1/responses"),
+        ("vercel", "/v1/responses"),
+    ],
+)
+def test_responses_come_over_a_websocket(name: str, path: str) -> None:
+    found = registry.operation(registry.BY_NAME[name], "GET", path)
+    assert found and found[0].socket and found[0].name == "responses"
+
+
+@pytest.mark.parametrize(
     ("name", "method", "path"),
     [
         ("openai", "GET", "/v1/chat/completions"),
