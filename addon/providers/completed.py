@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
-from addon.providers.fields import amount, at, json_of
+from addon.providers.fields import amount, json_of
 from addon.providers.framing.model import BodyEvents
 from addon.providers.model import Asked, Event, Json, Operation, Reading
 
@@ -28,18 +29,19 @@ def completed(operation: Operation, complete: Complete) -> Operation:
     )
 
 
-def with_stated_cost(operation: Operation, header: str) -> Operation:
-    """The same, whose cost in USD a header of the answer may state, or `cost` in its usage. A usage whose cost is 0 says nothing:
-    not every gateway has prices."""
+def with_stated_cost(
+    operation: Operation, header: str, otherwise: Callable[[Json, Asked], Decimal | None] | None = None
+) -> Operation:
+    """The same, whose cost in USD a header of the answer may state. `otherwise` finds it in the usage, where the header is empty."""
     complete = operation.with_request
 
     def with_request(reading: Reading, asked: Asked) -> Reading:
         reading = complete(reading, asked) if complete else reading
-        stated = amount(asked.answer_headers.get(header))
-        if stated is None:
-            stated = amount(at(reading.usage_raw, "cost")) or None
-        if stated is None or reading.stated_cost_usd is not None:
+        if reading.stated_cost_usd is not None:
             return reading
-        return replace(reading, stated_cost_usd=stated)
+        stated = amount(asked.answer_headers.get(header))
+        if stated is None and otherwise:
+            stated = otherwise(reading.usage_raw, asked)
+        return reading if stated is None else replace(reading, stated_cost_usd=stated)
 
     return replace(operation, with_request=with_request, answer_headers=(*operation.answer_headers, header))

@@ -8,7 +8,7 @@ from typing import Final
 from addon.providers import anthropic_shaped, gemini, openai_shaped
 from addon.providers.completed import Complete, completed
 from addon.providers.fields import amount, at
-from addon.providers.model import Json, Provider, Reading
+from addon.providers.model import Asked, Json, Provider, Reading
 
 
 def by_stated_cost(cost_of: Callable[[Json], Decimal | None]) -> Complete:
@@ -57,6 +57,38 @@ def llmgateways_cost(chunk: Json) -> Decimal | None:
     """https://docs.llmgateway.io/features/cost-breakdown"""
     return amount(at(chunk, "usage", "cost_usd_total"))
 
+
+# What LiteLLM says that a call cost. Of a stream it is empty, and may be in the usage: `include_cost_in_streaming_usage` of
+# litellm/proxy/common_request_processing.py of 1.109.1. The other header is in each of its answers.
+LITELLMS_COST: Final = "x-litellm-response-cost"
+LITELLMS_SIGN: Final = "x-litellm-call-id"
+
+
+def cost_in_usage(raw: Json, asked: Asked) -> Decimal | None:
+    """What the usage of a gateway that is not known says that the call cost, where something tells that it means US dollars: a
+    bare number may be credits, points or another currency. 0 says nothing: not every gateway has prices."""
+    named = amount(at(raw, "cost_usd_total"))  # LLM Gateway, on a machine of one's own
+    if named is not None:
+        return named or None
+    stated = at(raw, "cost")
+    if isinstance(stated, dict):  # Bifrost: core/schemas/chatcompletions.go, BifrostCost
+        total = stated.get("total_cost")
+        return (
+            (amount(total) or None) if stated.get("currency") in _DOLLARS and raw.get("currency") in _DOLLARS else None
+        )
+    if at(raw, "currency") not in _DOLLARS:
+        return None
+    is_dollars = (
+        LITELLMS_SIGN in asked.answer_headers
+        or any(at(raw, name) is not None for name in _OPENROUTERS)
+        or at(raw, "currency") is not None
+    )
+    return (amount(stated) or None) if is_dollars else None
+
+
+_DOLLARS: Final = (None, "USD")
+# https://openrouter.ai/docs/use-cases/usage-accounting; gateways pass its usage on as it is.
+_OPENROUTERS: Final = ("cost_details", "is_byok")
 
 _OPENCODE: Final = by_stated_cost(opencodes_cost)
 _NANO_GPT: Final = by_stated_cost(nano_gpts_cost)

@@ -12,7 +12,11 @@ from addon.providers.model import Json, Usage
 from addon.providers.shares import added
 
 # Where cached tokens are counted: in the details of the prompt, or beside the totals.
-_CACHE_READ_INSIDE: Final = ("cached_tokens", "cache_read_input_tokens")  # the second: Perplexity's responses
+_CACHE_READ_INSIDE: Final = (
+    "cached_read_tokens",  # Bifrost, whose `cached_tokens` may have those that were written as well: core/schemas
+    "cached_tokens",
+    "cache_read_input_tokens",  # Perplexity's responses
+)
 _CACHE_READ: Final = (
     "prompt_cache_hit_tokens",  # https://api-docs.deepseek.com/guides/kv_cache
     "cached_tokens",  # Moonshot and Together: https://platform.moonshot.ai/docs/api/chat
@@ -23,11 +27,14 @@ _CACHE_CREATION_INSIDE: Final = (
     "cache_creation_input_tokens",
     "cache_creation_tokens",  # gateways to Claude: litellm/types/utils.py of LiteLLM 1.109.1
     "caching_tokens",  # Requesty: src/core/api/providers/requesty.ts of Cline
+    "cached_write_tokens",  # Bifrost
+    "cached_creation_tokens",  # New API: dto/openai_response.go of https://github.com/QuantumNous/new-api
     "created_cache_tokens",  # vLLM: vllm/entrypoints/serve/engine/protocol.py of 0.33.0
 )
 # The last: of Writer, and of the runs of assistants.
 _INSIDE: Final = ("prompt_tokens_details", "input_tokens_details", "prompt_token_details")
 _HELICONES: Final = "cache_write_details"
+_NEW_APIS_MINUTES: Final = "claude_cache_creation_5_m_tokens"
 
 
 def usage(raw: Json) -> Usage | None:
@@ -60,6 +67,11 @@ def _stated(raw: Json) -> Usage | None:
     cache_creation = _first_count(inside, _CACHE_CREATION_INSIDE)
     if cache_creation is None:
         cache_creation = count(raw.get("cache_creation_input_tokens"))
+    hour = _written_for_an_hour(raw, inside)
+    if split := count(
+        raw.get(_NEW_APIS_MINUTES)
+    ):  # its sum may be more than the total beside it, and is what was written then
+        cache_creation = max(cache_creation or 0, split + (hour or 0))
     cached = (cache_read or 0) + (cache_creation or 0)
     # A gateway that passes Anthropic's counts on may leave the cached tokens out, as Anthropic does.
     if cached and input_tokens is not None and _is_beside(cached, input_tokens, output_tokens or 0, raw, inside):
@@ -70,23 +82,34 @@ def _stated(raw: Json) -> Usage | None:
         input_tokens=input_tokens,
         cache_read_input_tokens=cache_read,
         cache_creation_input_tokens=cache_creation,
-        cache_creation_1h_input_tokens=_written_for_an_hour(inside),
+        cache_creation_1h_input_tokens=hour,
         output_tokens=output_tokens,
         reasoning_output_tokens=reasoning,
     )
 
 
-def _written_for_an_hour(inside: dict[str, Json]) -> int | None:
-    stated = count(at(inside.get("cache_creation_token_details"), "ephemeral_1h_input_tokens"))
-    return count(at(inside.get(_HELICONES), "write_1h_tokens")) if stated is None else stated
+def _written_for_an_hour(raw: dict[str, Json], inside: dict[str, Json]) -> int | None:
+    stated = (
+        at(inside.get("cache_creation_token_details"), "ephemeral_1h_input_tokens"),  # LiteLLM
+        at(inside.get(_HELICONES), "write_1h_tokens"),
+        at(inside.get("cached_write_token_details"), "cached_write_tokens_1h"),  # Bifrost
+        raw.get("claude_cache_creation_1_h_tokens"),  # New API
+    )
+    return next((number for value in stated if (number := count(value)) is not None), None)
 
 
-def _is_beside(cached: int, input_tokens: int, output_tokens: int, raw: Json, inside: dict[str, Json]) -> bool:
+def _is_beside(
+    cached: int, input_tokens: int, output_tokens: int, raw: dict[str, Json], inside: dict[str, Json]
+) -> bool:
     """Whether cached tokens are not among those of the input. Helicone's gateway leaves those of Claude out of the total as
     well: there they are known by the member that only it has, or by being more than the input.
     packages/llm-mapper/transform/providers/anthropic/response/toOpenai.ts of https://github.com/Helicone/helicone"""
-    if _is_outside(cached, input_tokens, output_tokens, raw):
+    if raw.get("usage_semantic") == "anthropic":  # New API says how it counts
         return True
+    if _is_outside(cached, input_tokens, output_tokens, raw):
+        # As many as were thought: of the two it is the thoughts that others leave out, as Gemini and xAI do.
+        out = _first_part(raw, ("completion_tokens_details", "output_tokens_details"))
+        return count(out.get("reasoning_tokens")) != cached
     is_summed_without = _is_outside(0, input_tokens, output_tokens, raw)
     return is_summed_without and (cached > input_tokens or _is_of_claude(inside.get(_HELICONES)))
 
@@ -94,6 +117,28 @@ def _is_beside(cached: int, input_tokens: int, output_tokens: int, raw: Json, in
 def _is_of_claude(written: Json) -> bool:
     """Helicone's gateway has the member of Gemini as well, whose counts are inside; what it wrote there is always 0."""
     return bool(count(at(written, "write_5m_tokens")) or count(at(written, "write_1h_tokens")))
+
+
+def may_lack_cached(raw: Json) -> bool:
+    """Whether cached tokens of Claude may be missing in the input. Helicone's gateway leaves them out of the prompt and of the
+    total; where they were only read, and are fewer than the prompt, nothing but the members that it fills with zeros tells that
+    it may be the one who counts."""
+    inside, out = at(raw, "prompt_tokens_details"), at(raw, "completion_tokens_details")
+    if not isinstance(inside, dict) or inside.keys() != {"cached_tokens", "audio_tokens"} or out != _HELICONES_ZEROS:
+        return False
+    cached, prompt, answer = (
+        count(inside["cached_tokens"]),
+        count(at(raw, "prompt_tokens")),
+        at(raw, "completion_tokens"),
+    )
+    if not cached or prompt is None or any(at(raw, name) is not None for name in _CACHE_READ):
+        return False
+    return cached <= prompt and _is_outside(0, prompt, count(answer) or 0, raw)
+
+
+_HELICONES_ZEROS: Final = dict.fromkeys(
+    ("reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"), 0
+)
 
 
 def _timed(raw: dict[str, Json]) -> Usage | None:
@@ -123,14 +168,17 @@ def later(earlier: Json, later: Json) -> Json:
 
 
 def token_parts(raw: Json) -> dict[str, Decimal | None]:
-    """Tokens of sound and images inside the totals, and of long cache writes, which have prices of their own."""
+    """Tokens of sound and images inside the totals, and of long cache writes, which have prices of their own; and searches."""
     if not isinstance(raw, dict):
         return {}
     inside = _first_part(raw, ("prompt_tokens_details", "input_tokens_details", "input_token_details"))
     out = _first_part(raw, ("completion_tokens_details", "output_tokens_details", "output_token_details"))
-    if not inside and not out:
+    searched = raw.get("server_tool_use")
+    if not inside and not out and not searched:
         return {}
     stated = [
+        # Searches of Claude as gateways pass them on (Helicone's toOpenai.ts, LiteLLM's types/utils.py), of Gemini as LiteLLM does.
+        ("web_searches", at(searched, "web_search_requests") or inside.get("web_search_requests")),
         ("input_audio_tokens", inside.get("audio_tokens")),
         ("input_image_tokens", inside.get("image_tokens")),
         ("output_audio_tokens", out.get("audio_tokens")),

@@ -11,17 +11,19 @@ from addon.providers import (
     bedrock,
     cohere,
     data_platforms,
+    gateways,
     gemini,
     local_pooling,
     local_servers,
     ollama,
     openai_shaped,
+    openai_usage,
     vertex,
     watsonx,
 )
 from addon.providers.completed import with_stated_cost
 from addon.providers.fields import at
-from addon.providers.model import Json, Operation, Provider, Reading
+from addon.providers.model import Asked, Json, Operation, Provider, Reading
 from addon.remember import remember_short
 
 ANY_BASE: Final = "(?:/[^/]+){0,6}?"
@@ -49,10 +51,6 @@ _PASSED_ON: Final[tuple[Operation, ...]] = (
     *watsonx.OPERATIONS,
 )
 
-# What LiteLLM says that a call cost. Of a stream it is empty, and may be in the usage: `include_cost_in_streaming_usage` of
-# litellm/proxy/common_request_processing.py of 1.109.1
-_LITELLMS_COST: Final = "x-litellm-response-cost"
-
 _SHAPED: Final[tuple[Operation, ...]] = (
     *openai_shaped.operations(ANY_BASE),
     *(operation.below(ANY_BASE) for operation in anthropic.PROVIDER.operations),
@@ -60,7 +58,26 @@ _SHAPED: Final[tuple[Operation, ...]] = (
     replace(local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"), read_json=_read_ranked),
     *(operation.below(ANY_BASE) for operation in _PASSED_ON),
 )
-OPERATIONS: Final = tuple(with_stated_cost(operation, _LITELLMS_COST) for operation in _SHAPED)
+
+
+def _priced_by_gateway(operation: Operation) -> Operation:
+    """An operation in the words of a gateway that is not known: the cost that it states, and the tokens that it may leave out."""
+    complete = operation.with_request
+
+    def with_request(reading: Reading, asked: Asked) -> Reading:
+        reading = complete(reading, asked) if complete else reading
+        is_claude = "claude" in (reading.response_model or asked.model or "").lower()
+        if reading.usage is None or not (is_claude and openai_usage.may_lack_cached(reading.usage_raw)):
+            return reading
+        odd = "whether the cached tokens are part of the prompt is not told"
+        return replace(reading, usage=replace(reading.usage, input_tokens=None), usage_quality=odd)
+
+    answer_headers = (*operation.answer_headers, gateways.LITELLMS_SIGN)
+    shaped = replace(operation, with_request=with_request, answer_headers=answer_headers)
+    return with_stated_cost(shaped, gateways.LITELLMS_COST, gateways.cost_in_usage)
+
+
+OPERATIONS: Final = tuple(_priced_by_gateway(operation) for operation in _SHAPED)
 
 
 def seller(_host: str, path: str, _model: str | None) -> str | None:
