@@ -195,6 +195,8 @@ def settle_usage(
     began = reading.usage or reading.response_id or reading.text or reading.other_output
     if not is_stream or not began or (reading.usage_raw and not reading.usage):
         return None, None
+    if reading.usage is None and did_no_work(None, reading):  # an error before the first word
+        return None, None
     if operation.prompt_text is None:  # its words are not its tokens: what was stated so far is all that is known
         return reading.usage, "estimated" if reading.usage else None
     model = reading.response_model or string(at(request, "model"))

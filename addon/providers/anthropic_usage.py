@@ -35,6 +35,9 @@ def usage(raw: Json) -> Usage | None:
     uncached = count(at(raw, "input_tokens"))
     cache_read = count(at(raw, "cache_read_input_tokens"))
     cache_creation = count(at(raw, "cache_creation_input_tokens"))
+    if cache_creation is None and (written := at(raw, "cache_creation")):  # the total may be null beside its parts
+        parts = [count(at(written, f"ephemeral_{kept}_input_tokens")) for kept in ("5m", "1h")]
+        cache_creation = sum(filter(None, parts)) if parts != [None, None] else None
     output = count(at(raw, "output_tokens"))
     if uncached is None and output is None:
         return None

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Final
 
-from addon.providers import anthropic_shaped, openai_shaped, openai_usage
+from addon.providers import anthropic_shaped, media, openai_shaped, openai_usage
 from addon.providers.fields import at, count, error_type, items, json_of, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_realtime import realtime
@@ -151,7 +151,7 @@ def _units(raw: Json, failure: str | None) -> dict[str, Decimal | None]:
 
 def with_task(reading: Reading, asked: Asked) -> Reading:
     """A task costs nothing when it is started: its result says what it used."""
-    if asked.path.endswith("-synthesis") and not reading.usage_raw and not reading.error_type:
+    if asked.path.endswith(("-synthesis", "/transcription")) and not reading.usage_raw and not reading.error_type:
         return under_way(reading)
     return reading
 
@@ -189,6 +189,7 @@ def _service(name: str, path: str, *, streams: bool = False) -> Operation:
     )
 
 
+_COMPATIBLE: Final = "(?:/compatible-mode|/compatible-api|/api/v2/apps/protocols/compatible-mode)?/v1"
 PROVIDER: Final = Provider(
     name="dashscope",
     origin="https://dashscope-intl.aliyuncs.com",
@@ -204,10 +205,10 @@ PROVIDER: Final = Provider(
     ),
     operations=(
         *openai_shaped.operations(
-            "(?:/compatible-mode|/compatible-api|/api/v2/apps/protocols/compatible-mode)?/v1",
-            *("chat", "text_completion", "embeddings", "responses"),
-            complete=complete,
+            _COMPATIBLE, *("chat", "text_completion", "embeddings", "responses"), complete=complete
         ),
+        # https://www.alibabacloud.com/help/en/model-studio/text-rerank-api
+        *media.operations(_COMPATIBLE, "rerank"),
         # Sessions of Qwen-Omni and of its speech models, in OpenAI's events: dashscope 2.0.2, audio/qwen_omni/omni_realtime.py
         replace(realtime("/api-ws/v1"), source="https://www.alibabacloud.com/help/en/model-studio/realtime"),
         anthropic_shaped.messages("/(?:apps/anthropic|api/v2/apps/claude-code-proxy)/v1/messages", complete),
@@ -222,6 +223,8 @@ PROVIDER: Final = Provider(
         ),
         _service("embeddings", "embeddings/[^/]+/[^/]+"),
         _service("rerank", "rerank/[^/]+/[^/]+"),
+        # dashscope 2.0.2, audio/asr/transcription.py
+        _service("transcription", "audio/asr/transcription"),
         _service("image_generation", "aigc/(?:text2image|image2image|image-generation)/[^/]+"),
         _service("video_generation", "aigc/(?:video-generation|image2video)/[^/]+"),
         Operation(

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Final
 
 from addon.providers import mistral_realtime, openai_batches, openai_usage
-from addon.providers.fields import amount, at, count, error_type, items, json_of, prompt_of, string, words
+from addon.providers.fields import amount, at, count, dumped, error_type, items, json_of, prompt_of, string, words
 from addon.providers.framing.table import WEBSOCKET
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, completion_prompt, operations, read_any
+from addon.providers.polled import found_done
 
 # Their own terminal events; chat ends with `data: [DONE]` as OpenAI's does.
 CONVERSATION_END: Final = Terminal(
@@ -213,6 +214,21 @@ def read_batched(body: Json) -> Reading:
     return read_ocr(body) if at(body, "usage_info") else beside_tokens(read_any(body, usage))
 
 
+def read_batch_job(body: Json) -> Reading:
+    """A batch that is looked at. With `?inline=true` its answers are in it, as lines of the file of results would have them.
+    mistralai 3.7, client/jobs.py and models/batchjob.py"""
+    name, file = string(at(body, "id")), string(at(body, "output_file"))
+    lines = [Event(event=None, data=dumped(output)) for output in items(at(body, "outputs"))]
+    reading = openai_batches.read_lines(lines, read_batched) if lines else openai_batches.NOT_A_BATCH
+    reading = replace(reading, response_id=name, error_type=error_type(body))
+    # The same answers may be downloaded as a file, too.
+    return (
+        found_done(reading, f"file /v1/files/{file}/content" if file else f"batch {name}")
+        if reading.usage_raw
+        else reading
+    )
+
+
 _V1: Final = "/v1"
 OCR: Final = Operation(name="ocr", path=f"{_V1}/ocr/?", read_json=read_ocr, with_request=annotated)
 PROVIDER = Provider(
@@ -261,6 +277,7 @@ PROVIDER = Provider(
             with_request=characters_spoken,
         ),
         openai_batches.results(f"{_V1}/files/[^/]+/content", read_batched),
+        Operation(name="batch_results", method="GET", path=f"{_V1}/batch/jobs/[^/]+", read_json=read_batch_job),
         # mistral-moderation-2603 is free: https://docs.mistral.ai/models/model-cards/mistral-moderation-26-03
         Operation(name="moderation", path=f"{_V1}/(?:chat/)?moderations/?", is_free=True),
     ),

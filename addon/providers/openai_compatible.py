@@ -62,10 +62,14 @@ def row(
 ) -> Provider:
     """A provider whose first host is that of `origin`; a local one (http) has none that could be decrypted.
 
+    `does`: what is known to be served there. The other shapes of OpenAI's API are read as well where a call has one: what a
+    provider adds tomorrow has a row at once, and a call that it refuses is an error.
+
     `below`: the path of that host under which its API lives, where the host serves other things as well. `messages`: the
     path, a regular expression, where it speaks Anthropic's API.
     """
     hosts = (origin.removeprefix("https://") + below, *more_hosts) if origin.startswith("https://") else more_hosts
+    does = tuple(dict.fromkeys((*does, *ALL, *MEDIA)))
     shaped = tuple(operation for operation in does if operation not in _OWN)
     sold = media.operations(base, *(operation for operation in does if operation in _OWN), complete=complete)
     chat = openai_shaped.operations(base, *shaped, read_usage=read_usage, asks_usage=asks_usage, complete=complete)
@@ -75,7 +79,7 @@ def row(
         hosts=hosts,
         labels=tuple(labels),
         operations=(
-            *(chat if shaped else ()),
+            *chat,
             *sold,
             *others,
             *((anthropic_shaped.messages(messages, complete),) if messages else ()),
