@@ -68,8 +68,8 @@ def show(
     providers = [registry.BY_NAME[provider]] if provider else registry.PROVIDERS
     on = (day or datetime.now(UTC)).date()
     found = known_prices(providers, model, on, own)
-    knowing = {price.provider for price in found if not price.of_every_model}
-    found = [price for price in found if price.provider in knowing]  # of the others only fees that any model has
+    knowing = {price.provider for price in found if not price.is_mere_fee}
+    found = [price for price in found if price.provider in knowing]
     if not found:
         near = did_you_mean(model, model_names(providers, own))
         raise Failure(f"no price for {model} on {on}{near}; give one with [[prices]] in heliograph.toml")

@@ -14,6 +14,11 @@ from addon.metering.own_prices import OwnPrices, covers
 from addon.providers.model import Provider
 
 NOON: Final = time(12, tzinfo=UTC)
+# What may come beside the price of a model's work, and is the same for a whole family of models, also for those to come.
+_FEES: Final = frozenset(
+    {"web_searches", "preview_web_searches", "map_searches", "social_searches", "storage_searches", "search_sources"}
+    | {"code_executions", "container_sessions", "cache_storage_token_seconds"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,7 @@ class Known:
     per: int
     condition: str = ""
     source: str
-    of_every_model: bool = False  # a fee that says nothing of this model
+    is_mere_fee: bool = False  # of a family of models: it does not say that there is this one
 
 
 def known_prices(providers: Iterable[Provider], model: str, on: date, own: OwnPrices) -> list[Known]:
@@ -47,7 +52,7 @@ def known_prices(providers: Iterable[Provider], model: str, on: date, own: OwnPr
                 per=price.per_of(unit),
                 condition=", ".join(f"{name} {value}" for name, value in price.when.items()),
                 source=f"{price.source} (read {price.read})",
-                of_every_model="*" in price.models,
+                is_mere_fee="*" in price.models or (unit in _FEES and not any(name in price.models for name in names)),
             )
             for price in own.prices
             if price.provider == provider.name and any(covers(price.models, name) for name in names)

@@ -76,6 +76,20 @@ def cheaper() -> bytes:
     return as_bytes(told)
 
 
+@pytest.mark.parametrize(
+    "model", ["gemini-99-pro", "gpt-5-never", "grok-99", "anthropic.claude-never-v1:0", "moonshot-never"]
+)
+def test_fees_of_a_family_are_no_price_of_a_model_that_nobody_has(model: str, tmp_path: Path) -> None:
+    told = run(tmp_path, model)
+    assert (told.exit_code, told.stdout) == (1, ""), told.output
+    assert f"no price for {model} on " in told.stderr
+
+
+def test_fees_stand_beside_the_price_of_a_known_model(tmp_path: Path) -> None:
+    units = {price["unit"] for price in json.loads(run(tmp_path, "gemini-2.5-pro", "--json").stdout)}
+    assert {"input_tokens", "output_tokens", "map_searches"} <= units
+
+
 def test_a_newer_list_is_used_and_what_changed_is_told(tmp_path: Path, server: ListServer) -> None:
     server.body = cheaper()
     done = update(tmp_path, server)
