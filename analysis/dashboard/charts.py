@@ -9,6 +9,7 @@ import orjson
 
 from analysis.dashboard import formats
 from analysis.dashboard.colours import looks
+from analysis.dashboard.filters import exactly
 from analysis.dashboard.steps import Steps
 from analysis.dashboard.view import View
 from analysis.faces.palette import MOST_SERIES
@@ -76,11 +77,6 @@ class Chart:
         ]
 
 
-def named(value: object) -> str:
-    """How a series is called; calls without a value are one, too."""
-    return "(none)" if value is None else str(value)
-
-
 def stacked(
     rows: Sequence[Mapping[str, Any]],
     value: str,
@@ -100,15 +96,15 @@ def stacked(
             sums.setdefault(row["series"], [0.0] * len(steps.moments))[at] += row[value]
     order = sorted(sums, key=lambda name: (-sum(sums[name]), str(name)))
     shown = order if len(order) <= MOST_SERIES else order[: MOST_SERIES - 1]
-    show, look = FORMATS[unit], looks(named(name) for name in shown)
+    show, look = FORMATS[unit], looks(formats.label(name) for name in shown)
     series = [
         Series(
-            named(name),
-            look[named(name)].colour,
+            formats.label(name),
+            look[formats.label(name)].colour,
             tuple(sums[name]),
-            view.rows((token, name)) if token else view.rows(),
+            view.rows((token, exactly(name))) if token else view.rows(),
             show(sum(sums[name])),
-            look[named(name)].texture,
+            look[formats.label(name)].texture,
         )
         for name in shown
     ]

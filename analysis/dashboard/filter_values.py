@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from analysis.dashboard.filters import KINDS, PROPERTY
-from analysis.dashboard.formats import short
+from analysis.dashboard.filters import KINDS, PROPERTY, exactly
+from analysis.dashboard.formats import label, short
 from analysis.dashboard.pages import Site
 from analysis.dashboard.unseen import named
 from analysis.dashboard.view import View, view_of
@@ -62,8 +62,8 @@ async def _suggestions(site: Site, view: View, typed: str) -> list[dict[str, Any
     sign = "=" if name.startswith(PROPERTY) else ":"
     return [
         {
-            "text": f"{minus}{name}{sign}{row['value']}",
-            "label": named(str(row["value"])),
+            "text": f"{minus}{name}{sign}{exactly(row['value'])}",
+            "label": named(label(row["value"])),
             "note": short(row["calls"]),
             "is_whole": True,
         }

@@ -4,7 +4,8 @@
 
 - several values of one name are alternatives; different names must all fit;
 - `name!=value` leaves out calls with that value;
-- `*` in a value stands for any text, so `error=*` is every failed call; an empty value (`user=`) is a call without one;
+- `*` in a value stands for any text, so `error=*` is every failed call; `\\*` is a star itself;
+- an empty value (`user=`) is a call without one, `""` one whose value is an empty text;
 - numbers take `>0.01`, `>=1`, `<2s`, `1..5` and single values; `4xx` is a status from 400 to 499;
 - `words` looks in the bodies: all words must occur, `"in quotes"` as they are, in any case.
 
@@ -24,6 +25,7 @@ MOST_VALUE_CHARACTERS: Final = 500
 PROPERTY: Final = "property:"
 NOT: Final = "!"
 WORDS: Final = "words"
+EMPTY_TEXT: Final = '""'
 
 type Pairs = Sequence[tuple[str, str]]
 
@@ -155,16 +157,24 @@ def _read(key: str, value: str) -> Filter:
     return Filter(name, value, negated)
 
 
+def exactly(value: object) -> str:
+    """The value of a filter by text that means this value alone, whatever characters it has; None: calls without one."""
+    return "" if value is None else str(value).replace("*", r"\*") or EMPTY_TEXT
+
+
 def _text(expression: str) -> Callable[[str], str]:
     def condition(value: str) -> str:
         if value == "":
             return f"{expression} is null"
         if value == "*":
             return f"{expression} is not null"
-        if "*" in value:
-            pattern = re.sub(r"([\\%_])", r"\\\1", value).replace("*", "%")
-            return f"{expression} like {literal(pattern)} escape '\\'"
-        return f"{expression} = {literal(value)}"
+        if value == EMPTY_TEXT:
+            return f"{expression} = ''"
+        parts = [part.replace(r"\*", "*") for part in _ANY_TEXT.split(value)]
+        if len(parts) == 1:
+            return f"{expression} = {literal(parts[0])}"
+        pattern = "%".join(re.sub(r"([\\%_])", r"\\\1", part) for part in parts)
+        return f"{expression} like {literal(pattern)} escape '\\'"
 
     return condition
 
@@ -270,6 +280,7 @@ def _choice(meanings: Mapping[str, str]) -> Callable[[str], str]:
     return condition
 
 
+_ANY_TEXT: Final = re.compile(r"(?<!\\)\*")
 _COMPARISONS: Final = (">=", "<=", ">", "<")
 _TYPED: Final = re.compile(r"(-?)((?:property:)?[^\s:=<>!\"]+?)(!=|>=|<=|[:=<>])(.*)", re.DOTALL)
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([km]?)")
@@ -282,10 +293,14 @@ _RATED: Final = "request_id in (select request_id from feedback"
 # As the report `retries` has them.
 _MOVED: Final = "coalesce(attempts > 1 and coalesce(failed_attempts->>'$[0].host' <> host, fallback_index >= 0), false)"
 _LOST: Final = "(failed_attempts->>'$[#-1].duration_ms')"
+_NO_TOKENS: Final = "cost_nanousd is null and (input_tokens is null or output_tokens is null) and"
+_ALL_TOKENS: Final = "cost_nanousd is null and input_tokens is not null and output_tokens is not null and"
+_MODEL: Final = "coalesce(response_model, request_model)"
+_PROGRAM: Final = r"nullif(regexp_extract(client, '^[^/\s(]+'), '')"  # as the report `clients` has it
 _LENGTH: Final = "2s, >500ms or 1s..5s"
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "model": Kind("model", _text("coalesce(response_model, request_model)"), "coalesce(response_model, request_model)"),
+    "model": Kind("model", _text(_MODEL), _MODEL),
     "request_model": Kind("model asked for", _text("request_model"), "request_model"),
     "provider": Kind("provider", _text("provider_name"), "provider_name"),
     "user": Kind("user", _text("user_id"), "user_id"),
@@ -298,6 +313,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "cache": Kind("cache", _text("cache_status"), "cache_status"),
     "cached_from": Kind("answer of the request", _text("cache_reference_id")),
     "client": Kind("client", _text("client"), "client"),
+    "program": Kind("program", _text(_PROGRAM), _PROGRAM),
     "command": Kind("command", _text("client_command"), "client_command"),
     "repository": Kind("repository", _text("client_repository"), "client_repository"),
     "prompt": Kind("prompt", _text("prompt_id"), "prompt_id"),
@@ -309,6 +325,18 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "id": Kind("request", _text("request_id")),
     "cost": Kind("cost", _number("cost_nanousd / 1e9", _money, ">0.01 or 0.001..0.01")),
+    "unpriced": Kind(  # as the report `unpriced` has them
+        "without a price",
+        _choice(
+            {
+                "ended": f"{_NO_TOKENS} error_type is not null",
+                "not-stated": f"{_NO_TOKENS} error_type is null and usage_raw is null",
+                "not-read": f"{_NO_TOKENS} error_type is null and usage_raw is not null",
+                "no-model": f"{_ALL_TOKENS} {_MODEL} is null",
+                "no-price": f"{_ALL_TOKENS} {_MODEL} is not null",
+            }
+        ),
+    ),
     "saved": Kind("saved", _number("saved_nanousd / 1e9", _money, ">0")),
     "latency": Kind("latency", _number("duration_ms", _milliseconds, _LENGTH)),
     "first_token": Kind("first token", _number("time_to_first_token_ms", _milliseconds, _LENGTH)),

@@ -18,6 +18,11 @@ TO_THE_DAY: Final = "%Y-%m-%d"
 _SMALL_USD: Final = 0.0001
 
 
+def label(value: object) -> str:
+    """A user, a model, a value of a property: a text that can be read and clicked also where it is empty."""
+    return "(none)" if value is None else str(value) or "(empty)"
+
+
 def with_code(text: str) -> Markup:
     """What stands between two backticks as code."""
     parts = text.split("`")

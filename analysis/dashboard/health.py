@@ -16,14 +16,14 @@ from addon.storage.folders import Folders
 from addon.storage.presence import running_proxies
 from analysis.api.state import Api
 from analysis.dashboard.pages import Page, Site, kept, run
-from analysis.dashboard.report_pages import UNPRICED, Part, report_part
+from analysis.dashboard.report_pages import Part, of_reason, report_part
 from analysis.dashboard.view import view_of
 from analysis.health.data_folder import data_findings
 from analysis.health.finding import Finding
 from analysis.lake import Connection
 
 PAGE: Final = Page("/health", "Health", "d", "Data")
-_UNPRICED: Final = Part("unpriced", "Calls without a price", "unpriced", calls_are=UNPRICED)
+_UNPRICED: Final = Part("unpriced", "Calls without a price", "unpriced", calls_of=of_reason)
 _PACKAGES: Final = ("heliograph", "mitmproxy", "duckdb", "pyarrow", "genai-prices")
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from addon.limits.rules import period_begin
-from analysis.dashboard.filters import KINDS, Filters
+from analysis.dashboard.filters import KINDS, Filters, exactly
 from analysis.dashboard.limits_store import limits_store, spent_now
 from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.view import View, iso, view_of
@@ -57,5 +57,5 @@ def _calls(view: View, rule: BudgetNow | LimitNow, since: datetime) -> str | Non
     if rule.per == "all":
         return unfiltered(view).rows(since=iso(since), until=None)
     if rule.per in KINDS or rule.per.startswith(PROPERTY):
-        return unfiltered(view).rows((rule.per, rule.group), since=iso(since), until=None)
+        return unfiltered(view).rows((rule.per, exactly(rule.group)), since=iso(since), until=None)
     return None

@@ -13,7 +13,7 @@ from analysis.api.envelope import ApiError
 from analysis.conversations.blocks import turns_of
 from analysis.conversations.messages import SessionTurn, session_turns
 from analysis.dashboard.colours import colour_of
-from analysis.dashboard.filters import Filters
+from analysis.dashboard.filters import Filters, exactly
 from analysis.dashboard.pages import Site, kept, run
 from analysis.dashboard.session_key import read_session_key
 from analysis.dashboard.session_tools import tools_between
@@ -75,12 +75,12 @@ async def _tree(site: Site, request: Request) -> Response:
 
 def calls_of_node(view: View, session_id: str, node: Node) -> str | None:
     """Where the calls of a path and below it are shown; None: they have too many paths for an address."""
-    filters = Filters().having("session", session_id)
+    filters = Filters().having("session", exactly(session_id))
     if node.name:
         if len(node.paths) > MOST_PATHS:
             return None
         for path in node.paths:
-            filters = filters.having("path", path or "")
+            filters = filters.having("path", exactly(path))
     begin, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (node.begins_ms, node.ends_ms))
     return view.url("/requests", filters, since=iso(begin), until=iso(end + timedelta(seconds=1)))
 

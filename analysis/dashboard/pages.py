@@ -15,6 +15,7 @@ from addon.config.reload import state_of
 from addon.storage.folders import Folders
 from analysis.alerts.message import number
 from analysis.dashboard import files, formats
+from analysis.dashboard.filters import exactly
 from analysis.dashboard.state import BASE, Dashboard
 from analysis.dashboard.unseen import finalized
 from analysis.dashboard.view import PART, PRESETS, View, floored, iso, suggested_names, token_text, view_of
@@ -189,6 +190,7 @@ def compiled_templates() -> jinja2.Environment:
         "unknown",
         "with_code",
         "breaking",
+        "label",
     ):
         environment.filters[name] = getattr(formats, name)
     environment.filters["amount"] = lambda value: formats.DASH if value is None else number(value)
@@ -197,6 +199,7 @@ def compiled_templates() -> jinja2.Environment:
     environment.filters["minute"] = partial(_moment, formats.TO_THE_MINUTE)
     environment.filters["day"] = partial(_moment, formats.TO_THE_DAY)
     environment.filters["token"] = token_text
+    environment.filters["exactly"] = exactly
     environment.filters["iso"] = iso
     environment.globals |= {
         "static": files.address,

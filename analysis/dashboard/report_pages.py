@@ -1,5 +1,6 @@
 """The pages that show reports: a chart over time, and tables that are sorted by a click. One entry of PAGES a page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from addon.metering.overrides import PriceOverride
 from analysis.dashboard.downloads import MOST_ROWS as MOST_IN_FILE
 from analysis.dashboard.downloads import kind_of, sql_file, table_file
-from analysis.dashboard.filters import MOST_FILTERS
+from analysis.dashboard.filters import MOST_FILTERS, exactly
 from analysis.dashboard.over_time import SPEND_AND_CALLS, Sums, over_time
 from analysis.dashboard.pages import Page, Site, kept
 from analysis.dashboard.report_table import OF_SOME, CallsAre, CallsOf, Tokens, shown, token_of
@@ -31,7 +32,12 @@ from analysis.table import Table, fetch
 MOST_ROWS: Final = 200
 MOST_IDS: Final = MOST_FILTERS - 10  # calls that a link names one by one
 EMPTY: Final = "Nothing in this window fits these filters."
-UNPRICED: Final = (("cost", ""),)
+_UNPRICED_WHY: Final = {
+    "no usage found": "not-stated",
+    "heliograph does not read": "not-read",
+    "names no model": "no-model",
+    "no price known": "no-price",
+}
 _ERROR_USAGE: Final = ("input_tokens", "output_tokens", "unpriced")
 _TOOL_CALLS: Final = "select tool_name, list(distinct request_id) from tool_uses group by all"
 _NO_CACHE: Final = "No call of this window was answered from the cache."
@@ -163,6 +169,14 @@ def _equal(row: Mapping[str, Any]) -> Tokens:
     return [("repeats", row["request_id"])]
 
 
+def of_reason(row: Mapping[str, Any]) -> Tokens:
+    """The calls without a price of one row of `unpriced`, by its column `why`."""
+    why = row["why"]
+    if error := re.fullmatch(r"ended \((.*)\) before its usage was known", why, re.DOTALL):
+        return [("unpriced", "ended"), ("error", exactly(error[1]))]
+    return [("unpriced", next(value for begin, value in _UNPRICED_WHY.items() if why.startswith(begin)))]
+
+
 def _sorted(connection: Connection, question: Question, sort: str, own_prices: Sequence[PriceOverride]) -> Table:
     """The answer in its own order, or by a column that it has. Beside the period before only the first rows are sorted."""
     column = sort.removeprefix("-")
@@ -213,7 +227,7 @@ PAGES: Final = (
                 "These calls are in no sum of costs.",
                 "m",
                 empty="Every call of this window has a price.",
-                calls_are=UNPRICED,
+                calls_of=of_reason,
             ),
         ),
         "model",
@@ -237,7 +251,7 @@ PAGES: Final = (
     ReportPage(
         Page("/clients", "Clients", "c", "Break down"),
         (
-            Part("clients", "Programs", "clients", (), "By the beginning of the user agent."),
+            Part("clients", "Programs", "clients", (), "By the beginning of the user agent.", tokens=("program",)),
             Part("repositories", "Repositories", "repositories", (), "Of programs on the proxy's machine."),
             Part(
                 "tools",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from analysis.dashboard import formats
-from analysis.dashboard.filters import KINDS
+from analysis.dashboard.filters import KINDS, exactly
 from analysis.dashboard.view import View
 from analysis.reports.dimensions import PROPERTY
 from analysis.table import Table, unique
@@ -93,7 +93,7 @@ _REASONS: Final[Mapping[str, str]] = {
 type CallsAre = Tokens | None
 type CallsOf = Callable[[Mapping[str, Any]], Tokens]
 _SHARES: Final = ("_rate", "share", "_share")
-_WITHOUT, _ALL = "(none)", "all calls"
+_ALL: Final = "all calls"
 _BEFORE, _CHANGE = "before_", "_change_percent"  # columns of a report beside the period before
 
 
@@ -207,14 +207,15 @@ def token_of(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """Where the cells of one row lead. `own`: the filters that the row is; `first`: the title of an empty first cell."""
+    """Where the cells of one row lead. `own`: the filters that the row is; `without`: how a name is written that is NULL."""
 
     view: View
     own: Tokens
     during: Mapping[str, str]  # the day that the row is about, as a window
     calls_are: CallsAre
     of_some: Mapping[str, Tokens | None]
-    empty: str
+    without: str
+    has_calls_of_error: bool  # `calls` are those of the error alone, not all those that it is a share of
 
     @classmethod
     def of_row(
@@ -230,14 +231,15 @@ class _Links:
         told: Tokens,
     ) -> Self:
         own: list[tuple[str, str | Sequence[str]]] = [
-            (token, _pattern(token, value))
+            (token, exactly(value))
             for column, token, value in zip(columns, tokens, values, strict=True)
             if token and (not keys or column.name in keys or token in keys) and not (none_is_all and value is None)
         ]
+        is_told = any(token == "error" for token, _ in told)
         own = [*told, *own] if told else own
         days = [value for column, value in zip(columns, values, strict=True) if column.name == "day"]
         during = {"since": f"{days[0]}", "until": f"{days[0] + timedelta(days=1)}"} if days else {}
-        return cls(view, own, during, calls_are, of_some, _ALL if none_is_all else _WITHOUT)
+        return cls(view, own, during, calls_are, of_some, _ALL if none_is_all else formats.label(None), is_told)
 
     @property
     def row(self) -> str | None:
@@ -248,7 +250,7 @@ class _Links:
     def of_column(self, token: str, value: object) -> str | None:
         """Of a name in the row: the row's calls, or those of the name where it does not tell rows apart."""
         is_own = value is None or any(token == name for name, _ in self.own)
-        return self.row if is_own else self.view.rows((token, _pattern(token, value)))
+        return self.row if is_own else self.view.rows((token, exactly(value)))
 
     def of_number(self, name: str) -> str | None:
         """The calls that a number is about, where filters can say which these are."""
@@ -257,16 +259,11 @@ class _Links:
         is_of_error = any(token == "error" for token, _ in self.own)
         if is_of_error and name == "errors":
             return self.row
-        if is_of_error and name == "calls":  # all those of the group, failed or not
+        if is_of_error and name == "calls" and not self.has_calls_of_error:  # all those of the group, failed or not
             groups = [each for each in self.own if each[0] not in ("error", "status")]
             return self.view.rows(*groups) if groups else None
         more = self.of_some.get(name, ())
         return None if more is None else self.view.rows(*self.own, *self.calls_are, *more, **self.during)
-
-
-def _pattern(token: str, value: object) -> str:
-    """The filter's value. A client of a report is the beginning of a user agent; None is a call without a value."""
-    return "" if value is None else f"{value}*" if token == "client" else str(value)
 
 
 def _cell(column: Column, token: str | None, value: Any, links: _Links) -> Cell:
@@ -274,7 +271,7 @@ def _cell(column: Column, token: str | None, value: Any, links: _Links) -> Cell:
     if name == "request_id" and value is not None:
         return Cell(str(value), href=links.view.url(f"/requests/{value}"))
     if token:
-        text = links.empty if value is None else formatted(name, value)
+        text = links.without if value is None else formats.label(formatted(name, value))
         return Cell(text, href=links.of_column(token, value), is_number=column.is_number)
     if value is None:
         return Cell(formats.DASH, why=why_unknown(name), is_number=column.is_number)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from analysis.api.envelope import ApiError
+from analysis.dashboard import formats
 from analysis.dashboard.pages import Page, Site
 from analysis.dashboard.report_table import Shown, formatted, shown
 from analysis.dashboard.view import view_of
@@ -120,7 +121,7 @@ def bars(rows: Sequence[Mapping[str, Any]]) -> Sequence[Bar]:
         return ()
     return [
         Bar(
-            "(none)" if row[label] is None else str(row[label]),
+            formats.label(row[label]),
             "" if row[number] is None else formatted(number, row[number]),
             round(100 * (row[number] or 0) / largest, 2),
         )

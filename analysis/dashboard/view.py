@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 
-from analysis.dashboard.filters import KINDS, PROPERTY, Filter, Filters, NotAFilter, parse, parse_token
+from analysis.dashboard.filters import EMPTY_TEXT, KINDS, PROPERTY, Filter, Filters, NotAFilter, parse, parse_token
 from analysis.dashboard.sessions import Viewer
 from analysis.dashboard.state import BASE
 from analysis.reports.scope import Scope
@@ -90,14 +90,14 @@ class View:
         return f"{BASE}{path or self.path}{'?' if query else ''}{query}"
 
     def rows(self, *tokens: tuple[str, object], **options: str | None) -> str:
-        """The address of the calls behind a number: the page Requests with these filters added. A value that is None
-        stands for calls without one; of a list each is an alternative."""
+        """The address of the calls behind a number: the page Requests with these filters added. Each value is a filter's
+        (`exactly` makes one of a stored value); of a list each is an alternative."""
         filters = self.filters
         for name, value in tokens:
             values = value if isinstance(value, list | tuple) else [value]
             filters = filters.without_name(name)
             for each in values:
-                filters = filters.having(name, "" if each is None else str(each))
+                filters = filters.having(name, str(each))
         return self.url("/requests", filters, **options)
 
     def during(self, begin: datetime, length: timedelta, *tokens: tuple[str, object]) -> str:
@@ -230,6 +230,9 @@ def token_text(token: Filter) -> str:
         return f"{token.title} {'is set' if token.negated else 'is not set'}"
     if token.value == "*":
         return f"{token.title} {'is not set' if token.negated else 'is set'}"
-    if token.value[0] in "<>":
+    if token.value == EMPTY_TEXT:
+        return f"{token.title} {relation} empty"
+    kind = KINDS.get(token.name)
+    if token.value[0] in "<>" and kind and (kind.column is None or token.name == "status"):
         return f"{token.title} {'not ' if token.negated else ''}{token.value}"
     return f"{token.title} {relation} {token.value}"

@@ -11,6 +11,7 @@ _BY: Final = re.compile(r"^(?P<indent>[ \t]*)(?P<items>\S.*?)(?P<comma>,?)[ \t]+
 _KEY: Final = re.compile(r"^[ \t]*(?P<items>\S.*?),?[ \t]+-- key[ \t]*$", re.MULTILINE)
 _PARTS: Final = re.compile(r"""'[^']*'|"[^"]*"|[^'"]""")
 _ORDER: Final = re.compile(r"^(?P<indent>[ \t]*)order\s+by\s+(?P<columns>.*)$", re.MULTILINE | re.IGNORECASE)
+_FIRST_COLUMNS: Final = re.compile(r"(?<=, )1(, \d+)*$")
 _LIMITED: Final = re.compile(r"^[ \t]*order\s+by\s+(?P<columns>.*)\n[ \t]*limit\b", re.MULTILINE | re.IGNORECASE)
 
 
@@ -35,14 +36,17 @@ def grouped_by(sql: str, by: Sequence[str], every: str | None = None, *, keeps_n
     """The SQL with these columns of `calls` in place of its own; none: its own, but the times if `every` is given.
 
     Times are first in the order of the rows, the newest last. `keeps_newest`: those are also the rows that the limit of the
-    SQL leaves; it orders by nothing but its columns then.
+    SQL leaves; it orders by nothing but its columns then, and its first are those that tell rows apart: an order that ends
+    in the first of them goes on with the others, so that equal rows have the same order each time.
     """
     default = own_groups(sql) or ()
     own_times = [name for name in default if name in TIMES]
     times = [name for name in by or (() if every else own_times) if name in TIMES and name != every]
     if every:
         times.insert(0, every)
-    return _ordered_by(_with_groups(sql, by, every), own_times, times, keeps_newest=keeps_newest)
+    kept = [name for name in by or default if name != every and (by or not every or name not in TIMES)]
+    apart = len(kept) + (every is not None) + len(own_keys(sql)) if keeps_newest and default else 0
+    return _ordered_by(_with_groups(sql, by, every), own_times, times, apart, keeps_newest=keeps_newest)
 
 
 def limit_keeps_newest(sql: str) -> bool:
@@ -67,14 +71,17 @@ def _with_groups(sql: str, by: Sequence[str], every: str | None) -> str:
     return _BY.sub(line_with_groups, sql)
 
 
-def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str], *, keeps_newest: bool) -> str:
-    """The SQL with `times` in place of its own at the beginning of its last `order by`, and of all others that read the same."""
+def _ordered_by(sql: str, own_times: Sequence[str], times: Sequence[str], apart: int, *, keeps_newest: bool) -> str:
+    """The SQL with `times` in place of its own at the beginning of its last `order by`, and of all others that read the same.
+    `apart`: its first columns, so many, tell rows apart; 0: not known."""
     orders = [line["columns"] for line in _ORDER.finditer(sql) if not line["indent"]]
     if not orders:
         return sql
     last = others = orders[-1]
     for name in own_times:
         others = re.sub(rf'^"?{name}"?(\s+desc)?\s*(?:,\s*|$)', "", others, count=1, flags=re.IGNORECASE)
+    if apart:
+        others = _FIRST_COLUMNS.sub(", ".join(map(str, range(1, apart + 1))), others)
     newest_last = ", ".join([*map(quoted, times), others])
     newest_first = ", ".join([*(f"{quoted(name)} desc" for name in times), others])
     order = newest_first if keeps_newest else newest_last

@@ -92,11 +92,11 @@ def test_every_number_leads_to_the_calls_that_it_is_about() -> None:
 
 def test_a_column_that_does_not_tell_rows_apart_is_not_a_filter_of_its_numbers() -> None:
     table = Table(("client", "command", "calls"), [("OpenAI/Python", "agent", 3)])
-    (row,) = shown(table, view(), keys=["client"]).rows
+    (row,) = shown(table, view(), by=["program"], keys=["program"]).rows
     assert [cell.href and cell.href.removeprefix("/ui/requests?") for cell in row] == [
-        "client=OpenAI/Python*",
+        "program=OpenAI/Python",
         "command=agent",
-        "client=OpenAI/Python*",
+        "program=OpenAI/Python",
     ]
 
 
@@ -107,9 +107,12 @@ def test_a_day_of_a_row_is_the_window_of_its_calls() -> None:
     assert (all_calls[0].text, all_calls[2].href) == ("all calls", "/ui/requests?since=2026-11-21&until=2026-11-22")
 
 
-def test_a_client_of_a_report_is_the_beginning_of_a_user_agent() -> None:
-    (row,) = shown(Table(("client", "calls"), [("OpenAI/Python", 1)]), view()).rows
-    assert row[0].href == "/ui/requests?client=OpenAI/Python*"
+@pytest.mark.parametrize(
+    ("user", "leads", "text"), [("a*", "a%5C*", "a*"), ("", "%22%22", "(empty)"), (None, "", "(none)")]
+)
+def test_a_name_leads_to_the_calls_of_that_name_alone(user: str | None, leads: str, text: str) -> None:
+    (row,) = shown(Table(("user_id", "calls"), [(user, 1)]), view()).rows
+    assert (row[0].text, row[0].href) == (text, f"/ui/requests?user={leads}")
 
 
 def test_more_rows_than_are_shown_are_said() -> None:

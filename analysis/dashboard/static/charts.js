@@ -34,7 +34,8 @@
     return `${+value.toPrecision(3)}`;
   };
   const duration = (ms) =>
-    ms < 1000 ? `${Math.round(ms)} ms` : ms < 60000 ? `${+(ms / 1000).toPrecision(3)} s` : `${+(ms / 60000).toPrecision(3)} min`;
+    ms < 1000 ? `${Math.round(ms)} ms` : ms < 60000 ? `${+(ms / 1000).toPrecision(3)} s`
+      : ms < 7200000 ? `${+(ms / 60000).toPrecision(3)} min` : `${+(ms / 3600000).toPrecision(3)} h`;
   const show = {
     usd: (value) => `$${short(value)}`,
     count: short,
@@ -44,6 +45,12 @@
 
   // 23 Oct, with the year at the first one and in January; by the hour 14:00, with the day at the first one and at midnight.
   const whole = [...Array(16).keys()].flatMap((power) => [1, 2, ...(power ? [2.5] : []), 5].map((each) => each * 10 ** power));
+  const [second, minute, hour] = [1000, 60000, 3600000];
+  const lengths = [
+    ...[1, 2, 5, 10, 20, 50, 100, 200, 500], ...[1, 2, 5, 10, 15, 30].map((each) => each * second),
+    ...[1, 2, 5, 10, 15, 30].map((each) => each * minute), ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].map((each) => each * hour),
+  ];
+  const steps = { count: whole, duration: lengths };
   const [asDay, asYear, asHour] = ["{D} {MMM}", "{YYYY}", "{HH}:{mm}"].map((pattern) => uPlot.fmtDate(pattern));
   const times = (tzDate) => (_, moments, __, ___, step) => moments.map((moment, i) => {
     const at = tzDate(moment);
@@ -87,7 +94,7 @@
       },
       axes: [
         { ...axis, size: 3.1 * rem, space: 3.2 * rem, values: times(tzDate) },
-        { ...axis, size: 3.9 * rem, values: (_, values) => values.map((value) => show[chart.unit](value)), ...(chart.unit === "count" ? { incrs: whole } : {}) },
+        { ...axis, size: 3.9 * rem, values: (_, values) => values.map((value) => show[chart.unit](value)), ...(steps[chart.unit] ? { incrs: steps[chart.unit] } : {}) },
       ],
       series: [{}, ...order.map((i) => {
         const colour = colourOf(chart.series[i]);

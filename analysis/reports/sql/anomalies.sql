@@ -34,6 +34,7 @@ named as ( -- what a group is called, and a short key for that
     select
         "user", -- by
         hash(
+            true, -- the hash of 0 alone is 0, which stands for all calls
             "user" -- by
         ) as group_key,
         on_day, calls, errors, tokens, nanousd

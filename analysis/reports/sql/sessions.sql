@@ -15,7 +15,7 @@ with shown as materialized ( -- a lake has millions of sessions: of each a short
 )
 select
     session_id, -- by
-    any_value(session_name) as session_name,
+    arg_max(session_name, last_started_at) as session_name,
     cast(sum(call_count) as bigint) as calls,
     cast(sum(error_count) as bigint) as errors,
     cast(sum(input_tokens) as bigint) as input_tokens,
