@@ -17,13 +17,25 @@ from addon.providers.fields import at, count, items, parse, string
 from addon.providers.model import Event, Json
 
 # What was asked, by API; the first that is there counts.
-_PROMPTS: Final = ("prompt", "inputText", "inputPrompt", "input", "inputs", "text", "message", "input_prefix")
+_PROMPTS: Final = (
+    "prompt",
+    "inputText",
+    "inputPrompt",
+    "input",
+    "inputs",
+    "text",
+    "message",
+    "input_prefix",
+    "text_input",
+    "instances",
+)
 # Where an answer says its words, by itself or in one of its results.
 _WORDS: Final = (
     *("text", "generated_text", "outputText", "generation", "completion", "response", "content", "answer"),
     *("suggestion", "value"),  # of Writer
+    *("text_output", "token"),  # of Triton, and of KoboldCpp's stream
 )
-_RESULTS: Final = ("choices", "results", "outputs", "generations", "completions", "responses")
+_RESULTS: Final = ("choices", "results", "outputs", "generations", "completions", "responses", "predictions")
 _REASONS: Final = ("finish_reason", "stop_reason", "completionReason", "finishReason", "stop_type")
 
 

@@ -189,7 +189,7 @@ def settle_usage(
         reading = replace(reading, usage=None, usage_raw=None)
     # A reason to stop and a usage are an answer's last words, also if the terminal event was lost on the way. After an
     # error what was stated so far may leave out the last words.
-    is_last = complete and reading.error_type is None
+    is_last = complete and reading.error_type is None and not reading.is_cut
     if reading.usage and (is_last or reading.finish_reasons or not is_stream):
         return reading.usage, "provider"
     began = reading.usage or reading.response_id or reading.text or reading.other_output

@@ -21,6 +21,7 @@ from addon.providers import (
     openai_compatible,
     openrouter,
     perplexity,
+    shapes,
     vertex,
     xai,
 )
@@ -110,6 +111,9 @@ def _operations() -> Iterable[Operation]:
     )
     for operation in in_openais_words:
         yield _answered_by_gateway(operation, operation.path)
+    # A provider of one's own: https://developers.cloudflare.com/ai-gateway/configuration/custom-providers
+    for operation in shapes.OPERATIONS:
+        yield _answered_by_gateway(operation, f"{_GATEWAY}custom-[^/]+{operation.path}")
 
 
 PROVIDER: Final = Provider(

@@ -12,8 +12,8 @@ A call is read and priced when its host belongs to a provider and its method and
 path of these hosts is passed through unread. Paths are regular expressions.
 
 A name of your own (`--upstream NAME=URL`) is read by the shape of its paths: any OpenAI-, Anthropic- or Gemini-shaped API, and
-those of Bedrock, Vertex, Ollama, Cohere, Databricks, Snowflake and watsonx that a gateway passes on. It has
-the prices of its host's provider, or of the company that alone makes models of that name (`gpt-...`, `claude-...`, `gemini-...`);
+those of Bedrock, Vertex, Ollama, Cohere, Databricks, Snowflake and watsonx that a gateway passes on, and the own APIs of llama.cpp,
+LM Studio, SGLang, LMDeploy, TGI, LoRAX, KoboldCpp and Triton. It has the prices of its host's provider, or of the company that alone makes models of that name (`gpt-...`, `claude-...`, `gemini-...`);
 else no price unless `[[prices]]` gives one. "genai-prices" names the price list; where it lacks a
 price, `addon/metering/prices.toml` may have it, with source and date. A call that cannot be priced has the cost NULL, and
 `cost_missing` says why."""

@@ -20,7 +20,7 @@ def read_pooled(body: Json) -> Reading:
     raw = at(body, "usage")
     if raw is None:
         infos = [info for part in (items(body) or [body]) if (info := at(part, "meta_info"))]
-        raw = (infos[0] if len(infos) == 1 else infos) or None
+        raw = (infos[0] if len(infos) == 1 else infos) or at(body, "meta") or None
     total = _tokens(raw)
     return Reading(
         response_model=string(at(body, "model")),
@@ -38,8 +38,16 @@ def _tokens(raw: Json) -> int | None:
 
 
 def _stated(raw: Json) -> int | None:
-    total = count(at(raw, "total_tokens"))
-    return count(at(raw, "prompt_tokens")) if total is None else total
+    """The last ones are in `meta`, in Cohere's words: LiteLLM (types/rerank.py) and Xinference (types.py), which has an output
+    there as well."""
+    stated = (
+        at(raw, "total_tokens"),
+        at(raw, "prompt_tokens"),
+        at(raw, "billed_units", "total_tokens"),
+        at(raw, "billed_units", "input_tokens"),
+        at(raw, "tokens", "input_tokens"),
+    )
+    return next((number for value in stated if (number := count(value)) is not None), None)
 
 
 def with_header(reading: Reading, asked: Asked) -> Reading:

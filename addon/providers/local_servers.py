@@ -3,13 +3,15 @@
 All of them speak OpenAI's API as well. They have no hosts that could be decrypted, and no price unless one is configured.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Final
 
-from addon.providers import anthropic_shaped, cohere, local_pooling
-from addon.providers.fields import at, count, items, json_of, stream_failure, string, words
-from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
+from addon.providers import anthropic_shaped, cohere, data_platforms, local_pooling, ollama, openai_usage
+from addon.providers.completed import Complete
+from addon.providers.fields import added, at, count, items, json_of, stream_failure, string, words
+from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import DONE, chat_prompt, operations
 
 OPENAI: Final = ("chat", "text_completion", "embeddings", "responses")
@@ -23,11 +25,18 @@ def read_llamacpp(chunks: list[Json]) -> Reading:
     `tokens_cached` counts the context after the answer; what was read from the cache is `timings.cache_n`.
     """
     parts = [part for chunk in chunks for part in (items(chunk) or [chunk])]
-    ends = [part for part in parts if at(part, "stop") is True]
+    last: dict[int, Json] = {}  # what each prompt has stated so far
+    for chunk in chunks:
+        for position, part in enumerate(items(chunk) or [chunk]):
+            if at(part, "tokens_evaluated") is not None or at(part, "stop") is True:
+                index = count(at(part, "index"))
+                last[position if index is None else index] = part
+    ends = [last[index] for index in sorted(last)]
+    is_cut = not all(at(end, "stop") is True for end in ends)
     usage = Usage(
-        input_tokens=_sum(ends, "tokens_evaluated"),
-        cache_read_input_tokens=_sum([at(end, "timings") for end in ends], "cache_n"),
-        output_tokens=_sum(ends, "tokens_predicted"),
+        input_tokens=total(ends, "tokens_evaluated"),
+        cache_read_input_tokens=total([at(end, "timings") for end in ends], "cache_n"),
+        output_tokens=total(ends, "tokens_predicted"),
     )
     names = ("tokens_evaluated", "tokens_predicted", "tokens_cached", "timings")
     raw = [{name: at(end, name) for name in names if at(end, name) is not None} for end in ends]
@@ -37,12 +46,48 @@ def read_llamacpp(chunks: list[Json]) -> Reading:
         said[index] = said.get(index, "") + (string(at(part, "content")) or "")
     return Reading(
         response_model=_model(parts),
-        finish_reasons=_words(*(at(end, "stop_type") for end in ends)),
-        usage=_stated(usage),
+        finish_reasons=() if is_cut else _words(*(at(end, "stop_type") for end in ends)),
+        is_cut=is_cut,
+        usage=stated(usage),
         usage_raw=(raw[0] if len(raw) == 1 else raw) or None,
         text="\n".join(said[index] for index in sorted(said)) or None,
         error_type=stream_failure(parts),
     )
+
+
+def of_all_prompts(reading: Reading, asked: Asked) -> Reading:
+    """Prompts in a list that has a number are one; a prompt that never began is missing too. tools/server/README.md"""
+    prompts = items(at(asked.body, "prompt"))
+    several = len(prompts) if not any(isinstance(part, int) for part in prompts) else 1
+    if several < 2 or len(reading.finish_reasons) in (0, several):
+        return reading
+    return replace(reading, finish_reasons=(), is_cut=True)
+
+
+def of_each_choice(reading: Reading, chunks: Sequence[Json]) -> Reading:
+    """llama.cpp makes each choice in a task of its own: a stream has a usage for each, an answer in one piece only that of the
+    first. tools/server/server-context.cpp, handle_completions_impl"""
+    choices = {count(at(choice, "index")) or 0 for chunk in chunks for choice in items(at(chunk, "choices"))}
+    if len(choices) < 2:
+        return reading
+    ends = [raw for chunk in chunks if (raw := _usage_of_task(chunk))]
+    if len(ends) == len(choices):
+        raw = reduce(added, ends)
+        return replace(reading, usage=openai_usage.usage(raw), usage_raw=raw)
+    odd = f"the usage is that of {len(ends)} of {len(choices)} choices"
+    return replace(reading, usage=None, usage_quality=odd if ends else None)
+
+
+def _usage_of_task(chunk: Json) -> Json:
+    """Without `include_usage` there are the timings alone, which may be in each chunk."""
+    if raw := at(chunk, "usage"):
+        return raw
+    if not any(string(at(choice, "finish_reason")) for choice in items(at(chunk, "choices"))):
+        return None
+    timings = at(chunk, "timings")
+    return {
+        name: number for name in ("cache_n", "prompt_n", "predicted_n") if (number := at(timings, name)) is not None
+    }
 
 
 def read_sglang(chunks: list[Json]) -> Reading:
@@ -54,19 +99,32 @@ def read_sglang(chunks: list[Json]) -> Reading:
                 last[str(at(part, "index") or at(part, "meta_info", "id"))] = part
     infos = [at(part, "meta_info") for part in last.values()]
     usage = Usage(
-        input_tokens=_sum(infos, "prompt_tokens"),
-        cache_read_input_tokens=_sum(infos, "cached_tokens"),
-        output_tokens=_sum(infos, "completion_tokens"),
-        reasoning_output_tokens=_sum(infos, "reasoning_tokens"),
+        input_tokens=total(infos, "prompt_tokens"),
+        cache_read_input_tokens=total(infos, "cached_tokens"),
+        output_tokens=total(infos, "completion_tokens"),
+        reasoning_output_tokens=total(infos, "reasoning_tokens"),
     )
     return Reading(
         response_id=string(at(infos[0], "id")) if infos else None,
         finish_reasons=_words(*(at(info, "finish_reason", "type") for info in infos)),
-        usage=_stated(usage),
+        usage=stated(usage),
         usage_raw=(infos[0] if len(infos) == 1 else infos) or None,
         text="\n".join(string(at(part, "text")) or "" for part in last.values()) or None,
-        error_type=stream_failure(chunks),
+        error_type=stream_failure(chunks) or next(filter(None, map(_aborted, infos)), None),
     )
+
+
+def _aborted(info: Json) -> str | None:
+    """FINISH_ABORT of srt/managers/schedule_batch.py: without a status the caller left."""
+    reason = at(info, "finish_reason")
+    if at(reason, "type") != "abort" or count(at(reason, "status_code")) is None:
+        return None
+    return string(at(reason, "err_type")) or "abort"
+
+
+def read_predictions(body: Json) -> Reading:
+    """An answer for each instance: srt/entrypoints/http_server.py, vertex_generate."""
+    return read_sglang(items(at(body, "predictions")) or [body])
 
 
 def read_tgi(chunks: list[Json]) -> Reading:
@@ -80,17 +138,19 @@ def read_tgi(chunks: list[Json]) -> Reading:
     details = [found for part in flat if (found := at(part, "details"))]
     others = [other for found in details for other in items(at(found, "best_of_sequences"))]
     listed = sum(len(items(at(found, "prefill"))) for found in details)
-    counted = _sum(details, "input_length")
+    counted = total(details, "input_length")
+    if counted is None:
+        counted = total(details, "prompt_tokens")  # LoRAX: clients/python/lorax/types.py
     usage = Usage(
         input_tokens=(listed or None) if counted is None else counted,
-        output_tokens=_sum([*details, *others], "generated_tokens"),
+        output_tokens=total([*details, *others], "generated_tokens"),
     )
     whole = [text for part in flat if (text := string(at(part, "generated_text")))]
     tokens = "".join(string(at(part, "token", "text")) or "" for part in flat)
     failed = [string(at(part, "error_type")) or "error" for part in flat if at(part, "error")]
     return Reading(
         finish_reasons=_words(*(at(found, "finish_reason") for found in details)),
-        usage=_stated(usage),
+        usage=stated(usage),
         usage_raw=(details[0] if len(details) == 1 else details) or None,
         text="\n".join(whole) or tokens or None,
         error_type=failed[0] if failed else None,
@@ -112,7 +172,7 @@ def read_lmstudio(chunks: list[Json]) -> Reading:
     return Reading(
         response_model=string(at(answer, "model_instance_id")) or string(at(chunks, 0, "model_instance_id")),
         response_id=string(at(answer, "response_id")),
-        usage=_stated(usage),
+        usage=stated(usage),
         usage_raw=stats,
         text="\n".join(said) or spoken or None,
         error_type=stream_failure(chunks),
@@ -121,7 +181,8 @@ def read_lmstudio(chunks: list[Json]) -> Reading:
 
 def prompt(request: Json) -> str:
     """Each of these APIs has the words in another member."""
-    return "\n".join(text for key in ("prompt", "text", "inputs", "input") if (text := words(at(request, key))))
+    names = ("prompt", "text", "inputs", "input", "text_input", "instances")
+    return "\n".join(text for name in names if (text := words(at(request, name))))
 
 
 def batch_prompt(request: Json) -> str:
@@ -141,15 +202,25 @@ def native(name: str, path: str, read: Callable[[list[Json]], Reading], terminal
     )
 
 
+def llamacpps(path: str) -> Operation:
+    return replace(native("text_completion", path, read_llamacpp, STOP, LLAMACPP), with_request=of_all_prompts)
+
+
 def local(
-    name: str, port: int, source: str, *own: Operation, base: str = "/v1", does: tuple[str, ...] = OPENAI
+    name: str,
+    port: int,
+    source: str,
+    *own: Operation,
+    base: str = "/v1",
+    does: tuple[str, ...] = OPENAI,
+    complete: Complete | None = None,
 ) -> Provider:
     return Provider(
         name=name,
         origin=f"http://127.0.0.1:{port}",
         hosts=(),
         # All of them speak Anthropic's API as well: that is how Claude Code reaches them.
-        operations=(*own, *operations(base, *does), anthropic_shaped.messages("/v1/messages")),
+        operations=(*own, *operations(base, *does, complete=complete), anthropic_shaped.messages("/v1/messages")),
         source=source,
     )
 
@@ -158,11 +229,11 @@ def parsed(events: Iterable[Event]) -> list[Json]:
     return [json_of(event) for event in events if event.data != "[DONE]"]
 
 
-def _stated(usage: Usage) -> Usage | None:
+def stated(usage: Usage) -> Usage | None:
     return None if usage.input_tokens is None and usage.output_tokens is None else usage
 
 
-def _sum(parts: list[Json], name: str) -> int | None:
+def total(parts: list[Json], name: str) -> int | None:
     numbers = [number for part in parts if (number := count(at(part, name))) is not None]
     return sum(numbers) if numbers else None
 
@@ -190,6 +261,16 @@ VLLM_OWN: Final = (
     *(replace(one, path="/v2/embed/?") for one in cohere.PROVIDER.operations if one.match("/v2/embed")),
 )
 
+# Vertex's path, and SageMaker's, whose request is OpenAI's.
+VERTEX_GENERATE: Final = Operation(
+    name="text_completion",
+    path="/vertex_generate/?",
+    read_json=read_predictions,
+    prompt_text=prompt,
+    source="https://github.com/sgl-project/sglang, srt/entrypoints/http_server.py",
+)
+INVOCATIONS: Final = replace(data_platforms.INVOCATIONS, path="/invocations/?", asks_usage=True, source=None)
+
 PROVIDERS: Final = (
     local(
         "vllm",
@@ -197,6 +278,7 @@ PROVIDERS: Final = (
         "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         *local_pooling.VLLM,
         *VLLM_OWN,
+        INVOCATIONS,
         does=(*OPENAI, *SOUND, "decisions"),
     ),
     local(
@@ -204,6 +286,9 @@ PROVIDERS: Final = (
         30000,
         SGLANG,
         native("text_completion", "/generate", read_sglang, DONE, SGLANG),
+        VERTEX_GENERATE,
+        INVOCATIONS,
+        *(one for one in ollama.PROVIDER.operations if one.match("/api/chat") or one.match("/api/generate")),
         *local_pooling.SGLANG,
         does=(*OPENAI, "transcription"),
     ),
@@ -218,10 +303,11 @@ PROVIDERS: Final = (
         "llamacpp",
         8080,
         LLAMACPP,
-        native("text_completion", "/(?:completions?|infill)", read_llamacpp, STOP, LLAMACPP),
+        llamacpps("/(?:completions?|infill)"),
         *local_pooling.LLAMACPP,
         base="(?:/v1)?",
         does=(*OPENAI, "transcription"),
+        complete=of_each_choice,
     ),
     local(
         "tgi",

@@ -54,6 +54,8 @@ class Reading:
     is_free: bool = False
     # The work goes on after its call, and a later call may tell what it used (polled.py): nothing is estimated.
     goes_on: bool = False
+    # Some of what was asked for is missing: the end of one of several prompts ends a stream for the proxy, which reads no request.
+    is_cut: bool = False
     # Not charged by the provider's own rule, though it states what was used: a refusal before any output.
     is_unbilled: bool = False
     paid_by_plan: bool = False  # by capacity that was bought before: the call has no cost of its own

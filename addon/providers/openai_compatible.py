@@ -8,7 +8,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, diffusion, media, openai_shaped, openai_usage, openai_videos, voyage, zai
+from addon.providers import (
+    anthropic_shaped,
+    diffusion,
+    local_pooling,
+    media,
+    openai_shaped,
+    openai_usage,
+    openai_videos,
+    voyage,
+    zai,
+)
 from addon.providers.completed import Complete
 from addon.providers.fields import at, error_type, items
 from addon.providers.model import Json, Operation, Provider, Reading, Usage
@@ -167,7 +177,8 @@ PROVIDERS: Final = (
     # Read, without a price list.
     row("ai21", "https://docs.ai21.com/reference", "https://api.ai21.com", base="/studio/v1"),
     row("inception", "https://docs.inceptionlabs.ai", "https://api.inceptionlabs.ai", does=COMPLETIONS),
-    row("jina", "https://jina.ai/embeddings/", "https://api.jina.ai", does=("embeddings", "rerank")),
+    row("jina", "https://jina.ai/embeddings/", "https://api.jina.ai", does=("embeddings", "rerank"),
+        others=(local_pooling.CLASSIFY,)),
     row("lambda", "https://docs.lambda.ai/public-cloud/lambda-inference-api", "https://api.lambda.ai",
         "api.lambdalabs.com", does=COMPLETIONS),
     # Of Helicone's host map: Upstash's LLM half, and two that are routed and not read.

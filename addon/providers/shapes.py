@@ -13,8 +13,10 @@ from addon.providers import (
     data_platforms,
     gateways,
     gemini,
+    local_generate,
     local_pooling,
     local_servers,
+    mistral,
     ollama,
     openai_shaped,
     openai_usage,
@@ -29,9 +31,11 @@ from addon.remember import remember_short
 ANY_BASE: Final = "(?:/[^/]+){0,6}?"
 
 
-def _read_ranked(body: Json) -> Reading:
-    """Cohere states its search units in `meta`."""
-    return cohere.read_json(body) if at(body, "meta", "billed_units") else local_pooling.read_pooled(body)
+def _read_pooled(body: Json) -> Reading:
+    """Cohere states its search units, and the tokens of its vectors, in `meta`."""
+    billed = at(body, "meta", "billed_units")
+    in_coheres_words = at(billed, "search_units") is not None or at(body, "response_type") is not None
+    return cohere.read_json(body) if in_coheres_words else local_pooling.read_pooled(body)
 
 
 _PUBLISHERS: Final = "/publishers/"
@@ -40,23 +44,34 @@ _SELLERS: Final = {
     "/serving-endpoints/": "databricks",
     "/api/v2/cortex/": "snowflake",
     "/ml/v1/": "watsonx",
+    # SAP's AI Core bills in units of its own, also for models that others list.
+    "/inference/deployments/": "sap",
 }
 _PASSED_ON: Final[tuple[Operation, ...]] = (
     *(one for one in bedrock.PROVIDER.operations if one.path.startswith("/model/")),
     *(one for one in vertex.PROVIDER.operations if "publishers/" in one.path),
     *(one for one in ollama.PROVIDER.operations if one.path.startswith("/api/")),
     *(one for one in cohere.PROVIDER.operations if one.path.startswith("/v[12]/chat")),
+    *(one for one in mistral.PROVIDER.operations if one.name == "ocr"),
     *local_servers.VLLM_OWN,
     *data_platforms.OPERATIONS,
     *watsonx.OPERATIONS,
 )
 
+# Azure's path of a deployment, which LiteLLM's proxy has as well, and an older one of OpenAI's.
+_NAMED: Final = ANY_BASE + "/(?:deployments|engines)/(?P<model>[^/]+)"
+
 _SHAPED: Final[tuple[Operation, ...]] = (
+    *openai_shaped.operations(_NAMED, "chat", "text_completion", "embeddings"),
     *openai_shaped.operations(ANY_BASE),
     *(operation.below(ANY_BASE) for operation in anthropic.PROVIDER.operations),
     *(operation.below(ANY_BASE) for operation in gemini.NATIVE),
-    replace(local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking)"), read_json=_read_ranked),
+    replace(local_pooling.pooled("rerank", f"{ANY_BASE}/(?:reranks?|reranking|ranking)"), read_json=_read_pooled),
+    local_generate.LMSTUDIOS_CHAT,
+    local_generate.LLAMACPPS,
     *(operation.below(ANY_BASE) for operation in _PASSED_ON),
+    *(operation.below(ANY_BASE) for operation in local_generate.OPERATIONS),
+    replace(local_pooling.pooled("embeddings", f"{ANY_BASE}/embed"), read_json=_read_pooled),
 )
 
 
@@ -113,6 +128,12 @@ def _own_account(name: str, source: str, *own: Operation, prices: str | None = N
 
 
 PROVIDERS: Final = (
-    _own_account("databricks", data_platforms.DATABRICKS, data_platforms.INVOCATIONS, prices="databricks"),
+    _own_account(
+        "databricks",
+        data_platforms.DATABRICKS,
+        data_platforms.INVOCATIONS,
+        *gemini.generate_content(r"/gemini/v1beta/models/(?P<model>[^/:]+)"),
+        prices="databricks",
+    ),
     _own_account("snowflake", data_platforms.SNOWFLAKE, data_platforms.COMPLETE, data_platforms.EMBED),
 )

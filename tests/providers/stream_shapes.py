@@ -371,6 +371,14 @@ SGLANG: Final = Shape(
     end=sse("[DONE]"),
     errors=((sse({"error": {"message": "lost"}}), "error"),),
 )
+# https://lite.koboldai.net/koboldcpp_api
+KOBOLDCPP: Final = Shape(
+    content_type=SSE_TYPE,
+    begins=(sse({"token": "Hel", "finish_reason": None}, name="message"),),
+    end=b"",
+    errors=((sse({"error": {"message": "lost"}}), "error"),),
+    ends_with_bytes=True,
+)
 # https://lmstudio.ai/docs/developer/rest/streaming-events
 LMSTUDIO: Final = Shape(
     content_type=SSE_TYPE,

@@ -15,6 +15,7 @@ from addon.providers import (
     gemini,
     gemini_interactions,
     llama,
+    local_generate,
     local_servers,
     minimax,
     mistral,
@@ -29,6 +30,9 @@ from addon.providers import (
     reka,
     vercel_sdk,
     watsonx,
+)
+from addon.providers import (
+    shapes as unknown_targets,
 )
 from addon.providers.framing.model import BYTES_END, Terminal
 from addon.providers.model import Operation
@@ -54,6 +58,7 @@ SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
     mistral.SPEECH_END: (shapes.MISTRAL_SPEECH,),
     vercel_sdk.TERMINAL: (shapes.VERCEL_SDK,),
     local_servers.GENERATED: (shapes.TGI,),
+    local_generate.END: (shapes.TGI, shapes.SGLANG),
     local_servers.STOP: (shapes.LLAMACPP,),
     local_servers.CHAT_END: (shapes.LMSTUDIO,),
     llama.TERMINAL: (shapes.LLAMA,),
@@ -70,6 +75,7 @@ SHAPES: Final[dict[Terminal | None, tuple[Shape, ...]]] = {
 READERS: Final[dict[tuple[str, Terminal], Shape]] = {
     ("cloudflare", openai_shaped.DONE): shapes.CLOUDFLARE,
     ("local_servers", openai_shaped.DONE): shapes.SGLANG,
+    ("local_servers", BYTES_END): shapes.KOBOLDCPP,
     ("writer", openai_shaped.DONE): shapes.WRITER,
     ("openai_shaped", BYTES_END): shapes.OPENAI_WITHOUT_DONE,
     ("grpc_calls", BYTES_END): shapes.GRPC,
@@ -90,7 +96,7 @@ def _shapes(operation: Operation) -> tuple[Shape, ...]:
 # All operations with a live stream. A WebSocket's protocol tells the ends of its calls (test_sockets.py).
 TRIED: Final = [
     pytest.param(operation, shape, id=f"{provider.name}-{operation.name}-{number}")
-    for provider in registry.PROVIDERS
+    for provider in (*registry.PROVIDERS, unknown_targets.unknown("rack"))
     for operation in provider.operations
     if operation.read_stream and not operation.socket and not operation.json_framing.is_file
     for number, shape in enumerate(_shapes(operation))
