@@ -1,7 +1,7 @@
 """Our own price table, `prices.toml` beside this file: what genai-prices lacks, each entry with its source and dates.
 
 [[price]]  the price of units: provider, models (`*` stands for anything), usd = {unit = price}, source, read;
-           per (1; for tokens 1,000,000), from, until (exclusive), when = {factor = value};
+           per (1; for tokens 1,000,000), from, until (exclusive), when = {factor = value or [values]} (`*` as in models);
            beside = "audio_seconds": holds only where that unit is counted as well, e.g. tokens that cost 0 since the seconds
            are charged;
            instead = true: wins over genai-prices, where that list has another price or lacks a discount
@@ -34,7 +34,7 @@ class OwnPrice:
     models: tuple[str, ...]
     usd: Mapping[str, Decimal]  # unit -> price of `per` of them
     per: int | None = None
-    when: Mapping[str, str] = field(default_factory=dict)
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: date | None = None  # UTC
     until: date | None = None  # exclusive
     beside: str | None = None  # a unit that must be counted as well
@@ -109,7 +109,7 @@ class OwnPrices:
                 and (price.instead or not instead)
                 and (price.beside is None or price.beside in counted)
                 and covers(price.models, model)
-                and price.when.items() <= factors.items()
+                and all(name in factors and covers(values, factors[name]) for name, values in price.when.items())
                 and _holds(price.start, price.until, on)
             ]
             if fitting:
@@ -238,7 +238,7 @@ _FITS: Final[dict[str, Callable[[Any], bool]]] = {
     "values": lambda values: bool(values) and all(isinstance(value, str) for value in values),
     "usd": lambda usd: bool(usd) and all(map(_is_text, usd)) and all(map(_is_amount, usd.values())),
     "per": lambda per: per is None or (type(per) is int and per > 0),
-    "when": lambda when: isinstance(when, dict) and all(map(_is_text, [*when, *when.values()])),
+    "when": lambda when: all(map(_is_text, when)) and all(map(_are_texts, when.values())),
     "start": _is_day_or_none,
     "until": _is_day_or_none,
     "read": _is_day,
@@ -253,7 +253,10 @@ _FITS: Final[dict[str, Callable[[Any], bool]]] = {
 
 def _price(given: dict[str, Any]) -> OwnPrice:
     usd = {unit: Decimal(price) for unit, price in given.pop("usd").items()}
-    return OwnPrice(models=_listed(given.pop("models")), usd=usd, **_dated(given))
+    when = {
+        name: _listed([values] if isinstance(values, str) else values) for name, values in given.pop("when", {}).items()
+    }
+    return OwnPrice(models=_listed(given.pop("models")), usd=usd, when=when, **_dated(given))
 
 
 def _factor(given: dict[str, Any]) -> Factor:

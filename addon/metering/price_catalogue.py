@@ -50,7 +50,7 @@ def known_prices(providers: Iterable[Provider], model: str, on: date, own: OwnPr
                 unit=unit,
                 usd=usd,
                 per=price.per_of(unit),
-                condition=", ".join(f"{name} {value}" for name, value in price.when.items()),
+                condition=", ".join(f"{name} {' or '.join(values)}" for name, values in price.when.items()),
                 source=f"{price.source} (read {price.read})",
                 is_mere_fee="*" in price.models or (unit in _FEES and not any(name in price.models for name in names)),
             )

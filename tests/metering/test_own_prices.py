@@ -1,5 +1,7 @@
 """Our table of prices: a wrong entry is named and left out, the others stay."""
 
+from datetime import date
+
 import pytest
 
 from addon.metering.own_prices import MOST_NAMES, own_prices, parse_own_prices
@@ -21,6 +23,8 @@ WRONG = {
     "a model that is a number": GOOD.replace('["painter-*"]', "[4]"),
     "a moment as a day": GOOD.replace("2026-11-21", "2026-11-21T00:00:00Z"),
     "a condition that is a number": GOOD + "when = { quality = 1 }",
+    "a condition that nothing fulfils": GOOD + "when = { quality = [] }",
+    "a condition that is a list of numbers": GOOD + "when = { quality = [1] }",
     "an unknown key": GOOD + "instaed = true",
     "a factor without values": '[[factor]]\nprovider = "*"\nname = "route"\nmultiply = 2',
     "a pattern that is none": '[[alias]]\nprovider = "*"\npattern = "("\nname = "x"\nsource = "s"',
@@ -51,3 +55,14 @@ def test_the_shipped_table_has_no_wrong_entry() -> None:
 def test_an_alias_that_matches_its_own_name_has_an_end() -> None:
     alias = '[[alias]]\nprovider = "*"\npattern = "(.*)"\nname = \'\\1x\'\nsource = "s"'
     assert len(parse_own_prices(alias).names("openai", "m")) == MOST_NAMES + 1
+
+
+@pytest.mark.parametrize(
+    ("region", "holds"),
+    [("eu-west-1", True), ("eu-", True), ("ap-south-1", True), ("ap-south-2", False), ("", False), (None, False)],
+)
+def test_a_condition_holds_for_each_of_its_values(region: str | None, holds: bool) -> None:
+    table = parse_own_prices(GOOD + 'when = { region = ["eu-*", "ap-south-1"] }')
+    factors = {} if region is None else {"region": region}
+    found = table.find("openai", ["painter-1"], "images", factors, date(2026, 11, 23))
+    assert (found is not None) is holds
