@@ -26,7 +26,7 @@ _AGENT_SDK: Final = "agent-sdk/"
 # Their user agent is that of the SDK below them. `cn` is Continue's.
 _BY_COMMAND: Final = {
     **{"aider": "aider", "cline": "cline", "copilot": "copilot", "gptme": "gptme", "node cn": "continue", "pi": "pi"},
-    **{"sgpt": "shell-gpt", "vibe-app-server": "mistral-vibe"},
+    **{"sgpt": "shell-gpt", "vibe-app-server": "mistral-vibe", "node grok": "grok-cli"},
 }
 SUB_AGENT: Final = "sub-agent"
 _LONGEST_NAME: Final = 100

@@ -108,6 +108,21 @@ CLIENTS: Final = (
     ),
     _python("haystack", "haystack_python.py", ("haystack-ai",), r".+", *GPT, *RESPONSES),
     _python("agno", "agno_python.py", ("agno", "openai", "anthropic"), r".+", *GPT, *RESPONSES, *CLAUDE),
+    _python(
+        *("langgraph", "langgraph_python.py", ("langgraph", "langchain-openai", "langchain-anthropic"), r".+"),
+        *(*GPT, *CLAUDE),
+    ),
+    _python(
+        *("deepagents", "deepagents_python.py", ("deepagents", "langchain-openai"), r".+"),
+        *(RESPONSES[0], CLAUDE[0]),
+    ),
+    _python(
+        *("instructor", "instructor_python.py", ("instructor", "instructor[anthropic]"), r".+"), *(GPT[0], CLAUDE[0])
+    ),
+    _python(*("mini-swe-agent", "mini_swe_agent_python.py", ("mini-swe-agent", "mcp"), r".+"), CLAUDE[0]),
+    _python(
+        *("mirascope", "mirascope_python.py", ("mirascope", "mirascope[openai,anthropic]"), r".+"), *(*GPT, *CLAUDE)
+    ),
     # Its cloud; on this machine it is not sent through a proxy (NO_PROXY), and costs nothing.
     _python(
         *("ollama-python", "ollama_python.py", ("ollama",), r"ollama-python/.*"),
@@ -144,5 +159,15 @@ CLIENTS: Final = (
             r".+",
         ),
         *(*GPT, *CLAUDE),
+    ),
+    _node(
+        *("langgraph-node", "langgraph_node.mjs"),
+        ("@langchain/langgraph", "@langchain/openai", "@langchain/anthropic", "@langchain/core"),
+        r".+",
+        *(*GPT, *CLAUDE),
+    ),
+    _node(
+        *("genkit", "genkit_node.mjs", ("genkit", "@genkit-ai/google-genai"), r".+"),
+        *GEMINI,
     ),
 )

@@ -37,6 +37,7 @@ def test_the_command_names_one_that_speaks_as_its_sdk() -> None:
     assert agent_name("Anthropic/Python 1.17.0", "gptme", None) == "gptme"
     assert agent_name("OpenAI/Python 2.54.0", "sgpt", None) == "shell-gpt"
     assert agent_name("mistral-client-python/2.6.0", "vibe-app-server", None) == "mistral-vibe"
+    assert agent_name("OpenAI/JS 5.23.2", "node grok", None) == "grok-cli"
     assert agent_name("OpenAI/Python 2.20.0", "python", None) is None
     assert agent_name("codex_exec/0.169.0", "aider", None) == "codex"
 
