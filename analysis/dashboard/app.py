@@ -62,8 +62,8 @@ def dashboard_routes(dashboard: Dashboard) -> list[BaseRoute]:
     """For the application that serves it: everything below BASE."""
     site = Site(dashboard, [module.PAGE for module in PAGES])
 
-    async def start(_: Request) -> Response:
-        return RedirectResponse(f"{BASE}{PAGES[0].PAGE.path}", 302)
+    async def start(request: Request) -> Response:
+        return RedirectResponse(str(request.url.replace(scheme="", netloc="", path=f"{BASE}{PAGES[0].PAGE.path}")), 302)
 
     async def wrong(request: Request, error: Exception) -> Response:
         return _say(site, request, error)

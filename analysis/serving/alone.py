@@ -103,8 +103,8 @@ def serve(settings: Settings, listener: socket.socket, announce: Callable[[str],
 
 
 def application(dashboard: Dashboard) -> ASGIApp:
-    async def start(_: Request) -> Response:
-        return RedirectResponse(f"{BASE}/", 302)
+    async def start(request: Request) -> Response:
+        return RedirectResponse(str(request.url.replace(scheme="", netloc="", path=f"{BASE}/")), 302)
 
     return OnlyOwnPages(
         Starlette(routes=[Route("/", start), *dashboard_routes(dashboard)]), url_of(dashboard.api.settings.data)

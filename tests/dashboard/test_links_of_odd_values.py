@@ -15,6 +15,7 @@ from tests.analysis.writing import settle, tell
 from tests.dashboard.served import serving
 
 NAMES: Final = ("*", "a*", "a*b", "aab", "\\*", "%", "", None, "(none)", "<5", "a\nb", "😀")
+TOGETHER: Final = "together"
 CLIENTS: Final = ("node", "node/22", "node-fetch/1.0", "node-fetch", "", None, "*", "(odd)")
 # Why calls have no price: each with the row's columns, two of them for one error.
 UNPRICED: Final[tuple[dict[str, object], ...]] = (
@@ -51,6 +52,7 @@ def _rows() -> list[RequestRow]:
         for place, name in enumerate(NAMES)
         for turn in range(place + 2)
     ]
+    columns += [{"session_id": TOGETHER, "user_id": f"user-{number}"} for number in (7, 3, 9, 1, 8, 2, 6)]
     columns += [{"request_model": "acme", **each} for each in UNPRICED for _ in range(2)]
     return [
         RequestRow(
@@ -128,3 +130,9 @@ def test_a_number_leads_to_as_many_calls(odd: httpx.Client, part: str, least: in
             assert said and said[1] == link[2], (head, link[2], address, said)
             counted += 1
     assert counted >= least
+
+
+def test_of_a_sessions_users_the_same_ones_are_named_each_time(odd: httpx.Client) -> None:
+    row = odd.get(f"/ui/sessions/-/rows?session={TOGETHER}").text
+    assert re.findall(r"<bdi[^>]*>([^<]*)</bdi>", row) == ["user-1", "user-2", "user-3"]
+    assert "and 4 more" in row

@@ -120,3 +120,9 @@ def test_what_the_browser_keeps_is_read_as_its_scripts_write_it(http: httpx.Clie
     assert 'data-zone="America/New_York"' in page.text
     rows = http.get("/ui/requests/-/rows", headers={"cookie": "heliograph_columns=model%2Cattempts"})
     assert "Attempts" in rows.text and "Latency" not in rows.text
+
+
+@pytest.mark.parametrize("path", ["/", "/ui", "/ui/"])
+def test_the_first_address_keeps_the_filters_that_it_was_asked_with(http: httpx.Client, path: str) -> None:
+    answer = http.get(f"{path}?since=7d&user=%22%22", follow_redirects=True)
+    assert str(answer.url).endswith("/ui/overview?since=7d&user=%22%22")

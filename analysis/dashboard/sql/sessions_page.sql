@@ -3,7 +3,7 @@ with grouped as (
     select
         session_id,
         arg_max(session_name, started_at) as session_name,
-        list(distinct user_id) filter (where user_id is not null) as users,
+        list(distinct user_id order by user_id) filter (where user_id is not null) as users,
         min(started_at) as first_call_at,
         max(started_at) as last_call_at,
         count(*) as calls,
