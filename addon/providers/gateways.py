@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from addon.providers import anthropic_shaped, gemini, openai_shaped
+from addon.providers import anthropic_shaped, gemini, openai_shaped, openrouter
 from addon.providers.completed import Complete, completed
 from addon.providers.fields import amount, at
 from addon.providers.model import Asked, Json, Provider, Reading
@@ -78,11 +78,9 @@ def cost_in_usage(raw: Json, asked: Asked) -> Decimal | None:
         )
     if at(raw, "currency") not in _DOLLARS:
         return None
-    is_dollars = (
-        LITELLMS_SIGN in asked.answer_headers
-        or any(at(raw, name) is not None for name in _OPENROUTERS)
-        or at(raw, "currency") is not None
-    )
+    if any(at(raw, name) is not None for name in _OPENROUTERS):
+        return openrouter.stated_cost(raw) or None
+    is_dollars = LITELLMS_SIGN in asked.answer_headers or at(raw, "currency") is not None
     return (amount(stated) or None) if is_dollars else None
 
 

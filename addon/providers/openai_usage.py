@@ -177,8 +177,8 @@ def token_parts(raw: Json) -> dict[str, Decimal | None]:
     if not inside and not out and not searched:
         return {}
     stated = [
-        # Searches of Claude as gateways pass them on (Helicone's toOpenai.ts, LiteLLM's types/utils.py), of Gemini as LiteLLM does.
-        ("web_searches", at(searched, "web_search_requests") or inside.get("web_search_requests")),
+        # Searches of Claude, as gateways pass them on: Helicone's toOpenai.ts, LiteLLM's types/utils.py
+        ("web_searches", at(searched, "web_search_requests")),
         ("input_audio_tokens", inside.get("audio_tokens")),
         ("input_image_tokens", inside.get("image_tokens")),
         ("output_audio_tokens", out.get("audio_tokens")),
@@ -190,7 +190,13 @@ def token_parts(raw: Json) -> dict[str, Decimal | None]:
     # Written for twelve hours, which costs twice what half an hour does: types/responses/response_usage.py of the SDK 3.54
     if written := inside.get("cache_write_tokens_details"):
         stated.append(("cache_write_12h_tokens", at(written, "ttl_12h_tokens")))
-    return {unit: Decimal(number) for unit, value in stated if value and (number := count(value))}
+    units: dict[str, Decimal | None] = {
+        unit: Decimal(number) for unit, value in stated if value and (number := count(value))
+    }
+    # Searches of Gemini, as LiteLLM counts them: some models bill each of them, others the prompt.
+    if queries := count(inside.get("web_search_requests")):
+        units["web_searches"] = Decimal(1) if queries == 1 else None
+    return units
 
 
 def _first_part(raw: dict[str, Json], names: Iterable[str]) -> dict[str, Json]:
