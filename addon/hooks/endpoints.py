@@ -58,7 +58,9 @@ class Endpoints:
 
     async def _answer(self, flow: http.HTTPFlow, path: str) -> None:
         if path == ABOUT_PATH and wants_page(flow.request.headers.get("accept", "")):
-            answer_now(flow, http.Response.make(302, b"", {"location": DASHBOARD_START, "vary": "accept"}))
+            _, mark, query = flow.request.path.partition("?")
+            start = f"{DASHBOARD_START}{mark}{query}"
+            answer_now(flow, http.Response.make(302, b"", {"location": start, "vary": "accept"}))
         elif path in (HEALTH_PATH, ABOUT_PATH):
             answer_now(flow, await self._about_us(path, flow.request.method))
         elif denial := self._denial(flow, path):

@@ -22,6 +22,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
 def test_a_browser_gets_the_page_and_a_program_what_it_got(proxy: Proxy) -> None:
     answer = httpx.get(f"{proxy.url}/", headers=BROWSER, follow_redirects=True, timeout=60)
     assert answer.url.path == "/ui/overview"
+    filtered = httpx.get(f"{proxy.url}/?since=7d&user=%22%22", headers=BROWSER)
+    assert filtered.headers["location"] == "/ui/overview?since=7d&user=%22%22"
     assert "Make the first call" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert httpx.get(f"{proxy.url}/", timeout=60).json()["name"] == "heliograph"
