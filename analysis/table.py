@@ -124,10 +124,17 @@ def allow_only_questions(connection: Connection, sql: str) -> None:
             f"{kind.name} is not allowed: this SQL is read-only; start with select, with, from, describe, show or explain"
         )
     message_views.add_if_used(connection, sql)
-    # On a line of its own, so that "LINE 2: ..." of a message shows what the person wrote.
-    plan = connection.execute(f"explain (format json)\n{asked}").fetchall()
+    try:
+        plan = connection.execute(f"explain (format json)\n{asked}").fetchall()
+    except duckdb.Error as error:
+        raise type(error)(_LINE.sub(_a_line_up, str(error))) from error
     if any("COPY" in name for _, text in plan for name in _operators(json.loads(text))):
         raise NotAllowed("COPY is not allowed: this SQL is read-only; use --csv or --json and redirect the output")
+
+
+def _a_line_up(told: re.Match[str]) -> str:
+    """As wide as before: what DuckDB points at stands in the line below."""
+    return f"LINE {int(told[1]) - 1}:".ljust(len(told[0]))
 
 
 def unique(names: Sequence[str]) -> list[str]:
@@ -163,4 +170,5 @@ _OF_TIMES: Final = re.compile(
 _COMMENT: Final = re.compile(r"--.*")
 STREAMED_ROWS_OF_ARROW: Final = 2048  # DuckDB's own vectors
 STREAMED_ROWS: Final = 20  # at a time: a row may have many megabytes
+_LINE: Final = re.compile(r"^LINE (\d+):", re.MULTILINE)  # where a statement is wrong
 EXPLAIN: Final = re.compile(r"^\s*explain(\s+analyze)?\b", re.IGNORECASE)

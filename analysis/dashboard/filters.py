@@ -125,7 +125,7 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Filters:
 def parse_token(text: str) -> Filter:
     """What a person types: `model:gpt-5`, `-user:ada`, `cost>0.01`, `property:feature=chat`; other text is looked for in
     bodies. Raises NotAFilter."""
-    if typed := _TYPED.fullmatch(text.strip()):
+    if typed := _TYPED_PROPERTY.fullmatch(text.strip()) or _TYPED.fullmatch(text.strip()):
         minus, name, operator, value = typed.groups()
         if name in KINDS or name.startswith(PROPERTY):
             negated = bool(minus) or operator == "!="
@@ -283,6 +283,7 @@ def _choice(meanings: Mapping[str, str]) -> Callable[[str], str]:
 _ANY_TEXT: Final = re.compile(r"(?<!\\)\*")
 _COMPARISONS: Final = (">=", "<=", ">", "<")
 _TYPED: Final = re.compile(r"(-?)((?:property:)?[^\s:=<>!\"]+?)(!=|>=|<=|[:=<>])(.*)", re.DOTALL)
+_TYPED_PROPERTY: Final = re.compile(r"(-?)(property:[^=!]+)(!?=)(.*)", re.DOTALL)  # its name may have any words
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([km]?)")
 _MULTIPLES: Final = {"": 1.0, "k": 1e3, "m": 1e6}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(ms|s|m|min|h)?")

@@ -128,6 +128,15 @@ def test_sql_that_is_wrong_is_exit_2_and_a_message(data: Path, statement: str) -
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("before", [0, 1, 8, 9])
+@pytest.mark.parametrize("explain", ["", "explain "])
+def test_sql_that_is_wrong_is_told_with_its_line(data: Path, before: int, explain: str) -> None:
+    told = heliograph(data, "sql", explain + "\n" * before + "select nosuch from requests").stderr.splitlines()
+    (shown,) = [at for at, line in enumerate(told) if line.startswith("LINE ")]
+    assert told[shown].startswith(f"LINE {before + 1}:")
+    assert told[shown].index("nosuch") == told[shown + 1].index("^")
+
+
 def test_sql_comes_from_the_argument_or_from_standard_input(data: Path) -> None:
     statement = "select count(*) as calls, max(started_at) as newest, map(['a'], [1]) as m, null as n from requests"
     expected = [{"calls": 400, "newest": "2026-11-20T23:52:48Z", "m": {"a": 1}, "n": None}]
