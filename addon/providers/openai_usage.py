@@ -68,10 +68,9 @@ def _stated(raw: Json) -> Usage | None:
     if cache_creation is None:
         cache_creation = count(raw.get("cache_creation_input_tokens"))
     hour = _written_for_an_hour(raw, inside)
-    if split := count(
-        raw.get(_NEW_APIS_MINUTES)
-    ):  # its sum may be more than the total beside it, and is what was written then
-        cache_creation = max(cache_creation or 0, split + (hour or 0))
+    # The sum of these parts may be more than the total beside them, and is what was written then.
+    if minutes := count(raw.get(_NEW_APIS_MINUTES)):
+        cache_creation = max(cache_creation or 0, minutes + (hour or 0))
     cached = (cache_read or 0) + (cache_creation or 0)
     # A gateway that passes Anthropic's counts on may leave the cached tokens out, as Anthropic does.
     if cached and input_tokens is not None and _is_beside(cached, input_tokens, output_tokens or 0, raw, inside):
