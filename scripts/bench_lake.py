@@ -64,7 +64,7 @@ def measure_lake(calls: int, kept: Path | None) -> None:
                 _query(lake, runs, partial(_run, name=name)),
                 goal,
             )
-        # Those above ask for all days; whoever opens this one on a Monday asks for its week.
+        # Those above ask for all days; this one is opened on a Monday, for its week.
         _print_row(
             "report weekly, its week",
             shortest_process(runs, "report", "weekly", "--tz", "UTC", "--data", data),

@@ -171,6 +171,11 @@ def _own_word(error: Json) -> str | None:
 _NO_WORDS: Final = frozenset({"error", "None"})
 
 
+def members(value: Json, names: Iterable[str]) -> dict[str, Json]:
+    """Those of these members that are there and not null."""
+    return {name: found for name in names if (found := at(value, name)) is not None}
+
+
 def added(total: Json, more: Json) -> Json:
     """The sum of two usage objects, number by number; what is not a number is the later one's."""
     if isinstance(total, dict) and isinstance(more, dict):

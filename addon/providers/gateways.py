@@ -70,14 +70,11 @@ def cost_in_usage(raw: Json, asked: Asked) -> Decimal | None:
     named = amount(at(raw, "cost_usd_total"))  # LLM Gateway, on a machine of one's own
     if named is not None:
         return named or None
-    stated = at(raw, "cost")
-    if isinstance(stated, dict):  # Bifrost: core/schemas/chatcompletions.go, BifrostCost
-        total = stated.get("total_cost")
-        return (
-            (amount(total) or None) if stated.get("currency") in _DOLLARS and raw.get("currency") in _DOLLARS else None
-        )
     if at(raw, "currency") not in _DOLLARS:
         return None
+    stated = at(raw, "cost")
+    if isinstance(stated, dict):  # Bifrost: core/schemas/chatcompletions.go, BifrostCost
+        return (amount(stated.get("total_cost")) or None) if stated.get("currency") in _DOLLARS else None
     if any(at(raw, name) is not None for name in _OPENROUTERS):
         return openrouter.stated_cost(raw) or None
     is_dollars = LITELLMS_SIGN in asked.answer_headers or at(raw, "currency") is not None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from addon.providers import local_servers
-from addon.providers.fields import at, error_type, items, stream_failure, string
+from addon.providers.fields import at, error_type, items, members, stream_failure, string
 from addon.providers.framing.model import BYTES_END
 from addon.providers.local_servers import CHAT_END, GENERATED, LMSTUDIO, TGI, native
 from addon.providers.model import Json, Operation, Reading, Terminal, Usage
@@ -37,7 +37,7 @@ def read_koboldcpp(chunks: list[Json]) -> Reading:
         output_tokens=local_servers.total(results, "completion_tokens"),
     )
     names = ("prompt_tokens", "completion_tokens")
-    raw = [{name: at(result, name) for name in names if at(result, name) is not None} for result in results]
+    raw = [members(result, names) for result in results]
     return Reading(
         finish_reasons=tuple(
             reason for part in (*results, *chunks) if (reason := string(at(part, "finish_reason"))) and reason != "null"

@@ -10,7 +10,7 @@ from typing import Final
 
 from addon.providers import anthropic_shaped, cohere, data_platforms, local_pooling, ollama, openai_usage
 from addon.providers.completed import Complete
-from addon.providers.fields import added, at, count, items, json_of, stream_failure, string, words
+from addon.providers.fields import added, at, count, items, json_of, members, stream_failure, string, words
 from addon.providers.model import Asked, Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import DONE, chat_prompt, operations
 
@@ -39,7 +39,7 @@ def read_llamacpp(chunks: list[Json]) -> Reading:
         output_tokens=total(ends, "tokens_predicted"),
     )
     names = ("tokens_evaluated", "tokens_predicted", "tokens_cached", "timings")
-    raw = [{name: at(end, name) for name in names if at(end, name) is not None} for end in ends]
+    raw = [members(end, names) for end in ends]
     said: dict[int, str] = {}
     for part in parts:
         index = count(at(part, "index")) or 0
@@ -84,10 +84,7 @@ def _usage_of_task(chunk: Json) -> Json:
         return raw
     if not any(string(at(choice, "finish_reason")) for choice in items(at(chunk, "choices"))):
         return None
-    timings = at(chunk, "timings")
-    return {
-        name: number for name in ("cache_n", "prompt_n", "predicted_n") if (number := at(timings, name)) is not None
-    }
+    return members(at(chunk, "timings"), ("cache_n", "prompt_n", "predicted_n"))
 
 
 def read_sglang(chunks: list[Json]) -> Reading:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from addon.providers import anthropic_shaped
-from addon.providers.fields import at, count, dumped, error_type, items, json_of, string, words
+from addon.providers.fields import at, count, dumped, error_type, items, json_of, members, string, words
 from addon.providers.model import Event, Json, Operation, Provider, Reading, Terminal, Usage
 from addon.providers.openai_shaped import chat_prompt, operations
 from addon.providers.pieces import Pieces
@@ -67,7 +67,7 @@ def _reading(chunks: list[Json], said: str) -> Reading:
         ),
         None,
     )
-    raw = {name: number for name in COUNTS if (number := at(last, name)) is not None}
+    raw = members(last, COUNTS)
     return Reading(
         response_model=heads[0] if heads else None,
         finish_reasons=tuple(reason for reason in (string(at(last, "done_reason")),) if reason),

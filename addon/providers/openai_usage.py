@@ -118,26 +118,22 @@ def _is_of_claude(written: Json) -> bool:
     return bool(count(at(written, "write_5m_tokens")) or count(at(written, "write_1h_tokens")))
 
 
-def may_lack_cached(raw: Json) -> bool:
-    """Whether cached tokens of Claude may be missing in the input. Helicone's gateway leaves them out of the prompt and of the
-    total; where they were only read, and are fewer than the prompt, nothing but the members that it fills with zeros tells that
-    it may be the one who counts."""
-    inside, out = at(raw, "prompt_tokens_details"), at(raw, "completion_tokens_details")
-    if not isinstance(inside, dict) or inside.keys() != {"cached_tokens", "audio_tokens"} or out != _HELICONES_ZEROS:
-        return False
-    cached, prompt, answer = (
-        count(inside["cached_tokens"]),
-        count(at(raw, "prompt_tokens")),
-        at(raw, "completion_tokens"),
-    )
-    if not cached or prompt is None or any(at(raw, name) is not None for name in _CACHE_READ):
-        return False
-    return cached <= prompt and _is_outside(0, prompt, count(answer) or 0, raw)
-
-
 _HELICONES_ZEROS: Final = dict.fromkeys(
     ("reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens"), 0
 )
+
+
+def may_lack_cached(raw: Json) -> bool:
+    """Whether cached tokens of Claude may be missing in the input. Helicone's gateway leaves them out of the prompt and of the
+    total; where they were only read, and are fewer than the prompt, nothing but the members that it fills with zeros tells that
+    the counts may be its own."""
+    inside, out = at(raw, "prompt_tokens_details"), at(raw, "completion_tokens_details")
+    if not isinstance(inside, dict) or inside.keys() != {"cached_tokens", "audio_tokens"} or out != _HELICONES_ZEROS:
+        return False
+    cached, prompt = count(inside["cached_tokens"]), count(at(raw, "prompt_tokens"))
+    if not cached or prompt is None or any(at(raw, name) is not None for name in _CACHE_READ):
+        return False
+    return cached <= prompt and _is_outside(0, prompt, count(at(raw, "completion_tokens")) or 0, raw)
 
 
 def _timed(raw: dict[str, Json]) -> Usage | None:

@@ -68,8 +68,8 @@ def read_video(body: Json) -> Reading:
 
 
 def read_batch(body: Json) -> Reading:
-    """A batch: `{id, model, status, results, usage}`. The look that finds it at its end states what all of it cost; starting it
-    is no row. https://openrouter.ai/docs/guides/features/batch-api, components/batchobject.py of its SDK 1.3.84"""
+    """A batch: `{id, model, status, results, usage}`. The look that finds it at its end states what all of it cost; the call
+    that starts it has no row of its own. https://openrouter.ai/docs/guides/features/batch-api, components/batchobject.py of its SDK 1.3.84"""
     name, status, raw = string(at(body, "id")), string(at(body, "status")), at(body, "usage")
     reading = Reading(
         response_model=string(at(body, "model")),

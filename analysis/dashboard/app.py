@@ -58,12 +58,17 @@ PAGES = (
 OTHERS = (sign_in, filter_values, first_call, one_request, one_session)
 
 
+def moved(request: Request, path: str) -> Response:
+    """To another path of ours, with the filters that were asked for."""
+    return RedirectResponse(str(request.url.replace(scheme="", netloc="", path=path)), 302)
+
+
 def dashboard_routes(dashboard: Dashboard) -> list[BaseRoute]:
     """For the application that serves it: everything below BASE."""
     site = Site(dashboard, [module.PAGE for module in PAGES])
 
     async def start(request: Request) -> Response:
-        return RedirectResponse(str(request.url.replace(scheme="", netloc="", path=f"{BASE}{PAGES[0].PAGE.path}")), 302)
+        return moved(request, f"{BASE}{PAGES[0].PAGE.path}")
 
     async def wrong(request: Request, error: Exception) -> Response:
         return _say(site, request, error)

@@ -125,14 +125,15 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Filters:
 def parse_token(text: str) -> Filter:
     """What a person types: `model:gpt-5`, `-user:ada`, `cost>0.01`, `property:feature=chat`; other text is looked for in
     bodies. Raises NotAFilter."""
-    if typed := _TYPED_PROPERTY.fullmatch(text.strip()) or _TYPED.fullmatch(text.strip()):
+    text = text.strip()
+    if typed := _TYPED_PROPERTY.fullmatch(text) or _TYPED.fullmatch(text):
         minus, name, operator, value = typed.groups()
         if name in KINDS or name.startswith(PROPERTY):
             negated = bool(minus) or operator == "!="
             return _read(
                 f"{name}{NOT}" if negated else name, (operator if operator in _COMPARISONS else "") + value.strip()
             )
-    return _read(WORDS, text.strip())
+    return _read(WORDS, text)
 
 
 def condition_of(name: str, value: str) -> str:

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,7 +27,7 @@ from analysis.api.asking import MEMORY, Questions
 from analysis.api.envelope import error_answer
 from analysis.api.sql_workers import SqlWorkers
 from analysis.api.state import Api
-from analysis.dashboard.app import dashboard_routes
+from analysis.dashboard.app import dashboard_routes, moved
 from analysis.dashboard.state import BASE, Dashboard, dashboard_of
 from analysis.dashboard.warm import warm_up
 from analysis.lake import Lake
@@ -104,7 +104,7 @@ def serve(settings: Settings, listener: socket.socket, announce: Callable[[str],
 
 def application(dashboard: Dashboard) -> ASGIApp:
     async def start(request: Request) -> Response:
-        return RedirectResponse(str(request.url.replace(scheme="", netloc="", path=f"{BASE}/")), 302)
+        return moved(request, f"{BASE}/")
 
     return OnlyOwnPages(
         Starlette(routes=[Route("/", start), *dashboard_routes(dashboard)]), url_of(dashboard.api.settings.data)

@@ -1,4 +1,4 @@
-"""Names that are patterns, empty or the beginning of other names: each number leads to the calls that it counts all the same."""
+"""Names that are patterns, empty or the beginning of other names: each number still leads to the calls that it counts."""
 
 import re
 from collections.abc import Iterator
